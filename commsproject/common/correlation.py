@@ -1,0 +1,41 @@
+"""One id that follows a request through every log line, thread and task it causes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+
+from commsproject.common.ids import new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HEADER = "X-Request-Id"
+_ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+
+@contextmanager
+def bound(**fields: str) -> Iterator[None]:
+    """Log lines written inside carry `fields`."""
+    with structlog.contextvars.bound_contextvars(**fields):
+        yield
+
+
+class CorrelationMiddleware:
+    """Take the caller's `X-Request-Id` if it is well formed, else make one; answer with it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        given = request.headers.get(HEADER, "")
+        request_id = given if _ACCEPTABLE.fullmatch(given) else new_id().hex
+        with bound(request_id=request_id):
+            response = self.get_response(request)
+        response.headers[HEADER] = request_id
+        return response

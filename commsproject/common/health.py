@@ -1,0 +1,77 @@
+"""Is it alive, is it ready? Each part with its state and how long it took to answer.
+
+`ready` fails (503) only for what nothing works without: the database and its migrations. Without
+the broker or the scheduler messages still flow, later: that is `degraded`, and said.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
+
+from commsproject.common import doorbell
+from commsproject.common.models import ScheduledJob
+
+BEAT_LIMIT = timedelta(seconds=30)
+
+
+class _Failing(Exception):
+    """A part does not work; the text says what to do."""
+
+
+def live(_request: HttpRequest) -> JsonResponse:
+    """The process answers. Never looks further: a restart would not mend the database."""
+    return JsonResponse({"status": "ok"})
+
+
+def ready(_request: HttpRequest) -> JsonResponse:
+    """Whether requests can be served."""
+    required = {"database": _database, "migrations": _migrations}
+    helpful = {"broker": _broker, "scheduler": _scheduler}
+    parts = {name: _ask(check) for name, check in {**required, **helpful}.items()}
+    failing = {name for name, part in parts.items() if part["status"] != "ok"}
+    status = "failing" if failing & set(required) else "degraded" if failing else "ok"
+    return JsonResponse(
+        {"status": status, "checks": parts}, status=503 if status == "failing" else 200
+    )
+
+
+def _ask(check: Callable[[], None]) -> dict[str, object]:
+    started = time.perf_counter()
+    problem = ""
+    try:
+        check()
+    except _Failing as error:
+        problem = str(error)
+    except Exception as error:  # noqa: BLE001 - any answer but a good one is the finding
+        problem = type(error).__name__
+    took = round((time.perf_counter() - started) * 1000, 1)
+    part: dict[str, object] = {"status": "failing" if problem else "ok", "ms": took}
+    return {**part, "detail": problem} if problem else part
+
+
+def _database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def _migrations() -> None:
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise _Failing("Migrations are missing: run manage.py migrate.")
+
+
+def _broker() -> None:
+    doorbell.client().ping()
+
+
+def _scheduler() -> None:
+    beat = ScheduledJob.objects.filter(name="beat").values_list("last_run_at", flat=True).first()
+    if beat is None or timezone.now() - beat > BEAT_LIMIT:
+        raise _Failing("The scheduler is not running: start manage.py scheduler.")

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from commsproject.common import scheduler
+
+
+class Command(BaseCommand):
+    help = "Run the periodic jobs until stopped. Of several, one works and the others wait."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stopping = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.set())
+        scheduler.serve(stopping)

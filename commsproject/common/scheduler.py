@@ -1,0 +1,121 @@
+"""Periodic jobs: rows say when each is due, one process at a time runs them.
+
+A job is a function with `@job(name, every=...)` in an app's `jobs.py`. Missed runs are not caught
+up: each run does all there is to do. Jobs are safe to repeat.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from django.db import DatabaseError, close_old_connections, connection
+from django.utils import timezone
+from django.utils.module_loading import autodiscover_modules
+
+from commsproject.common.models import ScheduledJob
+
+log = structlog.get_logger(__name__)
+
+_LOCK = 0x636F6D6D73  # "comms": the advisory lock of the leader
+_TICK_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Job:
+    name: str
+    every: timedelta
+    run: Callable[[], object]
+
+
+_jobs: dict[str, Job] = {}
+
+
+def job(
+    name: str, *, every: timedelta
+) -> Callable[[Callable[[], object]], Callable[[], object]]:
+    """Register a function of no arguments to be run every `every`, counted from its last start."""
+
+    def register(function: Callable[[], object]) -> Callable[[], object]:
+        _jobs[name] = Job(name, every, function)
+        return function
+
+    return register
+
+
+@job("beat", every=timedelta(seconds=5))
+def _beat() -> None:
+    """The scheduler's own sign of life, for /health."""
+
+
+def serve(stopping: threading.Event) -> None:
+    """Run jobs as they fall due, until `stopping`. A second scheduler waits for the first to end."""
+    autodiscover_modules("jobs")
+    while not stopping.is_set():
+        try:
+            close_old_connections()
+            if _is_leader():
+                _lead(stopping)
+        except DatabaseError as error:
+            log.warning("scheduler waits for the database", error=type(error).__name__)
+        stopping.wait(2.0)
+
+
+def _is_leader() -> bool:
+    """The lock belongs to this thread's connection and dies with it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+        return bool(cursor.fetchone()[0])
+
+
+def _lead(stopping: threading.Event) -> None:
+    log.info("scheduler leads", jobs=sorted(_jobs))
+    try:
+        while not stopping.is_set():
+            run_due()
+            stopping.wait(_TICK_SECONDS)
+    finally:
+        _give_up_lock()
+
+
+def _give_up_lock() -> None:
+    """Closing is not enough: the pool would keep the session, and the session the lock."""
+    with contextlib.suppress(DatabaseError), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_unlock_all()")
+    connection.close()
+
+
+def run_due() -> list[str]:
+    """Run every job that is due and return their names. One job's error never stops another."""
+    known = set(ScheduledJob.objects.values_list("name", flat=True))
+    ScheduledJob.objects.bulk_create(
+        [ScheduledJob(name=name) for name in _jobs if name not in known], ignore_conflicts=True
+    )
+    due = ScheduledJob.objects.filter(name__in=_jobs, next_run_at__lte=timezone.now())
+    names = list(due.values_list("name", flat=True))
+    for name in names:
+        _run(_jobs[name])
+    return names
+
+
+def _run(one: Job) -> None:
+    started, clock = timezone.now(), time.monotonic()
+    error = ""
+    try:
+        one.run()
+    except DatabaseError:
+        raise  # the connection that holds the lock may be gone
+    except Exception as caught:  # noqa: BLE001 - recorded on the job's row and logged
+        error = type(caught).__name__
+        log.exception("job failed", job=one.name)
+    ScheduledJob.objects.filter(name=one.name).update(
+        next_run_at=started + one.every,
+        last_run_at=started,
+        last_duration_ms=round((time.monotonic() - clock) * 1000),
+        last_error=error,
+    )

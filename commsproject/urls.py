@@ -1,0 +1,29 @@
+"""Every address of the service. Composition only."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from commsproject.common import health
+from notifications.views import UnsubscribePage
+
+api = [
+    path("", include("commsproject.common.api.urls")),
+    path("", include("notifications.api.urls")),
+    path("", include("templates_app.api.urls")),
+]
+
+urlpatterns = [
+    path("", include("commsproject.console.urls")),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include((api, "v1"))),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("webhooks/", include("tracking.urls")),
+    path("u/<str:token>", UnsubscribePage.as_view(), name="unsubscribe"),
+    path("health", health.ready),
+    path("health/live", health.live),
+    path("health/ready", health.ready),
+]

@@ -1,0 +1,64 @@
+"""Addresses: checked, in one normal form, and hashed for the lists that must not keep them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+
+import email_validator
+import phonenumbers
+from django.conf import settings
+
+from notifications.types import Channel
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
+_SIMULATOR_DOMAIN = "simulator.test"
+
+# Internal domains are an organisation's own business, and the simulator lives in .test. The
+# library documents editing this list as the way to allow them.
+for _internal in ("test", "local"):
+    if _internal in email_validator.SPECIAL_USE_DOMAIN_NAMES:
+        email_validator.SPECIAL_USE_DOMAIN_NAMES.remove(_internal)
+
+
+class BadAddress(ValueError):
+    """Not one well-formed address; the text says why and never repeats it."""
+
+
+def normalise(channel: Channel, value: str) -> str:
+    """The one form of `value` that is stored and sent to: domain in lower case, E.164.
+
+    Raises `BadAddress`: control characters, two addresses in one, display names, unknown ranges.
+    """
+    if _CONTROL.search(value):
+        raise BadAddress("An address cannot contain control characters or line breaks.")
+    return _email(value) if channel is Channel.EMAIL else _phone(value)
+
+
+def digest(channel: Channel, address: str) -> str:
+    """64 hex digits that stand for a normalised address: equal exactly when the mailbox is."""
+    message = f"{channel.value}:{address.casefold()}".encode()
+    return hmac.new(settings.ADDRESS_HASH_KEY.encode(), message, hashlib.sha256).hexdigest()
+
+
+def is_simulator(address: str) -> bool:
+    """Whether the local part is an instruction to the simulator."""
+    return address.endswith("@" + _SIMULATOR_DOMAIN)
+
+
+def _email(value: str) -> str:
+    try:
+        return email_validator.validate_email(value.strip(), check_deliverability=False).normalized
+    except email_validator.EmailNotValidError:
+        raise BadAddress("This is not one valid email address.") from None
+
+
+def _phone(value: str) -> str:
+    try:
+        number = phonenumbers.parse(value)
+    except phonenumbers.NumberParseException:
+        raise BadAddress("Write the number in E.164 form: +, country code, number.") from None
+    if not phonenumbers.is_possible_number(number):
+        raise BadAddress("No such number can exist in that country.")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

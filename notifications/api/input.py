@@ -1,0 +1,170 @@
+"""A message as asked for over HTTP: checked for form here, against what is stored in `plan`."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+from rest_framework import serializers
+
+from commsproject.common.api.serializers import StrictSerializer
+from notifications import addresses
+from notifications.services.plan import Submission, Target
+from notifications.types import Channel, Lane
+
+MAX_ATTACHMENT_BYTES = 3 * 1024 * 1024
+MAX_AHEAD = timedelta(days=366)
+
+
+class Line(serializers.CharField):
+    """One line of text: no control characters, so that nothing can be smuggled into a header."""
+
+    def to_internal_value(self, data: Any) -> str:
+        value = super().to_internal_value(data)
+        if any(ord(char) < 32 or ord(char) == 127 or char in "\u0085\u2028\u2029" for char in value):
+            raise serializers.ValidationError(
+                "Control characters and line breaks are not allowed here.", code="control_character"
+            )
+        return value
+
+
+class AddressField(serializers.CharField):
+    """One address in its normal form."""
+
+    def __init__(self, channel: Channel, **kwargs: Any) -> None:
+        super().__init__(max_length=320, trim_whitespace=False, **kwargs)
+        self.channel = channel
+
+    def to_internal_value(self, data: Any) -> str:
+        try:
+            return addresses.normalise(self.channel, super().to_internal_value(data))
+        except addresses.BadAddress as error:
+            raise serializers.ValidationError(str(error), code="bad_address") from None
+
+
+class TargetInput(StrictSerializer):
+    user_id = Line(max_length=200, required=False, help_text="As the identity service knows them.")
+    email = AddressField(Channel.EMAIL, required=False)
+    phone = AddressField(Channel.SMS, required=False, help_text="E.164.")
+
+    def validate(self, attrs: Any) -> Target:
+        given = {Channel.EMAIL: attrs.get("email"), Channel.SMS: attrs.get("phone")}
+        found = {channel: address for channel, address in given.items() if address}
+        if not found and not attrs.get("user_id"):
+            raise serializers.ValidationError(
+                "Say whom: user_id, email or phone.", code="required"
+            )
+        return Target(user_id=attrs.get("user_id", ""), addresses=found)
+
+
+class ContentInput(StrictSerializer):
+    subject = Line(max_length=998, required=False)
+    text = serializers.CharField(max_length=500_000, required=False, trim_whitespace=False)
+    html = serializers.CharField(max_length=500_000, required=False, trim_whitespace=False)
+
+
+class AttachmentInput(StrictSerializer):
+    filename = Line(max_length=200)
+    content = serializers.CharField(help_text="Base64.")
+    content_type = serializers.RegexField(
+        r"^[\w.+-]+/[\w.+-]+$", max_length=100, default="application/octet-stream"
+    )
+
+    def validate_filename(self, value: str) -> str:
+        if "/" in value or "\\" in value:
+            raise serializers.ValidationError("A file name, not a path.", code="path")
+        return value
+
+    def validate_content(self, value: str) -> str:
+        try:
+            base64.b64decode(value, validate=True)
+        except binascii.Error:
+            raise serializers.ValidationError("This is not base64.", code="base64") from None
+        return value
+
+
+class NotificationInput(StrictSerializer):
+    """`POST /notifications`."""
+
+    to = TargetInput()
+    channels = serializers.ListField(
+        child=serializers.ChoiceField(Channel.choices),
+        required=False,
+        min_length=1,
+        max_length=len(Channel),
+        help_text="Without it: every channel that has both an address and content.",
+    )
+    template = serializers.SlugField(max_length=100, required=False)
+    content = ContentInput(required=False)
+    data = serializers.DictField(
+        required=False,
+        help_text="Fills the template, or inline content. Inline content without data is literal.",
+    )
+    locale = serializers.RegexField(
+        r"^[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8})*$", max_length=35, required=False
+    )
+    category = serializers.SlugField(max_length=64, required=False)
+    priority = serializers.ChoiceField(Lane.choices, default=Lane.NORMAL)
+    send_at = serializers.DateTimeField(required=False)
+    expires_at = serializers.DateTimeField(required=False)
+    agent_id = Line(max_length=100, required=False)
+    reference = Line(max_length=200, required=False)
+    tags = serializers.ListField(child=Line(max_length=64), required=False, max_length=10)
+    reply_to = AddressField(Channel.EMAIL, required=False)
+    attachments = AttachmentInput(many=True, required=False)
+    metadata = serializers.DictField(child=Line(max_length=500), required=False)
+    dry_run = serializers.BooleanField(default=False)
+
+    def validate_metadata(self, value: dict[str, str]) -> dict[str, str]:
+        if len(value) > 20 or any(len(key) > 64 or not key.isidentifier() for key in value):
+            raise serializers.ValidationError(
+                "At most 20 entries, each name an identifier of 64 characters at most.",
+                code="metadata",
+            )
+        return value
+
+    def validate_attachments(self, value: list[Mapping[str, str]]) -> list[Mapping[str, str]]:
+        if sum(len(item["content"]) * 3 // 4 for item in value) > MAX_ATTACHMENT_BYTES:
+            raise serializers.ValidationError(
+                f"Attachments may have {MAX_ATTACHMENT_BYTES} bytes together.", code="too_large"
+            )
+        return value
+
+    def validate(self, attrs: Any) -> Any:
+        if ("template" in attrs) == ("content" in attrs):
+            raise serializers.ValidationError(
+                {"template": "Give either a template or content."}, code="template_or_content"
+            )
+        if "template" in attrs:
+            attrs.setdefault("data", {})
+        self._check_times(attrs)
+        return attrs
+
+    def _check_times(self, attrs: Mapping[str, Any]) -> None:
+        send_at, expires_at = attrs.get("send_at"), attrs.get("expires_at")
+        now = timezone.now()
+        if send_at and send_at > now + MAX_AHEAD:
+            raise serializers.ValidationError({"send_at": "At most a year ahead."}, code="too_far")
+        if expires_at and expires_at <= max(send_at or now, now):
+            raise serializers.ValidationError(
+                {"expires_at": "It must be in the future, and after send_at."}, code="in_the_past"
+            )
+
+
+def submission(fields: Mapping[str, Any], *, idempotency_key: str, raw: Any) -> Submission:
+    """What `NotificationInput` validated, with the fingerprint of the request body `raw`."""
+    canonical = json.dumps(raw, sort_keys=True, separators=(",", ":")).encode()
+    known = {name: value for name, value in fields.items() if name != "priority"}
+    known["channels"] = [Channel(name) for name in fields.get("channels", [])]
+    return Submission(
+        **known,
+        priority=Lane(fields["priority"]),
+        idempotency_key=idempotency_key,
+        fingerprint=hashlib.sha256(canonical).digest(),
+    )

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+from uuid import UUID
+
+from django.utils.dateparse import parse_datetime
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from rest_framework import status as http
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from commsproject.common.api.pagination import NewestFirst
+from commsproject.common.api.serializers import validated
+from commsproject.common.errors import CommsError, InvalidInput
+from commsproject.common.identity.principals import agent
+from commsproject.common.identity.scopes import Scope
+from notifications import selectors
+from notifications.api.input import NotificationInput, submission
+from notifications.api.output import AcceptedOutput, NotificationDetail, NotificationOutput
+from notifications.services import submit
+from notifications.states import State
+
+KEY_HEADER = "Idempotency-Key"
+MAX_KEY = 255
+
+_REQUEST = OpenApiExample(
+    "An email with inline content",
+    value={
+        "to": {"email": "delivered@simulator.test"},
+        "content": {"subject": "Hello", "text": "It works."},
+    },
+    request_only=True,
+)
+_BY_TEMPLATE = OpenApiExample(
+    "A template, to a known person",
+    value={
+        "to": {"user_id": "u-1042"},
+        "template": "welcome",
+        "data": {"name": "Ada"},
+        "priority": "urgent",
+        "reference": "signup-77",
+    },
+    request_only=True,
+)
+_ANSWER = OpenApiExample(
+    "Accepted",
+    value={
+        "id": "019a0000-0000-7000-8000-000000000001",
+        "status": "queued",
+        "deliveries": [
+            {
+                "id": "019a0000-0000-7000-8000-000000000002",
+                "channel": "email",
+                "to": "delivered@simulator.test",
+                "status": "queued",
+                "reason": "",
+            }
+        ],
+    },
+    response_only=True,
+    status_codes=["202"],
+)
+
+
+class Notifications(APIView):
+    """Send a message; list those sent."""
+
+    required_scopes: ClassVar[Mapping[str, Scope | None]] = {
+        "GET": Scope.NOTIFICATIONS_READ,
+        "POST": Scope.NOTIFICATIONS_WRITE,
+    }
+
+    @extend_schema(
+        operation_id="notifications_send",
+        summary="Send a message",
+        description=(
+            "A 202 means the message is committed to disk and will be tried until it is taken, "
+            "refused for good, expired or given up. A dry run (200) stores nothing. With an "
+            "`Idempotency-Key`, repeating the request gives the first answer again, marked "
+            "`Idempotent-Replayed: true`."
+        ),
+        parameters=[
+            OpenApiParameter(
+                KEY_HEADER, str, OpenApiParameter.HEADER, description="At most 255 characters."
+            )
+        ],
+        request=NotificationInput,
+        responses={202: AcceptedOutput, 200: AcceptedOutput},
+        examples=[_REQUEST, _BY_TEMPLATE, _ANSWER],
+    )
+    def post(self, request: Request) -> Response:
+        fields = validated(NotificationInput, request)
+        asked = submission(fields, idempotency_key=_key(request), raw=request.data)
+        (result,) = submit.accept(agent(request).client, [asked])
+        if isinstance(result, CommsError):
+            raise result
+        return Response(
+            result.response,
+            status=http.HTTP_200_OK if result.dry_run else http.HTTP_202_ACCEPTED,
+            headers={"Idempotent-Replayed": "true"} if result.replayed else None,
+        )
+
+    @extend_schema(
+        operation_id="notifications_list",
+        summary="List your messages, newest first",
+        parameters=[
+            OpenApiParameter("status", str, enum=State.values),
+            OpenApiParameter("reference", str),
+            OpenApiParameter("user_id", str),
+            OpenApiParameter("created_after", str, description="ISO 8601, inclusive."),
+            OpenApiParameter("cursor", str),
+            OpenApiParameter("limit", int, description="1 to 200, 50 unless told."),
+        ],
+        responses=NotificationOutput(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        rows = selectors.of_client(agent(request).client)
+        query = request.query_params
+        if state := query.get("status"):
+            rows = selectors.with_state(rows, _state(state))
+        if reference := query.get("reference"):
+            rows = rows.filter(reference=reference)
+        if user_id := query.get("user_id"):
+            rows = rows.filter(recipient__user_id=user_id)
+        if after := query.get("created_after"):
+            rows = rows.filter(created_at__gte=_moment("created_after", after))
+        page = NewestFirst()
+        found = page.paginate_queryset(rows, request, view=self)
+        return page.get_paginated_response(NotificationOutput(found, many=True).data)
+
+
+class NotificationById(APIView):
+    """One message and all that happened to it."""
+
+    required_scopes: ClassVar[Mapping[str, Scope | None]] = {"GET": Scope.NOTIFICATIONS_READ}
+
+    @extend_schema(
+        operation_id="notifications_get",
+        summary="One message, with every attempt and event",
+        responses=NotificationDetail,
+    )
+    def get(self, request: Request, notification_id: UUID) -> Response:
+        found = selectors.get(agent(request).client, notification_id)
+        return Response(NotificationDetail(found).data)
+
+
+def _key(request: Request) -> str:
+    key = request.headers.get(KEY_HEADER, "")
+    if len(key) > MAX_KEY or not key.isprintable():
+        raise InvalidInput.of(
+            KEY_HEADER, "bad_key", f"At most {MAX_KEY} printable characters."
+        )
+    return key
+
+
+def _state(name: str) -> State:
+    try:
+        return State(name)
+    except ValueError:
+        known = ", ".join(State.values)
+        raise InvalidInput.of("status", "unknown_status", f"One of: {known}.") from None
+
+
+def _moment(field: str, text: str) -> object:
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise InvalidInput.of(field, "bad_time", "An ISO 8601 time with its zone, please.")
+    return moment

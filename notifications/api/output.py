@@ -1,0 +1,126 @@
+"""How notifications look from outside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from notifications import selectors
+from notifications.models import Attempt, Delivery, Notification
+from notifications.states import State
+from notifications.types import Channel, ErrorClass, EventType, Lane
+
+
+class AcceptedDelivery(serializers.Serializer[Any]):
+    id = serializers.UUIDField(allow_null=True)
+    channel = serializers.ChoiceField(Channel.choices)
+    to = serializers.CharField()
+    status = serializers.ChoiceField(State.choices)
+    reason = serializers.CharField(help_text="Why it is not going out; empty if it is.")
+
+
+class AcceptedOutput(serializers.Serializer[Any]):
+    """The answer to `POST /notifications`. `id` is null in a dry run."""
+
+    id = serializers.UUIDField(allow_null=True)
+    status = serializers.ChoiceField(State.choices)
+    deliveries = AcceptedDelivery(many=True)
+
+
+class EventOutput(serializers.Serializer[selectors.TimelineEntry]):
+    type = serializers.ChoiceField(EventType.choices)
+    at = serializers.DateTimeField()
+    provider = serializers.CharField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class AttemptOutput(serializers.ModelSerializer[Attempt]):
+    error_class = serializers.ChoiceField(ErrorClass.choices, allow_blank=True)
+
+    class Meta:
+        model = Attempt
+        fields = [
+            "id",
+            "number",
+            "provider",
+            "state",
+            "error_class",
+            "code",
+            "detail",
+            "http_status",
+            "provider_ref",
+            "started_at",
+            "ended_at",
+        ]
+
+
+class DeliveryOutput(serializers.ModelSerializer[Delivery]):
+    """One delivery in a list."""
+
+    to = serializers.CharField(source="address")
+    status = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Delivery
+        fields = ["id", "channel", "to", "status", "reason", "provider", "attempts_made"]
+
+    def get_status(self, delivery: Delivery) -> State:
+        return selectors.shown_state(delivery)
+
+
+class DeliveryDetail(DeliveryOutput):
+    """One delivery with every call that was made for it and everything that happened to it."""
+
+    attempts = AttemptOutput(many=True)
+    events = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Delivery
+        fields = [*DeliveryOutput.Meta.fields, "created_at", "updated_at", "attempts", "events"]
+
+    def get_events(self, delivery: Delivery) -> list[dict[str, Any]]:
+        return list(EventOutput(selectors.timeline(delivery), many=True).data)
+
+
+class NotificationOutput(serializers.ModelSerializer[Notification]):
+    """A notification in a list."""
+
+    status = serializers.SerializerMethodField()
+    user_id = serializers.CharField(source="recipient.user_id", default="")
+    category = serializers.SlugRelatedField(slug_field="key", read_only=True)
+    template = serializers.CharField(source="template_version.template.key", default="")
+    template_version = serializers.IntegerField(source="template_version.number", default=None)
+    priority = serializers.ChoiceField(Lane.choices)
+    deliveries = DeliveryOutput(many=True)
+
+    class Meta:
+        model = Notification
+        fields = [
+            "id",
+            "status",
+            "user_id",
+            "category",
+            "template",
+            "template_version",
+            "locale",
+            "priority",
+            "agent_id",
+            "reference",
+            "tags",
+            "metadata",
+            "send_at",
+            "expires_at",
+            "created_at",
+            "deliveries",
+        ]
+
+    def get_status(self, notification: Notification) -> State:
+        return selectors.status(notification)
+
+
+class NotificationDetail(NotificationOutput):
+    """A notification with the whole story of each delivery."""
+
+    deliveries = DeliveryDetail(many=True)

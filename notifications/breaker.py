@@ -1,0 +1,75 @@
+"""When a provider is left alone. Pure: one provider's health in, its next health out.
+
+Five failures in a row open the breaker for 30 seconds, a refused credential at once for a minute,
+a 429 for as long as the provider asks. When that is over, one real message goes as a probe:
+its success closes the breaker, its failure opens it again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum
+
+from notifications.types import ErrorClass
+
+FAILURES = 5
+OPEN_FOR = timedelta(seconds=30)
+OPEN_FOR_CREDENTIALS = timedelta(seconds=60)
+OPEN_FOR_THROTTLE = timedelta(seconds=1)
+PROBE_FOR = timedelta(seconds=20)
+"""How long a probe may take until another process may send one: longer than any call."""
+
+
+class Gate(Enum):
+    OPEN_ROAD = "closed"
+    SHUT = "open"
+    PROBE = "half_open"
+
+
+@dataclass(frozen=True)
+class Health:
+    """`blocked_until` is set while the breaker is open, and stays until a probe succeeded."""
+
+    failures: int = 0
+    blocked_until: datetime | None = None
+    probe_until: datetime | None = None
+    reason: str = ""
+
+
+def gate(health: Health, now: datetime) -> Gate:
+    """Whether a message may go this way now, only as a probe, or not at all."""
+    if health.blocked_until is None:
+        return Gate.OPEN_ROAD
+    if health.blocked_until > now:
+        return Gate.SHUT
+    probing = health.probe_until is not None and health.probe_until > now
+    return Gate.SHUT if probing else Gate.PROBE
+
+
+def after_success(_health: Health) -> Health:
+    """The provider answered: taken, or refused for a reason of the message's own."""
+    return Health()
+
+
+def after_failure(
+    health: Health, error_class: ErrorClass, code: str, now: datetime, retry_after: float | None
+) -> Health:
+    """The provider could not or would not work. Refusals of one message are no failure of it."""
+    if error_class in (ErrorClass.PERMANENT_RECIPIENT, ErrorClass.PERMANENT_MESSAGE):
+        return after_success(health)
+    counted = replace(health, failures=health.failures + 1, probe_until=None)
+    if error_class is ErrorClass.THROTTLED:
+        wait = timedelta(seconds=retry_after) if retry_after else OPEN_FOR_THROTTLE
+        return _blocked(counted, now + wait, f"throttled ({code})")
+    if error_class is ErrorClass.AUTH_CONFIG:
+        return _blocked(counted, now + OPEN_FOR_CREDENTIALS, f"credentials refused ({code})")
+    if counted.failures >= FAILURES or health.blocked_until is not None:
+        return _blocked(
+            counted, now + OPEN_FOR, f"{counted.failures} failures in a row, last {code}"
+        )
+    return counted
+
+
+def _blocked(health: Health, until: datetime, reason: str) -> Health:
+    return replace(health, blocked_until=until, reason=reason[:200])

@@ -1,0 +1,76 @@
+"""Plain Django mail (`send_mail`) by the same routing as the engine: SendGrid, then SES, then SMTP.
+
+    EMAIL_BACKEND = "notifications.email_backend.FailoverEmailBackend"
+
+Synchronous and without rows: the caller hears the outcome, nothing is retried later. After a call
+that was not answered no second provider is tried until a receipt would have come; as there is no
+row a receipt could settle, the wait is always served in full.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import structlog
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.core.mail.backends.base import BaseEmailBackend
+
+from notifications import retry
+from notifications.providers.base import MailCarrier
+from notifications.services import route
+from notifications.services.route import Routes, Stranded
+from notifications.types import Channel, ErrorClass, ProviderError
+
+log = structlog.get_logger(__name__)
+
+
+class NotSent(Exception):
+    """No provider took the message; `error` is what the last one said, if one was asked."""
+
+    def __init__(self, error: ProviderError | None) -> None:
+        super().__init__(str(error) if error else "no email provider is available now")
+        self.error = error
+
+
+class FailoverEmailBackend(BaseEmailBackend):
+    """Raises `NotSent` unless `fail_silently`; messages after a failed one are still tried."""
+
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        sent, failure = 0, None
+        for message in email_messages:
+            if not message.recipients():
+                continue
+            try:
+                _send(message)
+                sent += 1
+            except NotSent as error:
+                failure = failure or error
+        if failure and not self.fail_silently:
+            raise failure
+        return sent
+
+
+def _send(message: EmailMessage) -> None:
+    message.message()  # raises BadHeaderError on line breaks, which anymail lets pass (measured)
+    tried: set[str] = set()
+    error: ProviderError | None = None
+    while True:
+        provider = Routes(Channel.EMAIL).choose(tried)
+        if isinstance(provider, Stranded) or not isinstance(provider, MailCarrier):
+            raise NotSent(error)
+        try:
+            provider.deliver(message)
+        except ProviderError as refusal:
+            error = refusal
+            tried.add(provider.name)
+            route.report([(provider.name, refusal)])
+            log.warning("provider refused", provider=provider.name, code=refusal.code)
+            if refusal.error_class in retry.FINAL:
+                raise NotSent(refusal) from refusal
+            if refusal.error_class is ErrorClass.AMBIGUOUS:
+                threading.Event().wait(settings.UNKNOWN_WAIT["normal"])
+        else:
+            route.report([(provider.name, None)])
+            return

@@ -1,0 +1,62 @@
+"""One worker process: the pump of its lanes, and a Dramatiq worker that hears the doorbell.
+
+Not Dramatiq's own command line: killing one of its processes takes all of them down
+(docs/decisions/0001). One process here is one unit of the supervisor or of the cluster.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from argparse import ArgumentParser
+from typing import Any
+
+import structlog
+from django.core.management.base import BaseCommand
+from django.utils.module_loading import autodiscover_modules
+from dramatiq import Worker
+
+from commsproject.common import doorbell
+from notifications.services import pump
+from notifications.types import Lane
+
+log = structlog.get_logger(__name__)
+
+STOP_SECONDS = 6.0
+
+
+class Command(BaseCommand):
+    help = "Send what is due in the given lanes until stopped."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--lane",
+            action="append",
+            choices=Lane.values,
+            help="A lane to serve; repeat for several. Without it: all.",
+        )
+
+    def handle(self, *args: Any, lane: list[str] | None, **options: Any) -> None:
+        lanes = [Lane(name) for name in lane or Lane.values]
+        stopping = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.set())
+        pump.start(lanes)
+        # 50 ms instead of Dramatiq's second: its default costs 450 ms of idle latency (measured).
+        ears = Worker(
+            doorbell.broker(), queues=_queues(lanes), worker_timeout=50, worker_threads=2
+        )
+        ears.start()
+        log.info("worker started", lanes=[one.value for one in lanes])
+        stopping.wait()
+        finished = pump.stop(STOP_SECONDS)
+        ears.stop(timeout=1000)
+        log.info("worker stopped", finished=finished)
+
+
+def _queues(lanes: list[Lane]) -> set[str]:
+    """The lanes' own bells; whoever serves `normal` also hears those that belong to no lane."""
+    autodiscover_modules("tasks")
+    mine = {lane.value for lane in lanes}
+    others = doorbell.broker().get_declared_queues() - set(Lane.values)
+    return mine | others if Lane.NORMAL in lanes else mine

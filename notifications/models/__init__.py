@@ -1,0 +1,30 @@
+"""The tables of the engine. One file per thing; import them from here."""
+
+from __future__ import annotations
+
+from notifications.models.batch import Batch
+from notifications.models.category import Category
+from notifications.models.delivery import Attempt, DeadLetter, Delivery, Event
+from notifications.models.notification import Notification
+from notifications.models.provider import ProviderChange, ProviderState
+from notifications.models.recipient import Address, Recipient
+from notifications.models.simulated import SimulatedMessage
+from notifications.models.suppression import Suppression
+from notifications.models.work import Work
+
+__all__ = [
+    "Address",
+    "Attempt",
+    "Batch",
+    "Category",
+    "DeadLetter",
+    "Delivery",
+    "Event",
+    "Notification",
+    "ProviderChange",
+    "ProviderState",
+    "Recipient",
+    "SimulatedMessage",
+    "Suppression",
+    "Work",
+]

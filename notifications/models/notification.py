@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.utils import timezone
+
+from commsproject.common.ids import new_id
+from commsproject.common.models import ApiClient
+from notifications.models.batch import Batch
+from notifications.models.category import Category
+from notifications.models.recipient import Recipient
+from notifications.types import Lane
+from templates_app.models import TemplateVersion
+
+
+class Notification(models.Model):
+    """One message to one person. Its deliveries say how far it got.
+
+    The rendered text is not stored: version and data give it again.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    client = models.ForeignKey(ApiClient, on_delete=models.PROTECT, related_name="+")
+    batch = models.ForeignKey(Batch, null=True, on_delete=models.CASCADE, related_name="+")
+    recipient = models.ForeignKey(Recipient, null=True, on_delete=models.SET_NULL, related_name="+")
+    category = models.ForeignKey(Category, null=True, on_delete=models.PROTECT, related_name="+")
+    template_version = models.ForeignKey(
+        TemplateVersion, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    content = models.JSONField(null=True, help_text="Inline parts, where no template is used.")
+    data = models.JSONField(null=True, help_text="Null: the content is sent literally.")
+    locale = models.CharField(max_length=35, blank=True)
+    priority = models.CharField(max_length=10, choices=Lane.choices, default=Lane.NORMAL)
+    agent_id = models.CharField(max_length=100, blank=True)
+    reference = models.CharField(max_length=200, blank=True)
+    idempotency_key = models.CharField(max_length=255, blank=True)
+    tags = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+    reply_to = models.CharField(max_length=320, blank=True)
+    attachments = models.JSONField(default=list, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    send_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["client", "-id"], name="notification_by_client"),
+            models.Index(fields=["recipient", "-id"], name="notification_by_recipient"),
+            models.Index(
+                fields=["client", "reference"],
+                name="notification_by_reference",
+                condition=~models.Q(reference=""),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from commsproject.common.ids import new_id
+
+
+class ProviderState(models.Model):
+    """What all processes know of one provider: whether staff switched it off, and its breaker."""
+
+    class Breaker(models.TextChoices):
+        CLOSED = "closed", "Closed"
+        OPEN = "open", "Open"
+        HALF_OPEN = "half_open", "Half open"
+
+    name = models.CharField(max_length=50, primary_key=True)
+    enabled = models.BooleanField(default=True)
+    breaker = models.CharField(max_length=10, choices=Breaker.choices, default=Breaker.CLOSED)
+    failures = models.PositiveIntegerField(default=0, help_text="In a row, up to now.")
+    opened_until = models.DateTimeField(null=True, blank=True)
+    probe_until = models.DateTimeField(null=True, blank=True)
+    reason = models.CharField(max_length=200, blank=True)
+    changed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ProviderChange(models.Model):
+    """The history of a provider's state, with reasons."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    provider = models.ForeignKey(ProviderState, on_delete=models.CASCADE, related_name="changes")
+    at = models.DateTimeField(default=timezone.now)
+    was = models.CharField(max_length=20)
+    now = models.CharField(max_length=20)
+    reason = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.provider_id}: {self.was} to {self.now}"

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from commsproject.common.ids import new_id
+from notifications.types import Channel
+
+
+class Recipient(models.Model):
+    """A person, known by the identity service's `user_id`."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    user_id = models.CharField(max_length=200, unique=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["user_id"]
+
+    def __str__(self) -> str:
+        return self.user_id
+
+
+class Address(models.Model):
+    """Where a person can be reached on one channel."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    recipient = models.ForeignKey(Recipient, on_delete=models.CASCADE, related_name="addresses")
+    channel = models.CharField(max_length=10, choices=Channel.choices)
+    value = models.CharField(max_length=320)
+    verified_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "addresses"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["recipient", "channel", "value"], name="address_once_per_recipient"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.id}"

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from commsproject.common.ids import new_id
+from notifications.types import Channel, SuppressionReason
+
+
+class Suppression(models.Model):
+    """An address that must not be written to, and why.
+
+    The address itself is not kept, only its keyed hash: the list outlives the erasure of a person.
+    """
+
+    ALL = "*"
+    """The scope that covers every category; any other scope is a category's key."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    channel = models.CharField(max_length=10, choices=Channel.choices)
+    address_hash = models.CharField(max_length=64)
+    scope = models.CharField(max_length=64, default=ALL)
+    reason = models.CharField(max_length=20, choices=SuppressionReason.choices)
+    source = models.CharField(max_length=100, blank=True)
+    delivery_id = models.UUIDField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["channel", "address_hash", "scope"], name="suppression_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.get_reason_display()}"

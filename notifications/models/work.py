@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.utils import timezone
+
+from commsproject.common.ids import new_id
+from commsproject.common.models import ApiClient
+from notifications.models.batch import Batch
+from notifications.types import Channel, Lane
+
+
+class Work(models.Model):
+    """The queue: one row is one chunk of deliveries that are due together.
+
+    The only table the engine claims from. A claim writes `lease_until`, `token` and `claims`,
+    none of them indexed; whoever completes must still hold `token`. The row is deleted when done,
+    so the table stays small whatever is stored elsewhere.
+    """
+
+    class Kind(models.TextChoices):
+        SEND = "send", "Send"
+        RECONCILE = "reconcile", "Settle unknown outcomes"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.SEND)
+    lane = models.CharField(max_length=10, choices=Lane.choices)
+    channel = models.CharField(max_length=10, choices=Channel.choices)
+    client = models.ForeignKey(ApiClient, on_delete=models.PROTECT, related_name="+")
+    batch = models.ForeignKey(Batch, null=True, on_delete=models.CASCADE, related_name="+")
+    ids = ArrayField(models.UUIDField(), help_text="The deliveries, 500 at most.")
+    due_at = models.DateTimeField(default=timezone.now)
+    held = models.BooleanField(default=False)
+    lease_until = models.DateTimeField(null=True)
+    token = models.BigIntegerField(default=0)
+    claims = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["due_at"]
+        verbose_name_plural = "work"
+        indexes = [
+            models.Index(
+                fields=["lane", "client", "due_at"],
+                name="work_claimable",
+                condition=models.Q(held=False),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}"

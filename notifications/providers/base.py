@@ -1,0 +1,82 @@
+"""What a provider is. One provider is one file beside this one and one entry in settings."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, runtime_checkable
+
+from django.core.mail import EmailMessage
+
+from notifications.types import Channel, Outbound, ProviderEvent, Sent
+
+
+class BadSignature(Exception):
+    """A webhook that the provider did not sign, or signed too long ago. Answered with 400."""
+
+
+class CannotVerify(Exception):
+    """The means to check a signature cannot be had just now. Answered with 503: send it again."""
+
+
+@dataclass(frozen=True, repr=False)
+class Webhook:
+    """A webhook call as it came in. Header names are lower case."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"<Webhook {len(self.body)} bytes>"
+
+
+class Provider(ABC):
+    """Carries messages of some channels to one vendor, and reads what it reports back.
+
+    Subclasses take their options as keyword arguments after `name`. One instance serves all
+    threads of a process.
+    """
+
+    channels: ClassVar[frozenset[Channel]]
+    stored_headers: ClassVar[Sequence[str]] = ()
+    """The webhook headers `parse` needs; nothing else of them is stored."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    @abstractmethod
+    def send(self, message: Outbound) -> Sent:
+        """One call to the vendor for one message, without retries of any kind.
+
+        Raises `ProviderError` with the class of what went wrong: `ambiguous` exactly when the
+        request may have been taken without our hearing of it.
+        """
+
+    def verify(self, webhook: Webhook) -> None:
+        """Raise `BadSignature` unless the vendor itself sent `webhook`, just now.
+
+        Raises `CannotVerify` where that cannot be known at the moment.
+        """
+        raise BadSignature(f"{self.name} sends no webhooks")
+
+    def parse(self, webhook: Webhook) -> list[ProviderEvent]:
+        """The events in a verified webhook. Unknown kinds of event are left out, never an error.
+
+        Raises `ValueError` where the body is not what the vendor documents.
+        """
+        raise ValueError(f"{self.name} sends no webhooks")
+
+
+@runtime_checkable
+class MailCarrier(Protocol):
+    """A provider that also takes plain Django mail: what the failover email backend needs."""
+
+    name: str
+
+    def deliver(self, mail: EmailMessage) -> Sent:
+        """As `Provider.send`, for a message somebody else has built. Raises `ProviderError`."""
+        ...

@@ -1,0 +1,281 @@
+"""What all email providers share: the message, the connection and the translation of errors."""
+
+from __future__ import annotations
+
+import logging
+import re
+import smtplib
+import threading
+import time
+import traceback
+from abc import abstractmethod
+from collections.abc import Mapping
+from email.encoders import encode_base64
+from email.mime.base import MIMEBase
+from email.utils import parseaddr
+from typing import Any, ClassVar, NoReturn
+
+from anymail.exceptions import (
+    AnymailInvalidAddress,
+    AnymailRecipientsRefused,
+    AnymailSerializationError,
+    AnymailUnsupportedFeature,
+)
+from anymail.message import AnymailMessage
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.mail import BadHeaderError, EmailMessage
+from django.core.mail.backends.base import BaseEmailBackend
+from typing_extensions import override
+
+from notifications.providers.base import Provider
+from notifications.types import Attachment, Channel, ErrorClass, Outbound, ProviderError, Sent
+
+logger = logging.getLogger(__name__)
+
+IDLE_SECONDS = 60.0
+"""A connection unused for longer is replaced before its next use. Servers close idle connections
+(SMTP often after a minute) and networks forget them, which the next message would suffer for."""
+
+ADDRESS = re.compile(r"[^\s@<>(),;:\"\\]+@[^\s@<>(),;:\"\\]+")
+HEADER_NAME = re.compile(r"[!-9;-~]+")
+CONTENT_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(\s*;.*)?")
+
+OWN_HEADERS = frozenset(
+    {
+        *("from", "sender", "to", "cc", "bcc", "reply-to", "subject", "date", "message-id"),
+        *("mime-version", "content-type", "content-transfer-encoding"),
+    }
+)
+"""Headers that other fields of the message make. To set them as well would be ambiguous."""
+
+UNSENDABLE: tuple[tuple[type[Exception], ErrorClass, str], ...] = (
+    (AnymailRecipientsRefused, ErrorClass.PERMANENT_RECIPIENT, "recipients_refused"),
+    (AnymailInvalidAddress, ErrorClass.PERMANENT_MESSAGE, "invalid_address"),
+    (AnymailUnsupportedFeature, ErrorClass.PERMANENT_MESSAGE, "unsupported_feature"),
+    (AnymailSerializationError, ErrorClass.PERMANENT_MESSAGE, "not_serializable"),
+    (BadHeaderError, ErrorClass.PERMANENT_MESSAGE, "line_break"),
+    (ImproperlyConfigured, ErrorClass.AUTH_CONFIG, "configuration"),  # Anymail's is one of these
+)
+"""Errors that come before any call."""
+
+UNSAFE = re.compile(r"[\r\n\0]")
+_ADDRESSES = re.compile(r"[^\s@<>\"]+@[^\s@<>\"]+")
+
+
+class EmailProvider(Provider):
+    """Sends mail through a Django email backend, one opened connection for each thread."""
+
+    channels: ClassVar = frozenset({Channel.EMAIL})
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._slot = _Slot()
+
+    @abstractmethod
+    def connect(self) -> BaseEmailBackend:
+        """A new backend, not yet opened. It must not retry by itself.
+
+        It may have `handed_over`: whether the last mail went to the vendor in full. Without it,
+        every error that says nothing else counts as ambiguous.
+        """
+
+    @abstractmethod
+    def classify(self, error: Exception) -> ProviderError | None:
+        """What an error of the backend means, None if it is none of the vendor's.
+
+        `ambiguous` where that depends on how far the call had come: the caller knows.
+        """
+
+    def receipt(self, mail: EmailMessage) -> Sent:
+        """What the vendor said on taking `mail`."""
+        return Sent()
+
+    @override
+    def send(self, message: Outbound) -> Sent:
+        return self.deliver(self.build(message))
+
+    def build(self, message: Outbound) -> AnymailMessage:
+        """The mail of a message: parts `subject`, `text`, `html` (a preheader is in the html).
+
+        Raises `ProviderError` (`permanent_recipient`, `permanent_message`) where the message
+        cannot be sent by anybody.
+        """
+        _check(message)
+        text, html = message.parts.get("text", ""), message.parts.get("html", "")
+        sender = settings.DEFAULT_FROM_EMAIL
+        domain = parseaddr(sender)[1].rpartition("@")[2]
+        mail = AnymailMessage(
+            subject=message.parts.get("subject", ""),
+            body=text or html,
+            from_email=sender,
+            to=[message.to],
+            reply_to=[message.reply_to] if message.reply_to else None,
+            # The same in every attempt and with every provider, so that mail clients drop a
+            # duplicate. Amazon SES alone puts an id of its own in its place.
+            headers={"Message-ID": f"<{message.delivery_id}@{domain}>", **message.headers},
+        )
+        if html and text:
+            mail.attach_alternative(html, "text/html")
+        elif html:
+            mail.content_subtype = "html"
+        for attachment in message.attachments:
+            _attach(mail, attachment)
+        self.label(mail, message)
+        return mail
+
+    def label(self, mail: AnymailMessage, message: Outbound) -> None:
+        """Give the vendor our ids, and the caller's tags and metadata as far as they are text.
+
+        They are for webhooks and for the vendor's own statistics; the recipient must not see them.
+        """
+        theirs = {key: value for key, value in message.metadata.items() if isinstance(value, str)}
+        mail.metadata = theirs | ids(message)
+        if message.tags:
+            mail.tags = list(dict.fromkeys(message.tags))
+
+    def deliver(self, mail: EmailMessage) -> Sent:
+        """Send any Django mail. Raises `ProviderError` and nothing else."""
+        backend = self._opened()
+        try:
+            if not backend.send_messages([mail]):
+                raise ProviderError(ErrorClass.PERMANENT_MESSAGE, "nothing_sent", "No recipients.")
+            receipt = self.receipt(mail)
+        except BaseException as error:  # a worker's time limit too leaves a broken connection
+            handed_over = getattr(backend, "handed_over", True)
+            self.close()
+            if isinstance(error, Exception):
+                # From None: the library's error carries the message, and would be logged with ours.
+                raise self._translated(error, handed_over=handed_over) from None
+            raise
+        self._slot.used = time.monotonic()
+        return receipt
+
+    def close(self) -> None:
+        """Close the connection of this thread. The next message opens a new one."""
+        backend, self._slot.backend = self._slot.backend, None
+        if backend is None:
+            return
+        try:
+            backend.close()
+        except (OSError, smtplib.SMTPException) as error:
+            logger.debug("%s: closing failed: %s", self.name, type(error).__name__)
+
+    def _opened(self) -> BaseEmailBackend:
+        if self._slot.backend and time.monotonic() - self._slot.used > IDLE_SECONDS:
+            self.close()
+        if self._slot.backend is None:
+            try:
+                self._slot.backend = self.connect()
+                self._slot.backend.open()
+            except Exception as error:  # noqa: BLE001 - whatever it is, nothing was sent
+                self.close()
+                raise self._translated(error, handed_over=False, opening=True) from None
+            self._slot.used = time.monotonic()
+        return self._slot.backend
+
+    def _translated(
+        self, error: Exception, *, handed_over: bool, opening: bool = False
+    ) -> ProviderError:
+        if isinstance(error, ProviderError):
+            return error
+        for kind, error_class, code in UNSENDABLE:
+            if isinstance(error, kind):
+                return ProviderError(error_class, code, f"Not sent: {code.replace('_', ' ')}.")
+        found = self.classify(error) or _unexpected(error)
+        if found.error_class is ErrorClass.AMBIGUOUS and not handed_over:
+            return ProviderError(_unsent(error, opening), found.code, found.detail)
+        return found
+
+
+class _Slot(threading.local):
+    """A thread's own connection, and when it was last used (monotonic seconds)."""
+
+    backend: BaseEmailBackend | None = None
+    used: float = 0.0
+
+
+class Handover:
+    """Mixed into an Anymail backend: knows whether a mail got as far as the vendor's API."""
+
+    handed_over = False
+
+    def _send(self, message: EmailMessage) -> bool:
+        self.handed_over = False
+        return bool(super()._send(message))  # type: ignore[misc]
+
+    def post_to_esp(self, payload: Any, message: EmailMessage) -> Any:
+        self.handed_over = True
+        return super().post_to_esp(payload, message)  # type: ignore[misc]
+
+
+def ids(message: Outbound) -> dict[str, str]:
+    """Our ids of a message by the names every provider's webhook gives back, empty ones left out."""
+    found = {
+        "attempt_id": str(message.attempt_id),
+        "message_id": str(message.notification_id),
+        "agent_id": message.agent_id,
+        "template_id": message.template_id,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def without_addresses(text: str) -> str:
+    """What a vendor wrote, with the addresses in it blanked."""
+    return _ADDRESSES.sub("[address]", text)
+
+
+def _unsent(error: Exception, opening: bool) -> ErrorClass:
+    """The class of an error that says little, when it is known that nothing was sent."""
+    if isinstance(error, (OSError, smtplib.SMTPException)):  # those of requests are OSErrors
+        return ErrorClass.TEMPORARY
+    return ErrorClass.AUTH_CONFIG if opening else ErrorClass.PERMANENT_MESSAGE
+
+
+def _unexpected(error: Exception) -> ProviderError:
+    """An error nobody foresaw: by type and place, as its text may hold anything."""
+    kind = type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].name}:{frames[-1].lineno}" if frames else "?"
+    logger.error("unexpected %s in %s", kind, place)
+    return ProviderError(ErrorClass.AMBIGUOUS, kind, f"Unexpected {kind} in {place}.")
+
+
+def _attach(mail: EmailMessage, attachment: Attachment) -> None:
+    if not attachment.content_type.startswith("text/"):
+        mail.attach(attachment.filename, attachment.content, attachment.content_type)
+        return
+    # Django would decode a text and send it with the line ends of mail. These bytes are a file.
+    part = MIMEBase(*attachment.content_type.split("/", 1))
+    part.set_payload(attachment.content)
+    encode_base64(part)
+    part.add_header("Content-Disposition", "attachment", filename=attachment.filename)
+    mail.attach(part)
+
+
+def _check(message: Outbound) -> None:
+    """Refuse what no provider may be given, most of all line ends that would start a header."""
+    if not ADDRESS.fullmatch(message.to):
+        raise ProviderError(ErrorClass.PERMANENT_RECIPIENT, "invalid_address")
+    if not (message.parts.get("text") or message.parts.get("html")):
+        _refuse("no_content", "Neither text nor html.")
+    if any(UNSAFE.search(value) for value in (message.parts.get("subject", ""), message.reply_to)):
+        _refuse("line_break", "A line break in the subject or in Reply-To.")
+    _check_headers(message.headers)
+    for attachment in message.attachments:
+        if not CONTENT_TYPE.fullmatch(attachment.content_type):
+            _refuse("content_type", "An attachment's content type is none.")
+        if UNSAFE.search(attachment.filename + attachment.content_type):
+            _refuse("line_break", "A line break in an attachment's name.")
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        if name.lower() in OWN_HEADERS:
+            _refuse("reserved_header", f"{name.title()} is made from other fields.")
+        if not HEADER_NAME.fullmatch(name) or UNSAFE.search(value):
+            _refuse("invalid_header", "A header has a wrong name or a line break.")
+
+
+def _refuse(code: str, detail: str) -> NoReturn:
+    raise ProviderError(ErrorClass.PERMANENT_MESSAGE, code, detail)

@@ -1,0 +1,249 @@
+"""SendGrid: mail by the v3 API through Anymail, and its signed event webhook.
+
+Vendor's facts: twilio.com/docs/sendgrid (api-reference/mail-send, tracking-events/event), the
+repositories sendgrid/docs and twilio/sendgrid-oai.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+import requests
+from anymail.backends.sendgrid import EmailBackend
+from anymail.exceptions import AnymailRequestsAPIError
+from anymail.message import AnymailMessage
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.core.mail.backends.base import BaseEmailBackend
+from typing_extensions import override
+
+from notifications.providers import http
+from notifications.providers.base import BadSignature, CannotVerify, Webhook
+from notifications.providers.email import EmailProvider, Handover, without_addresses
+from notifications.types import ErrorClass, EventType, Outbound, ProviderError, ProviderEvent, Sent
+
+# Anymail warns on every connection that nobody tests its SendGrid backend against the live
+# service any more. We know, and keep contract tests of our own: tests/providers/test_sendgrid.py.
+warnings.filterwarnings(
+    "ignore", message="django-anymail has dropped official support for SendGrid"
+)
+
+STATUSES: Mapping[int, ErrorClass] = {
+    400: ErrorClass.PERMANENT_MESSAGE,
+    401: ErrorClass.AUTH_CONFIG,  # a wrong key, and also "Maximum credits exceeded"
+    403: ErrorClass.AUTH_CONFIG,  # sender not verified, scope missing, "Too many bad requests"
+    404: ErrorClass.AUTH_CONFIG,
+    405: ErrorClass.AUTH_CONFIG,
+    406: ErrorClass.AUTH_CONFIG,
+    413: ErrorClass.PERMANENT_MESSAGE,
+    429: ErrorClass.THROTTLED,  # says until when in X-RateLimit-Reset
+    451: ErrorClass.AUTH_CONFIG,  # the account's data lives in another region
+    500: ErrorClass.AMBIGUOUS,
+    502: ErrorClass.AMBIGUOUS,
+    503: ErrorClass.TEMPORARY,
+    504: ErrorClass.AMBIGUOUS,
+}
+"""mail/send answers 202; its error bodies are free text without codes."""
+
+SIGNATURE = "x-twilio-email-event-webhook-signature"
+TIMESTAMP = "x-twilio-email-event-webhook-timestamp"
+
+MAX_AGE = 300.0
+"""Seconds the signed timestamp may differ from our clock. We assume that SendGrid stamps and signs
+each delivery attempt anew: it repeats a failed one for 24 hours, with the same events."""
+
+EVENTS: Mapping[str, EventType] = {
+    "processed": EventType.SENT,
+    "deferred": EventType.DEFERRED,
+    "delivered": EventType.DELIVERED,
+    "bounce": EventType.BOUNCED,
+    "dropped": EventType.BOUNCED,
+    "open": EventType.OPENED,
+    "click": EventType.CLICKED,
+    "spamreport": EventType.COMPLAINED,
+    "unsubscribe": EventType.UNSUBSCRIBED,
+    "group_unsubscribe": EventType.UNSUBSCRIBED,
+}
+"""Their word to ours. `group_resubscribe` is left out: consent is given to us, not to them."""
+
+PASSING = frozenset(
+    {
+        "Content",
+        "Frequency or Volume Too High",
+        "Mailbox Unavailable",
+        "Reputation",
+        "Technical Failure",
+    }
+)
+"""The `bounce_classification`s that say nothing against the address, even on type `bounce`."""
+
+DROPS: Mapping[str, tuple[tuple[EventType, bool], ...]] = {
+    "Bounced Address": ((EventType.BOUNCED, True),),
+    "Invalid": ((EventType.BOUNCED, True),),
+    "Invalid Address": ((EventType.BOUNCED, True),),
+    "Spam Reporting Address": ((EventType.COMPLAINED, False),),
+    "Unsubscribed Address": ((EventType.BOUNCED, False), (EventType.UNSUBSCRIBED, False)),
+}
+"""`dropped`: why SendGrid did not even try, to our events and whether the address is dead. Every
+other reason (content, quota, a wrong SMTPAPI header) is the message's or ours."""
+
+_OUR_DATA = {"ip": "ip", "useragent": "user_agent", "url": "url", "sg_machine_open": "machine"}
+
+
+class SendGrid(EmailProvider):
+    """Options: `api_key`, `api_url` (with the version, `https://api.sendgrid.com/v3/`; the EU has
+    its own) and `webhook_public_key`: the console's base64 keys, comma separated during a rotation.
+    """
+
+    def __init__(self, name: str, *, api_key: str, api_url: str, webhook_public_key: str) -> None:
+        super().__init__(name)
+        self._api_key = api_key
+        self._api_url = api_url
+        self._public_keys = webhook_public_key
+
+    @override
+    def connect(self) -> BaseEmailBackend:
+        backend: BaseEmailBackend = _Backend(
+            api_key=self._api_key,
+            api_url=self._api_url,
+            timeout=(settings.PROVIDER_CONNECT_TIMEOUT, settings.PROVIDER_READ_TIMEOUT),
+            ignore_unsupported_features=False,
+            generate_message_id=False,  # the attempt id does this work, and is ours
+        )
+        return backend
+
+    @override
+    def label(self, mail: AnymailMessage, message: Outbound) -> None:
+        super().label(mail, message)
+        if any(name.lower() == "list-unsubscribe" for name in message.headers):
+            # SendGrid's subscription tracking would put its own link in place of ours.
+            mail.esp_extra = {"tracking_settings": {"subscription_tracking": {"enable": False}}}
+
+    @override
+    def classify(self, error: Exception) -> ProviderError | None:
+        if not isinstance(error, AnymailRequestsAPIError):
+            return None
+        if error.response is not None:
+            return http.response_error(error.response, STATUSES)
+        return http.transport_error(error.__cause__ or error)
+
+    @override
+    def receipt(self, mail: EmailMessage) -> Sent:
+        response: requests.Response = mail.anymail_status.esp_response  # type: ignore[attr-defined]
+        return Sent(response.headers.get("X-Message-Id", ""), response.status_code)
+
+    @override
+    def verify(self, webhook: Webhook) -> None:
+        timestamp = webhook.headers.get(TIMESTAMP, "")
+        if not timestamp.isascii() or not timestamp.isdigit():
+            raise BadSignature("no timestamp")
+        try:
+            signature = base64.b64decode(webhook.headers.get(SIGNATURE, ""), validate=True)
+        except (binascii.Error, ValueError):
+            raise BadSignature("the signature is no base64") from None
+        if not any(_signed(key, signature, timestamp, webhook.body) for key in self._keys):
+            raise BadSignature("signed by none of our keys")
+        if abs(time.time() - int(timestamp)) > MAX_AGE:
+            raise BadSignature("signed too long ago")
+
+    @override
+    def parse(self, webhook: Webhook) -> list[ProviderEvent]:
+        rows = json.loads(webhook.body)
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise ValueError("not a list of events")
+        return [event for row in rows for event in _events(row)]
+
+    @cached_property
+    def _keys(self) -> list[ec.EllipticCurvePublicKey]:
+        keys = []
+        for text in filter(None, (part.strip() for part in self._public_keys.split(","))):
+            try:
+                key = load_der_public_key(base64.b64decode(text, validate=True))
+            except (binascii.Error, ValueError):
+                raise CannotVerify("a configured public key is none") from None
+            if not isinstance(key, ec.EllipticCurvePublicKey):
+                raise CannotVerify("a configured public key is not an ECDSA key")
+            keys.append(key)
+        return keys
+
+
+class _Backend(Handover, EmailBackend):  # type: ignore[misc]
+    """Anymail's backend, but a redirect is an error: following it would hand over the API key."""
+
+    def create_session(self) -> requests.Session:
+        session: requests.Session = super().create_session()
+        session.max_redirects = 0
+        return session
+
+
+def _signed(key: ec.EllipticCurvePublicKey, signature: bytes, timestamp: str, body: bytes) -> bool:
+    try:
+        key.verify(signature, timestamp.encode() + body, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _events(row: Mapping[str, Any]) -> Iterator[ProviderEvent]:
+    """Our events for one of theirs: usually one, none for kinds we do not know."""
+    kind = row.get("event")
+    known = EVENTS.get(kind) if isinstance(kind, str) else None
+    if known is None:
+        return
+    try:
+        at, dedupe = datetime.fromtimestamp(row["timestamp"], UTC), str(row["sg_event_id"])
+    except (KeyError, TypeError, OverflowError):
+        raise ValueError("an event without its id or time") from None
+    found = DROPS.get(str(row.get("reason"))) if kind == "dropped" else None
+    for number, (event, permanent) in enumerate(found or ((known, _permanent(row)),)):
+        yield ProviderEvent(
+            type=event,
+            at=at,
+            dedupe=f"{dedupe}:{number}" if number else dedupe,
+            attempt_id=_uuid(row.get("attempt_id")),
+            provider_ref=_message_id(str(row.get("sg_message_id", ""))),
+            address=str(row.get("email", "")),
+            permanent=permanent,
+            code=_code(row),
+            detail=without_addresses(str(row.get("reason") or row.get("response") or "")),
+            data={ours: row[theirs] for theirs, ours in _OUR_DATA.items() if theirs in row},
+        )
+
+
+def _permanent(row: Mapping[str, Any]) -> bool:
+    """Type `bounce` is a final refusal and `blocked` a passing one, unless it says what it met."""
+    if row["event"] != "bounce" or row.get("type") == "blocked":
+        return False
+    return row.get("bounce_classification") not in PASSING
+
+
+def _code(row: Mapping[str, Any]) -> str:
+    if row["event"] == "dropped":
+        return str(row.get("reason", ""))
+    return str(row.get("bounce_classification") or row.get("status") or "")
+
+
+def _message_id(text: str) -> str:
+    """The X-Message-Id of the call: their message id without the names of the hosts it passed."""
+    return re.split(r"\.(?:filter|recvd)", text, maxsplit=1)[0]
+
+
+def _uuid(value: object) -> UUID | None:
+    try:
+        return UUID(str(value))
+    except ValueError:
+        return None

@@ -1,0 +1,213 @@
+"""The simulator: carries every channel that has no provider, and misbehaves on request.
+
+It keeps what was sent (admin: simulator mailbox) and reports back as real providers do: signed
+webhooks to the real endpoint. At `simulator.test` the local part is an instruction:
+
+- `bounce@` is taken, then bounces; `complaint@` is delivered, then marked as spam
+- `fail@` is refused for good; `throttle@` is answered 429 on the first attempt
+- `hang@` is never answered, and no receipt comes
+
+Everything else is delivered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import structlog
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db import close_old_connections, transaction
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from commsproject.common.ids import new_id
+from notifications.addresses import is_simulator
+from notifications.models import SimulatedMessage
+from notifications.providers.base import BadSignature, Provider, Webhook
+from notifications.types import (
+    Channel,
+    ErrorClass,
+    EventType,
+    Outbound,
+    ProviderError,
+    ProviderEvent,
+    Sent,
+)
+
+log = structlog.get_logger(__name__)
+
+SIGNATURE = "x-simulator-signature"
+TIMESTAMP = "x-simulator-timestamp"
+FRESH_SECONDS = 300
+
+RECEIPT_DELAY = timedelta(milliseconds=50)
+RETRY_DELAY = timedelta(seconds=5)
+
+_DELIVERED = [EventType.DELIVERED]
+_RECEIPTS = {
+    "bounce": [EventType.BOUNCED],
+    "complaint": [EventType.DELIVERED, EventType.COMPLAINED],
+}
+
+
+class Simulator(Provider):
+    """Real in every way but the last mile."""
+
+    channels = frozenset(Channel)
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._postman = ThreadPoolExecutor(2, "simulator")
+        self._never = threading.Event()
+
+    def send(self, message: Outbound) -> Sent:
+        instruction = self._obey(message.to, message.number)
+        reply_to = {"Reply-To": message.reply_to} if message.reply_to else {}
+        row = SimulatedMessage.objects.create(
+            attempt_id=message.attempt_id,
+            channel=message.channel,
+            address=message.to,
+            parts=dict(message.parts),
+            headers={**message.headers, **reply_to},
+            metadata={
+                "message_id": str(message.notification_id),
+                "agent_id": message.agent_id,
+                "template_id": message.template_id,
+                **message.metadata,
+            },
+            receipts=_RECEIPTS.get(instruction, _DELIVERED),
+            receipts_due_at=timezone.now() + RECEIPT_DELAY,
+        )
+        self._postman.submit(self._post_soon)
+        return Sent(ref=row.id.hex, http_status=202)
+
+    def deliver(self, mail: EmailMessage) -> Sent:
+        for address in mail.recipients():
+            self._obey(address, 1)
+            SimulatedMessage.objects.create(
+                channel=Channel.EMAIL,
+                address=address,
+                parts={"subject": mail.subject, "text": str(mail.body)},
+                headers=dict(mail.extra_headers),
+            )
+        return Sent(http_status=202)
+
+    def _obey(self, address: str, number: int) -> str:
+        """The instruction in `address`, or the error it asks for."""
+        instruction = address.partition("@")[0] if is_simulator(address) else ""
+        match instruction:
+            case "fail":
+                raise ProviderError(
+                    ErrorClass.PERMANENT_RECIPIENT, "550", "No such mailbox.", http_status=400
+                )
+            case "throttle" if number == 1:
+                raise ProviderError(
+                    ErrorClass.THROTTLED, "429", "Slower.", http_status=429, retry_after=1.0
+                )
+            case "hang":
+                self._never.wait(settings.PROVIDER_READ_TIMEOUT)
+                raise ProviderError(ErrorClass.AMBIGUOUS, "read_timeout", "No answer.")
+        return instruction
+
+    # --- Receipts out ------------------------------------------------------------------------
+
+    def _post_soon(self) -> None:
+        self._never.wait(RECEIPT_DELAY.total_seconds())
+        close_old_connections()
+        try:
+            post_receipts()
+        except Exception as error:  # noqa: BLE001 - the scheduler's job posts what is left
+            log.warning("receipts not posted", error=type(error).__name__)
+        finally:
+            close_old_connections()
+
+    # --- Receipts in -------------------------------------------------------------------------
+
+    def verify(self, webhook: Webhook) -> None:
+        timestamp = webhook.headers.get(TIMESTAMP, "")
+        given = webhook.headers.get(SIGNATURE, "")
+        if not hmac.compare_digest(_sign(timestamp, webhook.body), given):
+            raise BadSignature("the signature does not match")
+        if abs(timezone.now().timestamp() - int(timestamp)) > FRESH_SECONDS:
+            raise BadSignature("the signature is too old")
+
+    def parse(self, webhook: Webhook) -> list[ProviderEvent]:
+        return [
+            ProviderEvent(
+                type=EventType(item["type"]),
+                at=datetime.fromisoformat(item["at"]),
+                dedupe=item["id"],
+                attempt_id=UUID(item["attempt_id"]),
+                provider_ref=item["ref"],
+                permanent=item["type"] == EventType.BOUNCED,
+                code=item.get("code", ""),
+            )
+            for item in json.loads(webhook.body)["events"]
+        ]
+
+
+def post_receipts(limit: int = 100) -> int:
+    """Post the receipts that are due; the number of messages they were for.
+
+    Not answered with 2xx: posted again, with the same event ids, five seconds later.
+    """
+    with transaction.atomic():
+        due = SimulatedMessage.objects.filter(receipts_due_at__lte=timezone.now())
+        rows = list(due.order_by("receipts_due_at").select_for_update(skip_locked=True)[:limit])
+        for row in rows:  # a lease: if this process dies, they are due again
+            row.receipts_due_at = timezone.now() + RETRY_DELAY
+        SimulatedMessage.objects.bulk_update(rows, ["receipts_due_at"])
+    if rows and _post([event for row in rows for event in _events(row)]):
+        SimulatedMessage.objects.filter(id__in=[row.id for row in rows]).update(
+            receipts_due_at=None, receipts=[]
+        )
+    return len(rows)
+
+
+def _events(row: SimulatedMessage) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": f"{row.id.hex}-{kind}",
+            "type": kind,
+            "at": timezone.now().isoformat(),
+            "attempt_id": str(row.attempt_id),
+            "ref": row.id.hex,
+            "code": "550 5.1.1 user unknown" if kind == EventType.BOUNCED else "",
+        }
+        for kind in row.receipts
+    ]
+
+
+def _post(events: list[dict[str, Any]]) -> bool:
+    body = json.dumps({"id": new_id().hex, "events": events}).encode()
+    timestamp = str(int(timezone.now().timestamp()))
+    try:
+        answer = httpx2.post(
+            f"{settings.PUBLIC_URL}/webhooks/simulator/",
+            content=body,
+            headers={
+                "content-type": "application/json",
+                TIMESTAMP: timestamp,
+                SIGNATURE: _sign(timestamp, body),
+            },
+            timeout=5.0,
+            trust_env=False,
+        )
+    except httpx2.HTTPError as error:
+        log.warning("receipts not posted", error=type(error).__name__)
+        return False
+    return answer.is_success
+
+
+def _sign(timestamp: str, body: bytes) -> str:
+    key = salted_hmac("comms.simulator", "webhook", algorithm="sha256").digest()
+    return hmac.new(key, timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()

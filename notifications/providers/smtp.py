@@ -1,0 +1,181 @@
+"""SMTP: mail to a relay of one's own, through Django's backend. Nothing is ever reported back.
+
+Facts: RFC 5321 (replies), RFC 3463 and its IANA registry (enhanced codes), RFC 4954 (login).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import smtplib
+import socket
+import ssl
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from anymail.message import AnymailMessage
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.mail.backends.base import BaseEmailBackend
+from django.core.mail.backends.smtp import EmailBackend
+from environ import Env
+from typing_extensions import Buffer, override
+
+from notifications.providers.email import EmailProvider
+from notifications.types import ErrorClass, Outbound, ProviderError
+
+logger = logging.getLogger(__name__)
+
+PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 587, "smtp+ssl": 465}
+"""The schemes as django-environ reads them, with their usual ports: `smtp` in the clear,
+`smtp+tls` and also `smtps` with STARTTLS, `smtp+ssl` with TLS from the start."""
+
+STAGES: tuple[tuple[type[smtplib.SMTPException], str], ...] = (
+    (smtplib.SMTPConnectError, "connect"),
+    (smtplib.SMTPHeloError, "connect"),
+    (smtplib.SMTPAuthenticationError, "login"),
+    (smtplib.SMTPSenderRefused, "sender"),
+    (smtplib.SMTPDataError, "data"),
+)
+
+ANY = ("connect", "login", "sender", "recipient", "data")
+
+REPLIES: tuple[tuple[tuple[str, ...], str, ErrorClass], ...] = (
+    (ANY, r"53[0458]", ErrorClass.AUTH_CONFIG),
+    (("connect", "login"), r"5", ErrorClass.AUTH_CONFIG),  # the relay will not have us
+    (("login",), r"454", ErrorClass.TEMPORARY),  # RFC 4954: its own trouble
+    (ANY, r"454", ErrorClass.THROTTLED),  # Amazon's SMTP: "Throttling failure"
+    (ANY, r"421 4\.7\.", ErrorClass.THROTTLED),  # too many connections or mails, for policy
+    (ANY, r"4", ErrorClass.TEMPORARY),
+    (ANY, r"552", ErrorClass.PERMANENT_MESSAGE),  # too large
+    (("sender",), r"5", ErrorClass.AUTH_CONFIG),  # our From address is refused
+    (ANY, r"5\d\d 5\.1\.[78]\b", ErrorClass.AUTH_CONFIG),  # the same, said later
+    (("recipient", "data"), r"5\d\d 5\.1\.", ErrorClass.PERMANENT_RECIPIENT),
+    (("recipient",), r"5\d\d 5\.7\.", ErrorClass.PERMANENT_MESSAGE),  # policy, not the address
+    (("recipient",), r"55[013]", ErrorClass.PERMANENT_RECIPIENT),
+    (ANY, r"5", ErrorClass.PERMANENT_MESSAGE),
+)
+"""Refusals: stages, how `550 5.1.1` starts, class. The first that fits counts."""
+
+FAILURES: tuple[tuple[type[Exception], ErrorClass, str], ...] = (
+    (smtplib.SMTPServerDisconnected, ErrorClass.AMBIGUOUS, "connection_lost"),
+    (smtplib.SMTPNotSupportedError, ErrorClass.AUTH_CONFIG, "not_supported"),
+    (smtplib.SMTPResponseException, ErrorClass.AMBIGUOUS, "malformed_answer"),
+    (smtplib.SMTPException, ErrorClass.AMBIGUOUS, "conversation_failed"),
+    (ssl.SSLCertVerificationError, ErrorClass.AUTH_CONFIG, "certificate"),
+    (ssl.SSLError, ErrorClass.AMBIGUOUS, "tls"),
+    (socket.gaierror, ErrorClass.TEMPORARY, "unknown_host"),
+    (ConnectionRefusedError, ErrorClass.TEMPORARY, "connect_failed"),
+    (TimeoutError, ErrorClass.TEMPORARY, "connect_timeout"),  # later ones are "disconnected"
+    (OSError, ErrorClass.AMBIGUOUS, "connection_lost"),
+)
+"""Ends without a reply. Ambiguous counts as temporary until the whole mail is with the server."""
+
+QUIT_SECONDS = 1.0
+_ENHANCED = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}\b")
+
+
+class SMTP(EmailProvider):
+    """Option `url`: `smtp+tls://user:password@host:587`, with what is special percent-encoded."""
+
+    def __init__(self, name: str, *, url: str) -> None:
+        super().__init__(name)
+        self._url = url
+
+    @override
+    def connect(self) -> BaseEmailBackend:
+        scheme = urlsplit(self._url).scheme
+        if scheme not in PORTS:
+            raise ImproperlyConfigured(f"SMTP_URL must start with one of {', '.join(PORTS)}")
+        config = Env.email_url_config(self._url)
+        return _Backend(
+            host=config["EMAIL_HOST"],
+            port=config["EMAIL_PORT"] or PORTS[scheme],
+            username=config["EMAIL_HOST_USER"] or "",
+            password=config["EMAIL_HOST_PASSWORD"] or "",
+            use_tls=config.get("EMAIL_USE_TLS", False),
+            use_ssl=config.get("EMAIL_USE_SSL", False),
+            timeout=settings.PROVIDER_CONNECT_TIMEOUT,
+        )
+
+    @override
+    def label(self, mail: AnymailMessage, message: Outbound) -> None:
+        """Nothing: a mail has no place for them that the recipient would not see."""
+
+    @override
+    def classify(self, error: Exception) -> ProviderError | None:
+        if isinstance(error, smtplib.SMTPRecipientsRefused):
+            code, text = next(iter(error.recipients.values()))
+            return _refused("recipient", code, text)
+        for kind, stage in STAGES:
+            if isinstance(error, kind) and isinstance(error, smtplib.SMTPResponseException):
+                return _refused(stage, error.smtp_code, error.smtp_error)
+        for failure, error_class, name in FAILURES:
+            if isinstance(error, failure):
+                # smtplib makes a timeout a disconnection too. What it came from is still there.
+                late = isinstance(error.__context__, TimeoutError)
+                name = "read_timeout" if late else name
+                return ProviderError(error_class, name, f"The connection failed: {name}.")
+        return None
+
+
+def _refused(stage: str, code: int, text: bytes | str) -> ProviderError:
+    found = _ENHANCED.match(text if isinstance(text, bytes) else text.encode())
+    reply = f"{code} {found[0].decode()}" if found else str(code)
+    for stages, start, error_class in REPLIES:
+        if stage in stages and re.match(start, reply):
+            return ProviderError(error_class, reply, f"Refused at the {stage} stage.")
+    return ProviderError(ErrorClass.AMBIGUOUS, "malformed_answer", "A reply that is none.")
+
+
+class _Phases:
+    """Mixed into smtplib's classes: how far has the mail come?"""
+
+    handed_over = False
+    """All of the mail has left, the last dot too. Without that a server must not take it."""
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        # The only place between connecting and the greeting, some of which come after seconds.
+        sock: socket.socket = super()._get_socket(host, port, timeout)  # type: ignore[misc]
+        sock.settimeout(settings.PROVIDER_READ_TIMEOUT)
+        return sock
+
+    def mail(self, *args: Any) -> Any:
+        self.handed_over = False
+        return super().mail(*args)  # type: ignore[misc]
+
+    def send(self, s: Buffer | str) -> None:
+        super().send(s)  # type: ignore[misc]
+        if not isinstance(s, str):  # commands are text, and only the mail is bytes
+            self.handed_over = True
+
+    def sendmail(self, sender: str, recipients: Sequence[str], *args: Any) -> Any:
+        refused = super().sendmail(sender, recipients, *args)  # type: ignore[misc]
+        if refused:  # Django drops this; the engine sends to one recipient, where it cannot be
+            logger.warning("smtp: %d of %d recipients refused", len(refused), len(recipients))
+        return refused
+
+
+class _Plain(_Phases, smtplib.SMTP):
+    pass
+
+
+class _Encrypted(_Phases, smtplib.SMTP_SSL):
+    pass
+
+
+class _Backend(EmailBackend):
+    @property
+    @override
+    def connection_class(self) -> type[smtplib.SMTP]:
+        return _Encrypted if self.use_ssl else _Plain
+
+    @property
+    def handed_over(self) -> bool:
+        return bool(getattr(self.connection, "handed_over", False))
+
+    def _close_connection(self, connection: smtplib.SMTP) -> None:
+        if connection.sock is not None:
+            connection.sock.settimeout(QUIT_SECONDS)  # a hanging server gets no second full wait
+        super()._close_connection(connection)  # type: ignore[misc]

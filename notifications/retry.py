@@ -1,0 +1,67 @@
+"""What follows a call that did not succeed. Pure: numbers in, a decision out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum, auto
+from random import Random
+
+from notifications.types import ErrorClass, Lane
+
+
+@dataclass(frozen=True)
+class Policy:
+    """`base` and `cap` are seconds; after `attempts` calls a delivery is given up."""
+
+    base: float
+    cap: float
+    attempts: int
+
+
+POLICIES = {
+    Lane.URGENT: Policy(base=0.5, cap=8.0, attempts=10),
+    Lane.NORMAL: Policy(base=2.0, cap=600.0, attempts=12),
+    Lane.BULK: Policy(base=30.0, cap=3600.0, attempts=12),
+}
+
+FINAL = {ErrorClass.PERMANENT_RECIPIENT, ErrorClass.PERMANENT_MESSAGE}
+"""No further call can succeed."""
+
+FAILOVER = {ErrorClass.AUTH_CONFIG, ErrorClass.THROTTLED, ErrorClass.TEMPORARY}
+"""Known not to have been sent: another provider may be tried at once."""
+
+
+def may_try_again(lane: Lane, attempts: int) -> bool:
+    return attempts < POLICIES[lane].attempts
+
+
+def delay(lane: Lane, attempts: int, *, retry_after: float | None, random: Random) -> float:
+    """Seconds until the next call: full jitter over an exponential bound, never before
+    `retry_after`.
+
+    The bound is `min(cap, base * 2 ** (attempts - 1))`.
+    """
+    policy = POLICIES[lane]
+    bound = min(policy.cap, policy.base * 2 ** min(attempts - 1, 30))
+    return random.uniform(0, bound) + (retry_after or 0.0)
+
+
+HOLD_FOR = timedelta(hours=24)
+"""How long a held message waits for its receipt before it ends unconfirmed."""
+
+
+class AfterUnknown(Enum):
+    """What follows when no receipt has settled an unknown outcome in time."""
+
+    RESEND = auto()
+    WAIT = auto()
+    END_UNCONFIRMED = auto()
+    GIVE_UP = auto()
+
+
+def after_unknown(lane: Lane, *, hold: bool, waited: timedelta, attempts: int) -> AfterUnknown:
+    """A second copy is risked only where the category says so, and never in bulk."""
+    if lane is Lane.BULK or hold:
+        return AfterUnknown.WAIT if waited < HOLD_FOR else AfterUnknown.END_UNCONFIRMED
+    return AfterUnknown.RESEND if may_try_again(lane, attempts) else AfterUnknown.GIVE_UP

@@ -1,0 +1,188 @@
+"""Send one chunk: window by window, over to the next provider where one refuses, to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import SystemRandom
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.utils import timezone
+
+from notifications import queue, retry
+from notifications.models import Delivery
+from notifications.services import complete, route
+from notifications.services.complete import Outcome, Successor
+from notifications.services.window import Call, Window, open_window
+from notifications.states import State
+from notifications.types import ErrorClass, Lane, ProviderError, Sent
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+WINDOW = 100
+"""Calls whose answers a kill can cost, at most."""
+
+_random = SystemRandom()
+
+
+class Runner(Protocol):
+    """Where blocking work is done: threads in a worker, inline in a test."""
+
+    async def database(self, function: Callable[..., T], *args: Any) -> T: ...
+
+    async def provider(self, function: Callable[..., T], *args: Any) -> T:
+        """Raises `TimeoutError` when the provider's client breaks its own time limits."""
+        ...
+
+
+@dataclass
+class _Chunk:
+    """What is known of a chunk while it is being sent."""
+
+    lease: queue.Lease
+    pending: list[UUID]
+    refused_by: dict[UUID, set[str]] = field(default_factory=lambda: defaultdict(set))
+    last_error: dict[UUID, ProviderError] = field(default_factory=dict)
+    later: dict[tuple[str, str], Successor] = field(default_factory=dict)
+
+
+async def run(lease: queue.Lease, runner: Runner, stopping: Callable[[], bool]) -> None:
+    """Carry out one claim. Returns when its Work row is gone, released, or somebody else's."""
+    chunk = _Chunk(lease, list(lease.ids))
+    try:
+        while True:
+            ids, chunk.pending = chunk.pending[:WINDOW], chunk.pending[WINDOW:]
+            window = await runner.database(open_window, lease, ids, chunk.refused_by)
+            answers = await asyncio.gather(*(_call(call, lease, runner) for call in window.calls))
+            outcomes = _settle(chunk, window, answers)
+            done = not chunk.pending
+            successors = list(chunk.later.values()) if done else None
+            await runner.database(complete.record, lease, outcomes, successors)
+            await runner.database(route.report, _reports(window, answers))
+            if done:
+                return
+            if stopping():
+                await runner.database(complete.split_off, lease, chunk.pending, chunk.later)
+                return
+    except queue.LeaseLost:
+        log.warning("lease lost", work=str(lease.id), lane=lease.lane.value)
+
+
+Answer = Sent | ProviderError
+
+_NOT_CALLED = ProviderError(
+    ErrorClass.TEMPORARY, "lease_lost", "The claim ran out before the call; nothing was sent."
+)
+
+
+async def _call(call: Call, lease: queue.Lease, runner: Runner) -> Answer:
+    if isinstance(call.outbound, ProviderError):
+        return call.outbound
+    if not lease.holds():
+        return _NOT_CALLED
+    try:
+        return await runner.provider(call.provider.send, call.outbound)
+    except ProviderError as error:
+        return error
+    except TimeoutError:
+        return ProviderError(ErrorClass.AMBIGUOUS, "deadline", "The provider's client hung.")
+    except Exception as error:  # noqa: BLE001 - a defect in one provider must not stop the others
+        log.exception("provider defect", provider=call.provider.name)
+        return ProviderError(ErrorClass.AMBIGUOUS, type(error).__name__, "A defect in our client.")
+
+
+# --- Decisions: no effects but on the chunk's own notes ---------------------------------------
+
+
+def _settle(chunk: _Chunk, window: Window, answers: Sequence[Answer]) -> list[Outcome]:
+    outcomes = [Outcome(d, state=r.state, reason=r.reason) for d, r in window.refused]
+    for delivery in window.unknown:
+        outcomes.append(_wait(chunk, delivery, None, None))
+    for delivery, until in window.stranded:
+        outcomes.append(_stranded(chunk, delivery, until))
+    for call, answer in zip(window.calls, answers, strict=True):
+        outcomes.append(_outcome(chunk, call, answer))
+    return outcomes
+
+
+def _reports(window: Window, answers: Sequence[Answer]) -> list[route.Answer]:
+    """What the calls that were really made say about their providers."""
+    return [
+        (call.provider.name, answer if isinstance(answer, ProviderError) else None)
+        for call, answer in zip(window.calls, answers, strict=True)
+        if answer is not _NOT_CALLED and answer is not call.outbound
+    ]
+
+
+def _outcome(chunk: _Chunk, call: Call, answer: Answer) -> Outcome:
+    if isinstance(answer, Sent):
+        return Outcome(call.delivery, call.attempt, answer, state=State.SENT)
+    if answer.error_class in retry.FINAL:
+        reason = f"refused by {call.provider.name}: {answer.code}"
+        return Outcome(call.delivery, call.attempt, answer, state=State.FAILED, reason=reason)
+    if answer.error_class is ErrorClass.AMBIGUOUS:
+        return _wait(chunk, call.delivery, call, answer)
+    if answer is _NOT_CALLED:
+        _later(chunk, Successor.SEND, answer.code, call.delivery, timezone.now())
+        return Outcome(call.delivery, call.attempt, answer, state=State.QUEUED)
+    if not retry.may_try_again(chunk.lease.lane, call.attempt.number):
+        return _dead(call.delivery, call, answer)
+    chunk.refused_by[call.delivery.id].add(call.provider.name)
+    chunk.last_error[call.delivery.id] = answer
+    chunk.pending.append(call.delivery.id)
+    reason = f"{call.provider.name} could not take it: {answer.code}"
+    return Outcome(call.delivery, call.attempt, answer, state=State.QUEUED, reason=reason)
+
+
+def _wait(
+    chunk: _Chunk, delivery: Delivery, call: Call | None, error: ProviderError | None
+) -> Outcome:
+    """An unknown outcome waits for its receipt before anything else is tried."""
+    seconds = settings.UNKNOWN_WAIT[chunk.lease.lane.value]
+    _later(chunk, Successor.RECONCILE, "", delivery, timezone.now() + timedelta(seconds=seconds))
+    return Outcome(
+        delivery,
+        call.attempt if call else None,
+        error,
+        state=State.UNKNOWN,
+        reason="the provider did not answer; waiting for its receipt",
+    )
+
+
+def _stranded(chunk: _Chunk, delivery: Delivery, until: datetime | None) -> Outcome:
+    """Every provider has refused in this round, or is left alone for now."""
+    error = chunk.last_error.get(delivery.id)
+    now = timezone.now()
+    if error is None:
+        due = until or now + timedelta(seconds=retry.POLICIES[chunk.lease.lane].cap)
+        _later(chunk, Successor.SEND, "blocked", delivery, due)
+        return Outcome(delivery, state=State.QUEUED, reason="no provider is available now")
+    wait = retry.delay(
+        Lane(chunk.lease.lane),
+        delivery.attempts_made,
+        retry_after=error.retry_after,
+        random=_random,
+    )
+    due = max(now + timedelta(seconds=wait), until or now)
+    _later(chunk, Successor.SEND, error.error_class.value, delivery, due)
+    reason = f"all providers refused for now, last {error.code}"
+    return Outcome(delivery, state=State.QUEUED, reason=reason)
+
+
+def _dead(delivery: Delivery, call: Call, error: ProviderError) -> Outcome:
+    reason = f"given up after {call.attempt.number} attempts, last {error.code}"
+    return Outcome(delivery, call.attempt, error, state=State.DEAD, reason=reason)
+
+
+def _later(chunk: _Chunk, kind: str, why: str, delivery: Delivery, due: datetime) -> None:
+    """Failures of one class go together, at the due time of the first of them."""
+    successor = chunk.later.setdefault((kind, why), Successor(kind, due))
+    successor.ids.append(delivery.id)

@@ -1,0 +1,144 @@
+"""Which provider a message goes by, and what its answer means for the provider's health."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from notifications import breaker
+from notifications.breaker import Gate, Health
+from notifications.models import ProviderChange, ProviderState
+from notifications.providers import registry
+from notifications.providers.base import Provider
+from notifications.types import Channel, ProviderError
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Stranded:
+    """No provider will take the message now; `until` is when the first of them may."""
+
+    until: datetime | None
+
+
+class Routes:
+    """The providers of one channel as they stand at one moment.
+
+    Made for one window or one `send_mail` and thrown away: what other processes learn is seen by
+    the next one.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._providers: Sequence[Provider] = registry.for_channel(channel)
+        self._now = timezone.now()
+        rows = ProviderState.objects.filter(name__in=[p.name for p in self._providers])
+        self._states: Mapping[str, ProviderState] = {row.name: row for row in rows}
+        self._probing: dict[str, bool] = {}
+
+    def choose(self, excluded: Collection[str]) -> Provider | Stranded:
+        """The first provider in the order of failover that is not excluded and may be used.
+
+        Behind a half-open breaker exactly one message passes, here and in all other processes.
+        """
+        until: datetime | None = None
+        for provider in self._providers:
+            if provider.name in excluded or not self._is_enabled(provider.name):
+                continue
+            health = self.health(provider.name)
+            match breaker.gate(health, self._now):
+                case Gate.OPEN_ROAD:
+                    return provider
+                case Gate.PROBE if self._take_probe(provider.name):
+                    return provider
+            opens = max(health.blocked_until or self._now, self._now + timedelta(seconds=1))
+            until = min(until, opens) if until else opens
+        return Stranded(until)
+
+    def has_other_than(self, excluded: Collection[str]) -> bool:
+        """Whether staff left any provider on beside `excluded`, whatever its breaker says."""
+        return any(
+            provider.name not in excluded and self._is_enabled(provider.name)
+            for provider in self._providers
+        )
+
+    def health(self, name: str) -> Health:
+        row = self._states.get(name)
+        return _health(row) if row else Health()
+
+    def _is_enabled(self, name: str) -> bool:
+        return name not in self._states or self._states[name].enabled
+
+    def _take_probe(self, name: str) -> bool:
+        if name in self._probing:
+            return False
+        taken = ProviderState.objects.filter(
+            Q(probe_until__isnull=True) | Q(probe_until__lt=self._now), name=name
+        ).update(probe_until=self._now + breaker.PROBE_FOR)
+        self._probing[name] = bool(taken)
+        return self._probing[name]
+
+
+Answer = tuple[str, ProviderError | None]
+"""A provider's name and how a call to it ended; None: it took the message."""
+
+
+def report(answers: Iterable[Answer]) -> None:
+    """Fold what providers answered, in the order they did, into their shared health.
+
+    Writes nothing while all is well. Never inside the caller's transaction: a row lock held there
+    would make every sender wait for every other.
+    """
+    by_provider: dict[str, list[ProviderError | None]] = defaultdict(list)
+    for name, error in answers:
+        by_provider[name].append(error)
+    ill = {name for name, errors in by_provider.items() if any(errors)}
+    marked = set(
+        ProviderState.objects.filter(name__in=by_provider)
+        .exclude(failures=0, opened_until__isnull=True)
+        .values_list("name", flat=True)
+    )
+    for name in sorted(ill | marked):
+        _fold(name, by_provider[name])
+
+
+@transaction.atomic
+def _fold(name: str, errors: Sequence[ProviderError | None]) -> None:
+    ProviderState.objects.get_or_create(name=name)
+    row = ProviderState.objects.select_for_update().get(name=name)
+    before = _health(row)
+    now = timezone.now()
+    health = before
+    for error in errors:
+        health = (
+            breaker.after_success(health)
+            if error is None
+            else breaker.after_failure(health, error.error_class, error.code, now, error.retry_after)
+        )
+    if health == before:
+        return
+    row.failures, row.opened_until = health.failures, health.blocked_until
+    row.probe_until, row.reason = health.probe_until, health.reason
+    was, row.breaker = row.breaker, _label(health)
+    if was != row.breaker:
+        row.changed_at = now
+        ProviderChange.objects.create(
+            provider=row, at=now, was=was, now=row.breaker, reason=health.reason or "it works again"
+        )
+        log.warning("provider breaker", provider=name, was=was, now=row.breaker)
+    row.save()
+
+
+def _health(row: ProviderState) -> Health:
+    return Health(row.failures, row.opened_until, row.probe_until, row.reason)
+
+
+def _label(health: Health) -> ProviderState.Breaker:
+    return ProviderState.Breaker.OPEN if health.blocked_until else ProviderState.Breaker.CLOSED

@@ -1,0 +1,46 @@
+"""The suppression list: written by bounces, complaints, unsubscribe links and staff."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from notifications.models import Suppression
+from notifications.types import SuppressionReason
+from templates_app.links import Unsubscribe
+
+
+def add(
+    *,
+    channel: str,
+    address_hash: str,
+    reason: SuppressionReason,
+    scope: str = Suppression.ALL,
+    source: str = "",
+    delivery_id: UUID | None = None,
+) -> bool:
+    """Put an address on the list; True if it was not there. Safe to repeat: the first entry stays.
+
+    `scope` is a category's key, or `*` for every message.
+    """
+    row = Suppression(
+        channel=channel,
+        address_hash=address_hash,
+        scope=scope,
+        reason=reason,
+        source=source,
+        delivery_id=delivery_id,
+    )
+    Suppression.objects.bulk_create([row], ignore_conflicts=True)
+    return Suppression.objects.filter(id=row.id).exists()
+
+
+def unsubscribe(link: Unsubscribe) -> bool:
+    """What a person asked for by a signed link; True the first time."""
+    return add(
+        channel=link.channel,
+        address_hash=link.address_hash,
+        scope=link.scope,
+        reason=SuppressionReason.UNSUBSCRIBE,
+        source="link",
+        delivery_id=link.delivery_id,
+    )

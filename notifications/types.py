@@ -1,0 +1,159 @@
+"""The words of this domain, shared by models, services and providers. No queries, no effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import TextChoices
+
+
+class Channel(TextChoices):
+    EMAIL = "email", "Email"
+    SMS = "sms", "SMS"
+
+
+class Lane(TextChoices):
+    """The queue's lanes, which are the API's priorities. `urgent` has a worker of its own."""
+
+    URGENT = "urgent", "Urgent"
+    NORMAL = "normal", "Normal"
+    BULK = "bulk", "Bulk"
+
+
+class ErrorClass(TextChoices):
+    """What a provider's refusal means for what we do next. Every provider error is one of these.
+
+    Only `ambiguous` may have been sent; after all others it is known that nothing was.
+    """
+
+    PERMANENT_RECIPIENT = "permanent_recipient", "Recipient cannot be reached"
+    PERMANENT_MESSAGE = "permanent_message", "Message refused"
+    AUTH_CONFIG = "auth_config", "Credentials or configuration"
+    THROTTLED = "throttled", "Throttled"
+    TEMPORARY = "temporary", "Temporary"
+    AMBIGUOUS = "ambiguous", "Outcome unknown"
+
+
+class EventType(TextChoices):
+    """What is told of a delivery, by us or by a provider."""
+
+    ACCEPTED = "accepted", "Accepted"
+    SENDING = "sending", "Handed to provider"
+    SENT = "sent", "Taken by provider"
+    RETRY = "retry", "Will be tried again"
+    UNKNOWN = "unknown", "No answer from provider"
+    DEFERRED = "deferred", "Delayed by the receiving side"
+    DELIVERED = "delivered", "Delivered"
+    BOUNCED = "bounced", "Bounced"
+    COMPLAINED = "complained", "Marked as spam"
+    OPENED = "opened", "Opened"
+    CLICKED = "clicked", "Clicked"
+    UNSUBSCRIBED = "unsubscribed", "Unsubscribed"
+    FAILED = "failed", "Refused"
+    DEAD = "dead", "Given up"
+    UNCONFIRMED = "unconfirmed", "Never confirmed"
+    SUPPRESSED = "suppressed", "Suppressed"
+    CANCELLED = "cancelled", "Cancelled"
+    EXPIRED = "expired", "Expired"
+
+
+class SuppressionReason(TextChoices):
+    BOUNCE = "bounce", "Hard bounce"
+    COMPLAINT = "complaint", "Spam complaint"
+    UNSUBSCRIBE = "unsubscribe", "Unsubscribed"
+    MANUAL = "manual", "Set by staff"
+
+
+@dataclass(frozen=True)
+class Attachment:
+    filename: str
+    content: bytes
+    content_type: str
+
+
+@dataclass(frozen=True, repr=False)
+class Outbound:
+    """One rendered message on its way to one address, as a provider gets it.
+
+    `attempt_id` goes into the provider's metadata, so a webhook finds the attempt even when the
+    provider's answer was lost. `delivery_id` is the same in every attempt: it makes the
+    Message-ID, so that mail clients drop a duplicate.
+    """
+
+    attempt_id: UUID
+    delivery_id: UUID
+    notification_id: UUID
+    channel: Channel
+    to: str
+    parts: Mapping[str, str]
+    number: int = 1
+    """1 for the first attempt of this delivery, 2 for the second."""
+    agent_id: str = ""
+    template_id: str = ""
+    reply_to: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    tags: Sequence[str] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    attachments: Sequence[Attachment] = ()
+
+    def __repr__(self) -> str:
+        return f"<Outbound attempt={self.attempt_id} channel={self.channel.value}>"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The provider took the message. `ref` is its id for it, `""` where it gives none."""
+
+    ref: str = ""
+    http_status: int | None = None
+
+
+class ProviderError(Exception):
+    """A call that did not end in `Sent`.
+
+    `code` is the provider's own word for it, `detail` a sentence without content or addresses,
+    `retry_after` seconds the provider asked us to wait.
+    """
+
+    def __init__(
+        self,
+        error_class: ErrorClass,
+        code: str,
+        detail: str = "",
+        *,
+        http_status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(f"{error_class.value}: {code}")
+        self.error_class = error_class
+        self.code = code[:100]
+        self.detail = detail[:500]
+        self.http_status = http_status
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, repr=False)
+class ProviderEvent:
+    """One thing a provider's webhook reports about one message.
+
+    `dedupe` is unique per provider and event; `at` is when it happened there. `permanent` is set
+    on bounces: True means the address is dead, False that the message met a passing obstacle.
+    """
+
+    type: EventType
+    at: datetime
+    dedupe: str
+    attempt_id: UUID | None
+    provider_ref: str = ""
+    address: str = ""
+    permanent: bool = False
+    code: str = ""
+    detail: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<ProviderEvent {self.type.value} attempt={self.attempt_id}>"

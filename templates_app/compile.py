@@ -1,0 +1,174 @@
+"""From the source of one part to a program that can run.
+
+The language, in short (docs: the template reference):
+
+- `{{ value }}`, `{# comment #}`, `{% raw %}`, `{% if %}`/`elif`/`else`, `{% for x in list if ... %}`/`else` with
+  `loop.index`, `index0`, `first`, `last` and `length`; at most 3 loops and 20 levels deep
+- `a.b`, `a["b"]`, `a[0]`, `a[name]`; texts, numbers, lists of them; comparisons of two values, `in`, `and`,
+  `or`, `not`, `x if y else z`; `is defined`, `undefined`, `none`, `even`, `odd`
+- the filters of `templates_app.filters`
+- no calls, no assignments, no arithmetic (results come with the data), no other templates
+- in the part `html` a value stands in text or in a quoted attribute, never in a script or an `on...` attribute
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import jinja2
+import minijinja
+
+from templates_app.errors import (
+    InvalidValue,
+    MissingVariable,
+    RenderLimit,
+    TemplateError,
+    TemplateSyntaxError,
+)
+from templates_app.filters import FILTERS, FREE, start_work, text
+from templates_app.language import Refused, Translator
+from templates_app.values import own_key
+
+MAX_SOURCE = 65_536
+"""Bytes of one part in UTF-8."""
+FUEL = 100_000
+"""Steps of the engine for one part: a table of 500 rows with 10 columns takes about a quarter."""
+
+_PARSER = jinja2.Environment(keep_trailing_newline=True, autoescape=True)
+_UNDEFINED_NAME = re.compile(r"`(.+)` is undefined")
+_LAST_QUOTED = re.compile(r"'([^']+)'\W*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A checked part. `variables` are its top-level names; `names` corrects the engine's in errors."""
+
+    part: str
+    variables: frozenset[str]
+    names: Mapping[str, str]
+    engine: minijinja.Environment
+
+    def run(self, values: dict[str, object]) -> str:
+        """The printed part, unfinished (see `rendering`). Raises MissingVariable, InvalidValue, RenderLimit."""
+        start_work()
+        try:
+            return self.engine.render_template(self.part, **values)
+        except minijinja.TemplateError as error:
+            raise self._explained(error) from None
+        except TemplateError as error:  # by a filter, which does not know the part
+            error.part = self.part
+            raise
+
+    def _explained(self, error: minijinja.TemplateError) -> TemplateError:
+        """Without the engine's own words: they may quote values."""
+        if error.kind == "OutOfFuel":
+            return RenderLimit("The template does too much work.", part=self.part)
+        name = _UNDEFINED_NAME.fullmatch(error.detail or "")
+        if error.kind == "UndefinedError" and name:
+            return MissingVariable(self.names.get(name[1], name[1]), part=self.part)
+        return InvalidValue(
+            "A value cannot be used as the template uses it: a loop needs a list, `in` a list or a text.",
+            part=self.part,
+        )
+
+
+def check(source: str, *, part: str) -> frozenset[str]:
+    """The top-level names the source reads. Raises TemplateSyntaxError with line and column."""
+    return compile_part(source, part).variables
+
+
+@lru_cache(maxsize=512)
+def compile_part(source: str, part: str) -> Program:
+    """A program, kept for the next time. Raises TemplateSyntaxError."""
+    _check_source(source, part)
+    translator = Translator(html=part == "html")
+    try:
+        tree = _PARSER.parse(source)
+        written = translator.translate(tree)
+    except Refused as error:
+        raise _located(source, part, error.message, error.line, error.needle) from None
+    except jinja2.TemplateSyntaxError as error:
+        message = error.message or "This is not a template."
+        needle = _LAST_QUOTED.search(message)
+        raise _located(
+            source, part, _sentence(message), error.lineno, needle[1] if needle else ""
+        ) from None
+    except (RecursionError, ValueError):  # of Jinja's parser: a tower of brackets, 5,000 digits
+        raise _located(source, part, "The template is too complicated.", 1) from None
+    return Program(part, frozenset(translator.variables), translator.names, _engine(written, part))
+
+
+def _check_source(source: str, part: str) -> None:
+    try:
+        size = len(source.encode())
+    except UnicodeEncodeError as error:
+        line = source.count("\n", 0, error.start) + 1
+        raise _located(
+            "", part, "The template has a character that is not Unicode.", line
+        ) from None
+    if size > MAX_SOURCE:
+        raise _located("", part, f"The template is larger than {MAX_SOURCE} bytes.", 1)
+    if "\0" in source:
+        line = source.count("\n", 0, source.index("\0")) + 1
+        raise _located("", part, "The template has a NUL character.", line)
+
+
+def _engine(written: str, part: str) -> minijinja.Environment:
+    engine = minijinja.Environment(
+        filters={
+            "text": text,
+            "own_key": own_key,
+            **{name: known.function for name, known in FILTERS.items()},
+        },
+        finalizer=_printed,
+        undefined_behavior="strict",
+        fuel=FUEL,
+        pycompat=False,
+        keep_trailing_newline=True,
+        auto_escape_callback=lambda name: name == "html",
+    )
+    for name in engine.globals:
+        engine.remove_global(name)
+    try:
+        engine.add_template(part, written)
+    except minijinja.TemplateError as error:
+        message = "The engine does not accept this template."
+        raise _located("", part, message, error.line or 1) from None
+    return engine
+
+
+def _printed(value: object) -> object:
+    """What an output prints; the engine escapes it afterwards."""
+    if type(value) is str and len(value) <= FREE:
+        return NotImplemented
+    return text(value)
+
+
+def _located(
+    source: str, part: str, message: str, line: int, needle: str = ""
+) -> TemplateSyntaxError:
+    return TemplateSyntaxError(message, part=part, line=line, column=_column(source, line, needle))
+
+
+def _column(source: str, line: int, needle: str) -> int:
+    """Of the first token `needle` on the line, else of its first tag, else 1: Jinja's tree knows lines only."""
+    first_tag, position = 0, 0
+    try:
+        for number, kind, token in _PARSER.lexer.tokeniter(source, None):
+            position = source.find(token, position)
+            if number == line and kind != "data":
+                column = position - source.rfind("\n", 0, position)
+                if token == needle:
+                    return column
+                first_tag = first_tag or column
+            position += len(token)
+    except (jinja2.TemplateSyntaxError, ValueError):
+        pass  # the broken place itself: the tokens before it have been seen
+    return first_tag or 1
+
+
+def _sentence(message: str) -> str:
+    return message[:1].upper() + message[1:300].rstrip(".") + "."

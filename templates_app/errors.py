@@ -1,0 +1,48 @@
+"""What can be wrong with a template or with the data it is given.
+
+Messages carry names and positions, never a value of the data: they reach logs.
+"""
+
+from __future__ import annotations
+
+
+class TemplateError(Exception):
+    """Base of every error of this app's language.
+
+    `part` is the part of the template ("html", "subject" ...; empty where the data itself is wrong),
+    `message` one sentence for the author.
+    """
+
+    def __init__(self, message: str, *, part: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.part = part
+
+
+class TemplateSyntaxError(TemplateError):
+    """The source is outside the language. `line` and `column` count from 1; the column is a best effort."""
+
+    def __init__(self, message: str, *, part: str, line: int, column: int) -> None:
+        super().__init__(message, part=part)
+        self.line = line
+        self.column = column
+
+
+class MissingVariable(TemplateError):
+    """The template reads `name` ("user", "order.total"), which the data does not have."""
+
+    def __init__(self, name: str, *, part: str) -> None:
+        super().__init__(f"{name} is not in the data.", part=part)
+        self.name = name
+
+
+class InvalidValue(TemplateError):
+    """A value is of a kind that cannot be used at that place, or is not JSON."""
+
+
+class UnsafeLink(TemplateError):
+    """A rendered link has a scheme that could run code or hide its content."""
+
+
+class RenderLimit(TemplateError):
+    """The data, the work or the output is larger than a message may need."""

@@ -1,0 +1,173 @@
+"""Where in the HTML of a template a value lands, and whether a link is safe there.
+
+Escaping makes a value safe in text and in quoted attributes only, so `Markup` reads the literal text
+around the values and says where escaping would not help. It is a reader of tags, not a validator.
+Blocks are read in the order they are written, as if every branch were taken.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+
+LINK_START = "\ufdd0"
+"""Marks the start of a link with a value in it; a noncharacter, removed after rendering."""
+
+SCHEMES = frozenset({"http", "https", "mailto", "tel", "cid"})
+
+_LINKS = frozenset(
+    {"href", "src", "action", "formaction", "background", "poster", "cite", "data", "xlink:href"}
+)
+_RAW_END = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "style")}
+_TAG = re.compile(r"<(/?)([a-z][^\s/>]*)", re.IGNORECASE)
+_CONDITIONAL = re.compile(r"<!--\[if[^\]]{0,200}\]>|<!\[endif\]--+>|<!--+>", re.IGNORECASE)
+_ATTRIBUTE = re.compile(
+    r"""[\s/=]*(?:(?P<end>>)|(?P<name>[^\s/>=]+)(?:(?P<equals>\s*=\s*)(?P<quote>["']?))?)"""
+)
+_UNQUOTED_END = re.compile(r"[\s>]|\Z")
+_IGNORED_BY_BROWSERS = str.maketrans("", "", "\t\n\r")
+_LEADING = "".join(map(chr, range(0x21)))
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
+_USUAL = ("https:", "http:", "mailto:", "tel:")
+_TO_QUOTE = re.compile(r"[\"']")
+
+
+class Misplaced(Exception):
+    """The text before a value, or a literal link, is unsafe. `position` is its offset in the fed text."""
+
+    def __init__(self, message: str, position: int = 0) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+def is_safe_link(link: str) -> bool:
+    """Whether an attribute's text (still escaped) is relative or has one of `SCHEMES`, read as a browser does."""
+    if link.startswith(_USUAL):
+        return True
+    link = html.unescape(link).translate(_IGNORED_BY_BROWSERS).lstrip(_LEADING)
+    scheme = _SCHEME.match(link)
+    return scheme is None or scheme[1].lower() in SCHEMES
+
+
+def check_links(rendered: str) -> str | None:
+    """The rendered HTML without its marks, or None where a marked link is unsafe."""
+    first, *rest = rendered.split(LINK_START)
+    for piece in rest:
+        if not piece.startswith(_USUAL) and not is_safe_link(_TO_QUOTE.split(piece, maxsplit=1)[0]):
+            return None
+    return first + "".join(rest)
+
+
+def _end_of_unquoted(text: str, start: int) -> int:
+    found = _UNQUOTED_END.search(text, start)
+    return found.start() if found else len(text)
+
+
+class Markup:
+    """Reads the literal HTML of a template, piece by piece."""
+
+    def __init__(self) -> None:
+        self._read: Callable[[str, int], int] = self._text
+        self._tag = ""
+        self._attribute = ""
+        self._quote = ""
+        self._marks: list[int] = []
+
+    def feed(self, text: str) -> str:
+        """Reads on; the text comes back with a mark at each link that goes on with a value. Raises Misplaced."""
+        self._marks.clear()
+        position = 0
+        while position < len(text):
+            position = self._read(text, position)
+        for mark in reversed(self._marks):
+            text = text[:mark] + LINK_START + text[mark:]
+        return text
+
+    def value(self) -> None:
+        """A value follows here. Raises Misplaced where escaping would not make it safe."""
+        if self._read == self._raw:
+            raise Misplaced(f"A value cannot be used inside <{self._tag}>.")
+        if self._read == self._unquoted:
+            raise Misplaced(f"Put quotes around the value of the attribute {self._attribute}.")
+        if self._read in (self._inside_tag, self._declaration):
+            raise Misplaced("A value in a tag must be inside a quoted attribute.")
+        scripted = self._attribute.startswith("on") or self._attribute == "srcdoc"
+        if self._read == self._quoted and scripted:
+            raise Misplaced(f"A value cannot be used in the attribute {self._attribute}.")
+
+    def _text(self, text: str, position: int) -> int:
+        start = text.find("<", position)
+        if start < 0:
+            return len(text)
+        if conditional := _CONDITIONAL.match(text, start):
+            return conditional.end()
+        if tag := _TAG.match(text, start):
+            self._tag = "" if tag[1] else tag[2].lower()
+            self._read = self._inside_tag
+            return tag.end()
+        if text.startswith("<!--", start):
+            self._read = self._comment
+            return start + 4
+        if text.startswith(("<!", "<?"), start):
+            self._read = self._declaration
+        elif text[start + 1 :] in ("", "/"):
+            self._tag = ""
+            self._read = self._inside_tag
+        return start + 1
+
+    def _comment(self, text: str, position: int) -> int:
+        return self._until("-->", text, position)
+
+    def _declaration(self, text: str, position: int) -> int:
+        return self._until(">", text, position)
+
+    def _until(self, end: str, text: str, position: int) -> int:
+        found = text.find(end, position)
+        if found < 0:
+            return len(text)
+        self._read = self._text
+        return found + len(end)
+
+    def _raw(self, text: str, position: int) -> int:
+        found = _RAW_END[self._tag].search(text, position)
+        if found is None:
+            return len(text)
+        self._read = self._text
+        return found.start()
+
+    def _inside_tag(self, text: str, position: int) -> int:
+        found = _ATTRIBUTE.match(text, position)
+        if found is None:
+            return len(text)
+        if found["end"]:
+            self._read = self._raw if self._tag in _RAW_END else self._text
+        elif found["equals"]:
+            self._attribute = found["name"].lower()
+            self._quote = found["quote"]
+            self._read = self._quoted if self._quote else self._unquoted
+            self._start_link(text, found.end())
+        return found.end()
+
+    def _start_link(self, text: str, start: int) -> None:
+        if self._attribute not in _LINKS:
+            return
+        end = text.find(self._quote, start) if self._quote else _end_of_unquoted(text, start)
+        if end < 0:
+            self._marks.append(start)
+        elif not is_safe_link(text[start:end]):
+            message = f"The link in {self._attribute} must be http, https, mailto, tel or relative."
+            raise Misplaced(message, start)
+
+    def _quoted(self, text: str, position: int) -> int:
+        found = text.find(self._quote, position)
+        if found < 0:
+            return len(text)
+        self._read = self._inside_tag
+        return found + 1
+
+    def _unquoted(self, text: str, position: int) -> int:
+        end = _end_of_unquoted(text, position)
+        if end < len(text):
+            self._read = self._inside_tag
+        return end

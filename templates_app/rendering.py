@@ -1,0 +1,57 @@
+"""From the parts of a template and a person's data to the parts of a message. Pure: no database, no clock."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+
+from templates_app.compile import compile_part
+from templates_app.errors import RenderLimit, UnsafeLink
+from templates_app.markup import check_links
+from templates_app.values import admit
+
+ONE_LINE = frozenset({"subject", "title", "preheader"})
+"""Parts that become one line without control characters."""
+MAX_LINE = 998
+"""Characters of such a part: the longest line of an e-mail (RFC 5322)."""
+MAX_OUTPUT = 1_048_576
+"""Characters of any other part."""
+
+_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def render(parts: Mapping[str, str], data: Mapping[str, object]) -> dict[str, str]:
+    """`{"subject": source, "html": source}` and JSON data to `{"subject": text, "html": text}`.
+
+    Values in `html` are escaped and links with values in them checked; null prints nothing. Raises
+    TemplateSyntaxError, MissingVariable, InvalidValue, UnsafeLink or RenderLimit, all TemplateError.
+    Safe in threads; compiled parts are kept.
+    """
+    programs = [compile_part(source, part) for part, source in parts.items()]
+    values = admit(data)
+    return {program.part: _finished(program.part, program.run(values)) for program in programs}
+
+
+def _finished(part: str, printed: str) -> str:
+    printed = printed.replace("\0", "")
+    if part in ONE_LINE:
+        printed = _one_line(printed)
+    if part == "html":
+        checked = check_links(printed)
+        if checked is None:
+            raise UnsafeLink("A link must be http, https, mailto, tel or relative.", part=part)
+        printed = checked
+    limit = MAX_LINE if part in ONE_LINE else MAX_OUTPUT
+    if len(printed) > limit:
+        raise RenderLimit(f"The part is longer than {limit} characters.", part=part)
+    return printed
+
+
+def _one_line(printed: str) -> str:
+    """Whitespace collapsed; control characters and direction overrides, which can hide text, left out."""
+    line = " ".join(printed.split())
+    if line.isprintable():
+        return line
+    return "".join(
+        char for char in line if unicodedata.category(char) != "Cc" and char not in _BIDI
+    )

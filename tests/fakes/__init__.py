@@ -1,0 +1,1 @@
+"""Provider servers at the wire that can misbehave, each with a ledger and a script."""

@@ -1,0 +1,381 @@
+"""What every email provider must do, whoever the vendor is. Subclassed once for each of them."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage as Mime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from django.core.mail import EmailMessage
+
+from notifications.providers import email
+from notifications.providers.email import EmailProvider
+from notifications.types import Attachment, Channel, ErrorClass, Outbound, ProviderError
+from tests.fakes.server import FakeServer
+
+ADDRESS = "anna.schmidt@kunde.example"
+SECRET = "hunter2-very-secret"  # each provider's own is made to contain it
+CONTENT = "Your code is 839201"
+FROM = "Comms Team <notifications@example.com>"
+READ_TIMEOUT = 0.4
+CSV = "name;größe\nAnna;3\n".encode()
+PNG = bytes(range(256))
+
+RICH = Outbound(
+    attempt_id=UUID("019a0000-0000-7000-8000-000000000001"),
+    delivery_id=UUID("019a0000-0000-7000-8000-000000000002"),
+    notification_id=UUID("019a0000-0000-7000-8000-000000000003"),
+    channel=Channel.EMAIL,
+    to=ADDRESS,
+    parts={
+        "subject": "Grüße aus 世界 ✓",
+        "text": f"Hallo Anna, schöne Grüße.\n.\n{CONTENT}\n",
+        "html": f'<p style="color:red">Hallo <b>Anna</b>, schöne Grüße ✓. {CONTENT}</p>\n',
+        "preheader": "already in the html",
+    },
+    agent_id="agent-1",
+    template_id="welcome.v3",
+    reply_to="Hilfe <help@example.com>",
+    headers={
+        "List-Unsubscribe": f"<https://comms.example.com/u/{'x' * 120}>, <mailto:u@example.com>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    },
+    tags=("welcome", "first mail", "welcome"),
+    metadata={"order": "A17", "count": 3, "attempt_id": "forged"},
+    attachments=(
+        Attachment("größe.csv", CSV, "text/csv"),
+        Attachment("pixel.png", PNG, "image/png"),
+    ),
+)
+PLAIN = replace(
+    RICH, parts={"subject": "Hi", "text": CONTENT}, headers={}, attachments=(), reply_to=""
+)
+MESSAGE_ID = "<019a0000-0000-7000-8000-000000000002@example.com>"
+
+
+@dataclass
+class Arrived:
+    """A mail as the vendor has it."""
+
+    to: list[str]
+    sender: str
+    subject: str
+    text: str
+    html: str
+    reply_to: str
+    headers: dict[str, str] = field(default_factory=dict)
+    attachments: list[tuple[str, str, bytes]] = field(default_factory=list)
+    everything: str = ""
+    """All that the recipient gets to see."""
+
+
+class ProviderContract(ABC):
+    fails: Sequence[Any] = ()
+    """Behaviours of the server that answer with an error of the vendor, telling the address."""
+    silent: Any
+    """The server takes the mail and never answers."""
+    lost: Sequence[Any] = ()
+    """The server takes the mail and the connection ends without an answer."""
+    refusal: Any
+    """The server refuses a mail in the ordinary way."""
+
+    @abstractmethod
+    def make(self, port: int) -> EmailProvider:
+        """The provider, calling 127.0.0.1. Its secrets contain `SECRET`."""
+
+    @abstractmethod
+    def make_encrypted(self, port: int) -> EmailProvider:
+        """The same, calling localhost over TLS."""
+
+    @abstractmethod
+    def arrived(self, server: Any) -> list[Arrived]: ...
+
+    @abstractmethod
+    def calls(self, server: Any) -> int:
+        """How many mails the server has been offered."""
+
+    @pytest.fixture(autouse=True)
+    def _settings(self, settings):
+        settings.PROVIDER_CONNECT_TIMEOUT = 0.3
+        settings.PROVIDER_READ_TIMEOUT = READ_TIMEOUT
+        settings.DEFAULT_FROM_EMAIL = FROM
+
+    @pytest.fixture
+    def provider(self, server: FakeServer) -> Iterator[EmailProvider]:
+        provider = self.make(server.port)
+        yield provider
+        provider.close()
+
+    # What arrives
+
+    def test_a_rich_message_arrives_intact(self, provider, server):
+        provider.send(RICH)
+        (mail,) = self.arrived(server)
+        assert mail.to == [ADDRESS]
+        assert mail.sender == FROM
+        assert mail.subject == RICH.parts["subject"]
+        assert lines(mail.text) == lines(RICH.parts["text"])
+        assert lines(mail.html) == lines(RICH.parts["html"])
+        assert mail.reply_to == RICH.reply_to
+        assert mail.headers == RICH.headers
+        assert mail.attachments == [
+            ("größe.csv", "text/csv", CSV),
+            ("pixel.png", "image/png", PNG),
+        ]
+
+    @pytest.mark.parametrize("part", ["text", "html"])
+    def test_one_part_is_enough(self, provider, server, part):
+        provider.send(replace(PLAIN, parts={"subject": "Hi", part: CONTENT}))
+        (mail,) = self.arrived(server)
+        assert getattr(mail, part).strip() == CONTENT
+        assert {mail.text.strip(), mail.html.strip()} == {CONTENT, ""}
+
+    def test_the_recipient_sees_nothing_of_our_ids(self, provider, server):
+        provider.send(RICH)
+        (mail,) = self.arrived(server)
+        for private in ("A17", "first mail", "agent-1", "welcome.v3", str(RICH.attempt_id)):
+            assert private not in mail.everything
+
+    def test_any_django_mail_is_delivered(self, provider, server):
+        provider.deliver(EmailMessage("Hi", CONTENT, FROM, [ADDRESS], cc=["boss@kunde.example"]))
+        assert {address for mail in self.arrived(server) for address in mail.to} == {
+            ADDRESS,
+            "boss@kunde.example",
+        }
+
+    @pytest.mark.parametrize(
+        ("change", "error_class"),
+        [
+            ({"to": "nobody"}, ErrorClass.PERMANENT_RECIPIENT),
+            ({"to": "a@b.example, c@d.example"}, ErrorClass.PERMANENT_RECIPIENT),
+            ({"to": "a@b.example\r\nBcc: c@d.example"}, ErrorClass.PERMANENT_RECIPIENT),
+            ({"parts": {"subject": "Hi"}}, ErrorClass.PERMANENT_MESSAGE),
+            ({"parts": {"subject": "Hi\nBcc: c@d.example", "text": "x"}}, None),
+            ({"reply_to": "a@b.example\nBcc: c@d.example"}, None),
+            ({"reply_to": "no address at all <"}, None),
+            ({"headers": {"X-A": "1\r\nBcc: c@d.example"}}, None),
+            ({"headers": {"X A": "1"}}, None),
+            ({"headers": {"to": "c@d.example"}}, None),
+            ({"attachments": (Attachment("a\nb", b"", "text/plain"),)}, None),
+            ({"attachments": (Attachment("a", b"", "nothing"),)}, None),
+        ],
+    )
+    def test_what_nobody_can_send_never_leaves(self, provider, server, change, error_class):
+        error = failure(provider, replace(PLAIN, **change))
+        assert error.error_class is (error_class or ErrorClass.PERMANENT_MESSAGE)
+        assert self.calls(server) == 0
+
+    def test_a_mail_to_nobody_is_an_error(self, provider, server):
+        with pytest.raises(ProviderError) as caught:
+            provider.deliver(EmailMessage("Hi", CONTENT, FROM, []))
+        assert caught.value.error_class is ErrorClass.PERMANENT_MESSAGE
+        assert self.calls(server) == 0
+
+    # What goes wrong on the way
+
+    def test_a_refused_connection_is_temporary(self, provider, server):
+        server.refuse()
+        assert failure(provider).error_class is ErrorClass.TEMPORARY
+
+    def test_a_connection_nobody_takes_is_temporary(self):
+        with full_port() as port:
+            provider = self.make(port)
+            error = failure(provider)
+            provider.close()
+        assert (error.error_class, error.code) == (ErrorClass.TEMPORARY, "connect_timeout")
+
+    def test_a_server_without_a_trusted_certificate_is_our_fault(self, tmp_path):
+        with impostor(tmp_path) as port:
+            provider = self.make_encrypted(port)
+            error = failure(provider)
+            provider.close()
+        assert (error.error_class, error.code) == (ErrorClass.AUTH_CONFIG, "certificate")
+
+    def test_no_answer_is_ambiguous_and_not_asked_for_twice(self, provider, server):
+        server.script.always(self.silent)
+        error = failure(provider)
+        assert (error.error_class, error.code) == (ErrorClass.AMBIGUOUS, "read_timeout")
+        assert self.calls(server) == 1
+
+    def test_a_lost_connection_is_ambiguous_and_not_tried_again(self, provider, server):
+        for times, behaviour in enumerate(self.lost, start=1):
+            server.script.always(behaviour)
+            error = failure(provider)
+            assert error.error_class is ErrorClass.AMBIGUOUS, behaviour
+            assert self.calls(server) == times
+
+    def test_errors_and_logs_tell_no_secret_address_or_content(self, provider, server, caplog):
+        caplog.set_level("DEBUG")
+        for behaviour in (self.silent, *self.lost, *self.fails):
+            server.script.always(behaviour)
+            told = tell(failure(provider)) + repr(provider) + repr(RICH)
+            for private in (SECRET, ADDRESS, CONTENT, "notifications@example.com"):
+                assert private not in told, behaviour
+        server.refuse()
+        told = tell(failure(provider)) + caplog.text
+        for private in (SECRET, ADDRESS, CONTENT, "notifications@example.com"):
+            assert private not in told
+
+    def test_an_error_nobody_foresaw_is_one_of_ours(self, provider, monkeypatch, caplog):
+        def explode(*_args: object) -> None:
+            raise LookupError(CONTENT)
+
+        monkeypatch.setattr(type(provider), "receipt", explode)
+        error = failure(provider, PLAIN)
+        assert (error.error_class, error.code) == (ErrorClass.AMBIGUOUS, "LookupError")
+        assert CONTENT not in tell(error) + caplog.text
+
+    # Connections
+
+    def test_a_thread_keeps_its_connection(self, provider, opened):
+        for _ in range(3):
+            provider.send(PLAIN)
+        assert len(opened) == 1
+
+    def test_an_error_replaces_the_connection(self, provider, server, opened):
+        server.script.next(self.refusal)
+        failure(provider, PLAIN)
+        provider.send(PLAIN)
+        assert len(opened) == 2
+
+    def test_an_idle_connection_is_replaced(self, provider, opened, monkeypatch):
+        provider.send(PLAIN)
+        monkeypatch.setattr(email, "IDLE_SECONDS", 0.0)
+        provider.send(PLAIN)
+        assert len(opened) == 2
+
+    def test_each_thread_has_a_connection_of_its_own(self, provider, opened):
+        def other() -> None:
+            provider.send(PLAIN)
+            provider.close()
+
+        provider.send(PLAIN)
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(10)
+        provider.send(PLAIN)
+        assert len(opened) == 2
+
+    @pytest.fixture
+    def opened(self, server, monkeypatch) -> list[Any]:
+        """Every connection the server gets from here on."""
+        found: list[Any] = []
+        original = server._opened
+
+        def note(transport: Any) -> None:
+            found.append(transport)
+            original(transport)
+
+        monkeypatch.setattr(server, "_opened", note)
+        return found
+
+
+def failure(provider: EmailProvider, message: Outbound = RICH) -> ProviderError:
+    """The error of sending `message`."""
+    with pytest.raises(ProviderError) as caught:
+        provider.send(message)
+    return caught.value
+
+
+def tell(error: ProviderError) -> str:
+    """All a log or an error tracker would say about an error."""
+    trace = "".join(traceback.format_exception(error))
+    return "\n".join([str(error), repr(error), error.code, error.detail, trace])
+
+
+def lines(text: str) -> list[str]:
+    """Text without regard to its line ends, which mail may change."""
+    return text.rstrip().splitlines()
+
+
+def from_mime(message: Mime, to: list[str]) -> Arrived:
+    """A mail as a mail client would show it."""
+    text, html = message.get_body(("plain",)), message.get_body(("html",))
+    return Arrived(
+        to=to,
+        sender=str(message["From"]),
+        subject=str(message["Subject"]),
+        text=text.get_content() if text else "",
+        html=html.get_content() if html else "",
+        reply_to=str(message["Reply-To"] or ""),
+        headers={name: str(message[name]) for name in RICH.headers if name in message},
+        attachments=[
+            (part.get_filename() or "", part.get_content_type(), part.get_payload(decode=True))
+            for part in message.iter_attachments()
+        ],
+        everything=message.as_string(),
+    )
+
+
+@contextmanager
+def full_port() -> Iterator[int]:
+    """A port whose queue of new connections is full, so that the next one waits for ever."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        waiting = [socket.socket() for _ in range(8)]
+        for client in waiting:
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+        try:
+            yield server.getsockname()[1]
+        finally:
+            for client in waiting:
+                client.close()
+
+
+@contextmanager
+def impostor(folder: Path) -> Iterator[int]:
+    """A port with a TLS server whose certificate nobody trusts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = folder / "server.pem"
+    pem.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_shake_hands, args=(server, context))
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(5)
+
+
+def _shake_hands(server: socket.socket, context: ssl.SSLContext) -> None:
+    server.settimeout(5)
+    client, _ = server.accept()
+    with client, suppress(OSError):
+        client.settimeout(5)
+        context.wrap_socket(client, server_side=True).close()

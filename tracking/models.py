@@ -1,0 +1,66 @@
+"""What came in from providers, and the bounces in it."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from commsproject.common.ids import new_id
+from notifications.types import Channel
+
+
+class WebhookReceipt(models.Model):
+    """One verified webhook call, stored raw and once, before anything is done with it."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    provider = models.CharField(max_length=50)
+    dedupe = models.CharField(max_length=64, help_text="SHA-256 of the body.")
+    body = models.BinaryField()
+    headers = models.JSONField(default=dict)
+    received_at = models.DateTimeField(default=timezone.now)
+    processed_at = models.DateTimeField(null=True)
+    tries = models.PositiveSmallIntegerField(default=0)
+    error = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "dedupe"], name="webhook_receipt_once")
+        ]
+        indexes = [
+            models.Index(
+                fields=["id"],
+                name="webhook_receipt_waiting",
+                condition=models.Q(processed_at__isnull=True),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.id}"
+
+
+class Bounce(models.Model):
+    """A message that came back, or was complained about."""
+
+    class Kind(models.TextChoices):
+        HARD = "hard", "Hard bounce"
+        SOFT = "soft", "Soft bounce"
+        COMPLAINT = "complaint", "Spam complaint"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    delivery_id = models.UUIDField(db_index=True)
+    event_id = models.UUIDField(unique=True)
+    channel = models.CharField(max_length=10, choices=Channel.choices)
+    address_hash = models.CharField(max_length=64, db_index=True)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    provider = models.CharField(max_length=50)
+    code = models.CharField(max_length=100, blank=True)
+    detail = models.CharField(max_length=500, blank=True)
+    at = models.DateTimeField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.id}"

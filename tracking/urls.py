@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from tracking.webhooks import ProviderWebhook
+
+urlpatterns = [path("<slug:provider>/", ProviderWebhook.as_view(), name="provider-webhook")]

@@ -1,0 +1,78 @@
+"""Webhooks in: verify by the provider's own file, store raw and once, answer 200. Nothing else.
+
+The answers matter. Some vendors (SNS) never repeat what got a 4xx: that is for forgeries only;
+whatever is our own trouble gets a 5xx and comes again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import structlog
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.utils.decorators import method_decorator
+from django.views import View
+from django.views.decorators.csrf import csrf_exempt
+
+from commsproject.common.api.problems import TooLarge
+from commsproject.common.errors import CommsError, NotFound, ServiceUnavailable
+from notifications.providers import registry
+from notifications.providers.base import BadSignature, CannotVerify, Webhook
+from tracking import queue
+from tracking.models import WebhookReceipt
+
+log = structlog.get_logger(__name__)
+
+MAX_BYTES = 1024 * 1024
+"""The largest documented body is SendGrid's batch of 768 KB."""
+
+
+class Forged(CommsError):
+    code = "bad_signature"
+    status = 400
+    title = "The signature of this webhook is missing, wrong or too old"
+
+
+@method_decorator(csrf_exempt, name="dispatch")  # authenticated by the provider's signature
+class ProviderWebhook(View):
+    """`POST /webhooks/<provider>/`."""
+
+    http_method_names = ["post", "head"]
+
+    def head(self, request: HttpRequest, provider: str) -> HttpResponse:
+        """Vendors' consoles check that the address exists."""
+        return HttpResponse()
+
+    def post(self, request: HttpRequest, provider: str) -> HttpResponse:
+        try:
+            source = registry.get(provider)
+        except registry.UnknownProvider:
+            raise NotFound("No provider of that name is on.") from None
+        body = request.read(MAX_BYTES + 1)
+        if len(body) > MAX_BYTES:
+            raise TooLarge
+        webhook = Webhook(body, {name.lower(): value for name, value in request.headers.items()})
+        try:
+            source.verify(webhook)
+        except BadSignature as error:
+            log.warning("webhook refused", provider=provider, why=str(error))
+            raise Forged from None
+        except CannotVerify as error:
+            log.warning("webhook not verifiable", provider=provider, why=str(error))
+            raise ServiceUnavailable("Send it again.", retry_after=20) from None
+        kept = {n: webhook.headers[n] for n in source.stored_headers if n in webhook.headers}
+        _store(provider, webhook, kept)
+        return HttpResponse()
+
+
+@transaction.atomic
+def _store(provider: str, webhook: Webhook, headers: dict[str, str]) -> None:
+    row = WebhookReceipt(
+        provider=provider,
+        dedupe=hashlib.sha256(webhook.body).hexdigest(),
+        body=webhook.body,
+        headers=headers,
+    )
+    WebhookReceipt.objects.bulk_create([row], ignore_conflicts=True)
+    transaction.on_commit(queue.ring, robust=True)
