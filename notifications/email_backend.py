@@ -16,6 +16,7 @@ import structlog
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
+from typing_extensions import override
 
 from notifications import retry
 from notifications.providers.base import MailCarrier
@@ -37,6 +38,7 @@ class NotSent(Exception):
 class FailoverEmailBackend(BaseEmailBackend):
     """Raises `NotSent` unless `fail_silently`; messages after a failed one are still tried."""
 
+    @override
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         sent, failure = 0, None
         for message in email_messages:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -21,14 +22,14 @@ from notifications.types import Channel, Lane
 _CLAIM = """
 WITH due AS MATERIALIZED (
     SELECT id FROM notifications_work
-    WHERE lane = %(lane)s AND NOT held AND due_at <= now()
-      AND (lease_until IS NULL OR lease_until < now())
+    WHERE lane = %(lane)s AND NOT held AND due_at <= statement_timestamp()
+      AND (lease_until IS NULL OR lease_until < statement_timestamp())
     ORDER BY due_at, id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 )
 UPDATE notifications_work AS work
-SET lease_until = now() + %(seconds)s * interval '1 second',
+SET lease_until = statement_timestamp() + %(seconds)s * interval '1 second',
     token = work.token + 1, claims = work.claims + 1
 FROM due WHERE work.id = due.id
 RETURNING work.id, work.kind, work.lane, work.channel, work.client_id, work.batch_id, work.ids,
@@ -37,7 +38,7 @@ RETURNING work.id, work.kind, work.lane, work.channel, work.client_id, work.batc
 
 _RENEW = """
 UPDATE notifications_work AS work
-SET lease_until = now() + %(seconds)s * interval '1 second'
+SET lease_until = statement_timestamp() + %(seconds)s * interval '1 second'
 FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS mine (id, token)
 WHERE work.id = mine.id AND work.token = mine.token
 RETURNING work.id
@@ -50,7 +51,7 @@ FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS mine (id, token)
 WHERE work.id = mine.id AND work.token = mine.token
 """
 
-_HOLD_TOKEN = "SELECT 1 FROM notifications_work WHERE id = %s AND token = %s FOR UPDATE"
+_HOLD = "SELECT 1 FROM notifications_work WHERE id = %s AND token = %s FOR UPDATE"
 
 
 class LeaseLost(Exception):
@@ -87,7 +88,9 @@ def claim(lane: Lane, limit: int) -> list[Lease]:
 
     A lease that ran out is claimed like work that was never claimed.
     """
-    deadline = time.monotonic() + settings.LEASE_SECONDS  # before the query: never later than theirs
+    deadline = (
+        time.monotonic() + settings.LEASE_SECONDS
+    )  # before the query: never later than theirs
     with connection.cursor() as cursor:
         cursor.execute(
             _CLAIM, {"lane": lane.value, "limit": limit, "seconds": settings.LEASE_SECONDS}
@@ -115,7 +118,7 @@ def renew(leases: Iterable[Lease]) -> None:
     held = {lease.id: lease for lease in leases}
     deadline = time.monotonic() + settings.LEASE_SECONDS
     with connection.cursor() as cursor:
-        cursor.execute(_RENEW, {**_mine(held.values()), "seconds": settings.LEASE_SECONDS})
+        cursor.execute(_RENEW, _mine(held.values()) | {"seconds": settings.LEASE_SECONDS})
         for (work_id,) in cursor.fetchall():
             held[work_id].deadline = deadline
 
@@ -129,12 +132,12 @@ def release(leases: Iterable[Lease]) -> None:
 def hold_token(lease: Lease) -> None:
     """Lock the Work row until the end of the caller's transaction; raises `LeaseLost`."""
     with connection.cursor() as cursor:
-        cursor.execute(_HOLD_TOKEN, [lease.id, lease.token])
+        cursor.execute(_HOLD, [lease.id, lease.token])
         if cursor.fetchone() is None:
             raise LeaseLost(str(lease.id))
 
 
-def _mine(leases: Iterable[Lease]) -> dict[str, object]:
+def _mine(leases: Iterable[Lease]) -> dict[str, list[Any]]:
     pairs = [(lease.id, lease.token) for lease in leases]
     return {"ids": [pair[0] for pair in pairs], "tokens": [pair[1] for pair in pairs]}
 

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import TextChoices
+from typing_extensions import override
 
 
 class Channel(TextChoices):
@@ -100,6 +101,7 @@ class Outbound:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     attachments: Sequence[Attachment] = ()
 
+    @override
     def __repr__(self) -> str:
         return f"<Outbound attempt={self.attempt_id} channel={self.channel.value}>"
 
@@ -155,5 +157,6 @@ class ProviderEvent:
     detail: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
 
+    @override
     def __repr__(self) -> str:
         return f"<ProviderEvent {self.type.value} attempt={self.attempt_id}>"

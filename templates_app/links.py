@@ -24,9 +24,7 @@ class BadLink(ValueError):
     """Not a link we signed."""
 
 
-def unsubscribe_token(
-    *, channel: str, address_hash: str, scope: str, delivery_id: UUID
-) -> str:
+def unsubscribe_token(*, channel: str, address_hash: str, scope: str, delivery_id: UUID) -> str:
     """A token without an end: the law asks that such links work long after the message."""
     return signing.dumps([channel, address_hash, scope, delivery_id.hex], salt=_SALT)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from typing_extensions import override
 
 from commsproject.common.ids import new_id
 
@@ -20,6 +21,7 @@ class Template(models.Model):
     class Meta:
         ordering = ["key"]
 
+    @override
     def __str__(self) -> str:
         return self.key
 
@@ -52,5 +54,6 @@ class TemplateVersion(models.Model):
             ),
         ]
 
+    @override
     def __str__(self) -> str:
         return f"{self.template.key} v{self.number}"

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from commsproject.common.errors import Conflict, FieldError, InvalidInput
-from templates_app import compile
+from templates_app.compile import check as check_part
 from templates_app.errors import TemplateSyntaxError
 from templates_app.models import Template, TemplateVersion
 
@@ -36,7 +36,7 @@ def check(channels: Channels) -> list[str]:
     for channel, parts in channels.items():
         for part, source in parts.items():
             try:
-                variables |= compile.check(source, part=part)
+                variables |= check_part(source, part=part)
             except TemplateSyntaxError as error:
                 where = f"line {error.line}, column {error.column}"
                 message = f"{error.message} ({where})"

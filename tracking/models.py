@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from typing_extensions import override
 
 from commsproject.common.ids import new_id
 from notifications.types import Channel
@@ -35,6 +36,7 @@ class WebhookReceipt(models.Model):
             )
         ]
 
+    @override
     def __str__(self) -> str:
         return f"{self.provider} {self.id}"
 
@@ -62,5 +64,6 @@ class Bounce(models.Model):
     class Meta:
         ordering = ["-id"]
 
+    @override
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.id}"

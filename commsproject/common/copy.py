@@ -19,9 +19,10 @@ def copy_rows(model: type[Model], rows: Iterable[Model]) -> None:
     rows = list(rows)
     if not rows:
         return
-    fields = model._meta.concrete_fields
-    columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
-    table = connection.ops.quote_name(model._meta.db_table)
+    meta = model._meta  # noqa: SLF001 - documented API, in spite of its name
+    fields = meta.concrete_fields
+    columns = ", ".join(connection.ops.quote_name(field.column or "") for field in fields)
+    table = connection.ops.quote_name(meta.db_table)
     types = [_copy_type(field.db_type(connection) or "text") for field in fields]
     getters = [(field.attname, isinstance(field, JSONField)) for field in fields]
     with (
@@ -40,7 +41,7 @@ def _value(row: Model, name: str, is_json: bool) -> Any:
 
 def _copy_type(db_type: str) -> str:
     """The type name psycopg's binary dumpers know: without length, `smallint[]` kept."""
-    base, bracket, rest = db_type.partition("(")
+    base = db_type.partition("(")[0]
     array = "[]" if db_type.endswith("[]") else ""
     name = base.removesuffix("[]").strip()
     return {"integer": "int4", "smallint": "int2", "bigint": "int8"}.get(name, name) + array

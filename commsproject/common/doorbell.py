@@ -39,7 +39,7 @@ def client() -> redis.Redis:
 @cache
 def broker() -> RedisBroker:
     """Dramatiq's broker of this process."""
-    made = RedisBroker(
+    made = RedisBroker(  # type: ignore[no-untyped-call]
         client=client(),
         middleware=[],
         namespace="comms",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
+from typing_extensions import override
 
 from commsproject.common.ids import new_id
 
@@ -23,6 +24,7 @@ class ApiClient(models.Model):
         ordering = ["name"]
         verbose_name = "agent"
 
+    @override
     def __str__(self) -> str:
         return self.name
 
@@ -44,6 +46,7 @@ class ApiKey(models.Model):
         ordering = ["-created_at"]
         verbose_name = "API key"
 
+    @override
     def __str__(self) -> str:
         return f"{self.client.name} ({self.prefix})"
 
@@ -67,6 +70,7 @@ class IdempotencyKey(models.Model):
         ]
         indexes = [models.Index(fields=["created_at"], name="idempotency_key_age")]
 
+    @override
     def __str__(self) -> str:
         return str(self.id)
 
@@ -83,5 +87,6 @@ class ScheduledJob(models.Model):
     class Meta:
         ordering = ["name"]
 
+    @override
     def __str__(self) -> str:
         return self.name

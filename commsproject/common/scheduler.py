@@ -36,9 +36,7 @@ class Job:
 _jobs: dict[str, Job] = {}
 
 
-def job(
-    name: str, *, every: timedelta
-) -> Callable[[Callable[[], object]], Callable[[], object]]:
+def job(name: str, *, every: timedelta) -> Callable[[Callable[[], object]], Callable[[], object]]:
     """Register a function of no arguments to be run every `every`, counted from its last start."""
 
     def register(function: Callable[[], object]) -> Callable[[], object]:
@@ -110,7 +108,7 @@ def _run(one: Job) -> None:
         one.run()
     except DatabaseError:
         raise  # the connection that holds the lock may be gone
-    except Exception as caught:  # noqa: BLE001 - recorded on the job's row and logged
+    except Exception as caught:  # recorded on the job's row and logged
         error = type(caught).__name__
         log.exception("job failed", job=one.name)
     ScheduledJob.objects.filter(name=one.name).update(

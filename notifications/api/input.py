@@ -12,6 +12,7 @@ from typing import Any
 
 from django.utils import timezone
 from rest_framework import serializers
+from typing_extensions import override
 
 from commsproject.common.api.serializers import StrictSerializer
 from notifications import addresses
@@ -25,9 +26,12 @@ MAX_AHEAD = timedelta(days=366)
 class Line(serializers.CharField):
     """One line of text: no control characters, so that nothing can be smuggled into a header."""
 
+    @override
     def to_internal_value(self, data: Any) -> str:
         value = super().to_internal_value(data)
-        if any(ord(char) < 32 or ord(char) == 127 or char in "\u0085\u2028\u2029" for char in value):
+        if any(
+            ord(char) < 32 or ord(char) == 127 or char in "\u0085\u2028\u2029" for char in value
+        ):
             raise serializers.ValidationError(
                 "Control characters and line breaks are not allowed here.", code="control_character"
             )
@@ -41,6 +45,7 @@ class AddressField(serializers.CharField):
         super().__init__(max_length=320, trim_whitespace=False, **kwargs)
         self.channel = channel
 
+    @override
     def to_internal_value(self, data: Any) -> str:
         try:
             return addresses.normalise(self.channel, super().to_internal_value(data))
@@ -53,13 +58,12 @@ class TargetInput(StrictSerializer):
     email = AddressField(Channel.EMAIL, required=False)
     phone = AddressField(Channel.SMS, required=False, help_text="E.164.")
 
+    @override
     def validate(self, attrs: Any) -> Target:
         given = {Channel.EMAIL: attrs.get("email"), Channel.SMS: attrs.get("phone")}
         found = {channel: address for channel, address in given.items() if address}
         if not found and not attrs.get("user_id"):
-            raise serializers.ValidationError(
-                "Say whom: user_id, email or phone.", code="required"
-            )
+            raise serializers.ValidationError("Say whom: user_id, email or phone.", code="required")
         return Target(user_id=attrs.get("user_id", ""), addresses=found)
 
 
@@ -102,7 +106,7 @@ class NotificationInput(StrictSerializer):
     )
     template = serializers.SlugField(max_length=100, required=False)
     content = ContentInput(required=False)
-    data = serializers.DictField(
+    data = serializers.DictField(  # type: ignore[assignment]  # a field, as DRF has it
         required=False,
         help_text="Fills the template, or inline content. Inline content without data is literal.",
     )
@@ -136,6 +140,7 @@ class NotificationInput(StrictSerializer):
             )
         return value
 
+    @override
     def validate(self, attrs: Any) -> Any:
         if ("template" in attrs) == ("content" in attrs):
             raise serializers.ValidationError(

@@ -149,9 +149,7 @@ class NotificationById(APIView):
 def _key(request: Request) -> str:
     key = request.headers.get(KEY_HEADER, "")
     if len(key) > MAX_KEY or not key.isprintable():
-        raise InvalidInput.of(
-            KEY_HEADER, "bad_key", f"At most {MAX_KEY} printable characters."
-        )
+        raise InvalidInput.of(KEY_HEADER, "bad_key", f"At most {MAX_KEY} printable characters.")
     return key
 
 

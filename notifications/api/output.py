@@ -28,7 +28,7 @@ class AcceptedOutput(serializers.Serializer[Any]):
     deliveries = AcceptedDelivery(many=True)
 
 
-class EventOutput(serializers.Serializer[selectors.TimelineEntry]):
+class EventOutput(serializers.Serializer[Any]):
     type = serializers.ChoiceField(EventType.choices)
     at = serializers.DateTimeField()
     provider = serializers.CharField()
@@ -89,7 +89,7 @@ class NotificationOutput(serializers.ModelSerializer[Notification]):
 
     status = serializers.SerializerMethodField()
     user_id = serializers.CharField(source="recipient.user_id", default="")
-    category = serializers.SlugRelatedField(slug_field="key", read_only=True)
+    category = serializers.CharField(source="category.key", default="")
     template = serializers.CharField(source="template_version.template.key", default="")
     template_version = serializers.IntegerField(source="template_version.number", default=None)
     priority = serializers.ChoiceField(Lane.choices)

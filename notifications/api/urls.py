@@ -6,7 +6,5 @@ from notifications.api.notifications import NotificationById, Notifications
 
 urlpatterns = [
     path("notifications", Notifications.as_view(), name="notifications"),
-    path(
-        "notifications/<uuid:notification_id>", NotificationById.as_view(), name="notification"
-    ),
+    path("notifications/<uuid:notification_id>", NotificationById.as_view(), name="notification"),
 ]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from typing_extensions import override
 
 from commsproject.common.ids import new_id
 from commsproject.common.models import ApiClient
@@ -31,5 +32,6 @@ class Batch(models.Model):
         ordering = ["-id"]
         verbose_name_plural = "batches"
 
+    @override
     def __str__(self) -> str:
         return str(self.id)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from typing_extensions import override
 
 from commsproject.common.ids import new_id
 
@@ -40,5 +41,6 @@ class Category(models.Model):
         ordering = ["key"]
         verbose_name_plural = "categories"
 
+    @override
     def __str__(self) -> str:
         return self.key

@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
+from typing_extensions import override
 
 from commsproject.common.ids import new_id
 from notifications.models.notification import Notification
@@ -45,6 +46,7 @@ class Delivery(models.Model):
             )
         ]
 
+    @override
     def __str__(self) -> str:
         return f"{self.channel} {self.id}"
 
@@ -86,6 +88,7 @@ class Attempt(models.Model):
             )
         ]
 
+    @override
     def __str__(self) -> str:
         return f"{self.provider} {self.id}"
 
@@ -114,6 +117,7 @@ class Event(models.Model):
             models.UniqueConstraint(fields=["provider", "dedupe"], name="event_once_per_provider")
         ]
 
+    @override
     def __str__(self) -> str:
         return f"{self.type} {self.id}"
 
@@ -133,5 +137,6 @@ class DeadLetter(models.Model):
     class Meta:
         ordering = ["-id"]
 
+    @override
     def __str__(self) -> str:
         return str(self.id)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from typing_extensions import override
 
 from commsproject.common.ids import new_id
 from notifications.types import Channel
@@ -17,6 +18,7 @@ class Recipient(models.Model):
     class Meta:
         ordering = ["user_id"]
 
+    @override
     def __str__(self) -> str:
         return self.user_id
 
@@ -40,5 +42,6 @@ class Address(models.Model):
             )
         ]
 
+    @override
     def __str__(self) -> str:
         return f"{self.channel} {self.id}"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from typing_extensions import override
 
 from commsproject.common.ids import new_id
 from notifications.types import Channel
@@ -33,5 +34,6 @@ class SimulatedMessage(models.Model):
             )
         ]
 
+    @override
     def __str__(self) -> str:
         return str(self.id)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from typing_extensions import override
 
 from commsproject.common.ids import new_id
 from notifications.types import Channel, SuppressionReason
@@ -34,5 +35,6 @@ class Suppression(models.Model):
             )
         ]
 
+    @override
     def __str__(self) -> str:
         return f"{self.channel} {self.get_reason_display()}"

@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
+from typing_extensions import override
 
 from commsproject.common.ids import new_id
 from commsproject.common.models import ApiClient
@@ -46,5 +47,6 @@ class Work(models.Model):
             )
         ]
 
+    @override
     def __str__(self) -> str:
         return f"{self.kind} {self.id}"

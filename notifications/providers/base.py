@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
 from django.core.mail import EmailMessage
+from typing_extensions import override
 
 from notifications.types import Channel, Outbound, ProviderEvent, Sent
 
@@ -27,6 +28,7 @@ class Webhook:
     body: bytes
     headers: Mapping[str, str]
 
+    @override
     def __repr__(self) -> str:
         return f"<Webhook {len(self.body)} bytes>"
 
@@ -45,6 +47,7 @@ class Provider(ABC):
     def __init__(self, name: str) -> None:
         self.name = name
 
+    @override
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 

@@ -261,6 +261,8 @@ def _check(message: Outbound) -> None:
         _refuse("no_content", "Neither text nor html.")
     if any(UNSAFE.search(value) for value in (message.parts.get("subject", ""), message.reply_to)):
         _refuse("line_break", "A line break in the subject or in Reply-To.")
+    if message.reply_to and not ADDRESS.fullmatch(parseaddr(message.reply_to)[1]):
+        _refuse("invalid_reply_to", "Reply-To has no address.")
     _check_headers(message.headers)
     for attachment in message.attachments:
         if not CONTENT_TYPE.fullmatch(attachment.content_type):

@@ -28,6 +28,7 @@ from django.core.mail import EmailMessage
 from django.db import close_old_connections, transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from typing_extensions import override
 
 from commsproject.common.ids import new_id
 from notifications.addresses import is_simulator
@@ -69,6 +70,7 @@ class Simulator(Provider):
         self._postman = ThreadPoolExecutor(2, "simulator")
         self._never = threading.Event()
 
+    @override
     def send(self, message: Outbound) -> Sent:
         instruction = self._obey(message.to, message.number)
         reply_to = {"Reply-To": message.reply_to} if message.reply_to else {}
@@ -132,6 +134,7 @@ class Simulator(Provider):
 
     # --- Receipts in -------------------------------------------------------------------------
 
+    @override
     def verify(self, webhook: Webhook) -> None:
         timestamp = webhook.headers.get(TIMESTAMP, "")
         given = webhook.headers.get(SIGNATURE, "")
@@ -140,6 +143,7 @@ class Simulator(Provider):
         if abs(timezone.now().timestamp() - int(timestamp)) > FRESH_SECONDS:
             raise BadSignature("the signature is too old")
 
+    @override
     def parse(self, webhook: Webhook) -> list[ProviderEvent]:
         return [
             ProviderEvent(

@@ -74,9 +74,7 @@ def record(
         raise
 
 
-def split_off(
-    lease: queue.Lease, pending: Sequence[UUID], later: Mapping[Any, Successor]
-) -> None:
+def split_off(lease: queue.Lease, pending: Sequence[UUID], later: Mapping[Any, Successor]) -> None:
     """Stop in the middle of a chunk: the rest is due at once, for whoever comes."""
     with transaction.atomic():
         queue.hold_token(lease)
@@ -176,7 +174,8 @@ def _write_deliveries(outcomes: Sequence[Outcome]) -> list[StatusChange]:
     pending = [state.value for state in PENDING]
     with connection.cursor() as cursor:
         cursor.execute(
-            _DELIVERIES, [pending, pending, *(list(column) for column in zip(*columns, strict=True))]
+            _DELIVERIES,
+            [pending, pending, *(list(column) for column in zip(*columns, strict=True))],
         )
         return [StatusChange(*row) for row in cursor.fetchall()]
 

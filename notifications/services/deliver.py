@@ -94,7 +94,7 @@ async def _call(call: Call, lease: queue.Lease, runner: Runner) -> Answer:
         return error
     except TimeoutError:
         return ProviderError(ErrorClass.AMBIGUOUS, "deadline", "The provider's client hung.")
-    except Exception as error:  # noqa: BLE001 - a defect in one provider must not stop the others
+    except Exception as error:  # a defect in one provider must not stop the others
         log.exception("provider defect", provider=call.provider.name)
         return ProviderError(ErrorClass.AMBIGUOUS, type(error).__name__, "A defect in our client.")
 
@@ -104,12 +104,11 @@ async def _call(call: Call, lease: queue.Lease, runner: Runner) -> Answer:
 
 def _settle(chunk: _Chunk, window: Window, answers: Sequence[Answer]) -> list[Outcome]:
     outcomes = [Outcome(d, state=r.state, reason=r.reason) for d, r in window.refused]
-    for delivery in window.unknown:
-        outcomes.append(_wait(chunk, delivery, None, None))
-    for delivery, until in window.stranded:
-        outcomes.append(_stranded(chunk, delivery, until))
-    for call, answer in zip(window.calls, answers, strict=True):
-        outcomes.append(_outcome(chunk, call, answer))
+    outcomes += [_wait(chunk, delivery, None, None) for delivery in window.unknown]
+    outcomes += [_stranded(chunk, delivery, until) for delivery, until in window.stranded]
+    outcomes += [
+        _outcome(chunk, call, answer) for call, answer in zip(window.calls, answers, strict=True)
+    ]
     return outcomes
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.utils import timezone
+from typing_extensions import override
 
 from commsproject.common.errors import CommsError, FieldError, InvalidInput
 from commsproject.common.models import ApiClient
@@ -56,6 +56,7 @@ class Submission:
     idempotency_key: str = ""
     fingerprint: bytes = b""
 
+    @override
     def __repr__(self) -> str:
         return f"<Submission {self.template or 'inline'}>"
 
@@ -179,7 +180,9 @@ def _content(asked: Submission, world: _World) -> tuple[TemplateVersion | None, 
         content = render.inline(asked.content)
         if not content:
             raise InvalidInput.of(
-                "content", "incomplete", "An email needs a subject and a text or html; an SMS a text."
+                "content",
+                "incomplete",
+                "An email needs a subject and a text or html; an SMS a text.",
             )
         return None, content
     try:
@@ -193,9 +196,7 @@ def _content(asked: Submission, world: _World) -> tuple[TemplateVersion | None, 
     return version, version.channels
 
 
-def _targets(
-    asked: Submission, content: render.Content, world: _World
-) -> dict[Channel, str]:
+def _targets(asked: Submission, content: render.Content, world: _World) -> dict[Channel, str]:
     """The channels to use and the address on each; addresses given win over those stored."""
     reachable = {**world.known_addresses.get(asked.to.user_id, {}), **asked.to.addresses}
     if not reachable:
@@ -273,5 +274,3 @@ def _delivery(
         created_at=world.now,
         updated_at=world.now,
     )
-
-

@@ -62,5 +62,3 @@ def _holds(category: Category | None) -> bool:
 def _asked_at(attempts: list[Attempt]) -> datetime | None:
     """When the provider was last left without an answer."""
     return max((a.ended_at for a in attempts if a.ended_at), default=None)
-
-

@@ -31,9 +31,7 @@ def is_complete(channel: Channel, parts: Mapping[str, str]) -> bool:
     return bool(parts.get("text"))
 
 
-def render(
-    parts: Mapping[str, str], data: Mapping[str, Any] | None
-) -> dict[str, str]:
+def render(parts: Mapping[str, str], data: Mapping[str, Any] | None) -> dict[str, str]:
     """The parts with `data` filled in; without data (None) they are literal text.
 
     Raises `templates_app.errors.TemplateError`.

@@ -120,7 +120,9 @@ def _fold(name: str, errors: Sequence[ProviderError | None]) -> None:
         health = (
             breaker.after_success(health)
             if error is None
-            else breaker.after_failure(health, error.error_class, error.code, now, error.retry_after)
+            else breaker.after_failure(
+                health, error.error_class, error.code, now, error.retry_after
+            )
         )
     if health == before:
         return

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.utils import OperationalError
@@ -92,7 +93,7 @@ def _replays(client: ApiClient, submissions: Sequence[Submission]) -> dict[int, 
 def _replay(row: IdempotencyKey, submission: Submission) -> Result:
     if bytes(row.fingerprint) != submission.fingerprint:
         return KeyReused("Use a new key for a new request, or repeat the first one unchanged.")
-    return Accepted(row.response, replayed=True)
+    return Accepted(row.response or {}, replayed=True)
 
 
 def _claim_keys(client: ApiClient, planned: Mapping[int, Planned]) -> dict[int, Result]:
@@ -178,15 +179,15 @@ def _link_recipients(planned: Sequence[Planned]) -> None:
 
 def _work(planned: Iterable[Planned]) -> Iterator[Work]:
     """The pending deliveries in chunks of one lane, channel and due time."""
-    chunks: dict[tuple[str, str, datetime], list[Delivery]] = defaultdict(list)
-    client_id = None
+    chunks: dict[tuple[UUID, str, str, datetime], list[Delivery]] = defaultdict(list)
     for item in planned:
-        client_id = item.notification.client_id
         due = item.notification.send_at or item.notification.created_at
         for delivery in item.deliveries:
             if delivery.state in PENDING:
-                chunks[(item.notification.priority, delivery.channel, due)].append(delivery)
-    for (lane, channel, due), deliveries in chunks.items():
+                asked = item.notification
+                key = (asked.client_id, asked.priority, delivery.channel, due)
+                chunks[key].append(delivery)
+    for (client_id, lane, channel, due), deliveries in chunks.items():
         for start in range(0, len(deliveries), CHUNK):
             yield Work(
                 lane=lane,
@@ -210,6 +211,6 @@ def _response(item: Planned) -> dict[str, Any]:
     ]
     return {
         "id": None if item.submission.dry_run else str(item.notification.id),
-        "status": str(furthest(State(delivery["status"]) for delivery in deliveries)),
+        "status": str(furthest(State(delivery.state) for delivery in item.deliveries)),
         "deliveries": deliveries,
     }

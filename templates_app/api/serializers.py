@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rest_framework import serializers
+from typing_extensions import override
 
 from commsproject.common.api.serializers import StrictSerializer
 from templates_app.models import Template, TemplateVersion
@@ -24,6 +25,7 @@ class EmailParts(StrictSerializer):
     text = Source(required=False)
     html = Source(required=False)
 
+    @override
     def validate(self, attrs: Any) -> Any:
         if not attrs.get("text") and not attrs.get("html"):
             raise serializers.ValidationError(
@@ -40,6 +42,7 @@ class ChannelsInput(StrictSerializer):
     email = EmailParts(required=False)
     sms = SmsParts(required=False)
 
+    @override
     def validate(self, attrs: Any) -> Any:
         if not attrs:
             raise serializers.ValidationError("Give at least one channel.", code="required")
@@ -66,7 +69,7 @@ class TemplateChange(StrictSerializer):
 class PreviewInput(StrictSerializer):
     """`POST /templates/{key}/preview`."""
 
-    data = serializers.DictField(default=dict)
+    data = serializers.DictField(default=dict)  # type: ignore[assignment]  # a field, as DRF has it
     locale = serializers.CharField(max_length=35, required=False)
     channel = serializers.CharField(max_length=10, required=False)
 

@@ -83,9 +83,7 @@ class TemplateByKey(APIView):
         "DELETE": Scope.TEMPLATES_WRITE,
     }
 
-    @extend_schema(
-        operation_id="templates_get", summary="One template", responses=TemplateOutput
-    )
+    @extend_schema(operation_id="templates_get", summary="One template", responses=TemplateOutput)
     def get(self, request: Request, key: str) -> Response:
         return Response(TemplateOutput(selectors.get(key)).data)
 
@@ -177,4 +175,6 @@ def _render(parts: Mapping[str, str], data: Mapping[str, object]) -> dict[str, s
     except MissingVariable as error:
         raise InvalidInput.of(f"data.{error.name}", "missing_variable", str(error)) from None
     except TemplateError as error:
-        raise InvalidInput(str(error), errors=[FieldError("data", "template", str(error))]) from None
+        raise InvalidInput(
+            str(error), errors=[FieldError("data", "template", str(error))]
+        ) from None

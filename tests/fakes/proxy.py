@@ -93,7 +93,7 @@ class TcpProxy(StreamServer):
             async with asyncio.TaskGroup() as group:
                 _asked = group.create_task(self._pump(reader, up_writer))
                 _answered = group.create_task(self._pump(up_reader, writer, answers=True))
-        except* ConnectionError:
+        except* OSError:
             send_rst(up_writer.transport)
             send_rst(writer.transport)
         finally:
@@ -113,7 +113,8 @@ class TcpProxy(StreamServer):
             await sink.drain()
         await self._held()
         if sink.can_write_eof() and not sink.is_closing():
-            sink.write_eof()
+            with contextlib.suppress(OSError):
+                sink.write_eof()
 
     async def _held(self) -> None:
         """Wait while the network is a black hole; what it held is lost if the hole became a fault."""

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from typing_extensions import override
 
@@ -16,7 +17,8 @@ class FakeServer(ABC):
     def __init__(self) -> None:
         self._reserved = ReservedPort()
         self._runner: LoopThread | None = None
-        self._listening: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._arriving: set[asyncio.Task[Any]] = set()
         self._transports: set[asyncio.BaseTransport] = set()
         self.host = LOOPBACK
         self.port = self._reserved.number
@@ -58,22 +60,37 @@ class FakeServer(ABC):
         return self._runner
 
     async def _listen(self) -> None:
-        if self._listening is None:
-            self._listening = await asyncio.get_running_loop().create_server(
-                self._protocol, sock=self._reserved.listener(), backlog=1024
-            )
+        if self._listener is None:
+            self._listener = self._reserved.listener()
+            asyncio.get_running_loop().add_reader(self._listener, self._arrive)
 
     async def _close(self) -> None:
-        if self._listening is not None:
-            self._listening.close()
-            self._listening = None
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
+        await asyncio.gather(*self._arriving, return_exceptions=True)
         for transport in list(self._transports):
             send_rst(transport)
         await let_callbacks_run()
 
+    def _arrive(self) -> None:
+        """Take a connection ourselves: asyncio.Server leaks one that comes while it closes."""
+        if self._listener is None:
+            return
+        try:
+            sock, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        sock.setblocking(False)
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(loop.connect_accepted_socket(self._protocol, sock))
+        self._arriving.add(task)
+        task.add_done_callback(self._arriving.discard)
+
     def _opened(self, transport: asyncio.BaseTransport) -> None:
         self._transports.add(transport)
-        if self._listening is None:
+        if self._listener is None:
             send_rst(transport)
 
     def _closed(self, transport: asyncio.BaseTransport) -> None:
@@ -123,7 +140,7 @@ class StreamServer(FakeServer):
     ) -> None:
         try:
             await self._serve(reader, writer)
-        except (ConnectionError, TimeoutError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError):
             pass  # the peer went away, as peers do
         finally:
             writer.close()

@@ -282,6 +282,7 @@ def test_credentials_are_in_no_log_line_and_no_answer(by_jwks, billing, caplog, 
         *(f"{answer.content!r}{answer.headers!r}" for answer in answers),
         repr(key),
     ]
+    assert "token refused" in "".join(written)
     secrets = [*(text[19:] for text in presented[:2]), *(t.split(".")[2] for t in presented[2:])]
     assert not [secret for secret in secrets for text in written if secret in text]
 

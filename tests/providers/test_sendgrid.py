@@ -40,6 +40,7 @@ from tests.providers.contract import (
     Arrived,
     ProviderContract,
     failure,
+    flips,
 )
 from tests.providers.vectors import SENDGRID
 
@@ -97,7 +98,7 @@ class TestSendGrid(ProviderContract):
             "attachments": [
                 {
                     "content": base64.b64encode(CSV).decode(),
-                    "type": "text/csv",
+                    "type": 'text/csv; charset="utf-8"',
                     "filename": "größe.csv",
                 },
                 {
@@ -375,26 +376,26 @@ def test_a_message_id_of_the_newer_kind(mail):
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"\xff", b"{}", b"[1]", b'[{"event": "open"}]', b'[{"event":"open","timestamp":"x","sg_event_id":"1"}]']
+    "body",
+    [
+        b"",
+        b"\xff",
+        b"{}",
+        b"[1]",
+        b'[{"event": "open"}]',
+        b'[{"event":"open","timestamp":"x","sg_event_id":"1"}]',
+    ],
 )
 def test_a_body_nobody_documents_is_an_error(body):
     with pytest.raises(ValueError):
         provider_at("").parse(Webhook(body, {}))
 
 
-def flips(data: bytes) -> list[bytes]:
-    """`data` with each of its bits flipped in turn."""
-    return [
-        data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1 :]
-        for place in range(len(data))
-        for bit in range(8)
-    ]
-
-
 def _arrived(mail: SentMail) -> Arrived:
     payload = mail.payload
     content = {part["type"]: part["value"] for part in payload["content"]}
     reply_to = [f"{each['name']} <{each['email']}>" for each in payload.get("reply_to_list", [])]
+    headers = payload.get("headers", {})
     visible = {key: payload.get(key) for key in ("subject", "content", "headers", "from")}
     return Arrived(
         to=[mail.recipient],
@@ -403,9 +404,9 @@ def _arrived(mail: SentMail) -> Arrived:
         text=content.get("text/plain", ""),
         html=content.get("text/html", ""),
         reply_to=", ".join(reply_to),
-        headers={name: payload["headers"][name] for name in payload["headers"] if name[0] == "L"},
+        headers={name: headers[name] for name in RICH.headers if name in headers},
         attachments=[
-            (each["filename"], each["type"], base64.b64decode(each["content"]))
+            (each["filename"], each["type"].partition(";")[0], base64.b64decode(each["content"]))
             for each in payload.get("attachments", [])
         ],
         everything=json.dumps(visible),

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework.pagination import CursorPagination
 from rest_framework.response import Response
+from typing_extensions import override
 
 
 class NewestFirst(CursorPagination):
@@ -15,11 +16,13 @@ class NewestFirst(CursorPagination):
     page_size_query_param = "limit"
     max_page_size = 200
 
+    @override
     def get_paginated_response(self, data: Any) -> Response:
         return Response(
             {"results": data, "next": self.get_next_link(), "previous": self.get_previous_link()}
         )
 
+    @override
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         link = {"type": "string", "nullable": True, "format": "uri"}
         return {

@@ -9,6 +9,7 @@ from typing import IO, Any, NoReturn
 from django.conf import settings
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
+from typing_extensions import override
 
 from commsproject.common.api.problems import TooLarge
 
@@ -24,6 +25,7 @@ class StrictJSONParser(BaseParser):
 
     media_type = "application/json"
 
+    @override
     def parse(
         self,
         stream: IO[Any],

@@ -6,11 +6,13 @@ from typing import Any, TypeVar
 
 from rest_framework import serializers
 from rest_framework.request import Request
+from typing_extensions import override
 
 
 class StrictSerializer(serializers.Serializer[Any]):
     """A serializer for input: an unknown field is an error that names it, never ignored."""
 
+    @override
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
             known = ", ".join(self.fields)

@@ -16,7 +16,13 @@ from commsproject.common.identity.tokens import UserIdentity
 from commsproject.common.models import ApiKey
 
 
-class ApiKeyAuthentication(BaseAuthentication):
+class _Bearer(BaseAuthentication):
+    @override
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="api"'
+
+
+class ApiKeyAuthentication(_Bearer):
     """`request.user` becomes the `Agent`, `request.auth` its `ApiKey`."""
 
     @override
@@ -30,12 +36,8 @@ class ApiKeyAuthentication(BaseAuthentication):
             raise AuthenticationFailed(error.detail) from None
         return Agent(key.client, frozenset(key.scopes)), key
 
-    @override
-    def authenticate_header(self, request: Request) -> str:
-        return 'Bearer realm="api"'
 
-
-class UserTokenAuthentication(BaseAuthentication):
+class UserTokenAuthentication(_Bearer):
     """`request.user` becomes the `EndUser`, `request.auth` the `UserIdentity`."""
 
     @override
@@ -48,10 +50,6 @@ class UserTokenAuthentication(BaseAuthentication):
         except InvalidCredentials as error:
             raise AuthenticationFailed(error.detail) from None
         return EndUser(identity.user_id), identity
-
-    @override
-    def authenticate_header(self, request: Request) -> str:
-        return 'Bearer realm="api"'
 
 
 def _presented(request: Request) -> str | None:

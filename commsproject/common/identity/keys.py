@@ -101,7 +101,7 @@ def _note_use(key: ApiKey, now: datetime) -> None:
     stale = ApiKey.objects.filter(Q(last_used_at=None) | Q(last_used_at__lte=due), pk=key.pk)
     try:
         with transaction.atomic():
-            free = stale.select_for_update(skip_locked=True)
+            free = stale.order_by().select_for_update(skip_locked=True)
             ApiKey.objects.filter(pk__in=free.values("pk")).update(last_used_at=now)
     except DatabaseError as error:
         log.warning("use of a key not noted", key=str(key.pk), error=type(error).__name__)

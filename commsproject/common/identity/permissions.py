@@ -54,7 +54,7 @@ def allows_end_users(view: APIView | type[APIView]) -> bool:
 
 def _check_agent(scopes: frozenset[str], method: str, view: APIView) -> None:
     method = "GET" if method == "HEAD" else method
-    if method == "OPTIONS" or not hasattr(view, method.lower()):
+    if method == "OPTIONS" or not _answers(view, method):
         return  # a description of the view, or the answer 405
     if method in declared(view):
         needed = declared(view)[method]
@@ -64,3 +64,7 @@ def _check_agent(scopes: frozenset[str], method: str, view: APIView) -> None:
         raise PermissionDenied("This is for people: call it with a user's token.")
     else:
         raise ImproperlyConfigured(f"{type(view).__name__} declares no scope for {method}.")
+
+
+def _answers(view: APIView, method: str) -> bool:
+    return method.lower() in view.http_method_names and hasattr(view, method.lower())

@@ -15,6 +15,7 @@ import structlog
 from django.core.management.base import BaseCommand
 from django.utils.module_loading import autodiscover_modules
 from dramatiq import Worker
+from typing_extensions import override
 
 from commsproject.common import doorbell
 from notifications.services import pump
@@ -28,6 +29,7 @@ STOP_SECONDS = 6.0
 class Command(BaseCommand):
     help = "Send what is due in the given lanes until stopped."
 
+    @override
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--lane",
@@ -36,6 +38,7 @@ class Command(BaseCommand):
             help="A lane to serve; repeat for several. Without it: all.",
         )
 
+    @override
     def handle(self, *args: Any, lane: list[str] | None, **options: Any) -> None:
         lanes = [Lane(name) for name in lane or Lane.values]
         stopping = threading.Event()
@@ -43,9 +46,7 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stopping.set())
         pump.start(lanes)
         # 50 ms instead of Dramatiq's second: its default costs 450 ms of idle latency (measured).
-        ears = Worker(
-            doorbell.broker(), queues=_queues(lanes), worker_timeout=50, worker_threads=2
-        )
+        ears = Worker(doorbell.broker(), queues=_queues(lanes), worker_timeout=50, worker_threads=2)
         ears.start()
         log.info("worker started", lanes=[one.value for one in lanes])
         stopping.wait()

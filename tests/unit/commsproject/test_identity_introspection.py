@@ -11,10 +11,18 @@ from tests.fakes.behaviours import Behaviour, Hang, MalformedJson, Redirect, Res
 from tests.fakes.identity import IdentityServer
 
 
+@pytest.fixture(scope="module")
+def running():
+    with IdentityServer() as server:
+        yield server
+
+
 @pytest.fixture
-def service():
-    with IdentityServer() as running:
-        yield running
+def service(running):
+    running.script.reset()
+    running.ledger.clear()
+    yield running
+    running.accept()
 
 
 @pytest.fixture

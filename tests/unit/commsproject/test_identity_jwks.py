@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
@@ -157,10 +158,8 @@ def _find_at_once(keys: SigningKeys, kids: list[str]) -> list[float]:
 
     def find(kid: str) -> None:
         started = time.monotonic()
-        try:
+        with contextlib.suppress(IdentityUnavailable, InvalidCredentials):
             keys.find(kid)
-        except (IdentityUnavailable, InvalidCredentials):
-            pass
         waited.append(time.monotonic() - started)
 
     threads = [threading.Thread(target=find, args=(kid,)) for kid in kids]

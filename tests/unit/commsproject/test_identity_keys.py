@@ -44,7 +44,7 @@ def test_scopes_are_stored_once_each_in_a_fixed_order(client):
 
 
 def test_an_unknown_scope_is_refused_and_the_known_ones_listed(client):
-    with pytest.raises(InvalidInput, match="no scope root.*audience:read"):
+    with pytest.raises(InvalidInput, match=r"no scope root.*audience:read"):
         keys.issue(client, ["templates:read", "root"])
     assert not ApiKey.objects.exists()
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 from django.core.checks import Error, run_checks
 from django.core.exceptions import ImproperlyConfigured
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 from rest_framework.decorators import action
 from rest_framework.permissions import AllowAny
 from rest_framework.response import Response
@@ -75,7 +75,7 @@ class Batches(ViewSet):
 router = SimpleRouter(trailing_slash=False)
 router.register("batches", Batches, basename="batches")
 
-urlpatterns = [
+urlpatterns: list[URLPattern | URLResolver] = [
     path("letters", Letters.as_view()),
     path("inbox", Inbox.as_view()),
     path("public", Public.as_view()),
@@ -114,6 +114,12 @@ def test_a_scope_is_not_part_of_another():
 
 def test_a_method_that_the_view_does_not_answer_is_405_whatever_the_scopes():
     assert call(Letters, "delete", agent()).status_code == 405
+
+
+def test_an_invented_method_is_405_even_if_it_names_an_attribute():
+    request = APIRequestFactory().generic("ARGS", "/")
+    force_authenticate(request, agent())  # type: ignore[arg-type]
+    assert Letters.as_view()(request).status_code == 405
 
 
 def test_options_describe_a_view_to_those_it_is_for():

@@ -10,19 +10,35 @@ import time_machine
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.core.exceptions import ImproperlyConfigured
 
-from commsproject.common.identity import issuer, tokens
+from commsproject.common.identity import claims, issuer, tokens
 from commsproject.common.identity.errors import IdentityUnavailable, InvalidCredentials
 from tests.fakes.identity import IdentityServer
 from tests.fakes.tokens import Key
 
 
+@pytest.fixture(scope="module")
+def running():
+    """One for all tests that leave it as it is: its keys take a while to make."""
+    with IdentityServer(audience="comms") as server:
+        yield server
+
+
 @pytest.fixture
-def service(settings):
-    with IdentityServer(audience="comms") as running:
-        settings.IDENTITY_JWKS_URL = running.jwks_url
-        settings.IDENTITY_ISSUER = running.mint.issuer
-        settings.IDENTITY_AUDIENCE = "comms"
-        yield running
+def service(running, settings):
+    return _trusted(running, settings)
+
+
+@pytest.fixture
+def own_service(settings):
+    with IdentityServer(audience="comms") as server:
+        yield _trusted(server, settings)
+
+
+def _trusted(server, settings):
+    settings.IDENTITY_JWKS_URL = server.jwks_url
+    settings.IDENTITY_ISSUER = server.mint.issuer
+    settings.IDENTITY_AUDIENCE = "comms"
+    return server
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
@@ -52,11 +68,11 @@ def test_a_good_token_tells_who_and_until_when(service, algorithm):
 def test_a_bad_token_is_refused_with_one_and_the_same_error(service, flaw):
     with pytest.raises(InvalidCredentials) as refusal:
         tokens.validate(getattr(service.mint, flaw)())
-    assert refusal.value.detail == tokens.claims.REFUSED
+    assert refusal.value.detail == claims.REFUSED
 
 
 @pytest.mark.parametrize(
-    "claims",
+    "changes",
     [
         {"iss": None},
         {"aud": None},
@@ -75,23 +91,23 @@ def test_a_bad_token_is_refused_with_one_and_the_same_error(service, flaw):
     ],
     ids=str,
 )
-def test_a_claim_that_does_not_hold_is_refused(service, claims):
+def test_a_claim_that_does_not_hold_is_refused(service, changes):
     with pytest.raises(InvalidCredentials):
-        tokens.validate(service.mint.valid(**claims))
+        tokens.validate(service.mint.valid(**changes))
 
 
 @pytest.mark.parametrize(
-    "claims",
+    "changes",
     [{"aud": ["other", "comms"]}, {"exp": 1e18}, {"sub": "Zoë|auth0:1"}, {"sub": "x" * 255}],
     ids=str,
 )
-def test_unusual_but_good_claims_are_taken(service, claims):
-    assert tokens.validate(service.mint.valid(**claims))
+def test_unusual_but_good_claims_are_taken(service, changes):
+    tokens.validate(service.mint.valid(**changes))
 
 
 def test_clocks_may_differ_by_half_a_minute(service):
-    assert tokens.validate(service.mint.expired(ago=20))
-    assert tokens.validate(service.mint.not_yet(ahead=20))
+    tokens.validate(service.mint.expired(ago=20))
+    tokens.validate(service.mint.not_yet(ahead=20))
     with pytest.raises(InvalidCredentials):
         tokens.validate(service.mint.expired(ago=40))
     with pytest.raises(InvalidCredentials):
@@ -100,7 +116,7 @@ def test_clocks_may_differ_by_half_a_minute(service):
 
 def test_a_token_ends_while_its_keys_are_cached(service):
     token = service.mint.valid()
-    assert tokens.validate(token)
+    tokens.validate(token)
     with (
         time_machine.travel(datetime.now(UTC) + timedelta(hours=1)),
         pytest.raises(InvalidCredentials),
@@ -111,13 +127,13 @@ def test_a_token_ends_while_its_keys_are_cached(service):
 def test_an_audience_in_the_token_is_no_harm_where_none_is_set(service, settings):
     settings.IDENTITY_AUDIENCE = ""
     settings.IDENTITY_ISSUER = ""
-    assert tokens.validate(service.mint.wrong_audience())
+    tokens.validate(service.mint.wrong_audience())
 
 
-def test_a_key_too_short_to_trust_is_not_trusted(service):
+def test_a_key_too_short_to_trust_is_not_trusted(own_service):
     weak = Key("weak", "RS256", rsa.generate_private_key(65537, 1024))
-    service.keys = [weak]
-    content = {"iss": service.mint.issuer, "aud": "comms", "sub": "u", "exp": time.time() + 60}
+    own_service.keys = [weak]
+    content = {"iss": own_service.mint.issuer, "aud": "comms", "sub": "u", "exp": time.time() + 60}
     with pytest.warns(jwt.InsecureKeyLengthWarning):
         token = jwt.encode(content, weak.private, "RS256", headers={"kid": "weak"})
     with pytest.raises(InvalidCredentials):
@@ -156,10 +172,10 @@ def test_what_is_no_token_is_refused(service, raw):
         tokens.validate(raw)
 
 
-def test_a_missing_jwks_lets_nobody_in(service):
-    service.refuse()
+def test_a_missing_jwks_lets_nobody_in(own_service):
+    own_service.refuse()
     with pytest.raises(IdentityUnavailable):
-        tokens.validate(service.mint.valid())
+        tokens.validate(own_service.mint.valid())
 
 
 def test_without_an_identity_service_no_token_is_good(service, settings):
@@ -174,10 +190,10 @@ def test_the_validate_url_serves_where_there_is_no_jwks(service, settings):
     assert tokens.validate(service.mint.valid("u-3")).user_id == "u-3"
 
 
-def test_a_development_token_is_good_beside_an_identity_service(service):
+def test_a_development_token_is_good_beside_an_identity_service(own_service):
     identity = tokens.validate(issuer.issue("dev-1", timedelta(minutes=5)))
     assert identity.user_id == "dev-1"
-    assert len(service.ledger) == 0
+    assert len(own_service.ledger) == 0
 
 
 def test_a_development_token_is_worth_nothing_where_that_issuer_is_off(service, settings):

@@ -8,6 +8,7 @@ import time
 import httpx2
 import pytest
 import requests
+from typing_extensions import override
 from urllib3.exceptions import IncompleteRead, MaxRetryError, NewConnectionError, ProtocolError
 
 from tests.fakes.behaviours import (
@@ -27,6 +28,7 @@ from tests.fakes.behaviours import (
     throttled,
 )
 from tests.fakes.http import FakeHttpServer
+from tests.fakes.wire import Request, Response
 
 TIMEOUT = (1, 0.3)
 
@@ -35,7 +37,7 @@ def post(server: FakeHttpServer) -> requests.Response:
     return requests.post(server.url + "/x?y=1", json={"a": 1}, timeout=TIMEOUT)
 
 
-def test_the_ledger_has_what_came_over_the_wire(server):
+def test_the_ledger_has_what_came_over_the_wire(server: FakeHttpServer) -> None:
     answer = post(server)
 
     assert answer.json() == {"ok": True}
@@ -48,14 +50,14 @@ def test_the_ledger_has_what_came_over_the_wire(server):
     assert request.wall.tzinfo is not None
 
 
-def test_one_session_uses_one_connection(server):
+def test_one_session_uses_one_connection(server: FakeHttpServer) -> None:
     with requests.Session() as session:
         for _ in range(3):
             session.get(server.url, timeout=TIMEOUT)
     assert {request.connection for request in server.ledger} == {1}
 
 
-def test_a_refused_connection_was_never_sent(server):
+def test_a_refused_connection_was_never_sent(server: FakeHttpServer) -> None:
     server.refuse()
     with pytest.raises(requests.ConnectionError) as caught:
         post(server)
@@ -68,7 +70,7 @@ def test_a_refused_connection_was_never_sent(server):
     assert post(server).status_code == 200
 
 
-def test_refuse_ends_idle_connections_too(server):
+def test_refuse_ends_idle_connections_too(server: FakeHttpServer) -> None:
     with requests.Session() as session:
         session.get(server.url, timeout=TIMEOUT)
         server.refuse()
@@ -77,7 +79,9 @@ def test_refuse_ends_idle_connections_too(server):
 
 
 @pytest.mark.parametrize("behaviour", [Reset(), Close(), Garbage()])
-def test_a_connection_lost_without_an_answer_is_a_protocol_error(server, behaviour):
+def test_a_connection_lost_without_an_answer_is_a_protocol_error(
+    server: FakeHttpServer, behaviour: Behaviour
+) -> None:
     server.script.always(behaviour)
     with pytest.raises(requests.ConnectionError) as caught:
         post(server)
@@ -85,46 +89,46 @@ def test_a_connection_lost_without_an_answer_is_a_protocol_error(server, behavio
     assert server.ledger.last.accepted
 
 
-def test_half_a_body_is_an_incomplete_read(server):
+def test_half_a_body_is_an_incomplete_read(server: FakeHttpServer) -> None:
     server.script.next(HalfBody())
     with pytest.raises(requests.exceptions.ChunkedEncodingError) as caught:
         post(server)
     assert isinstance(caught.value.args[0].args[1], IncompleteRead)
 
 
-def test_no_answer_is_a_read_timeout(server):
+def test_no_answer_is_a_read_timeout(server: FakeHttpServer) -> None:
     server.script.next(Hang())
     with pytest.raises(requests.ReadTimeout):
         post(server)
     assert len(server.accepted) == 1
 
 
-def test_a_late_answer_is_a_read_timeout(server):
+def test_a_late_answer_is_a_read_timeout(server: FakeHttpServer) -> None:
     server.script.next(Answer(delay=0.6))
     with pytest.raises(requests.ReadTimeout):
         post(server)
 
 
-def test_malformed_json_is_a_decode_error(server):
+def test_malformed_json_is_a_decode_error(server: FakeHttpServer) -> None:
     server.script.next(MalformedJson())
     with pytest.raises(requests.exceptions.JSONDecodeError):
         post(server).json()
 
 
-def test_a_slow_drip_outlives_the_read_timeout(server):
+def test_a_slow_drip_outlives_the_read_timeout(server: FakeHttpServer) -> None:
     server.script.next(Drip(interval=0.02, step=3))
     started = time.monotonic()
     assert post(server).json() == {"ok": True}
     assert time.monotonic() - started > TIMEOUT[1]
 
 
-def test_a_redirect_is_seen_as_one(server):
+def test_a_redirect_is_seen_as_one(server: FakeHttpServer) -> None:
     server.script.next(Redirect("http://127.0.0.1:1/elsewhere"))
     answer = requests.post(server.url, timeout=TIMEOUT, allow_redirects=False)
     assert (answer.status_code, answer.headers["Location"]) == (302, "http://127.0.0.1:1/elsewhere")
 
 
-def test_a_huge_body_has_the_size_asked_for(server):
+def test_a_huge_body_has_the_size_asked_for(server: FakeHttpServer) -> None:
     server.script.always(HugeBody(3_000_000))
     assert len(post(server).content) == 3_000_000
     with requests.get(server.url, stream=True, timeout=TIMEOUT) as answer:
@@ -140,7 +144,9 @@ def test_a_huge_body_has_the_size_asked_for(server):
         (failed_after_accept(), 500, True),
     ],
 )
-def test_a_status_says_whether_the_message_was_taken(server, behaviour, status, accepted):
+def test_a_status_says_whether_the_message_was_taken(
+    server: FakeHttpServer, behaviour: Behaviour, status: int, accepted: bool
+) -> None:
     server.script.next(behaviour)
     answer = post(server)
     assert answer.status_code == status
@@ -149,19 +155,19 @@ def test_a_status_says_whether_the_message_was_taken(server, behaviour, status, 
     assert server.ledger.last.behaviour == f"Status {status}"
 
 
-def test_throttled_says_when_to_come_back(server):
+def test_throttled_says_when_to_come_back(server: FakeHttpServer) -> None:
     server.script.next(throttled("Wed, 21 Oct 2026 07:28:00 GMT", {"detail": "slow down"}))
     answer = post(server)
     assert answer.headers["Retry-After"] == "Wed, 21 Oct 2026 07:28:00 GMT"
     assert answer.json() == {"detail": "slow down"}
 
 
-def test_a_queue_is_used_up_and_then_all_is_normal(server):
+def test_a_queue_is_used_up_and_then_all_is_normal(server: FakeHttpServer) -> None:
     server.script.next(Status(503), times=2)
     assert [post(server).status_code for _ in range(3)] == [503, 503, 200]
 
 
-def test_reset_forgets_the_script(server):
+def test_reset_forgets_the_script(server: FakeHttpServer) -> None:
     server.script.always(Status(503))
     server.script.reset()
     assert post(server).status_code == 200
@@ -177,19 +183,21 @@ def test_reset_forgets_the_script(server):
         (Garbage(), httpx2.RemoteProtocolError),
     ],
 )
-def test_httpx_sees_the_same_faults(server, behaviour: Behaviour, error: type[Exception]):
+def test_httpx_sees_the_same_faults(
+    server: FakeHttpServer, behaviour: Behaviour, error: type[Exception]
+) -> None:
     server.script.next(behaviour)
     with httpx2.Client(timeout=0.3) as client, pytest.raises(error):
         client.post(server.url, json={})
 
 
-def test_httpx_sees_a_refused_connection(server):
+def test_httpx_sees_a_refused_connection(server: FakeHttpServer) -> None:
     server.refuse()
     with httpx2.Client(timeout=0.3) as client, pytest.raises(httpx2.ConnectError):
         client.get(server.url)
 
 
-def test_stop_ends_a_client_that_hangs():
+def test_stop_ends_a_client_that_hangs() -> None:
     server = FakeHttpServer().start()
     server.script.always(Hang())
     ended = threading.Event()
@@ -207,7 +215,7 @@ def test_stop_ends_a_client_that_hangs():
     thread.join()
 
 
-def test_wait_for_counts_only_what_matches(server):
+def test_wait_for_counts_only_what_matches(server: FakeHttpServer) -> None:
     timer = threading.Timer(0.1, post, [server])
     timer.start()
     assert len(server.ledger.wait_for(1, where=lambda request: request.path == "/x")) == 1
@@ -216,9 +224,11 @@ def test_wait_for_counts_only_what_matches(server):
     timer.join()
 
 
-def test_a_mistake_in_a_fake_is_not_hidden():
+def test_a_mistake_in_a_fake_is_not_hidden() -> None:
     class Broken(FakeHttpServer):
-        def respond(self, request):
+        @override
+        @override
+        def respond(self, request: Request) -> Response:
             raise ZeroDivisionError
 
     server = Broken().start()
@@ -228,7 +238,7 @@ def test_a_mistake_in_a_fake_is_not_hidden():
         server.stop()
 
 
-def test_many_clients_at_once(server):
+def test_many_clients_at_once(server: FakeHttpServer) -> None:
     server.script.always(Answer(delay=0.2))
     threads = [threading.Thread(target=post, args=[server]) for _ in range(30)]
     for thread in threads:

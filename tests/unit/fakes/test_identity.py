@@ -10,6 +10,7 @@ import requests
 
 from tests.fakes.behaviours import Hang, MalformedJson, Status
 from tests.fakes.identity import VALIDATE_PATH, IdentityServer
+from tests.fakes.tokens import Algorithm
 
 
 def claims_of(identity: IdentityServer, token: str) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def validate(identity: IdentityServer, token: str) -> requests.Response:
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
-def test_a_good_token(identity, algorithm):
+def test_a_good_token(identity: IdentityServer, algorithm: Algorithm) -> None:
     token = identity.mint.valid("u-7", algorithm=algorithm, roles=["guest"])
 
     assert claims_of(identity, token)["sub"] == "u-7"
@@ -56,14 +57,16 @@ def test_a_good_token(identity, algorithm):
         ("hs256_with_public_key", jwt.InvalidAlgorithmError),
     ],
 )
-def test_a_bad_token_is_refused_here_and_there(identity, bad, error):
+def test_a_bad_token_is_refused_here_and_there(
+    identity: IdentityServer, bad: str, error: type[Exception]
+) -> None:
     token = getattr(identity.mint, bad)()
     with pytest.raises(error):
         claims_of(identity, token)
     assert validate(identity, token).status_code == 401
 
 
-def test_rotation_takes_the_old_keys_away(identity):
+def test_rotation_takes_the_old_keys_away(identity: IdentityServer) -> None:
     old = identity.mint.valid()
     identity.rotate(keep_old=True)
     assert claims_of(identity, old)["sub"] == "u-1"
@@ -73,7 +76,9 @@ def test_rotation_takes_the_old_keys_away(identity):
     assert claims_of(identity, identity.mint.valid())["sub"] == "u-1"
 
 
-def test_validate_takes_the_token_in_the_body_and_knows_the_revoked(identity):
+def test_validate_takes_the_token_in_the_body_and_knows_the_revoked(
+    identity: IdentityServer,
+) -> None:
     token = identity.mint.valid()
     body = {"token": token}
     assert requests.post(identity.validate_url, json=body, timeout=1).status_code == 200
@@ -81,7 +86,9 @@ def test_validate_takes_the_token_in_the_body_and_knows_the_revoked(identity):
     assert requests.post(identity.validate_url, json=body, timeout=1).status_code == 401
 
 
-def test_validate_can_hang_fail_and_talk_nonsense_while_the_jwks_is_well(identity):
+def test_validate_can_hang_fail_and_talk_nonsense_while_the_jwks_is_well(
+    identity: IdentityServer,
+) -> None:
     identity.script.when(VALIDATE_PATH, Hang(), Status(503), MalformedJson())
     token = identity.mint.valid()
 

@@ -23,30 +23,35 @@ def get(proxy: TcpProxy, timeout: float = 0.3) -> int:
     return requests.get(f"http://127.0.0.1:{proxy.port}/", timeout=timeout).status_code
 
 
-def test_it_forwards_both_ways(server, proxy):
+def connect(proxy: TcpProxy) -> socket.socket:
+    return socket.create_connection((proxy.host, proxy.port), timeout=5)
+
+
+def test_it_forwards_both_ways(server: FakeHttpServer, proxy: TcpProxy) -> None:
     url = f"http://127.0.0.1:{proxy.port}/"
     answer = requests.post(url, data=b"x" * 300_000, timeout=5)
     assert answer.json() == {"ok": True}
     assert len(server.ledger.last.body) == 300_000
 
 
-def test_refuse_and_back(server, proxy):
+def test_refuse_and_back(server: FakeHttpServer, proxy: TcpProxy) -> None:
     with proxy.fault("refuse"):
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", proxy.port))
+            connect(proxy)
         assert len(server.ledger) == 0
     assert get(proxy) == 200
 
 
-def test_reset(proxy, server):
-    with proxy.fault(Mode.RESET), socket.create_connection(("127.0.0.1", proxy.port)) as client:
-        with pytest.raises(ConnectionResetError):
-            client.recv(1)
+def test_reset(proxy: TcpProxy, server: FakeHttpServer) -> None:
+    with proxy.fault(Mode.RESET), connect(proxy) as client, pytest.raises(ConnectionResetError):
+        client.recv(1)
     assert get(proxy) == 200
     assert len(server.ledger) == 1
 
 
-def test_a_black_hole_accepts_and_lets_go_when_healed(server, proxy):
+def test_a_black_hole_accepts_and_lets_go_when_healed(
+    server: FakeHttpServer, proxy: TcpProxy
+) -> None:
     with proxy.fault(Mode.BLACKHOLE):
         with pytest.raises(requests.ReadTimeout):
             get(proxy)
@@ -55,7 +60,9 @@ def test_a_black_hole_accepts_and_lets_go_when_healed(server, proxy):
 
 
 @pytest.mark.parametrize("mode", [Mode.REFUSE, Mode.RESET])
-def test_a_switch_hits_open_connections(server, proxy, mode):
+def test_a_switch_hits_open_connections(
+    server: FakeHttpServer, proxy: TcpProxy, mode: Mode
+) -> None:
     with requests.Session() as session:
         session.get(f"http://127.0.0.1:{proxy.port}/", timeout=0.3)
         proxy.switch(mode)
@@ -64,7 +71,9 @@ def test_a_switch_hits_open_connections(server, proxy, mode):
     assert len(server.ledger) == 1
 
 
-def test_what_a_black_hole_held_is_lost_when_it_becomes_a_refusal(server, proxy):
+def test_what_a_black_hole_held_is_lost_when_it_becomes_a_refusal(
+    server: FakeHttpServer, proxy: TcpProxy
+) -> None:
     proxy.switch(Mode.BLACKHOLE)
     with pytest.raises(requests.ReadTimeout):
         get(proxy)
@@ -74,7 +83,9 @@ def test_what_a_black_hole_held_is_lost_when_it_becomes_a_refusal(server, proxy)
     assert len(server.ledger) == 1
 
 
-def test_a_black_hole_also_swallows_the_answer_under_way(server, proxy):
+def test_a_black_hole_also_swallows_the_answer_under_way(
+    server: FakeHttpServer, proxy: TcpProxy
+) -> None:
     server.script.next(Answer(delay=0.2))
     hole = threading.Timer(0.1, proxy.switch, ["blackhole"])
     hole.start()
@@ -84,7 +95,9 @@ def test_a_black_hole_also_swallows_the_answer_under_way(server, proxy):
     assert len(server.accepted) == 1
 
 
-def test_reset_after_some_bytes_of_the_answer_happens_once(server, proxy):
+def test_reset_after_some_bytes_of_the_answer_happens_once(
+    server: FakeHttpServer, proxy: TcpProxy
+) -> None:
     proxy.reset_after(10)
     with pytest.raises(requests.ConnectionError):
         get(proxy)
@@ -92,23 +105,23 @@ def test_reset_after_some_bytes_of_the_answer_happens_once(server, proxy):
     assert get(proxy) == 200
 
 
-def test_latency(proxy):
+def test_latency(proxy: TcpProxy) -> None:
     proxy.latency = 0.05
     started = time.monotonic()
     assert get(proxy, timeout=2) == 200
     assert time.monotonic() - started > 0.1
 
 
-def test_no_upstream_is_a_reset(server, proxy):
+def test_no_upstream_is_a_reset(server: FakeHttpServer, proxy: TcpProxy) -> None:
     server.refuse()
     with pytest.raises(requests.ConnectionError):
         get(proxy)
 
 
-def test_stop_drops_what_a_black_hole_holds(server):
+def test_stop_drops_what_a_black_hole_holds(server: FakeHttpServer) -> None:
     proxy = TcpProxy(server.port).start()
     proxy.switch(Mode.BLACKHOLE)
-    with socket.create_connection(("127.0.0.1", proxy.port)) as client:
+    with connect(proxy) as client:
         client.sendall(b"GET / HTTP/1.1\r\n\r\n")
         proxy.stop()
         with pytest.raises(ConnectionResetError):

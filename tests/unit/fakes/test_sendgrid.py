@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from tests.fakes.behaviours import Hang, Reset, Status, failed_after_accept
+from tests.fakes.behaviours import Behaviour, Hang, Reset, Status, failed_after_accept
 from tests.fakes.sendgrid import SendGridServer
 from tests.fakes.sendgrid_events import SIGNATURE_HEADER, TIMESTAMP_HEADER, SendGridWebhook, event
 from tests.fakes.webhooks import WebhookPost
@@ -52,7 +52,7 @@ def check_signature(public_key: str, signature: str, timestamp: str, body: bytes
     key.verify(base64.b64decode(signature), timestamp.encode() + body, ec.ECDSA(hashes.SHA256()))
 
 
-def test_a_good_mail_is_taken_for_each_address(sendgrid):
+def test_a_good_mail_is_taken_for_each_address(sendgrid: SendGridServer) -> None:
     answer = send(sendgrid, mail("alice@example.com", "bob@example.com"))
 
     assert (answer.status_code, answer.content) == (202, b"")
@@ -80,7 +80,9 @@ def test_a_good_mail_is_taken_for_each_address(sendgrid):
         (mail(send_at=int(time.time()) + 73 * 3600), "send_at"),
     ],
 )
-def test_what_the_real_one_refuses_at_once(sendgrid, data, field):
+def test_what_the_real_one_refuses_at_once(
+    sendgrid: SendGridServer, data: Any, field: str | None
+) -> None:
     answer = send(sendgrid, data)
 
     assert answer.status_code == 400
@@ -90,17 +92,17 @@ def test_what_the_real_one_refuses_at_once(sendgrid, data, field):
     assert not len(sendgrid.messages)
 
 
-def test_a_wrong_key_is_401(sendgrid):
+def test_a_wrong_key_is_401(sendgrid: SendGridServer) -> None:
     assert send(sendgrid, mail(), key="SG.other").status_code == 401
 
 
-def test_the_sandbox_takes_nothing(sendgrid):
+def test_the_sandbox_takes_nothing(sendgrid: SendGridServer) -> None:
     data = mail(mail_settings={"sandbox_mode": {"enable": True}})
     assert send(sendgrid, data).status_code == 200
     assert not len(sendgrid.messages)
 
 
-def test_throttling_tells_when_the_limit_resets(sendgrid):
+def test_throttling_tells_when_the_limit_resets(sendgrid: SendGridServer) -> None:
     sendgrid.script.next(sendgrid.throttled(reset_in=5))
     answer = send(sendgrid, mail())
     assert answer.status_code == 429
@@ -111,28 +113,30 @@ def test_throttling_tells_when_the_limit_resets(sendgrid):
 @pytest.mark.parametrize(
     ("behaviour", "error"), [(Hang(), requests.ReadTimeout), (Reset(), requests.ConnectionError)]
 )
-def test_a_lost_answer_still_leaves_the_mail_sent(sendgrid, behaviour, error):
+def test_a_lost_answer_still_leaves_the_mail_sent(
+    sendgrid: SendGridServer, behaviour: Behaviour, error: type[Exception]
+) -> None:
     sendgrid.script.when("alice@example.com", behaviour)
     with pytest.raises(error):
         send(sendgrid, mail("bob@example.com", "alice@example.com"))
     assert len(sendgrid.messages) == 2
 
 
-def test_500_after_accept_has_sent_and_503_has_not(sendgrid):
+def test_500_after_accept_has_sent_and_503_has_not(sendgrid: SendGridServer) -> None:
     sendgrid.script.next(failed_after_accept(), Status(503))
     assert send(sendgrid, mail("alice@example.com")).status_code == 500
     assert send(sendgrid, mail("bob@example.com")).status_code == 503
     assert [sent.recipient for sent in sendgrid.messages] == ["alice@example.com"]
 
 
-def test_a_script_by_pattern_and_in_order(sendgrid):
+def test_a_script_by_pattern_and_in_order(sendgrid: SendGridServer) -> None:
     sendgrid.script.when("*@slow.example", Status(503), sendgrid.throttled(), Status(401))
     codes = [send(sendgrid, mail("Ann@Slow.example")).status_code for _ in range(4)]
     assert codes == [503, 429, 401, 401]
     assert send(sendgrid, mail("ann@quick.example")).status_code == 202
 
 
-def test_events_carry_the_custom_args_at_top_level(sendgrid):
+def test_events_carry_the_custom_args_at_top_level(sendgrid: SendGridServer) -> None:
     send(sendgrid, mail(categories=["welcome"]))
     webhook = SendGridWebhook()
     sent = sendgrid.messages.last
@@ -149,7 +153,7 @@ def test_events_carry_the_custom_args_at_top_level(sendgrid):
     assert len({entry["sg_event_id"] for entry in (processed, blocked, click)}) == 3
 
 
-def test_a_broken_signature_and_a_stale_timestamp(sendgrid):
+def test_a_broken_signature_and_a_stale_timestamp(sendgrid: SendGridServer) -> None:
     send(sendgrid, mail())
     webhook = SendGridWebhook()
     delivered = event(sendgrid.messages.last, "delivered")
@@ -162,7 +166,7 @@ def test_a_broken_signature_and_a_stale_timestamp(sendgrid):
     assert SIGNATURE_HEADER not in webhook.post(delivered, signed=False).headers
 
 
-def test_our_way_to_verify_agrees_with_the_vendors_vector():
+def test_our_way_to_verify_agrees_with_the_vendors_vector() -> None:
     good = (SENDGRID.public_key, SENDGRID.signature, SENDGRID.timestamp, SENDGRID.payload)
     check_signature(*good)
     for position, wrong in enumerate(

@@ -9,7 +9,9 @@ from tests.fakes.smtp import SmtpServer
 from tests.fakes.smtp_behaviours import Disconnect, Reply, Stage, Stall
 
 
-def send(server: SmtpServer, *recipients: str, login: tuple[str, str] | None = None) -> dict:
+def send(
+    server: SmtpServer, *recipients: str, login: tuple[str, str] | None = None
+) -> dict[str, tuple[int, bytes]]:
     message = EmailMessage()
     message["From"] = "desk@example.com"
     message["To"] = ", ".join(recipients or ("alice@example.com",))
@@ -21,7 +23,7 @@ def send(server: SmtpServer, *recipients: str, login: tuple[str, str] | None = N
         return client.send_message(message)
 
 
-def test_a_mail_is_kept_raw_and_parsed(smtp):
+def test_a_mail_is_kept_raw_and_parsed(smtp: SmtpServer) -> None:
     send(smtp)
 
     mail = smtp.ledger.last
@@ -44,7 +46,9 @@ def test_a_mail_is_kept_raw_and_parsed(smtp):
         ("END", "554 5.7.1 Spam", smtplib.SMTPDataError),
     ],
 )
-def test_a_reply_at_each_stage(smtp, stage, text, error):
+def test_a_reply_at_each_stage(
+    smtp: SmtpServer, stage: Stage, text: str, error: type[Exception]
+) -> None:
     smtp.script.next(Reply(stage, text))
     with pytest.raises(error) as caught:
         send(smtp)
@@ -57,7 +61,7 @@ def test_a_reply_at_each_stage(smtp, stage, text, error):
 
 @pytest.mark.parametrize("stage", ["MAIL", "RCPT", "DATA", "END"])
 @pytest.mark.parametrize("rst", [True, False])
-def test_a_disconnect_at_each_stage(smtp, stage: Stage, rst):
+def test_a_disconnect_at_each_stage(smtp: SmtpServer, stage: Stage, rst: bool) -> None:
     smtp.script.next(Disconnect(stage, rst=rst))
     with pytest.raises(smtplib.SMTPServerDisconnected):
         send(smtp)
@@ -65,21 +69,23 @@ def test_a_disconnect_at_each_stage(smtp, stage: Stage, rst):
 
 
 @pytest.mark.parametrize("stage", ["MAIL", "DATA", "END"])
-def test_a_stall_is_a_timeout_and_after_the_last_dot_the_mail_is_kept(smtp, stage: Stage):
+def test_a_stall_is_a_timeout_and_after_the_last_dot_the_mail_is_kept(
+    smtp: SmtpServer, stage: Stage
+) -> None:
     smtp.script.next(Stall(stage))
     with pytest.raises((TimeoutError, smtplib.SMTPServerDisconnected)):
         send(smtp)
     assert len(smtp.accepted) == (stage == "END")
 
 
-def test_one_recipient_of_two_is_refused(smtp):
+def test_one_recipient_of_two_is_refused(smtp: SmtpServer) -> None:
     smtp.script.when("bob@*", Reply("RCPT", "550 5.1.1 User unknown"))
     refused = send(smtp, "alice@example.com", "bob@example.com")
     assert list(refused) == ["bob@example.com"]
     assert smtp.ledger.last.recipients == ("alice@example.com",)
 
 
-def test_a_recipient_can_plan_the_end_of_its_mail(smtp):
+def test_a_recipient_can_plan_the_end_of_its_mail(smtp: SmtpServer) -> None:
     smtp.script.when(
         "bob@example.com", Reply("END", "452 4.2.2 Full"), Reply("END", "250 OK", True)
     )
@@ -89,7 +95,7 @@ def test_a_recipient_can_plan_the_end_of_its_mail(smtp):
     assert [mail.accepted for mail in smtp.ledger] == [False, True]
 
 
-def test_a_refused_connection(smtp):
+def test_a_refused_connection(smtp: SmtpServer) -> None:
     smtp.refuse()
     with pytest.raises(ConnectionRefusedError):
         send(smtp)
@@ -98,7 +104,7 @@ def test_a_refused_connection(smtp):
     assert len(smtp.ledger) == 1
 
 
-def test_a_login_where_one_is_asked_for():
+def test_a_login_where_one_is_asked_for() -> None:
     with SmtpServer("desk", "secret") as smtp:
         assert smtp.url == f"smtp://desk:secret@127.0.0.1:{smtp.port}"
         with pytest.raises(smtplib.SMTPSenderRefused):
@@ -109,7 +115,7 @@ def test_a_login_where_one_is_asked_for():
         assert len(smtp.accepted) == 1
 
 
-def test_stop_ends_a_stalled_client():
+def test_stop_ends_a_stalled_client() -> None:
     smtp = SmtpServer().start()
     smtp.script.always(Stall("END"))
     with smtplib.SMTP(smtp.host, smtp.port, timeout=5) as client:

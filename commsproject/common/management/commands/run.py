@@ -4,15 +4,115 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import os
 import sys
-from argparse import ArgumentParser
-from typing import override
 
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command, get_commands
 from django.db import connections
+from typing_extensions import override
 
 from commsproject import embedded
 from commsproject.common.supervisor import Console, Service, Supervisor, http_status
 from commsproject.embedded.system import port_is_free
+
+_READY_SECONDS = 60
+_READY = """
+  The service runs at  {url}/
+  Staff pages          {url}/admin/
+  {sign_in}
+  API documentation    {url}/api/docs/
+  Simulated mailbox    {url}/admin/notifications/simulatedmessage/
+
+  Ctrl-C stops everything and keeps the data.
+"""
+
+
+class Command(BaseCommand):
+    help = "Migrate, make demo data, then run web, workers and scheduler until Ctrl-C."
+
+    @override
+    def handle(self, *args: object, **options: object) -> None:
+        self.host, self.port = _address()
+        local = self.host in {"127.0.0.1", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+        self.url = f"http://{'localhost' if local else self.host}:{self.port}"
+        os.environ.setdefault("PUBLIC_URL", self.url)
+        services = _services(self.host, self.port)
+        self.console = Console(["run", *(service.name for service in services)])
+        try:
+            self.sign_in = self._prepare()
+            jobs = [self._announce, self._watch_servers]
+            Supervisor(services, self.console, jobs=jobs).run()
+        except embedded.EmbeddedError as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            pass
+        self._say("stopped")
+
+    def _say(self, text: str) -> None:
+        for line in text.splitlines():
+            self.console.line("run", line)
+
+    def _prepare(self) -> str:
+        """Bring the database up to date. Returns how to sign in."""
+        self._say("bringing the database up to date")
+        call_command("migrate", verbosity=0, interactive=False)
+        sign_in = "Make a staff account with `.venv/bin/python manage.py createsuperuser`."
+        if "seed_demo" in get_commands():
+            self._say("looking after the demo data")
+            sign_in = call_command("seed_demo", stdout=io.StringIO()) or sign_in
+        for connection in connections.all(initialized_only=True):
+            connection.close()
+            # The pool has threads, and we are about to fork.
+            if close_pool := getattr(connection, "close_pool", None):
+                close_pool()
+        return sign_in
+
+    async def _announce(self) -> None:
+        """Tell where to look as soon as the service is ready for it."""
+        self._say("starting web, workers and scheduler")
+        for quarter in itertools.count():
+            status = await http_status(self.host, self.port, "/health/ready")
+            if status == 200:
+                break
+            if quarter == _READY_SECONDS * 4:
+                self._say(
+                    f"still not ready after {_READY_SECONDS} s: /health/ready answers {status},"
+                    " or nobody if 0. The lines above may tell why. Waiting on."
+                )
+            await asyncio.sleep(0.25)
+        self._say(_READY.format(url=self.url, sign_in=self.sign_in))
+
+    async def _watch_servers(self) -> None:
+        while True:
+            for server in embedded.provided:
+                self._say(server.check())
+            await asyncio.sleep(1)
+
+
+def _address() -> tuple[str, int]:
+    host, text = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "8002")
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise CommandError(f"PORT is {text!r}. It must be a number from 1 to 65535.")
+    if not port_is_free(int(text), host):
+        raise CommandError(
+            f"Port {text} of {host} is in use, or not allowed. Stop what uses it, or choose another"
+            f" one: PORT={int(text) % 65535 + 1} make run"
+        )
+    return host, int(text)
+
+
+def _services(host: str, port: int) -> list[Service]:
+    root = settings.BASE_DIR
+    manage = [sys.executable, str(root / "manage.py")]
+    web = [sys.executable, "-m", "uvicorn", "commsproject.asgi:application", "--app-dir", str(root)]
+    # The application configures all logging, uvicorn's and the lines of requests too.
+    web += ["--host", host, "--port", str(port), "--no-access-log"]
+    web += ["--lifespan", "off", "--ws", "websockets-sansio", "--timeout-graceful-shutdown", "5"]
+    return [
+        Service("web", web),
+        Service("urgent", [*manage, "worker", "--lane", "urgent"]),
+        Service("bulk", [*manage, "worker", "--lane", "normal", "--lane", "bulk"]),
+        Service("scheduler", [*manage, "scheduler"]),
+    ]

@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from typing_extensions import override
 
 from commsproject.common import scheduler
 
@@ -12,6 +13,7 @@ from commsproject.common import scheduler
 class Command(BaseCommand):
     help = "Run the periodic jobs until stopped. Of several, one works and the others wait."
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

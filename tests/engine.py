@@ -1,0 +1,93 @@
+"""The engine in the caller's own thread and transaction: what is due is carried out, step by step.
+
+The event loop runs beside; whatever it wants done in the database or by a provider is handed back
+to the calling thread, so that the test's transaction sees all of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import Queue
+from typing import Any, TypeVar
+
+from django.utils import timezone
+
+from notifications import queue
+from notifications.models import Work
+from notifications.services import deliver, reconcile
+from notifications.types import Lane
+
+T = TypeVar("T")
+_Step = tuple[Callable[..., Any], tuple[Any, ...], "Future[Any]"]
+
+
+class Inline:
+    """A `Runner` whose steps wait in `steps` until the calling thread carries them out."""
+
+    def __init__(self) -> None:
+        self.steps: Queue[_Step | None] = Queue()
+
+    async def database(self, function: Callable[..., T], *args: Any) -> T:
+        return await self._hand_over(function, *args)
+
+    async def provider(self, function: Callable[..., T], *args: Any) -> T:
+        return await self._hand_over(function, *args)
+
+    async def _hand_over(self, function: Callable[..., T], *args: Any) -> T:
+        done: Future[T] = Future()
+        self.steps.put((function, args, done))
+        return await asyncio.wrap_future(done)
+
+    def serve(self) -> None:
+        """Carry out steps until None comes."""
+        while (step := self.steps.get(timeout=30)) is not None:
+            function, args, done = step
+            try:
+                done.set_result(function(*args))
+            except BaseException as error:
+                done.set_exception(error)
+
+
+def drain(lane: Lane = Lane.NORMAL, *, rounds: int = 50) -> int:
+    """Carry out all that is due in `lane`; the number of claims."""
+    done = 0
+    for _ in range(rounds):
+        claimed = queue.claim(lane, 16)
+        if not claimed:
+            return done
+        for lease in claimed:
+            carry_out(lease)
+        done += len(claimed)
+    raise AssertionError("the lane does not become empty")
+
+
+def carry_out(lease: queue.Lease, *, stopping: Callable[[], bool] = lambda: False) -> None:
+    """One claim, to its end; raises what the engine raised."""
+    if lease.kind is Work.Kind.RECONCILE:
+        reconcile.settle(lease)
+        return
+    inline = Inline()
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(deliver.run(lease, inline, stopping))
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            inline.steps.put(None)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    inline.serve()
+    thread.join()
+    if errors:
+        raise errors[0]
+
+
+def make_everything_due() -> None:
+    """Let time pass for the queue: whatever waits for later is due now."""
+    Work.objects.update(due_at=timezone.now())

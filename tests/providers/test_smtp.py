@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from email.message import EmailMessage as Mime
+
+import pytest
+from django.core.mail import EmailMessage
+from typing_extensions import override
+
+from notifications.providers.base import BadSignature, Webhook
+from notifications.providers.email import EmailProvider
+from notifications.providers.smtp import ANY, REPLIES, SMTP
+from notifications.types import ErrorClass
+from tests.fakes.smtp import ReceivedMail, SmtpServer
+from tests.fakes.smtp_behaviours import Disconnect, Reply, Stage, Stall
+from tests.providers.contract import (
+    ADDRESS,
+    CONTENT,
+    FROM,
+    MESSAGE_ID,
+    PLAIN,
+    RICH,
+    SECRET,
+    Arrived,
+    ProviderContract,
+    failure,
+    from_mime,
+    logged,
+)
+
+RECIPIENT, MESSAGE = ErrorClass.PERMANENT_RECIPIENT, ErrorClass.PERMANENT_MESSAGE
+CONFIG, THROTTLED = ErrorClass.AUTH_CONFIG, ErrorClass.THROTTLED
+TEMPORARY, AMBIGUOUS = ErrorClass.TEMPORARY, ErrorClass.AMBIGUOUS
+
+TELLING = f"<{ADDRESS}>: {CONTENT}"
+
+
+@pytest.fixture
+def server():
+    with SmtpServer("relay", SECRET) as server:
+        yield server
+
+
+class TestSmtp(ProviderContract):
+    silent = Stall("END")
+    lost = (Disconnect("END"), Disconnect("END", rst=True))
+    fails = (
+        Reply("MAIL", f"550 5.7.1 {TELLING}"),
+        Reply("RCPT", f"550 5.1.1 {TELLING}"),
+        Reply("DATA", f"554 {TELLING}"),
+        Reply("END", f"451 {TELLING}"),
+    )
+    refusal = Reply("RCPT", "450 4.2.1 later")
+
+    @override
+    def make(self, port: int) -> EmailProvider:
+        return SMTP("smtp", url=f"smtp://relay:{SECRET}@127.0.0.1:{port}")
+
+    @override
+    def make_encrypted(self, port: int) -> EmailProvider:
+        return SMTP("smtp", url=f"smtp+ssl://relay:{SECRET}@localhost:{port}")
+
+    @override
+    def arrived(self, server: SmtpServer) -> list[Arrived]:
+        return [_arrived(mail) for mail in server.ledger]
+
+    @override
+    def calls(self, server: SmtpServer) -> int:
+        return len([command for command, _ in server.commands if command == "MAIL"])
+
+    def test_the_mail(self, provider, server):
+        provider.send(RICH)
+        (mail,) = server.ledger
+        assert (mail.mail_from, mail.recipients) == ("notifications@example.com", (ADDRESS,))
+        assert str(mail.message["Message-ID"]).strip() == MESSAGE_ID
+        assert [part.get_content_type() for part in mail.message.walk()] == [
+            "multipart/mixed",
+            "multipart/alternative",
+            "text/plain",
+            "text/html",
+            "text/csv",
+            "image/png",
+        ]
+
+    def test_the_second_attempt_has_the_same_message_id(self, provider, server):
+        for attempt in (RICH.attempt_id, RICH.notification_id):
+            provider.send(replace(PLAIN, attempt_id=attempt))
+        assert len({str(mail.message["Message-ID"]) for mail in server.ledger}) == 1
+
+    @pytest.mark.parametrize(
+        ("stage", "reply", "error_class"),
+        [
+            ("MAIL", "530 5.7.0 Authentication required", CONFIG),
+            ("RCPT", "535 5.7.8 no", CONFIG),
+            ("MAIL", "454 Throttling failure: Maximum sending rate exceeded", THROTTLED),
+            ("RCPT", "421 4.7.28 rate limited", THROTTLED),
+            ("END", "454 4.7.0 slow down", THROTTLED),
+            ("MAIL", "421 going down", TEMPORARY),
+            ("MAIL", "452 4.3.1 disk full", TEMPORARY),
+            ("RCPT", "450 4.2.1 greylisted", TEMPORARY),
+            ("DATA", "451 4.3.0 try later", TEMPORARY),
+            ("END", "451 4.3.0 try later", TEMPORARY),
+            ("END", "421 4.3.2 closing", TEMPORARY),
+            ("MAIL", "552 5.3.4 too large", MESSAGE),
+            ("RCPT", "552 5.2.2 full", MESSAGE),
+            ("MAIL", "550 5.7.1 sender not allowed", CONFIG),
+            ("MAIL", "501 5.1.7 bad sender", CONFIG),
+            ("RCPT", "550 5.1.8 bad sender domain", CONFIG),
+            ("RCPT", "550 5.1.1 user unknown", RECIPIENT),
+            ("RCPT", "501 5.1.3 bad address", RECIPIENT),
+            ("END", "554 5.1.1 unknown after all", RECIPIENT),
+            ("RCPT", "550 5.7.1 relaying denied", MESSAGE),
+            ("RCPT", "550 no such user", RECIPIENT),
+            ("RCPT", "551 not local", RECIPIENT),
+            ("RCPT", "553 mailbox name not allowed", RECIPIENT),
+            ("RCPT", "554 transaction failed", MESSAGE),
+            ("DATA", "554 no valid recipients", MESSAGE),
+            ("END", "550 5.7.1 content rejected", MESSAGE),
+            ("END", "554 5.6.0 malformed", MESSAGE),
+        ],
+    )
+    def test_each_refusal(self, provider, server, stage: Stage, reply, error_class):
+        server.script.next(Reply(stage, reply))
+        error = failure(provider, PLAIN)
+        assert error.error_class is error_class
+        assert reply.startswith(error.code)
+        assert self.calls(server) == 1
+
+    @pytest.mark.parametrize("stage", ["MAIL", "RCPT", "DATA"])
+    @pytest.mark.parametrize("kind", [Stall, Disconnect])
+    def test_an_end_before_the_mail_was_handed_over_is_temporary(
+        self, provider, server, stage, kind
+    ):
+        server.script.next(kind(stage))
+        assert failure(provider, PLAIN).error_class is TEMPORARY
+        assert self.calls(server) == 1
+
+    @pytest.mark.parametrize(("stage", "error_class"), [("RCPT", TEMPORARY), ("END", AMBIGUOUS)])
+    @pytest.mark.parametrize("reply", ["what?", "2", "250" + "x" * 10_000])
+    def test_a_reply_that_is_none(self, provider, server, stage: Stage, error_class, reply):
+        server.script.next(Reply(stage, reply))
+        assert failure(provider, PLAIN).error_class is error_class
+
+    def test_a_mail_after_one_that_was_handed_over_starts_anew(self, provider, server):
+        provider.send(PLAIN)
+        server.script.next(Disconnect("MAIL"))
+        assert failure(provider, PLAIN).error_class is TEMPORARY
+
+    def test_a_wrong_password(self, server):
+        provider = SMTP("smtp", url=f"smtp://relay:wrong@127.0.0.1:{server.port}")
+        error = failure(provider, PLAIN)
+        assert (error.error_class, error.code) == (CONFIG, "535 5.7.8")
+
+    @pytest.mark.parametrize(
+        ("greeting", "error_class", "code"),
+        [
+            (b"554 no mail here\r\n", CONFIG, "554"),
+            (b"421 4.3.2 too busy\r\n", TEMPORARY, "421 4.3.2"),
+            (b"421 4.7.0 too many connections\r\n", THROTTLED, "421 4.7.0"),
+            (b"", TEMPORARY, "connection_lost"),
+            (b"SSH-2.0-OpenSSH_9.6\r\n", TEMPORARY, "malformed_answer"),
+        ],
+    )
+    def test_a_server_that_greets_otherwise(self, greeting, error_class, code):
+        with greeter(greeting) as port:
+            error = failure(SMTP("smtp", url=f"smtp://127.0.0.1:{port}"), PLAIN)
+        assert (error.error_class, error.code) == (error_class, code)
+
+    def test_encryption_that_is_not_offered_is_our_fault(self, server):
+        provider = SMTP("smtp", url=f"smtp+tls://relay:{SECRET}@127.0.0.1:{server.port}")
+        assert failure(provider, PLAIN).error_class is CONFIG
+
+    def test_some_of_many_recipients_refused(self, provider, server, caplog):
+        server.script.when("gone@kunde.example", Reply("RCPT", "550 5.1.1 unknown"))
+        provider.deliver(EmailMessage("Hi", CONTENT, FROM, [ADDRESS, "gone@kunde.example"]))
+        assert "1 of 2 recipients refused" in caplog.text
+        assert "gone@" not in logged(caplog)
+
+    def test_goodbye_to_a_hanging_server_is_short(self, provider, server, settings):
+        settings.PROVIDER_READ_TIMEOUT = 30.0
+        server.script.next(Reply("RCPT", "450 later"))
+        failure(provider, PLAIN)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "http://127.0.0.1", "consolemail://", "smtp://127.0.0.1:port", "sendmail"]
+)
+def test_a_url_that_is_none_is_our_fault(url, settings):
+    error = failure(SMTP("smtp", url=url), PLAIN)
+    assert error.error_class is CONFIG
+
+
+@pytest.mark.parametrize(
+    ("url", "port", "tls", "ssl"),
+    [
+        ("smtp://mx.example", 25, False, False),
+        ("smtp+tls://mx.example", 587, True, False),
+        ("smtps://mx.example", 587, True, False),
+        ("smtp+ssl://mx.example", 465, False, True),
+        ("smtp+tls://mx.example:2525", 2525, True, False),
+    ],
+)
+def test_what_a_url_means(url, port, tls, ssl):
+    backend = SMTP("smtp", url=url).connect()
+    assert (backend.port, backend.use_tls, backend.use_ssl) == (port, tls, ssl)
+
+
+def test_a_login_is_percent_encoded():
+    backend = SMTP("smtp", url="smtp://me%40x.example:p%40ss%2Bword@mx.example").connect()
+    assert (backend.username, backend.password) == ("me@x.example", "p@ss+word")
+
+
+def test_every_rule_names_stages_there_are():
+    assert all(set(stages) <= set(ANY) for stages, _, _ in REPLIES)
+
+
+def test_it_has_no_webhooks():
+    with pytest.raises(BadSignature):
+        SMTP("smtp", url="").verify(Webhook(b"", {}))
+
+
+def _arrived(mail: ReceivedMail) -> Arrived:
+    message: Mime = mail.message
+    return from_mime(message, list(mail.recipients))
+
+
+@contextmanager
+def greeter(greeting: bytes) -> Iterator[int]:
+    """A port that greets a client once and hangs up."""
+
+    def greet() -> None:
+        client, _ = server.accept()
+        with client:
+            client.sendall(greeting)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(5)
+        thread = threading.Thread(target=greet)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(5)
