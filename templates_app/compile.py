@@ -30,7 +30,7 @@ from templates_app.errors import (
 )
 from templates_app.filters import FILTERS, FREE, start_work, text
 from templates_app.language import Refused, Translator
-from templates_app.values import own_key
+from templates_app.values import for_engine, own_key
 
 MAX_SOURCE = 65_536
 """Bytes of one part in UTF-8."""
@@ -55,7 +55,7 @@ class Program:
         """The printed part, unfinished (see `rendering`). Raises MissingVariable, InvalidValue, RenderLimit."""
         start_work()
         try:
-            return self.engine.render_template(self.part, **values)
+            return self.engine.render_template(self.part, **for_engine(values))
         except minijinja.TemplateError as error:
             raise self._explained(error) from None
         except TemplateError as error:  # by a filter, which does not know the part

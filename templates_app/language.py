@@ -18,7 +18,7 @@ from jinja2 import nodes
 
 from templates_app.filters import FILTERS
 from templates_app.markup import Markup, Misplaced
-from templates_app.values import METHOD_NAMES
+from templates_app.values import METHOD_NAMES, engine_name
 
 MAX_DEPTH = 20
 """Blocks and expressions inside each other."""
@@ -184,7 +184,7 @@ class Translator:
         if target == "loop":
             _refuse(node, "`loop` is the name of the loop itself.", "loop")
         _check_public(loop.target, target)
-        head = f"{{% for {target} in {self._expression(loop.iter)}"
+        head = f"{{% for {engine_name(target)} in {self._expression(loop.iter)}"
         self._targets.append(target)
         if loop.test is not None:
             head += f" if {self._expression(loop.test)}"
@@ -218,7 +218,8 @@ class Translator:
             _refuse(node, "`loop` has index, index0, first, last and length, inside a loop.", name)
         if name not in self._targets:
             self.variables.add(name)
-        return name
+        self._remember(node)
+        return engine_name(name)
 
     def _attribute(self, node: nodes.Node) -> str:
         access = cast("nodes.Getattr", node)
@@ -338,7 +339,7 @@ def _refuse(node: nodes.Node, message: str, needle: str = "") -> NoReturn:
 def _path(node: nodes.Node, *, exact: bool) -> str:
     """`order.items[0]` as the author wrote it, or as the engine names it: `order[...][0]`."""
     if isinstance(node, nodes.Name):
-        return node.name
+        return node.name if exact else engine_name(node.name)
     if isinstance(node, nodes.Getattr):
         key = f".{node.attr}" if exact or node.attr not in METHOD_NAMES else "[...]"
         return _path(node.node, exact=exact) + key

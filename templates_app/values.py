@@ -70,6 +70,18 @@ def _inspect_all(children: Iterable[object], name: str, depth: int) -> None:
             _inspect(child, name, depth + 1)
 
 
+def engine_name(name: str) -> str:
+    """What a name is called in the engine, which would find a method of the data's own dict."""
+    return f"_{name}" if name in METHOD_NAMES else name
+
+
+def for_engine(values: Mapping[str, object]) -> dict[str, object]:
+    """The data under the engine's names; what begins with an underscore no template can read."""
+    return {
+        engine_name(name): value for name, value in values.items() if not name.startswith("_")
+    }
+
+
 def own_key(key: object, owner: object) -> object:
     """The key, if `owner` is data that can have it, else one that nothing has.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -10,3 +11,8 @@ from uuid_utils.compat import uuid7
 def new_id() -> UUID:
     """A new key. Keys of one process ascend, so a batch of rows is a range of the index."""
     return uuid7()
+
+
+def floor(moment: datetime) -> UUID:
+    """Not greater than any key made at `moment` or later: a time as the start of a range of keys."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)

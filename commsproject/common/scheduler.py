@@ -106,9 +106,9 @@ def _run(one: Job) -> None:
     error = ""
     try:
         one.run()
-    except DatabaseError:
-        raise  # the connection that holds the lock may be gone
     except Exception as caught:  # recorded on the job's row and logged
+        if isinstance(caught, DatabaseError) and not connection.is_usable():
+            raise  # the connection is gone, and the lock with it
         error = type(caught).__name__
         log.exception("job failed", job=one.name)
     ScheduledJob.objects.filter(name=one.name).update(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import errno
 import os
 import signal
 import subprocess
@@ -40,9 +41,13 @@ class Pace:
 
 
 class Console:
-    """Writes whole lines with the name of who says them; in colour on a terminal."""
+    """Writes whole lines with the name of who says them; in colour on a terminal.
+
+    `lost` is set when the terminal or the reader has gone.
+    """
 
     def __init__(self, names: Sequence[str], stream: TextIO = sys.stdout) -> None:
+        self.lost = False
         self._stream = stream
         self._width = max(map(len, names), default=0)
         coloured = stream.isatty() and "NO_COLOR" not in os.environ
@@ -52,10 +57,11 @@ class Console:
         prefix = f"{name:<{self._width}} |"
         if colour := self._colours.get(name):
             prefix = f"\x1b[{colour}m{prefix}\x1b[0m"
-        # A reader that went away must not take the services with it.
-        with contextlib.suppress(OSError):
+        try:
             self._stream.write(f"{prefix} {text}\n")
             self._stream.flush()
+        except OSError as error:
+            self.lost = error.errno in {errno.EPIPE, errno.EIO}
 
 
 class Child:
@@ -138,6 +144,7 @@ class Child:
 class Supervisor:
     """Keeps services running until SIGTERM, SIGINT or SIGHUP, then stops them in reverse order.
 
+    Output that cannot be written is a hang-up too: `make` does not pass the signal on.
     What ignores SIGTERM is killed after `pace.stop` seconds, or at once by a second Ctrl-C.
     `jobs` run beside the services and are cancelled with them.
     """
@@ -150,23 +157,22 @@ class Supervisor:
         jobs: Sequence[Callable[[], Coroutine[None, None, None]]] = (),
         pace: Pace | None = None,
     ) -> None:
-        self._services = services
         self._console = console
         self._jobs = jobs
         self._pace = pace or Pace()
-        self._children: list[Child] = []
+        self._children = [Child(one, self._say, self._pace) for one in services]
+        self._stopping = asyncio.Event()
 
     def run(self) -> None:
         asyncio.run(self._run())
 
     async def _run(self) -> None:
-        stopping = asyncio.Event()
-        self._children = [Child(one, self._console.line, self._pace) for one in self._services]
+        stopping = self._stopping
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGCHLD, self._look)
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stopping.set)
-        loop.add_signal_handler(signal.SIGINT, self._interrupt, stopping)
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
         jobs = [asyncio.create_task(job()) for job in self._jobs]
         keeping = [asyncio.create_task(child.keep(stopping)) for child in self._children]
         for task in (*jobs, *keeping):
@@ -180,10 +186,15 @@ class Supervisor:
             self._signal(signal.SIGKILL)
         await asyncio.gather(*keeping, *(job for job in jobs if _failed(job)))
 
-    def _interrupt(self, stopping: asyncio.Event) -> None:
-        if stopping.is_set():
+    def _say(self, name: str, text: str) -> None:
+        self._console.line(name, text)
+        if self._console.lost:
+            self._stopping.set()
+
+    def _interrupt(self) -> None:
+        if self._stopping.is_set():
             self._signal(signal.SIGKILL)
-        stopping.set()
+        self._stopping.set()
 
     def _look(self) -> None:
         for child in self._children:

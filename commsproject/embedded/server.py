@@ -27,8 +27,8 @@ _KEEPER = (
 class Server:
     """A server that runs while at least one process uses it.
 
-    `directory` keeps its data. `durable=False` trades safety against power loss for speed: for
-    tests.
+    `directory` keeps its data. For tests, `durable=False` is faster and loses data with the power,
+    though not by a `kill -9`.
     """
 
     def __init__(self, kind: type[Engine], directory: Path, *, durable: bool = True) -> None:

@@ -40,6 +40,7 @@ MIDDLEWARE = [
     "commsproject.common.correlation.CorrelationMiddleware",
     "commsproject.common.logging.AccessLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "commsproject.common.csp.CspMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -144,3 +145,4 @@ from commsproject.common.logging import configuration  # noqa: E402 - settings a
 LOGGING = configuration(env.str("LOG_LEVEL", default="INFO"))
 
 from commsproject.settings.comms import *  # noqa: E402, F403 - the other half of the settings
+from commsproject.settings.console import *  # noqa: E402, F403

@@ -66,7 +66,7 @@ PROVIDERS: dict[str, dict[str, Any]] = {
 POLL_SECONDS = env.float("POLL_SECONDS", default=1.0)
 """How often each worker looks at PostgreSQL by itself, whether or not the doorbell rang."""
 
-LEASE_SECONDS = env.float("LEASE_SECONDS", default=10.0)
+LEASE_SECONDS = 10.0
 """How long a claim holds unless its process renews it; it does so every third of this."""
 
 UNKNOWN_WAIT = {"urgent": 5.0, "normal": 15.0, "bulk": 24 * 3600.0}

@@ -22,12 +22,12 @@ if not os.environ.get("DATABASE_URL"):
         os.environ[_kind.variable] = _server.start()
         atexit.register(_server.stop)
 
-_worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+_number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
 
 from commsproject.settings.base import *  # noqa: E402, F403
 from commsproject.settings.base import REDIS_URL as _SHARED  # noqa: E402
 
-REDIS_URL = f"{_SHARED.rsplit('/', 1)[0]}/{int(_worker) % 16}"
+REDIS_URL = "/".join([_SHARED.rpartition("/")[0], str(int(_number) % 16)])
 
 DEBUG = False
 SECRET_KEY = "tests-only-and-long-enough-to-sign-with-sha-256"  # noqa: S105

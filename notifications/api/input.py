@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Mapping
@@ -29,8 +28,9 @@ class Line(serializers.CharField):
     @override
     def to_internal_value(self, data: Any) -> str:
         value = super().to_internal_value(data)
-        if any(
-            ord(char) < 32 or ord(char) == 127 or char in "\u0085\u2028\u2029" for char in value
+        if any(  # at the ends too: not what is left after trimming
+            ord(char) < 32 or ord(char) == 127 or char in "\u0085\u2028\u2029"
+            for char in str(data)
         ):
             raise serializers.ValidationError(
                 "Control characters and line breaks are not allowed here.", code="control_character"
@@ -88,7 +88,7 @@ class AttachmentInput(StrictSerializer):
     def validate_content(self, value: str) -> str:
         try:
             base64.b64decode(value, validate=True)
-        except binascii.Error:
+        except ValueError:  # binascii's own, and what is not ASCII
             raise serializers.ValidationError("This is not base64.", code="base64") from None
         return value
 

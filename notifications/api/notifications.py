@@ -118,6 +118,9 @@ class Notifications(APIView):
     def get(self, request: Request) -> Response:
         rows = selectors.of_client(agent(request).client)
         query = request.query_params
+        for name, value in query.items():
+            if "\0" in value:
+                raise InvalidInput.of(name, "control_character", "NUL is not allowed here.")
         if state := query.get("status"):
             rows = selectors.with_state(rows, _state(state))
         if reference := query.get("reference"):

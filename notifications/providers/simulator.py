@@ -18,6 +18,7 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -89,7 +90,7 @@ class Simulator(Provider):
             receipts=_RECEIPTS.get(instruction, _DELIVERED),
             receipts_due_at=timezone.now() + RECEIPT_DELAY,
         )
-        self._postman.submit(self._post_soon)
+        transaction.on_commit(partial(self._postman.submit, self._post_soon))
         return Sent(ref=row.id.hex, http_status=202)
 
     def deliver(self, mail: EmailMessage) -> Sent:
@@ -113,7 +114,7 @@ class Simulator(Provider):
                 )
             case "throttle" if number == 1:
                 raise ProviderError(
-                    ErrorClass.THROTTLED, "429", "Slower.", http_status=429, retry_after=1.0
+                    ErrorClass.THROTTLED, "429", "Slower.", http_status=429, retry_after=0.2
                 )
             case "hang":
                 self._never.wait(settings.PROVIDER_READ_TIMEOUT)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.db.models import F
 from django.utils import timezone
 from typing_extensions import override
 
@@ -111,7 +112,8 @@ def _load(client: ApiClient, submissions: Sequence[Submission]) -> _World:
     rows = Address.objects.filter(recipient__user_id__in=people).values_list(
         "recipient__user_id", "channel", "value"
     )
-    for user_id, channel, value in rows.order_by("verified_at", "id"):  # the best one wins
+    # The best one comes last and wins: verified ones after all others, the newest of its kind.
+    for user_id, channel, value in rows.order_by(F("verified_at").asc(nulls_first=True), "id"):
         known[user_id][Channel(channel)] = value
     given = [(c, a) for s in submissions for c, a in s.to.addresses.items()]
     stored = [(c, a) for by_channel in known.values() for c, a in by_channel.items()]

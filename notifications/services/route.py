@@ -110,6 +110,22 @@ def report(answers: Iterable[Answer]) -> None:
 
 
 @transaction.atomic
+def switch(name: str, *, on: bool, by: str) -> None:
+    """Let messages go by a provider, or keep them from it, as staff wish. Breakers go on as before."""
+    ProviderState.objects.get_or_create(name=name)
+    row = ProviderState.objects.select_for_update().get(name=name)
+    if row.enabled == on:
+        return
+    row.enabled, row.changed_at = on, timezone.now()
+    row.save(update_fields=["enabled", "changed_at"])
+    was, now = ("off", "on") if on else ("on", "off")
+    ProviderChange.objects.create(
+        provider=row, at=row.changed_at, was=was, now=now, reason=f"switched by {by}"[:200]
+    )
+    log.warning("provider switched", provider=name, on=on)
+
+
+@transaction.atomic
 def _fold(name: str, errors: Sequence[ProviderError | None]) -> None:
     ProviderState.objects.get_or_create(name=name)
     row = ProviderState.objects.select_for_update().get(name=name)

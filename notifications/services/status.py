@@ -150,7 +150,8 @@ def _raise(
     now = states.after(was, reported)
     if now is was:
         return None
-    delivery.state, delivery.reason, delivery.updated_at = now, reason[:200], timezone.now()
+    delivery.state, delivery.updated_at = now, timezone.now()
+    delivery.reason = reason[:200] if now is State.BOUNCED else ""
     delivery.provider = delivery.provider or attempt.provider
     delivery.attempts_made = max(delivery.attempts_made, attempt.number)
     delivery.save(update_fields=["state", "reason", "updated_at", "provider", "attempts_made"])

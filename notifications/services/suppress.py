@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from notifications.models import Suppression
@@ -44,3 +45,9 @@ def unsubscribe(link: Unsubscribe) -> bool:
         source="link",
         delivery_id=link.delivery_id,
     )
+
+
+def lift(ids: Iterable[UUID]) -> int:
+    """Take entries off the list; how many there were."""
+    lifted, _ = Suppression.objects.filter(id__in=list(ids)).delete()
+    return lifted

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import time
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -31,7 +32,7 @@ ADDRESS = "anna.schmidt@kunde.example"
 SECRET = "hunter2-very-secret"  # each provider's own is made to contain it
 CONTENT = "Your code is 839201"
 FROM = "Comms Team <notifications@example.com>"
-READ_TIMEOUT = 0.4
+CONNECT_TIMEOUT, READ_TIMEOUT, SLOW = 0.3, 0.4, 0.6
 CSV = "name;größe\nAnna;3\n".encode()
 PNG = bytes(range(256))
 
@@ -88,6 +89,8 @@ class ProviderContract(ABC):
     """Behaviours of the server that answer with an error of the vendor, telling the address."""
     silent: Any
     """The server takes the mail and never answers."""
+    slow: Any
+    """The server answers as it should after `SLOW` seconds."""
     lost: Sequence[Any] = ()
     """The server takes the mail and the connection ends without an answer."""
     refusal: Any
@@ -110,7 +113,7 @@ class ProviderContract(ABC):
 
     @pytest.fixture(autouse=True)
     def _settings(self, settings):
-        settings.PROVIDER_CONNECT_TIMEOUT = 0.3
+        settings.PROVIDER_CONNECT_TIMEOUT = CONNECT_TIMEOUT
         settings.PROVIDER_READ_TIMEOUT = READ_TIMEOUT
         settings.DEFAULT_FROM_EMAIL = FROM
 
@@ -207,9 +210,18 @@ class ProviderContract(ABC):
 
     def test_no_answer_is_ambiguous_and_not_asked_for_twice(self, provider, server):
         server.script.always(self.silent)
+        started = time.monotonic()
         error = failure(provider)
+        assert time.monotonic() - started < 5
         assert (error.error_class, error.code) == (ErrorClass.AMBIGUOUS, "read_timeout")
         assert self.calls(server) == 1
+
+    def test_an_answer_may_take_longer_than_a_connection(self, server, settings):
+        settings.PROVIDER_READ_TIMEOUT = 5.0
+        server.script.always(self.slow)
+        provider = self.make(server.port)
+        provider.send(PLAIN)
+        provider.close()
 
     def test_a_lost_connection_is_ambiguous_and_not_tried_again(self, provider, server):
         for times, behaviour in enumerate(self.lost, start=1):
@@ -252,6 +264,30 @@ class ProviderContract(ABC):
         provider.send(PLAIN)
         assert len(opened) == 2
 
+    def test_an_interrupted_worker_leaves_no_connection(self, provider, opened, monkeypatch):
+        def interrupt(*_args: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(provider), "receipt", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                provider.send(PLAIN)
+        provider.send(PLAIN)
+        assert len(opened) == 2
+
+    def test_a_connection_that_does_not_close_is_forgotten(self, provider, opened, monkeypatch):
+        def fail() -> None:
+            raise OSError(SECRET)
+
+        provider.send(PLAIN)
+        backend = provider._slot.backend
+        with monkeypatch.context() as patch:
+            patch.setattr(backend, "close", fail)
+            provider.close()
+        backend.close()
+        provider.send(PLAIN)
+        assert len(opened) == 2
+
     def test_an_idle_connection_is_replaced(self, provider, opened, monkeypatch):
         provider.send(PLAIN)
         monkeypatch.setattr(email, "IDLE_SECONDS", 0.0)
@@ -259,16 +295,22 @@ class ProviderContract(ABC):
         assert len(opened) == 2
 
     def test_each_thread_has_a_connection_of_its_own(self, provider, opened):
+        sent, over = threading.Event(), threading.Event()
+
         def other() -> None:
             provider.send(PLAIN)
+            sent.set()
+            over.wait(10)
             provider.close()
 
         provider.send(PLAIN)
         thread = threading.Thread(target=other)
         thread.start()
-        thread.join(10)
+        assert sent.wait(10)
         provider.send(PLAIN)
         assert len(opened) == 2
+        over.set()
+        thread.join(10)
 
     @pytest.fixture
     def opened(self, server, monkeypatch) -> list[Any]:
@@ -331,11 +373,17 @@ def from_mime(message: Mime, to: list[str]) -> Arrived:
             name: " ".join(str(message[name]).split()) for name in RICH.headers if name in message
         },
         attachments=[
-            (part.get_filename() or "", part.get_content_type(), part.get_payload(decode=True))
+            (part.get_filename() or "", part.get_content_type(), _bytes(part))
             for part in message.iter_attachments()
         ],
         everything=message.as_string(),
     )
+
+
+def _bytes(part: Mime) -> bytes:
+    content = part.get_payload(decode=True)
+    assert isinstance(content, bytes)
+    return content
 
 
 @contextmanager

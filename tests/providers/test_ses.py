@@ -7,9 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs
 
-import httpx2
 import pytest
 import time_machine
 from django.core.mail import EmailMessage
@@ -22,6 +20,7 @@ from notifications.providers.ses import CODES, EVENTS, GREETING, SES
 from notifications.types import ErrorClass, EventType, ProviderError, ProviderEvent
 from tests.fakes import ses_events
 from tests.fakes.behaviours import (
+    Answer,
     Close,
     Garbage,
     HalfBody,
@@ -43,13 +42,14 @@ from tests.providers.contract import (
     PLAIN,
     RICH,
     SECRET,
+    SLOW,
     Arrived,
     ProviderContract,
     failure,
     flips,
     from_mime,
 )
-from tests.providers.vectors import SNS_CERTIFICATES, SNS_MESSAGES
+from tests.providers.sns_vectors import CERTIFICATES, MESSAGES
 
 ACCESS_KEY = "AKIAEXAMPLEEXAMPLE"
 TELLING = f"Email address is not verified: {ADDRESS}, {CONTENT}"
@@ -74,6 +74,7 @@ def provider_at(url: str = "http://127.0.0.1:1", **options: Any) -> SES:
 
 class TestSes(ProviderContract):
     silent = Hang()
+    slow = Answer(delay=SLOW)
     lost = (Reset(), Close(), HalfBody(), MalformedJson(), Garbage())
     fails = (
         ses_error("MessageRejected", TELLING),
@@ -178,9 +179,8 @@ class TestSes(ProviderContract):
         assert failure(provider).error_class is ErrorClass.AUTH_CONFIG
         assert len(server.ledger) == 1
 
-    @pytest.mark.parametrize("change", [{"region": ""}, {"region": "no region"}])
-    def test_settings_that_cannot_be_are_our_fault(self, server, change):
-        provider = provider_at(server.url, **change)
+    def test_a_region_that_is_none_is_our_fault(self, server):
+        provider = provider_at(server.url, region="no region")
         assert failure(provider).error_class is ErrorClass.AUTH_CONFIG
 
     def test_wrong_credentials_are_our_fault(self, server):
@@ -204,7 +204,7 @@ def published(message: dict[str, str]) -> Webhook:
 
 def believing(topic: str, fetch: Callable[[str], bytes]) -> SES:
     provider = provider_at(topic_arns=[topic])
-    provider.fetch_certificate = fetch  # type: ignore[method-assign]
+    provider.fetch_certificate = fetch  # type: ignore[method-assign,assignment]
     return provider
 
 
@@ -213,7 +213,7 @@ def topic() -> SnsTopic:
     return SnsTopic()
 
 
-@pytest.mark.parametrize("message", SNS_MESSAGES, ids=lambda message: message["MessageId"])
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message["MessageId"])
 class TestPublishedVectors:
     def test_it_verifies(self, message):
         with at(message):
@@ -250,7 +250,7 @@ class TestPublishedVectors:
             self.provider(message).verify(published(message))
 
     def provider(self, message: dict[str, str]) -> SES:
-        return believing(message["TopicArn"], lambda url: SNS_CERTIFICATES[url].encode())
+        return believing(message["TopicArn"], lambda url: CERTIFICATES[url].encode())
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
@@ -274,27 +274,38 @@ def test_a_message_with_a_subject(topic):
     "options",
     [
         {"broken": True},
+        {"cert_url": "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-0.pem"},
         {"age": 3600 + 310},
         {"age": -310},
         {"topic": "arn:aws:sns:eu-central-1:999999999999:ses-events"},
-        {
-            "cert_url": "https://sns.eu-central-1.amazonaws.com.evil.example/SimpleNotificationService-1.pem"
-        },
-        {"cert_url": "http://sns.eu-central-1.amazonaws.com/SimpleNotificationService-1.pem"},
-        {
-            "cert_url": "https://evil.example/sns.eu-central-1.amazonaws.com/SimpleNotificationService-1.pem"
-        },
-        {
-            "cert_url": "https://sns.eu-central-1.amazonaws.com@evil.example/SimpleNotificationService-1.pem"
-        },
-        {"cert_url": "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-1.pem?x"},
-        {"cert_url": "https://sns.eu-central-1.amazonaws.com/other.pem"},
     ],
     ids=str,
 )
 def test_a_message_that_is_not_to_be_believed(topic, options):
     with pytest.raises(BadSignature):
         believing(topic.arn, topic.fetch).verify(webhook(topic.notification("x", **options)))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://sns.eu-central-1.amazonaws.com.evil.example/{}",
+        "http://sns.eu-central-1.amazonaws.com/{}",
+        "https://evil.example/sns.eu-central-1.amazonaws.com/{}",
+        "https://sns.eu-central-1.amazonaws.com@evil.example/{}",
+        "https://sns.eu-central-1.amazonaws.com:444/{}",
+        "https://sns.eu-central-1.amazonaws.com/{}?x",
+        "https://sns.eu-central-1.amazonaws.com/{}\n",
+        "https://sns.eu-central-1.amazonaws.com/other.pem",
+        "https://s3.eu-central-1.amazonaws.com/{}",
+    ],
+)
+def test_a_certificate_from_elsewhere_is_not_even_fetched(url):
+    topic = SnsTopic()
+    url = url.format("SimpleNotificationService-1.pem")
+    with pytest.raises(BadSignature):
+        believing(topic.arn, topic.fetch).verify(webhook(topic.notification("x", cert_url=url)))
+    assert topic.fetched == []
 
 
 @pytest.mark.parametrize("age", [-200, 0, 3590])
@@ -394,7 +405,6 @@ def test_fetching_over_the_wire(behaviour, outcome, monkeypatch):
 def test_a_certificate_server_that_is_away():
     with pytest.raises(ConnectionError):
         sns.fetch_certificate("http://127.0.0.1:1/a.pem")
-    assert issubclass(httpx2.ConnectError, httpx2.HTTPError)
 
 
 # Subscriptions
@@ -428,7 +438,6 @@ def test_a_subscription_is_confirmed(topic):
     scope = re.search(r"Credential=\w+/\d+/([\w-]+)/sns/", request.headers["authorization"])
     assert scope is not None
     assert scope[1] == topic.region
-    assert parse_qs("") == {}
 
 
 @pytest.mark.parametrize(
@@ -444,9 +453,10 @@ def test_a_subscription_is_confirmed(topic):
     ids=str,
 )
 def test_a_confirmation_that_fails_is_told(topic, behaviour, error_class):
-    with SnsApi() as api, pytest.raises(ProviderError) as caught:
+    with SnsApi() as api:
         api.script.always(behaviour)
-        provider_at(api.url).parse(webhook(topic.subscription_confirmation()))
+        with pytest.raises(ProviderError) as caught:
+            provider_at(api.url).parse(webhook(topic.subscription_confirmation()))
     assert caught.value.error_class is error_class
 
 
@@ -460,7 +470,7 @@ def test_messages_without_events(topic, post):
 
 
 @pytest.fixture
-def mail(server) -> SentMail:
+def mail(server: SesServer) -> SentMail:
     provider = provider_at(server.url, configuration_set="main")
     provider.send(RICH)
     provider.close()
@@ -596,7 +606,6 @@ def test_unknown_events_are_left_out(topic, mail, kind):
         "[]",
         '{"eventType": "Send"}',
         '{"eventType": "Send", "mail": []}',
-        '{"eventType": []}',
     ],
 )
 def test_an_event_nobody_documents_is_an_error(topic, message):

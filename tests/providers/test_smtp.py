@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from email.message import EmailMessage as Mime
+from typing import Any
 
 import pytest
 from django.core.mail import EmailMessage
@@ -16,7 +17,7 @@ from notifications.providers.email import EmailProvider
 from notifications.providers.smtp import ANY, REPLIES, SMTP
 from notifications.types import ErrorClass
 from tests.fakes.smtp import ReceivedMail, SmtpServer
-from tests.fakes.smtp_behaviours import Disconnect, Reply, Stage, Stall
+from tests.fakes.smtp_behaviours import Disconnect, Reply, Stage, Stall, Take
 from tests.providers.contract import (
     ADDRESS,
     CONTENT,
@@ -25,6 +26,7 @@ from tests.providers.contract import (
     PLAIN,
     RICH,
     SECRET,
+    SLOW,
     Arrived,
     ProviderContract,
     failure,
@@ -47,6 +49,7 @@ def server():
 
 class TestSmtp(ProviderContract):
     silent = Stall("END")
+    slow = Take(delay=SLOW)
     lost = (Disconnect("END"), Disconnect("END", rst=True))
     fails = (
         Reply("MAIL", f"550 5.7.1 {TELLING}"),
@@ -205,12 +208,12 @@ def test_a_url_that_is_none_is_our_fault(url, settings):
     ],
 )
 def test_what_a_url_means(url, port, tls, ssl):
-    backend = SMTP("smtp", url=url).connect()
+    backend: Any = SMTP("smtp", url=url).connect()
     assert (backend.port, backend.use_tls, backend.use_ssl) == (port, tls, ssl)
 
 
 def test_a_login_is_percent_encoded():
-    backend = SMTP("smtp", url="smtp://me%40x.example:p%40ss%2Bword@mx.example").connect()
+    backend: Any = SMTP("smtp", url="smtp://me%40x.example:p%40ss%2Bword@mx.example").connect()
     assert (backend.username, backend.password) == ("me@x.example", "p@ss+word")
 
 
@@ -232,14 +235,15 @@ def _arrived(mail: ReceivedMail) -> Arrived:
 def greeter(greeting: bytes) -> Iterator[int]:
     """A port that greets a client once and hangs up."""
 
-    def greet() -> None:
-        client, _ = server.accept()
-        with client:
-            client.sendall(greeting)
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(5)
-        thread = threading.Thread(target=greet)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(5)
+        thread = threading.Thread(target=_greet, args=(listening, greeting))
         thread.start()
-        yield server.getsockname()[1]
+        yield listening.getsockname()[1]
         thread.join(5)
+
+
+def _greet(listening: socket.socket, greeting: bytes) -> None:
+    client, _ = listening.accept()
+    with client:
+        client.sendall(greeting)

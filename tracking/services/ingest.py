@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 import structlog
-from django.db import DatabaseError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -41,7 +41,7 @@ def _next(after: UUID) -> UUID | None:
         try:
             with transaction.atomic():
                 _apply(receipt)
-        except DatabaseError:
+        except (InterfaceError, OperationalError):
             raise  # ours, not the webhook's: everything is rolled back and tried again
         except Exception as error:  # noqa: BLE001 - one webhook must not stop the others
             log.warning("webhook not applied", receipt=str(receipt.id), error=type(error).__name__)

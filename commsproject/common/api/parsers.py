@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import IO, Any, NoReturn
 
@@ -19,8 +20,8 @@ _MAX_DEPTH = 50
 class StrictJSONParser(BaseParser):
     """RFC 8259 JSON of at most DATA_UPLOAD_MAX_MEMORY_SIZE bytes.
 
-    Refused beyond malformed text: NaN and Infinity, a name twice in one object, NUL and lone
-    surrogates in strings (PostgreSQL stores neither), nesting deeper than 50.
+    Refused beyond malformed text: NaN and Infinity (1e400 too), a name twice in one object, NUL
+    and lone surrogates in strings (PostgreSQL stores none of them), nesting deeper than 50.
     """
 
     media_type = "application/json"
@@ -71,6 +72,8 @@ def _check(value: Any, depth: int) -> None:
     if isinstance(value, str):
         if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
             raise ValueError("A string holds a NUL or a lone surrogate.")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("A number is too large.")
     elif isinstance(value, dict):
         for key, item in value.items():
             _check(key, depth)

@@ -18,7 +18,6 @@ import redis
 from commsproject.embedded import EmbeddedError, Postgres, Server, Valkey, postgres, system
 
 ROOT = Path(__file__).parents[3]
-KINDS = pytest.mark.parametrize("kind", [Postgres, Valkey])
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="about running as root")
 
@@ -78,6 +77,7 @@ class User:
         )
 
     def line(self):
+        assert self.process.stdout
         return self.process.stdout.readline().strip()
 
     def leave(self):
@@ -90,12 +90,38 @@ class User:
         self.process.communicate(timeout=30)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A database made once: initdb takes longer than most tests here."""
+    directory = tmp_path_factory.mktemp("made")
+    with Server(Postgres, directory, durable=False):
+        pass
+    return directory
+
+
 @pytest.fixture
-def directory(tmp_path):
-    return tmp_path / "servers"
+def empty(tmp_path):
+    return tmp_path / "server"
 
 
-@KINDS
+@pytest.fixture
+def database(made, empty):
+    """The directory of a PostgreSQL that does not run."""
+    subprocess.run(["cp", "-a", made, empty], check=True)
+    return empty
+
+
+@pytest.fixture(params=[Postgres, Valkey])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def directory(kind, request):
+    """Of either kind."""
+    return request.getfixturevalue("database" if kind is Postgres else "empty")
+
+
 def test_a_server_starts_stops_and_keeps_its_data(kind, directory):
     with Server(kind, directory, durable=False) as server:
         url = server.start()
@@ -109,21 +135,21 @@ def test_a_server_starts_stops_and_keeps_its_data(kind, directory):
         assert read(url) == "yes"
 
 
-def test_a_durable_server_is_one_that_syncs(directory):
-    with Server(Postgres, directory) as server:
+def test_a_durable_server_is_one_that_syncs(database):
+    with Server(Postgres, database) as server:
         names = ("fsync", "synchronous_commit", "full_page_writes", "max_connections")
         shown = [sql(server.url, f"SHOW {name}")[0][0] for name in names]
     assert shown == ["on", "on", "on", "200"]
 
 
-def test_valkey_keeps_what_it_is_told_and_forgets_nothing(directory):
-    with Server(Valkey, directory) as server, redis.Redis.from_url(server.url) as client:
+def test_valkey_keeps_what_it_is_told_and_forgets_nothing(empty):
+    with Server(Valkey, empty) as server, redis.Redis.from_url(server.url) as client:
         found = client.config_get("appendonly", "appendfsync", "save", "maxmemory")
     assert found == {"appendonly": "yes", "appendfsync": "everysec", "save": "", "maxmemory": "0"}
 
 
-def test_settings_read_the_urls(directory):
-    with Server(Postgres, directory, durable=False) as server:
+def test_settings_read_the_urls(database):
+    with Server(Postgres, database, durable=False) as server:
         found = environ.Env.db_url_config(server.url)
         assert found["ENGINE"] == "django.db.backends.postgresql"
         sql(server.url, "SELECT 1")
@@ -131,7 +157,6 @@ def test_settings_read_the_urls(directory):
         psycopg.connect(host=found["HOST"], port=found["PORT"], **login).close()
 
 
-@KINDS
 def test_nobody_comes_in_without_the_password(kind, directory):
     with Server(kind, directory, durable=False) as server:
         assert (directory / "server.json").stat().st_mode & 0o077 == 0
@@ -144,7 +169,6 @@ def test_nobody_comes_in_without_the_password(kind, directory):
         assert not any(password.encode() in command for command in commands)
 
 
-@KINDS
 def test_users_share_a_server_and_the_last_one_stops_it(kind, directory):
     first, second = User(kind, directory), User(kind, directory)
     assert first.line() == second.line()
@@ -156,15 +180,15 @@ def test_users_share_a_server_and_the_last_one_stops_it(kind, directory):
     assert processes(keeper) == []
 
 
-def test_a_crowd_starts_one_server(directory):
-    crowd = [User(Valkey, directory) for _ in range(6)]
+def test_a_crowd_starts_one_server(empty):
+    crowd = [User(Valkey, empty) for _ in range(6)]
     assert len({user.line() for user in crowd}) == 1
-    log = (directory / "log").read_text()
+    log = (empty / "log").read_text()
     assert [user.leave() for user in crowd] == [0] * 6
     assert log.count("Ready to accept connections") == 1
 
 
-def test_a_fork_of_a_user_does_not_stop_the_server(directory):
+def test_a_fork_of_a_user_does_not_stop_the_server(empty):
     code = """
         server.start()
         if not os.fork():
@@ -174,14 +198,13 @@ def test_a_fork_of_a_user_does_not_stop_the_server(directory):
         print(server.home.state.pid)
         input()
     """
-    user = User(Valkey, directory, code)
+    user = User(Valkey, empty, code)
     assert int(user.line()) > 0
-    with Server(Valkey, directory, durable=False) as server:
+    with Server(Valkey, empty, durable=False) as server:
         write(server.url)
         assert user.leave() == 0
 
 
-@KINDS
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_user_leaves_nothing_behind(kind, number, directory):
     user = User(kind, directory)
@@ -194,7 +217,6 @@ def test_a_killed_user_leaves_nothing_behind(kind, number, directory):
     assert system.wait_until(lambda: not processes(keeper), 5)
 
 
-@KINDS
 def test_a_killed_server_comes_back_with_its_data_at_the_same_place(kind, directory):
     with Server(kind, directory, durable=False) as server:
         url = server.url
@@ -206,7 +228,6 @@ def test_a_killed_server_comes_back_with_its_data_at_the_same_place(kind, direct
         assert server.check() == ""
 
 
-@KINDS
 def test_a_server_is_down_for_as_long_as_a_test_wants(kind, directory):
     with Server(kind, directory, durable=False) as server:
         write(server.url)
@@ -216,7 +237,6 @@ def test_a_server_is_down_for_as_long_as_a_test_wants(kind, directory):
 
 
 @needs_linux
-@KINDS
 def test_a_killed_keeper_takes_its_server_along_and_both_return(kind, directory):
     with Server(kind, directory, durable=False) as server:
         write(server.url)
@@ -228,14 +248,15 @@ def test_a_killed_keeper_takes_its_server_along_and_both_return(kind, directory)
         assert server.home.state.port == old.port
 
 
-@KINDS
 def test_when_everything_is_killed_the_next_start_recovers(kind, directory):
     user = User(kind, directory)
     write(user.line())
     user.process.send_signal(signal.SIGSTOP)
-    for pid in processes(Server(kind, directory)):
+    keeper = Server(kind, directory).home.state.keeper
+    for pid in processes(keeper):
         os.kill(pid, signal.SIGKILL)
     user.kill()
+    assert system.wait_until(lambda: not processes(keeper), 5)
     with Server(kind, directory, durable=False) as server:
         assert read(server.url) == "yes"
 
@@ -247,38 +268,31 @@ def leave_pid_file(directory, pid):
 
 
 @needs_linux
-def test_a_stale_pid_file_whose_number_is_another_process_now(directory):
-    with Server(Postgres, directory, durable=False):
-        pass
-    owner = (directory / "data").stat().st_uid
+def test_a_stale_pid_file_whose_number_is_another_process_now(database):
+    owner = (database / "data").stat().st_uid
     with subprocess.Popen(["sleep", "60"], user=owner, cwd="/") as other:
-        leave_pid_file(directory, other.pid)
-        with Server(Postgres, directory, durable=False) as server:
+        leave_pid_file(database, other.pid)
+        with Server(Postgres, database, durable=False) as server:
             assert sql(server.url, "SELECT 1")
         assert other.poll() is None
         other.kill()
 
 
 @needs_linux
-def test_a_server_that_somebody_else_started_on_the_data(directory):
-    with Server(Postgres, directory, durable=False):
-        pass
-    with subprocess.Popen(["sleep", "60"], cwd=directory / "data") as other:
-        leave_pid_file(directory, other.pid)
+def test_a_server_that_somebody_else_started_on_the_data(database):
+    with subprocess.Popen(["sleep", "60"], cwd=database / "data") as other:
+        leave_pid_file(database, other.pid)
         with pytest.raises(EmbeddedError, match=rf"already runs on .* as process {other.pid}"):
-            Server(Postgres, directory).start()
+            Server(Postgres, database).start()
         other.kill()
 
 
-def test_data_of_another_major_version_are_refused(directory):
-    with Server(Postgres, directory, durable=False):
-        pass
-    (directory / "data" / "PG_VERSION").write_text("17\n")
+def test_data_of_another_major_version_are_refused(database):
+    (database / "data" / "PG_VERSION").write_text("17\n")
     with pytest.raises(EmbeddedError, match="was made by PostgreSQL 17, this is PostgreSQL 18"):
-        Server(Postgres, directory).start()
+        Server(Postgres, database).start()
 
 
-@KINDS
 def test_a_long_path_with_spaces_and_letters_of_every_kind(kind, tmp_path):
     directory = tmp_path / ("a long path, 'quoted' ü日本 " * 3) / ("x" * 100) / "y"
     with Server(kind, directory, durable=False) as server:
@@ -314,58 +328,57 @@ def test_programs_that_others_cannot_reach_are_copied_for_them(tmp_path, monkeyp
         monkeypatch.setattr(postgres, "_PUBLIC", Path(public))
         for _ in range(2):
             copy = postgres._for_everybody(closed / package.name)
-            command = [copy / "pginstall" / "bin" / "postgres", "--version"]
-            assert subprocess.check_output(command, user="nobody").startswith(b"postgres (Postgre")
+            program = copy / "pginstall" / "bin" / "postgres"
+            shown = subprocess.check_output([program, "--version"], user="nobody")
+            assert shown.startswith(b"postgres (PostgreSQL) 18")
         assert len(list(Path(public).iterdir())) == 1
         os.chown(copy.parent, 65534, -1)
         with pytest.raises(EmbeddedError, match="is not root's own directory"):
             postgres._for_everybody(closed / package.name)
 
 
-def test_another_port_where_that_of_last_time_is_taken(directory):
-    with Server(Valkey, directory, durable=False) as server:
+def test_another_port_where_that_of_last_time_is_taken(empty):
+    with Server(Valkey, empty, durable=False) as server:
         port = server.home.state.port
-    with socket.create_server(("127.0.0.1", port)):
-        with Server(Valkey, directory, durable=False) as server:
-            assert server.home.state.port != port
-            write(server.url)
-
-
-def test_a_lost_password_is_replaced(directory):
-    with Server(Postgres, directory, durable=False) as server:
+    taken = socket.create_server(("127.0.0.1", port))
+    with taken, Server(Valkey, empty, durable=False) as server:
+        assert server.home.state.port != port
         write(server.url)
-    (directory / "server.json").unlink()
-    with Server(Postgres, directory, durable=False) as server:
+
+
+def test_a_lost_password_is_replaced(database):
+    with Server(Postgres, database, durable=False) as server:
+        write(server.url)
+    (database / "server.json").unlink()
+    with Server(Postgres, database, durable=False) as server:
         assert read(server.url) == "yes"
 
 
-def test_a_half_made_database_is_made_again(directory):
-    half = directory / "data.new"
+def test_a_half_made_database_is_made_again(empty):
+    half = empty / "data.new"
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18\n")
-    with Server(Postgres, directory, durable=False) as server:
+    with Server(Postgres, empty, durable=False) as server:
         assert sql(server.url, "SELECT 1")
 
 
-def test_the_reason_is_told_when_a_server_cannot_start(directory):
-    with Server(Postgres, directory, durable=False):
-        pass
-    (directory / "data" / "postgresql.conf").write_text("no_such_setting = 1\n")
-    with pytest.raises(EmbeddedError, match="(?s)postgres does not start .*no_such_setting"):
-        Server(Postgres, directory).start()
+def test_the_reason_is_told_when_a_server_cannot_start(database):
+    (database / "data" / "postgresql.conf").write_text("no_such_setting = 1\n")
+    with pytest.raises(EmbeddedError, match=r"(?s)postgres does not start .*no_such_setting"):
+        Server(Postgres, database).start()
 
 
-def test_the_reason_is_told_when_initdb_fails(directory, monkeypatch):
-    directory.mkdir()
-    (directory / "data").symlink_to("nowhere")
-    with pytest.raises(EmbeddedError, match=str(directory)):
-        Server(Postgres, directory).start()
+def test_the_reason_is_told_when_the_data_cannot_be_made(empty):
+    empty.mkdir()
+    (empty / "data.new").write_text("in the way\n")
+    with pytest.raises(EmbeddedError, match=r"data\.new"):
+        Server(Postgres, empty).start()
 
 
-def test_a_directory_that_cannot_be_used(directory):
-    directory.write_text("a file\n")
+def test_a_directory_that_cannot_be_used(empty):
+    empty.write_text("a file\n")
     with pytest.raises(EmbeddedError, match=r"cannot be used .* COMMS_DATA_DIR"):
-        Server(Valkey, directory).start()
+        Server(Valkey, empty).start()
 
 
 def test_a_package_that_is_not_installed():
@@ -373,13 +386,13 @@ def test_a_package_that_is_not_installed():
         system.package("no_such_wheel", "DATABASE_URL")
 
 
-def test_a_large_log_is_set_aside(directory):
-    directory.mkdir()
-    with (directory / "log").open("w") as log:
+def test_a_large_log_is_set_aside(empty):
+    empty.mkdir()
+    with (empty / "log").open("w") as log:
         log.truncate(11_000_000)
-    with Server(Valkey, directory, durable=False):
-        assert (directory / "log").stat().st_size < 100_000
-        assert (directory / "log.old").stat().st_size >= 11_000_000
+    with Server(Valkey, empty, durable=False):
+        assert (empty / "log").stat().st_size < 100_000
+        assert (empty / "log.old").stat().st_size >= 11_000_000
 
 
 def provide(tmp_path, **environment):

@@ -34,7 +34,15 @@ def test_an_answer_comes_with_its_status_and_body(server):
 
 @pytest.mark.parametrize(
     "behaviour",
-    [Hang(), Drip(interval=0.3), Reset(), Close(), HalfBody(), Garbage(), HugeBody()],
+    [
+        Hang(),
+        Drip(interval=0.3),
+        Reset(),
+        Close(),
+        HalfBody(),
+        Garbage(),
+        HugeBody(service.MAX_ANSWER + 1),
+    ],
     ids=lambda behaviour: behaviour.name,
 )
 def test_whatever_it_does_instead_is_an_outage_within_three_seconds(server, behaviour: Behaviour):

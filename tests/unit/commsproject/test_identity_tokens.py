@@ -154,6 +154,7 @@ def _token(header: bytes, payload: bytes = b"{}") -> str:
         "...",
         "a.b.c",
         "é.é.é",
+        "\ud800.e30.AA",
         "x" * 10_000,
         _token(b"[" * 5000),
         _token(b"[]"),
@@ -165,11 +166,16 @@ def _token(header: bytes, payload: bytes = b"{}") -> str:
         _token(b'{"alg": "RS256", "kid": "k", "crit": ["x"]}'),
         _token(b'{"alg": "RS256", "kid": "k"}', b"[" * 3000),
     ],
-    ids=lambda raw: raw[:40] or "empty",
+    ids=lambda raw: ascii(raw[:40]),
 )
 def test_what_is_no_token_is_refused(service, raw):
     with pytest.raises(InvalidCredentials):
         tokens.validate(raw)
+
+
+def test_a_token_of_unreasonable_length_is_refused_unread(service):
+    with pytest.raises(InvalidCredentials):
+        tokens.validate(service.mint.valid(padding="x" * tokens.MAX_LENGTH))
 
 
 def test_a_missing_jwks_lets_nobody_in(own_service):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import io
 import os
 import signal
@@ -46,8 +47,10 @@ class Supervised:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        assert self.process.stdout
+        self.pipe = self.process.stdout
         self.output = ""
-        os.set_blocking(self.process.stdout.fileno(), False)
+        os.set_blocking(self.pipe.fileno(), False)
 
     def __enter__(self):
         return self
@@ -56,10 +59,10 @@ class Supervised:
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
         self.process.wait()
-        self.process.stdout.close()
+        self.pipe.close()
 
     def read(self):
-        while chunk := self.process.stdout.read():
+        while chunk := self.pipe.read():
             self.output += chunk.decode()
         return self.output
 
@@ -219,9 +222,15 @@ class Terminal(io.StringIO):
         return True
 
 
+def a_terminal():
+    stream = io.StringIO()
+    stream.isatty = lambda: True  # type: ignore[method-assign]
+    return stream
+
+
 def test_names_are_coloured_on_a_terminal_only(monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
-    terminal, file = Terminal(), io.StringIO()
+    terminal, file = a_terminal(), io.StringIO()
     for stream in (terminal, file):
         Console(["web", "urgent"], stream).line("web", "up")
     assert terminal.getvalue() == "\x1b[36mweb    |\x1b[0m up\n"
@@ -230,18 +239,31 @@ def test_names_are_coloured_on_a_terminal_only(monkeypatch):
 
 def test_no_color_is_respected(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
-    terminal = Terminal()
+    terminal = a_terminal()
     Console(["web"], terminal).line("web", "up")
     assert terminal.getvalue() == "web | up\n"
 
 
-def test_a_reader_that_went_away_is_no_error():
-    read_end, write_end = os.pipe()
-    os.close(read_end)
-    stream = os.fdopen(write_end, "w")
-    Console(["web"], stream).line("web", "up")
-    with pytest.raises(BrokenPipeError):
-        stream.close()
+def test_a_reader_that_went_away_is_a_hang_up():
+    chatty = python('print("pid", os.getpid())\nwhile True: print("x"); time.sleep(0.1)')
+    with Supervised({"chatty": chatty}) as supervised:
+        wait_until(lambda: supervised.pids("chatty"), 15)
+        pids = supervised.pids("chatty")
+        supervised.pipe.close()
+        supervised.process.wait(10)
+        assert not any(map(alive, pids))
+
+
+def full_disk(_text):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_is_no_hang_up():
+    stream = io.StringIO()
+    stream.write = full_disk  # type: ignore[method-assign]
+    console = Console(["web"], stream)
+    console.line("web", "up")
+    assert not console.lost
 
 
 @pytest.mark.parametrize(

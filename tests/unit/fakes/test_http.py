@@ -30,11 +30,12 @@ from tests.fakes.behaviours import (
 from tests.fakes.http import FakeHttpServer
 from tests.fakes.wire import Request, Response
 
-TIMEOUT = (1, 0.3)
+TIMEOUT = 5
+IMPATIENT = 0.3
 
 
-def post(server: FakeHttpServer) -> requests.Response:
-    return requests.post(server.url + "/x?y=1", json={"a": 1}, timeout=TIMEOUT)
+def post(server: FakeHttpServer, timeout: float = TIMEOUT) -> requests.Response:
+    return requests.post(server.url + "/x?y=1", json={"a": 1}, timeout=timeout)
 
 
 def test_the_ledger_has_what_came_over_the_wire(server: FakeHttpServer) -> None:
@@ -99,14 +100,14 @@ def test_half_a_body_is_an_incomplete_read(server: FakeHttpServer) -> None:
 def test_no_answer_is_a_read_timeout(server: FakeHttpServer) -> None:
     server.script.next(Hang())
     with pytest.raises(requests.ReadTimeout):
-        post(server)
+        post(server, IMPATIENT)
     assert len(server.accepted) == 1
 
 
 def test_a_late_answer_is_a_read_timeout(server: FakeHttpServer) -> None:
     server.script.next(Answer(delay=0.6))
     with pytest.raises(requests.ReadTimeout):
-        post(server)
+        post(server, IMPATIENT)
 
 
 def test_malformed_json_is_a_decode_error(server: FakeHttpServer) -> None:
@@ -118,8 +119,8 @@ def test_malformed_json_is_a_decode_error(server: FakeHttpServer) -> None:
 def test_a_slow_drip_outlives_the_read_timeout(server: FakeHttpServer) -> None:
     server.script.next(Drip(interval=0.02, step=3))
     started = time.monotonic()
-    assert post(server).json() == {"ok": True}
-    assert time.monotonic() - started > TIMEOUT[1]
+    assert post(server, IMPATIENT).json() == {"ok": True}
+    assert time.monotonic() - started > IMPATIENT
 
 
 def test_a_redirect_is_seen_as_one(server: FakeHttpServer) -> None:

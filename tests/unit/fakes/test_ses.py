@@ -41,7 +41,7 @@ from tests.fakes.webhooks import WebhookPost
 
 @pytest.fixture
 def client(ses: SesServer) -> Iterator[Any]:
-    config = Config(connect_timeout=1, read_timeout=0.3, retries={"total_max_attempts": 1})
+    config = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1})
     client = boto3.session.Session().client(
         "sesv2",
         region_name="eu-central-1",

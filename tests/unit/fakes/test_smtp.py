@@ -17,7 +17,7 @@ def send(
     message["To"] = ", ".join(recipients or ("alice@example.com",))
     message["Subject"] = "Gr\u00fc\u00dfe"
     message.set_content(".leading dot\nHi\n")
-    with smtplib.SMTP(server.host, server.port, timeout=0.5) as client:
+    with smtplib.SMTP(server.host, server.port, timeout=1) as client:
         if login:
             client.login(*login)
         return client.send_message(message)

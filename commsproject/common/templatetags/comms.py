@@ -1,0 +1,24 @@
+"""The same looks for templates that `commsproject.common.admin.show` gives to lists."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django import template
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+
+@register.filter
+def ago(moment: datetime | None) -> SafeString:
+    from commsproject.common.admin import show  # Unfold renders a widget while it is imported
+
+    return show.ago(moment)
+
+
+@register.simple_tag
+def mail(html: str, title: str = "Message") -> SafeString:
+    from commsproject.common.admin import sandbox  # as above
+
+    return sandbox.frame(html, title)

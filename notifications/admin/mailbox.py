@@ -1,0 +1,102 @@
+"""The simulator's mailbox: what would have gone out, had there been a provider."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.safestring import SafeString
+from typing_extensions import override
+
+from commsproject.common.admin import Age, ReadOnlyAdmin, Tone, ago, as_uuid, badge, shorten
+from notifications.admin import badges
+from notifications.models import Attempt, SimulatedMessage
+from notifications.types import Channel, EventType
+
+
+@admin.register(SimulatedMessage)
+class MailboxAdmin(ReadOnlyAdmin[SimulatedMessage]):
+    """Every message the simulator took, newest first."""
+
+    list_display = ("subject", "to", "channel_badge", "receipts_badge", "came")
+    list_filter = (Age, "channel")
+    search_fields = ("id",)
+    search_help_text = "Exact id"
+    change_form_template = "notifications/admin/simulated.html"
+
+    @override
+    def look_up(self, rows: QuerySet[SimulatedMessage], term: str) -> QuerySet[SimulatedMessage]:
+        found = as_uuid(term)
+        return rows.filter(id=found) if found else rows.none()
+
+    @override
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        row = self.get_object(request, object_id)
+        context = {} if row is None else {"subtitle": None, "title": _begins(row), **_page(row)}
+        return super().change_view(
+            request, object_id, form_url, {**context, **(extra_context or {})}
+        )
+
+    @admin.display(description="Subject or text")
+    def subject(self, row: SimulatedMessage) -> str:
+        return _begins(row)
+
+    @admin.display(description="To")
+    def to(self, row: SimulatedMessage) -> str:
+        return shorten(row.address, 48)
+
+    @admin.display(description="Channel")
+    def channel_badge(self, row: SimulatedMessage) -> SafeString:
+        tone = Tone.BUSY if row.channel == Channel.EMAIL else Tone.QUIET
+        return badge(Channel(row.channel).label, tone)
+
+    @admin.display(description="Receipts")
+    def receipts_badge(self, row: SimulatedMessage) -> SafeString:
+        return _receipts(row)
+
+    @admin.display(description="Came in")
+    def came(self, row: SimulatedMessage) -> SafeString:
+        return ago(row.created_at)
+
+
+def _begins(row: SimulatedMessage) -> str:
+    return shorten(row.parts.get("subject") or row.parts.get("text") or "(no subject)", 72)
+
+
+def _receipts(row: SimulatedMessage) -> SafeString:
+    if row.attempt_id is None:
+        return badge("None: plain mail")
+    if row.receipts_due_at is None:
+        return badge("Posted", Tone.GOOD)
+    waiting = ", ".join(EventType(kind).label.lower() for kind in row.receipts)
+    return badge(f"To post: {waiting}", Tone.WARN)
+
+
+def _attempt(attempt_id: UUID) -> Attempt | None:
+    """None where the message itself is no longer kept."""
+    return Attempt.objects.filter(id=attempt_id).select_related("delivery").first()
+
+
+def _page(row: SimulatedMessage) -> dict[str, Any]:
+    attempt = _attempt(row.attempt_id) if row.attempt_id else None
+    context: dict[str, Any] = {
+        "receipts": _receipts(row),
+        "channel": Channel(row.channel),
+        "headers": {name: str(value) for name, value in row.headers.items()},
+        "metadata": {name: str(value) for name, value in row.metadata.items() if value},
+    }
+    if attempt is not None:
+        page = "admin:notifications_notification_change"
+        context["message_url"] = reverse(page, args=[attempt.delivery.notification_id])
+        context["attempt"] = badges.attempt(Attempt.State(attempt.state))
+    return context

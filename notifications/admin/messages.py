@@ -1,0 +1,232 @@
+"""Messages: what was sent to whom, how far it got, and what it looked like."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.contrib.admin import SimpleListFilter
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.safestring import SafeString
+from typing_extensions import override
+
+from commsproject.common.admin import Age, ReadOnlyAdmin, ago, as_uuid, link, shorten
+from commsproject.common.models import ApiClient
+from notifications import selectors
+from notifications.admin import badges
+from notifications.admin.search import digests
+from notifications.models import Attempt, Delivery, Notification, Recipient
+from notifications.selectors import TimelineEntry
+from notifications.services import render
+from notifications.states import State
+from notifications.types import Channel, EventType, Lane
+from templates_app.errors import TemplateError
+
+SEARCH_CAP = 1000
+"""Messages that one search finds, the newest of them."""
+
+
+class OnChannel(SimpleListFilter):
+    title = parameter_name = "channel"
+
+    @override
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        return [(channel.value, channel.label) for channel in Channel]
+
+    @override
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Notification]
+    ) -> QuerySet[Notification]:
+        if self.value() not in Channel.values:
+            return queryset
+        going = Delivery.objects.filter(notification=OuterRef("pk"), channel=self.value())
+        return queryset.filter(Exists(going))
+
+
+class InState(SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    @override
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        return [(state.value, state.label) for state in State]
+
+    @override
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Notification]
+    ) -> QuerySet[Notification]:
+        value = self.value()
+        if value not in State.values:
+            return queryset
+        return selectors.with_state(queryset, State(value))
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One line of the timeline as the page shows it."""
+
+    label: str
+    tone: str
+    entry: TimelineEntry
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """One delivery as the page shows it."""
+
+    delivery: Delivery
+    channel: Channel
+    badge: SafeString
+    attempts: list[tuple[Attempt, SafeString]]
+    timeline: list[_Entry]
+    parts: dict[str, str]
+    problem: str
+
+
+@admin.register(Notification)
+class NotificationAdmin(ReadOnlyAdmin[Notification]):
+    """One message to one person."""
+
+    list_display = ("what", "status", "to", "channels", "client", "lane", "created")
+    list_filter = (
+        Age,
+        OnChannel,
+        InState,
+        "priority",
+        ("client", admin.RelatedOnlyFieldListFilter),
+        "category",
+    )
+    search_fields = ("id",)
+    search_help_text = "Exact id, reference, user id or address"
+    change_form_template = "notifications/admin/notification.html"
+
+    @override
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
+        deliveries = Delivery.objects.prefetch_related("attempts")
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("client", "category", "recipient", "template_version__template")
+            .prefetch_related(Prefetch("deliveries", queryset=deliveries))
+        )
+
+    @override
+    def look_up(self, rows: QuerySet[Notification], term: str) -> QuerySet[Notification]:
+        return rows.filter(id__in=_named(term))
+
+    @override
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        row = self.get_object(request, object_id)
+        context = {} if row is None else {"subtitle": None, "title": _what(row), **_page(row)}
+        return super().change_view(
+            request, object_id, form_url, {**context, **(extra_context or {})}
+        )
+
+    @admin.display(description="Message")
+    def what(self, row: Notification) -> str:
+        return _what(row)
+
+    @admin.display(description="Status")
+    def status(self, row: Notification) -> SafeString:
+        return badges.state(selectors.status(row))
+
+    @admin.display(description="To")
+    def to(self, row: Notification) -> str:
+        return shorten(", ".join(dict.fromkeys(d.address for d in row.deliveries.all())), 48)
+
+    @admin.display(description="Channel")
+    def channels(self, row: Notification) -> str:
+        return ", ".join(Channel(delivery.channel).label for delivery in row.deliveries.all())
+
+    @admin.display(description="Priority")
+    def lane(self, row: Notification) -> SafeString:
+        return badges.lane(Lane(row.priority))
+
+    @admin.display(description="Created")
+    def created(self, row: Notification) -> SafeString:
+        return ago(row.created_at)
+
+
+def _what(row: Notification) -> str:
+    """The template's key, or how the message begins."""
+    if row.template_version is not None:
+        return row.template_version.template.key
+    parts = row.content or {}
+    text = parts.get("email", {}).get("subject") or parts.get("sms", {}).get("text") or "Message"
+    return shorten(text)
+
+
+def _named(term: str) -> set[UUID]:
+    """The messages that `term` could mean, each way through an index."""
+    found: set[UUID] = set()
+    if (key := as_uuid(term)) is not None:
+        found.add(key)
+        found.update(Delivery.objects.filter(id=key).values_list("notification_id", flat=True))
+    people = list(Recipient.objects.filter(user_id=term).values_list("id", flat=True))
+    agents = list(ApiClient.objects.values_list("id", flat=True))
+    newest = Notification.objects.order_by("-id").values_list("id", flat=True)
+    found.update(newest.filter(recipient__in=people)[:SEARCH_CAP])
+    found.update(newest.filter(client__in=agents, reference=term)[:SEARCH_CAP])
+    if hashes := digests(term):
+        sent_to = Delivery.objects.filter(address_hash__in=hashes).order_by("-id")
+        found.update(sent_to.values_list("notification_id", flat=True)[:SEARCH_CAP])
+    return found
+
+
+# --- The detail page -------------------------------------------------------------------------
+
+
+def _page(row: Notification) -> dict[str, Any]:
+    deliveries = list(row.deliveries.prefetch_related("attempts", "events"))
+    return {
+        "status": badges.state(selectors.status(row)),
+        "lane": badges.lane(Lane(row.priority)),
+        "deliveries": [_shown(row, delivery) for delivery in deliveries],
+        "data": json.dumps(row.data, indent=2, ensure_ascii=False) if row.data else "",
+        "files": [str(item.get("filename", "file")) for item in row.attachments],
+        "person": _person(row.recipient) if row.recipient else "",
+    }
+
+
+def _person(recipient: Recipient) -> SafeString:
+    page = reverse("admin:notifications_recipient_change", args=[recipient.pk])
+    return link(page, recipient.user_id)
+
+
+def _shown(row: Notification, delivery: Delivery) -> _Shown:
+    parts, problem = _rendered(row, delivery.channel)
+    return _Shown(
+        delivery=delivery,
+        channel=Channel(delivery.channel),
+        badge=badges.state(selectors.shown_state(delivery)),
+        attempts=[(a, badges.attempt(Attempt.State(a.state))) for a in delivery.attempts.all()],
+        timeline=[
+            _Entry(EventType(entry.type).label, badges.event(entry.type).value, entry)
+            for entry in selectors.timeline(delivery)
+        ],
+        parts=parts,
+        problem=problem,
+    )
+
+
+def _rendered(row: Notification, channel: str) -> tuple[dict[str, str], str]:
+    """What was sent, made again from version and data; or why it cannot be."""
+    version = row.template_version
+    content: render.Content = version.channels if version else row.content or {}
+    if channel not in content:
+        return {}, "The content of this message is no longer kept."
+    try:
+        return render.render(content[channel], row.data), ""
+    except TemplateError as error:
+        return {}, str(error)

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from typing_extensions import override
+
+from commsproject.common.admin import EditableAdmin, ReadOnlyInline, Tone, ago, badge
+from notifications import breaker
+from notifications.breaker import Gate, Health
+from notifications.models import ProviderChange, ProviderState
+from notifications.providers import registry
+from notifications.services import route
+from notifications.types import Channel
+
+_GATES = {
+    Gate.OPEN_ROAD: ("Closed: messages pass", Tone.GOOD),
+    Gate.PROBE: ("Half open: one message probes", Tone.WARN),
+    Gate.SHUT: ("Open: left alone", Tone.BAD),
+}
+
+
+class Changes(ReadOnlyInline[ProviderChange, ProviderState]):
+    """The newest hundred."""
+
+    model = ProviderChange
+    verbose_name_plural = "history"
+    fields = readonly_fields = ("moment", "was", "now", "reason")
+    per_page = 20
+
+    @admin.display(description="When")
+    def moment(self, change: ProviderChange) -> SafeString:
+        return ago(change.at)
+
+
+@admin.register(ProviderState)
+class ProviderAdmin(EditableAdmin[ProviderState]):
+    """Every provider of the settings: its switch, its breaker and what became of it."""
+
+    list_display = ("name", "carries", "switch", "gate", "failures", "why", "changed")
+    readonly_fields = ("name", "carries", "gate", "failures", "why", "until", "changed")
+    fields = ("name", "carries", "enabled", "gate", "failures", "why", "until", "changed")
+    inlines = (Changes,)
+    sortable_by = ()
+
+    @override
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    @override
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderState]:
+        """A provider has a row from the first look on, not only from its first failure."""
+        rows = [ProviderState(name=name) for name in settings.PROVIDERS]
+        known = set(ProviderState.objects.values_list("name", flat=True))
+        if missing := [row for row in rows if row.name not in known]:
+            ProviderState.objects.bulk_create(missing, ignore_conflicts=True)
+        return super().get_queryset(request)
+
+    @override
+    def save_model(
+        self, request: HttpRequest, obj: ProviderState, form: ModelForm[Any], change: bool
+    ) -> None:
+        """Only the switch: the engine writes the rest of the row at the same time."""
+        route.switch(obj.name, on=obj.enabled, by=request.user.get_username())
+
+    @admin.display(description="Carries")
+    def carries(self, row: ProviderState) -> SafeString:
+        entry = settings.PROVIDERS.get(row.name)
+        if entry is None:
+            return badge("No longer configured")
+        if not entry["ENABLED"]:
+            return badge("No credentials")
+        carried = [
+            channel.label
+            for channel in Channel
+            if any(provider.name == row.name for provider in registry.for_channel(channel))
+        ]
+        return badge(", ".join(carried), Tone.BUSY) if carried else badge("Not needed")
+
+    @admin.display(description="Switch")
+    def switch(self, row: ProviderState) -> SafeString:
+        return badge("On", Tone.GOOD) if row.enabled else badge("Off", Tone.WARN)
+
+    @admin.display(description="Breaker")
+    def gate(self, row: ProviderState) -> SafeString:
+        health = Health(row.failures, row.opened_until, row.probe_until, row.reason)
+        return badge(*_GATES[breaker.gate(health, timezone.now())])
+
+    @admin.display(description="Reason")
+    def why(self, row: ProviderState) -> str | None:
+        return row.reason or None
+
+    @admin.display(description="Left alone until")
+    def until(self, row: ProviderState) -> SafeString:
+        return ago(row.opened_until)
+
+    @admin.display(description="Last change")
+    def changed(self, row: ProviderState) -> SafeString:
+        return ago(row.changed_at)

@@ -1,0 +1,151 @@
+"""Rows for tests that need them directly. What a test is about, it writes out; the rest is here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import factory
+from factory.django import DjangoModelFactory
+
+from commsproject.common.ids import new_id
+from commsproject.common.models import ApiClient
+from notifications import addresses
+from notifications.models import (
+    Address,
+    Attempt,
+    Category,
+    Delivery,
+    Notification,
+    Recipient,
+    Suppression,
+    Work,
+)
+from notifications.states import State
+from notifications.types import Channel, Lane, SuppressionReason
+from templates_app.models import Template, TemplateVersion
+
+CHANNELS = {
+    "email": {
+        "subject": "Hello {{ name }}",
+        "text": "Good to have you, {{ name }}.",
+        "html": "<p>Good to have you, <b>{{ name }}</b>.</p>",
+    }
+}
+"""A template's parts that need one variable, `name`."""
+
+
+class ApiClientFactory(DjangoModelFactory[ApiClient]):
+    class Meta:
+        model = ApiClient
+
+    name = factory.Sequence(lambda n: f"agent-{n}")
+
+
+class CategoryFactory(DjangoModelFactory[Category]):
+    class Meta:
+        model = Category
+
+    key = factory.Sequence(lambda n: f"category-{n}")
+    name = factory.LazyAttribute(lambda category: category.key.title())
+    kind = Category.Kind.TRANSACTIONAL
+
+
+class RecipientFactory(DjangoModelFactory[Recipient]):
+    class Meta:
+        model = Recipient
+
+    user_id = factory.Sequence(lambda n: f"u-{n}")
+
+
+class AddressFactory(DjangoModelFactory[Address]):
+    class Meta:
+        model = Address
+
+    recipient = factory.SubFactory(RecipientFactory)
+    channel = Channel.EMAIL
+    value = factory.Sequence(lambda n: f"person-{n}@simulator.test")
+
+
+class TemplateFactory(DjangoModelFactory[Template]):
+    class Meta:
+        model = Template
+
+    key = factory.Sequence(lambda n: f"template-{n}")
+    name = factory.LazyAttribute(lambda template: template.key.title())
+
+
+class TemplateVersionFactory(DjangoModelFactory[TemplateVersion]):
+    """A published version; `published_at=None` makes it a draft."""
+
+    class Meta:
+        model = TemplateVersion
+
+    template = factory.SubFactory(TemplateFactory)
+    number = 1
+    channels = CHANNELS
+    variables = ["name"]
+    published_at = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class NotificationFactory(DjangoModelFactory[Notification]):
+    class Meta:
+        model = Notification
+
+    client = factory.SubFactory(ApiClientFactory)
+    content = {"email": {"subject": "Hello", "text": "It works."}}
+
+
+class DeliveryFactory(DjangoModelFactory[Delivery]):
+    class Meta:
+        model = Delivery
+
+    notification = factory.SubFactory(NotificationFactory)
+    channel = Channel.EMAIL
+    address = factory.Sequence(lambda n: f"person-{n}@simulator.test")
+    address_hash = factory.LazyAttribute(lambda row: addresses.digest(row.channel, row.address))
+    state = State.QUEUED
+
+
+class AttemptFactory(DjangoModelFactory[Attempt]):
+    """A call that the simulator took."""
+
+    class Meta:
+        model = Attempt
+
+    delivery = factory.SubFactory(
+        DeliveryFactory, state=State.SENT, provider="simulator", attempts_made=1
+    )
+    work_id = factory.LazyFunction(new_id)
+    token = 1
+    number = 1
+    provider = "simulator"
+    state = Attempt.State.ACCEPTED
+    ended_at = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class WorkFactory(DjangoModelFactory[Work]):
+    """The work of `deliveries`, which are queued."""
+
+    class Meta:
+        model = Work
+        exclude = ("deliveries",)
+
+    deliveries: Any = ()
+    lane = Lane.NORMAL
+    channel = Channel.EMAIL
+    client = factory.SubFactory(ApiClientFactory)
+    ids = factory.LazyAttribute(lambda row: [delivery.id for delivery in row.deliveries])
+
+
+class SuppressionFactory(DjangoModelFactory[Suppression]):
+    """An entry for `address`; of every category unless `scope` says otherwise."""
+
+    class Meta:
+        model = Suppression
+        exclude = ("address",)
+
+    address = "ada@simulator.test"
+    channel = Channel.EMAIL
+    address_hash = factory.LazyAttribute(lambda row: addresses.digest(row.channel, row.address))
+    reason = SuppressionReason.MANUAL

@@ -1,0 +1,116 @@
+"""Worker processes, really started and really killed, against providers at the wire."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db import transaction
+
+from commsproject.common.models import ApiClient
+from notifications.models import Attempt, Delivery, Work
+from notifications.services import audit, submit
+from notifications.services.plan import Submission, Target
+from notifications.states import PENDING, State
+from notifications.types import Channel
+from tests.fakes.sendgrid import SendGridServer
+from tests.processes import Process, eventually, running
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+KEY = "SG.fake"
+
+
+@pytest.fixture
+def sendgrid() -> Iterator[SendGridServer]:
+    with SendGridServer(api_key=KEY) as server:
+        yield server
+
+
+def env(sendgrid: SendGridServer, **changes: str) -> dict[str, str]:
+    return {
+        "SENDGRID_API_KEY": KEY,
+        "SENDGRID_API_URL": sendgrid.api_url,
+        "DJANGO_SETTINGS_MODULE": "tests.impatient_settings",
+        **changes,
+    }
+
+
+def accept(count: int, *, one_by_one: bool = False) -> None:
+    client, _ = ApiClient.objects.get_or_create(name="billing")
+    asked = [
+        Submission(
+            to=Target(addresses={Channel.EMAIL: f"user-{number}@example.org"}),
+            content={"subject": "Hello", "text": "It works."},
+        )
+        for number in range(count)
+    ]
+    for chunk in [[one] for one in asked] if one_by_one else [asked]:
+        with transaction.atomic():
+            submit.accept(client, chunk)
+
+
+def all_sent() -> bool:
+    return not Delivery.objects.exclude(state=State.SENT).exists()
+
+
+def test_the_doorbell_starts_a_delivery_long_before_the_poll(
+    sendgrid: SendGridServer, tmp_path: Path
+) -> None:
+    with running("worker", log=tmp_path / "log", **env(sendgrid, POLL_SECONDS="60")):
+        accept(1)
+        eventually(all_sent)  # the worker has started and looked once
+        time.sleep(1)
+        started = time.monotonic()
+        accept(1)
+        eventually(all_sent, 5)
+        assert time.monotonic() - started < 3
+
+
+def test_without_a_broker_the_poll_finds_the_work(sendgrid: SendGridServer, tmp_path: Path) -> None:
+    nowhere = "redis://127.0.0.1:9/0"
+    with running("worker", log=tmp_path / "log", **env(sendgrid, REDIS_URL=nowhere)):
+        accept(1)
+        eventually(all_sent)
+        started = time.monotonic()
+        accept(1)
+        eventually(all_sent, 5)
+        assert time.monotonic() - started < 4
+
+
+def test_a_stopped_worker_leaves_nothing_open(sendgrid: SendGridServer, tmp_path: Path) -> None:
+    worker = Process("worker", log=tmp_path / "log", **env(sendgrid))
+    accept(300)
+    eventually(lambda: len(sendgrid.messages) > 20)
+    assert worker.stop() == 0
+
+    assert not Attempt.objects.filter(state=Attempt.State.CALLING).exists()
+    assert len(sendgrid.messages) == Delivery.objects.filter(state=State.SENT).count()
+    assert list(audit.findings()) == []
+
+
+def test_kill_9_between_claim_and_completion(sendgrid: SendGridServer, tmp_path: Path) -> None:
+    """Every message ends right, and each second copy is explained by an attempt left open."""
+    accept(400)
+    kills = 0
+    settings = env(sendgrid)
+    while not all_sent() and kills < 4:
+        before = len(sendgrid.messages)
+        with running("worker", log=tmp_path / "log", **settings) as worker:
+            eventually(lambda seen=before: len(sendgrid.messages) > seen + 30 or all_sent())
+            worker.kill()
+        kills += 1
+    with running("worker", log=tmp_path / "log", **settings):
+        eventually(lambda: not Delivery.objects.filter(state__in=PENDING).exists(), 45)
+
+    assert set(Delivery.objects.values_list("state", flat=True)) == {State.SENT}
+    assert not Work.objects.exists()
+    assert not Attempt.objects.filter(state=Attempt.State.CALLING).exists()
+    unknown = Attempt.objects.filter(state=Attempt.State.UNKNOWN).count()
+    addresses = [mail.recipient for mail in sendgrid.messages]
+    assert len(set(addresses)) == 400
+    assert len(addresses) - 400 <= unknown  # no duplicate without an open attempt
+    assert unknown <= kills * 100  # a kill costs at most a window
+    assert list(audit.findings()) == []

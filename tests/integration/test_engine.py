@@ -1,0 +1,473 @@
+"""What happens to a chunk when processes die, claims run out and receipts overtake answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from commsproject.common.models import ApiClient
+from notifications import queue
+from notifications.models import (
+    Attempt,
+    Category,
+    DeadLetter,
+    Delivery,
+    Event,
+    ProviderState,
+    SimulatedMessage,
+    Suppression,
+    Work,
+)
+from notifications.providers.simulator import post_receipts
+from notifications.services import audit, complete, status, submit
+from notifications.services.complete import Outcome
+from notifications.services.plan import Submission, Target
+from notifications.services.window import open_window
+from notifications.signals import status_changed
+from notifications.states import State
+from notifications.types import Channel, EventType, Lane, ProviderEvent, Sent
+from tests.email_world import EmailWorld, email_world
+from tests.engine import carry_out, drain, make_everything_due
+from tests.fakes.behaviours import Hang
+
+
+def submission(address: str = "ada@simulator.test", **fields: object) -> Submission:
+    return Submission(
+        to=Target(addresses={Channel.EMAIL: address}),
+        content={"subject": "Hello", "text": "It works."},
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def send(agent: ApiClient, count: int = 1, **fields: object) -> list[Delivery]:
+    """`count` messages accepted together: one chunk."""
+    asked = [submission(f"user-{n}@simulator.test", **fields) for n in range(count)]
+    results = submit.accept(agent, asked)
+    assert all(isinstance(result, submit.Accepted) for result in results)
+    return list(Delivery.objects.order_by("id"))
+
+
+def claim(lane: Lane = Lane.NORMAL) -> queue.Lease:
+    (lease,) = queue.claim(lane, 1)
+    return lease
+
+
+def expire_leases() -> None:
+    Work.objects.filter(lease_until__isnull=False).update(
+        lease_until=timezone.now() - timedelta(seconds=1)
+    )
+
+
+def event(attempt: Attempt, kind: EventType, *, dedupe: str = "") -> ProviderEvent:
+    return ProviderEvent(kind, timezone.now(), dedupe or f"{attempt.id}-{kind}", attempt.id)
+
+
+@pytest.fixture(autouse=True)
+def _ledger_adds_up(db: None) -> Iterator[None]:
+    yield
+    assert list(audit.findings()) == []
+
+
+def test_many_messages_are_one_chunk_and_each_is_sent_once(agent: ApiClient) -> None:
+    send(agent, 250)
+    assert Work.objects.count() == 1
+    assert drain() == 1
+    assert set(Delivery.objects.values_list("state", flat=True)) == {State.SENT}
+    assert SimulatedMessage.objects.count() == 250 == Attempt.objects.count()
+
+
+def test_more_than_500_messages_are_several_chunks(agent: ApiClient) -> None:
+    send(agent, 501)
+    assert sorted(len(work.ids) for work in Work.objects.all()) == [1, 500]
+    for work in Work.objects.all():
+        work.delete()
+    Delivery.objects.all().delete()
+
+
+def test_a_claimed_chunk_is_claimed_by_nobody_else(agent: ApiClient) -> None:
+    send(agent)
+    lease = claim()
+    assert queue.claim(Lane.NORMAL, 10) == []
+    assert (lease.token, lease.claims) == (1, 1)
+    carry_out(lease)
+
+
+def test_a_released_claim_was_never_made(agent: ApiClient) -> None:
+    send(agent)
+    queue.release([claim()])
+    again = claim()
+    assert again.claims == 1
+    assert again.token == 2
+    carry_out(again)
+
+
+def test_a_lease_is_renewed_by_its_holder_only(agent: ApiClient) -> None:
+    send(agent)
+    first = claim()
+    expire_leases()
+    second = claim()
+    first.deadline = second.deadline = 0.0
+    queue.renew([first])
+    queue.renew([second])
+    assert first.deadline == 0.0
+    assert second.holds()
+    carry_out(second)
+
+
+def test_a_process_that_dies_before_its_calls_leaves_the_outcome_unknown(
+    agent: ApiClient,
+) -> None:
+    (delivery,) = send(agent)
+    lease = claim()
+    open_window(lease, [delivery.id], {})
+    expire_leases()
+    drain()
+
+    delivery.refresh_from_db()
+    assert delivery.state == State.UNKNOWN
+    assert Attempt.objects.get().code == "process_lost"
+    assert SimulatedMessage.objects.count() == 0  # only deliveries without such an attempt are sent
+    make_everything_due()
+    drain()
+    delivery.refresh_from_db()
+    assert delivery.state == State.SENT
+    assert delivery.attempts_made == 2
+
+
+def test_a_kill_between_two_windows_costs_only_the_open_one(agent: ApiClient) -> None:
+    deliveries = send(agent, 150)
+    lease = claim()
+    first = open_window(lease, [d.id for d in deliveries[:100]], {})
+    sent = [
+        Outcome(call.delivery, call.attempt, Sent("ref"), state=State.SENT) for call in first.calls
+    ]
+    complete.record(lease, sent, None)
+    open_window(lease, [d.id for d in deliveries[100:110]], {})
+    expire_leases()
+    drain()
+
+    states = list(Delivery.objects.order_by("id").values_list("state", flat=True))
+    assert states[:100] == [State.SENT] * 100
+    assert states[100:110] == [State.UNKNOWN] * 10
+    assert states[110:] == [State.SENT] * 40
+    assert Attempt.objects.count() == 150
+
+
+def test_nothing_is_written_under_a_claim_that_was_lost(agent: ApiClient) -> None:
+    (delivery,) = send(agent)
+    lease = claim()
+    window = open_window(lease, [delivery.id], {})
+    expire_leases()
+    other = claim()
+
+    outcome = Outcome(window.calls[0].delivery, window.calls[0].attempt, None, state=State.FAILED)
+    with pytest.raises(queue.LeaseLost):
+        complete.record(lease, [outcome], [])
+
+    delivery.refresh_from_db()
+    assert delivery.state == State.QUEUED
+    assert Work.objects.count() == 1
+    carry_out(other)
+
+
+def test_a_late_answer_settles_what_another_process_holds_for_unknown(agent: ApiClient) -> None:
+    (delivery,) = send(agent)
+    lease = claim()
+    window = open_window(lease, [delivery.id], {})
+    expire_leases()
+    drain()  # another process: finds the open attempt, and waits for a receipt
+
+    taken = Outcome(delivery, window.calls[0].attempt, Sent("ref-1"), state=State.SENT)
+    with pytest.raises(queue.LeaseLost):
+        complete.record(lease, [taken], [])
+
+    delivery.refresh_from_db()
+    assert delivery.state == State.SENT
+    assert Attempt.objects.get().provider_ref == "ref-1"
+    make_everything_due()
+    drain()
+    assert Attempt.objects.count() == 1  # nothing is sent twice
+
+
+def test_a_receipt_that_overtakes_our_own_answer_stands(agent: ApiClient) -> None:
+    (delivery,) = send(agent)
+    lease = claim()
+    window = open_window(lease, [delivery.id], {})
+    attempt = window.calls[0].attempt
+    status.apply("simulator", [event(attempt, EventType.DELIVERED)])
+    complete.record(lease, [Outcome(delivery, attempt, Sent("ref"), state=State.SENT)], [])
+
+    delivery.refresh_from_db()
+    assert delivery.state == State.DELIVERED
+    assert delivery.attempts_made == 1
+
+
+def test_a_receipt_during_the_wait_settles_an_unknown_outcome(agent: ApiClient) -> None:
+    (delivery,) = send(agent)
+    open_window(claim(), [delivery.id], {})
+    expire_leases()
+    drain()
+    status.apply("simulator", [event(Attempt.objects.get(), EventType.DELIVERED)])
+    make_everything_due()
+    drain()
+
+    delivery.refresh_from_db()
+    assert delivery.state == State.DELIVERED
+    assert delivery.attempts_made == 1 == Attempt.objects.count()
+    assert not Work.objects.exists()
+
+
+def test_an_opt_out_after_acceptance_is_heard(agent: ApiClient) -> None:
+    (delivery,) = send(agent)
+    Suppression.objects.create(
+        channel="email", address_hash=delivery.address_hash, reason="unsubscribe"
+    )
+    drain()
+
+    delivery.refresh_from_db()
+    assert delivery.state == State.SUPPRESSED
+    assert delivery.reason == "the recipient unsubscribed"
+    assert Event.objects.get().type == EventType.SUPPRESSED
+    assert not Attempt.objects.exists()
+
+
+def test_what_expires_while_waiting_is_not_sent(agent: ApiClient) -> None:
+    (delivery,) = send(agent, expires_at=timezone.now() + timedelta(hours=1))
+    Delivery.objects.update(expires_at=timezone.now())
+    drain()
+
+    delivery.refresh_from_db()
+    assert delivery.state == State.EXPIRED
+    assert not Attempt.objects.exists()
+
+
+def test_a_scheduled_message_waits_for_its_time(agent: ApiClient) -> None:
+    (delivery,) = send(agent, send_at=timezone.now() + timedelta(hours=1))
+    assert delivery.state == State.SCHEDULED
+    assert drain() == 0
+    make_everything_due()
+    assert drain() == 1
+    delivery.refresh_from_db()
+    assert delivery.state == State.SENT
+
+
+def test_stopping_finishes_the_window_and_hands_on_the_rest(agent: ApiClient) -> None:
+    send(agent, 150)
+    carry_out(claim(), stopping=lambda: True)
+
+    assert Delivery.objects.filter(state=State.SENT).count() == 100
+    assert Work.objects.get().claims == 0
+    drain()
+    assert Delivery.objects.filter(state=State.SENT).count() == 150
+
+
+def test_a_claim_that_runs_out_before_the_calls_makes_none(agent: ApiClient) -> None:
+    (delivery,) = send(agent)
+    lease = claim()
+    lease.deadline = 0.0
+    carry_out(lease)
+
+    attempt = Attempt.objects.get()
+    assert attempt.code == "lease_lost"
+    assert not SimulatedMessage.objects.exists()
+    drain()
+    delivery.refresh_from_db()
+    assert delivery.state == State.SENT
+
+
+def test_with_every_breaker_open_nothing_is_called_and_the_work_is_due_when_one_closes(
+    agent: ApiClient,
+) -> None:
+    until = timezone.now() + timedelta(seconds=20)
+    ProviderState.objects.create(name="simulator", breaker="open", failures=5, opened_until=until)
+    (delivery,) = send(agent)
+    drain()
+
+    delivery.refresh_from_db()
+    assert delivery.state == State.QUEUED
+    assert delivery.attempts_made == 0
+    assert abs(Work.objects.get().due_at - until) < timedelta(seconds=1)
+
+
+def test_with_every_provider_switched_off_messages_wait(agent: ApiClient) -> None:
+    ProviderState.objects.create(name="simulator", enabled=False)
+    (delivery,) = send(agent)
+    drain()
+    delivery.refresh_from_db()
+    assert delivery.reason == "no provider is available now"
+    ProviderState.objects.update(enabled=True)
+    make_everything_due()
+    drain()
+    delivery.refresh_from_db()
+    assert delivery.state == State.SENT
+
+
+def test_changes_are_announced_as_lists(
+    agent: ApiClient, django_capture_on_commit_callbacks: object
+) -> None:
+    heard: list[list[status.StatusChange]] = []
+
+    def listen(changes: list[status.StatusChange], **_: object) -> None:
+        heard.append(changes)
+
+    status_changed.connect(listen)
+    try:
+        with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
+            send(agent, 3)
+            drain()
+    finally:
+        status_changed.disconnect(listen)
+    assert [len(changes) for changes in heard] == [3]
+    assert {change.state for change in heard[0]} == {State.SENT}
+
+
+# --- Unknown outcomes ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def silent() -> Iterator[EmailWorld]:
+    with email_world(PROVIDER_READ_TIMEOUT=0.2) as world:
+        for server in (world.sendgrid, world.ses):
+            server.script.always(Hang())
+        yield world
+
+
+def unknown(agent: ApiClient, **fields: object) -> Delivery:
+    submit.accept(agent, [submission("ada@example.org", **fields)])
+    drain(Lane(str(fields.get("priority", "normal"))))
+    delivery = Delivery.objects.get()
+    assert delivery.state == State.UNKNOWN
+    return delivery
+
+
+def test_a_category_may_hold_instead_of_sending_twice(agent: ApiClient, silent: EmailWorld) -> None:
+    Category.objects.create(key="bills", name="Bills", on_unknown="hold")
+    delivery = unknown(agent, category="bills")
+    make_everything_due()
+    drain()
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.reason) == (State.UNKNOWN, "held until a receipt comes")
+
+    Attempt.objects.update(ended_at=timezone.now() - timedelta(hours=25))
+    make_everything_due()
+    drain()
+    delivery.refresh_from_db()
+    assert delivery.state == State.UNCONFIRMED
+    assert silent.taken()["ses"] == 0
+
+
+def test_bulk_is_never_sent_twice(agent: ApiClient, silent: EmailWorld) -> None:
+    delivery = unknown(agent, priority=Lane.BULK)
+    wait = Work.objects.get().due_at - timezone.now()
+    assert wait > timedelta(hours=23)
+    Attempt.objects.update(ended_at=timezone.now() - timedelta(hours=25))
+    make_everything_due()
+    drain(Lane.BULK)
+    delivery.refresh_from_db()
+    assert delivery.state == State.UNCONFIRMED
+    assert Attempt.objects.count() == 1
+
+
+def test_a_message_no_provider_ever_answers_is_given_up(agent: ApiClient) -> None:
+    (delivery,) = send(agent, priority=Lane.URGENT)
+    with email_world(PROVIDER_READ_TIMEOUT=0.05) as world:
+        for server in (world.sendgrid, world.ses):
+            server.script.always(Hang())
+        world.smtp.refuse()
+        for _ in range(60):
+            ProviderState.objects.update(opened_until=None, failures=0)
+            make_everything_due()
+            if not drain(Lane.URGENT):
+                break
+    delivery.refresh_from_db()
+    assert delivery.state == State.DEAD
+    assert DeadLetter.objects.get().delivery_id == delivery.id
+
+
+# --- The audit finds what is planted -----------------------------------------------------------
+
+
+def named(rule: str) -> list[str]:
+    return [finding.row for finding in audit.findings() if finding.rule == rule]
+
+
+def test_the_audit_names_a_lost_work_row(agent: ApiClient) -> None:
+    (delivery,) = send(agent)
+    Work.objects.all().delete()
+    assert named("lost_work") == [f"delivery {delivery.id}"]
+    Delivery.objects.all().delete()
+
+
+def test_the_audit_names_a_missing_attempt_and_a_wrong_count(agent: ApiClient) -> None:
+    (delivery,) = send(agent)
+    drain()
+    Attempt.objects.all().delete()
+    assert named("missing_attempt") == named("wrong_count") == [f"delivery {delivery.id}"]
+    Delivery.objects.all().delete()
+
+
+def test_the_audit_names_a_wrong_count(agent: ApiClient) -> None:
+    (delivery,) = send(agent)
+    drain()
+    Delivery.objects.update(attempts_made=7)
+    assert named("wrong_count") == [f"delivery {delivery.id}"]
+    Delivery.objects.all().delete()
+
+
+@pytest.mark.parametrize("until", [timedelta(minutes=-5), timedelta(days=1)])
+def test_the_audit_names_a_stuck_lease(agent: ApiClient, until: timedelta) -> None:
+    send(agent)
+    lease = claim()
+    Work.objects.update(lease_until=timezone.now() + until)
+    assert named("stuck_lease") == [f"work {lease.id}"]
+    Work.objects.update(lease_until=None)
+
+
+def test_the_audit_names_an_attempt_nobody_is_making(agent: ApiClient) -> None:
+    (delivery,) = send(agent)
+    open_window(claim(), [delivery.id], {})
+    Attempt.objects.update(started_at=timezone.now() - timedelta(minutes=5))
+    expire_leases()
+    assert named("open_attempt") == [f"attempt {Attempt.objects.get().id}"]
+    drain()
+
+
+def test_the_audit_names_work_for_a_delivery_that_is_not_there(agent: ApiClient) -> None:
+    send(agent)
+    Work.objects.update(ids=[*Work.objects.get().ids, UUID(int=1)])
+    assert len(named("dangling_work")) == 1
+    Work.objects.all().delete()
+    Delivery.objects.all().delete()
+
+
+def test_the_audit_names_a_dead_delivery_without_its_letter(agent: ApiClient) -> None:
+    (delivery,) = send(agent)
+    drain()
+    Delivery.objects.update(state=State.DEAD)
+    assert named("missing_dead_letter") == [f"delivery {delivery.id}"]
+    Delivery.objects.all().delete()
+
+
+def test_the_audit_names_a_state_below_what_was_reported(api: APIClient, agent: ApiClient) -> None:
+    (delivery,) = send(agent)
+    drain()
+    status.apply("simulator", [event(Attempt.objects.get(), EventType.BOUNCED)])
+    Delivery.objects.update(state=State.DELIVERED)
+    assert named("state_below_report") == [f"delivery {delivery.id}"]
+    Delivery.objects.all().delete()
+
+
+def test_receipts_nobody_could_take_are_posted_again(agent: ApiClient) -> None:
+    send(agent)
+    drain()
+    SimulatedMessage.objects.update(receipts_due_at=timezone.now())
+    assert post_receipts() == 1  # the address in the settings does not answer
+    waiting = SimulatedMessage.objects.get()
+    assert waiting.receipts == ["delivered"]
+    assert waiting.receipts_due_at is not None
+    assert waiting.receipts_due_at > timezone.now()

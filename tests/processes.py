@@ -1,0 +1,99 @@
+"""Real processes of the service, on the test's own database: for what only a kill can show."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from django.conf import settings
+from django.db import connection
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """The environment in which a process finds this test's database and broker."""
+    return {
+        **os.environ,  # with xdist's worker number: the same broker database
+        "DJANGO_SETTINGS_MODULE": "commsproject.settings.test",
+        "DATABASE_URL": _database_url(),
+        "REDIS_URL": settings.REDIS_URL,
+        "PYTHONUNBUFFERED": "1",
+        **changes,
+    }
+
+
+def _database_url() -> str:
+    values = connection.settings_dict
+    user, password = quote(values["USER"]), quote(values["PASSWORD"])
+    return f"postgres://{user}:{password}@{values['HOST']}:{values['PORT']}/{values['NAME']}"
+
+
+WEB = [sys.executable, "-m", "uvicorn", "commsproject.asgi:application", "--lifespan", "off"]
+
+
+class Process:
+    """One `manage.py` command, or `web` on the port in PORT, until it is stopped or killed."""
+
+    def __init__(self, *command: str, log: Path, **env: str) -> None:
+        self._log = log.open("ab")
+        manage = [sys.executable, str(ROOT / "manage.py"), *command]
+        self.popen = subprocess.Popen(
+            [*WEB, "--port", env["PORT"]] if command == ("web",) else manage,
+            env=environment(**env),
+            stdout=self._log,
+            stderr=self._log,
+            cwd=ROOT,
+        )
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.popen.send_signal(signal.SIGKILL)
+        self.popen.wait()
+        self._log.close()
+
+    def stop(self, seconds: float = 10) -> int:
+        """SIGTERM; the exit code."""
+        self.popen.send_signal(signal.SIGTERM)
+        code = self.popen.wait(seconds)
+        self._log.close()
+        return code
+
+    @property
+    def runs(self) -> bool:
+        return self.popen.poll() is None
+
+
+@contextmanager
+def running(*command: str, log: Path, **env: str) -> Iterator[Process]:
+    """A process that is gone at the end of the block, however that is left."""
+    process = Process(*command, log=log, **env)
+    try:
+        yield process
+    finally:
+        if process.runs:
+            process.kill()
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def eventually(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait until `condition` holds; fails loudly when it never does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {condition}")
+        time.sleep(0.05)

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from notifications.addresses import BadAddress, digest, is_simulator, normalise
+from notifications.types import Channel
+
+EMAIL, SMS = Channel.EMAIL, Channel.SMS
+
+GOOD = [
+    (EMAIL, "ada@simulator.test", "ada@simulator.test"),
+    (EMAIL, "Ada.Lovelace@EXAMPLE.com", "Ada.Lovelace@example.com"),
+    (EMAIL, " ada@example.com ", "ada@example.com"),
+    (EMAIL, "o'brien+tag@example.co.uk", "o'brien+tag@example.co.uk"),
+    (EMAIL, "grüße@example.com", "grüße@example.com"),
+    (EMAIL, "gru\u0308ße@example.com", "grüße@example.com"),
+    (EMAIL, "anna@bücher.example.com", "anna@bücher.example.com"),
+    (EMAIL, "anna@xn--bcher-kva.example.com", "anna@bücher.example.com"),
+    (EMAIL, "root@mail.intern.local", "root@mail.intern.local"),
+    (SMS, "+4915112345678", "+4915112345678"),
+    (SMS, "+49 (151) 123-456-78", "+4915112345678"),
+    (SMS, "+1 650 253 0000", "+16502530000"),
+]
+
+BAD = [
+    (EMAIL, "ada"),
+    (EMAIL, "@example.com"),
+    (EMAIL, "ada@"),
+    (EMAIL, "ada@localhost"),
+    (EMAIL, "ada@example"),
+    (EMAIL, "ada @example.com"),
+    (EMAIL, "ada@exa mple.com"),
+    (EMAIL, "ada..l@example.com"),
+    (EMAIL, "ada@example..com"),
+    (EMAIL, "ada@-example.com"),
+    (EMAIL, "ada@[127.0.0.1]"),
+    (EMAIL, "Ada <ada@example.com>"),
+    (EMAIL, "<ada@example.com>"),
+    (EMAIL, "ada@example.com,bob@example.com"),
+    (EMAIL, "ada@example.com, bob@example.com"),
+    (EMAIL, "ada@example.com;bob@example.com"),
+    (EMAIL, "ada@example.com bob@example.com"),
+    (EMAIL, "ada@example.com@example.org"),
+    (EMAIL, "ada@example.com\nBcc: bob@example.com"),
+    (EMAIL, "ada@example.com\r\n"),
+    (EMAIL, "ada@example.com\u2028"),
+    (EMAIL, "\x00ada@example.com"),
+    (EMAIL, "ada\u202e@example.com"),
+    (EMAIL, f"{'a' * 255}@example.com"),
+    (EMAIL, f"ada@{'a' * 64}.com"),
+    (EMAIL, "a" * 100_000),
+    (EMAIL, ""),
+    (SMS, ""),
+    (SMS, "015112345678"),
+    (SMS, "+49"),
+    (SMS, "+49151123456789012345"),
+    (SMS, "+999123456789"),
+    (SMS, "+4915112345678\n"),
+    (SMS, "+4915112345678,+4915112345679"),
+    (SMS, "+4915112345678 +4915112345679"),
+    (SMS, "hello"),
+    (SMS, "+" * 100_000),
+]
+
+
+@pytest.mark.parametrize(("channel", "given", "kept"), GOOD)
+def test_a_good_address_gets_its_one_form(channel, given, kept):
+    assert normalise(channel, given) == kept
+    assert normalise(channel, kept) == kept
+
+
+@pytest.mark.parametrize(("channel", "given"), BAD, ids=lambda value: repr(value)[:40])
+def test_a_bad_address_is_refused_without_being_repeated(channel, given):
+    with pytest.raises(BadAddress) as caught:
+        normalise(channel, given)
+    assert len(str(caught.value)) < 100
+    assert not given.strip() or given.strip() not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@given(st.sampled_from(Channel), st.text())
+@example(SMS, "+٤٩١٥١١٢٣٤٥٦٧٨")
+@example(SMS, "+1 650 253 0000;ext=1")
+@example(SMS, "tel:+16502530000;phone-context=example.com")
+@example(EMAIL, '"a b"@example.com')
+def test_any_text_is_one_address_without_line_breaks_or_refused(channel, text):
+    try:
+        kept = normalise(channel, text)
+    except BadAddress:
+        return
+    assert kept.isprintable()
+    assert len(kept) <= 320
+    assert normalise(channel, kept) == kept
+    assert kept.count("@") == 1 if channel is EMAIL else kept[1:].isdigit() and kept.isascii()
+
+
+def test_a_digest_is_the_same_for_the_same_mailbox():
+    variants = ["Ada@Example.com", "ada@example.com", "ADA@EXAMPLE.COM"]
+    assert len({digest(EMAIL, normalise(EMAIL, variant)) for variant in variants}) == 1
+
+
+def test_a_digest_differs_by_address_and_by_channel_and_by_key(settings):
+    digests = {digest(EMAIL, "ada@example.com"), digest(EMAIL, "bob@example.com")}
+    digests |= {digest(SMS, "ada@example.com"), digest(SMS, "+4915112345678")}
+    settings.ADDRESS_HASH_KEY = "another"
+    digests.add(digest(EMAIL, "ada@example.com"))
+    assert len(digests) == 5
+
+
+@given(st.emails())
+def test_a_digest_is_64_hex_digits_and_never_the_address(address):
+    value = digest(EMAIL, address)
+    assert len(value) == 64
+    assert set(value) <= set("0123456789abcdef")
+    assert address not in value
+
+
+@pytest.mark.parametrize(
+    ("address", "simulated"),
+    [
+        ("bounce@simulator.test", True),
+        ("x@y.simulator.test", False),
+        ("simulator.test@example.com", False),
+        ("x@notsimulator.test", False),
+        ("x@simulator.test.example.com", False),
+    ],
+)
+def test_only_the_simulators_own_domain_takes_instructions(address, simulated):
+    assert is_simulator(address) is simulated

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifications import breaker
+from notifications.breaker import FAILURES, Gate, Health, after_failure, after_success, gate
+from notifications.types import ErrorClass
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+ILLNESSES = [ErrorClass.TEMPORARY, ErrorClass.AMBIGUOUS]
+
+
+def failed(health: Health, error_class=ErrorClass.TEMPORARY, *, now=NOW, retry_after=None):
+    return after_failure(health, error_class, "503", now, retry_after)
+
+
+def times(count: int, error_class=ErrorClass.TEMPORARY) -> Health:
+    health = Health()
+    for _ in range(count):
+        health = failed(health, error_class)
+    return health
+
+
+def test_a_healthy_provider_is_open_to_all():
+    assert gate(Health(), NOW) is Gate.OPEN_ROAD
+
+
+@pytest.mark.parametrize("error_class", ILLNESSES)
+def test_five_failures_in_a_row_open_the_breaker(error_class):
+    assert gate(times(FAILURES - 1, error_class), NOW) is Gate.OPEN_ROAD
+    opened = times(FAILURES, error_class)
+    assert gate(opened, NOW) is Gate.SHUT
+    assert opened.blocked_until == NOW + breaker.OPEN_FOR
+    assert opened.reason == "5 failures in a row, last 503"
+
+
+def test_a_success_in_between_starts_the_count_anew():
+    health = after_success(times(FAILURES - 1))
+    assert gate(failed(health), NOW) is Gate.OPEN_ROAD
+
+
+@pytest.mark.parametrize(
+    "error_class", [ErrorClass.PERMANENT_RECIPIENT, ErrorClass.PERMANENT_MESSAGE]
+)
+def test_the_refusal_of_one_message_is_no_illness(error_class):
+    assert failed(times(FAILURES - 1), error_class) == Health()
+
+
+def test_refused_credentials_shut_at_once_for_a_minute():
+    health = failed(Health(), ErrorClass.AUTH_CONFIG)
+    assert health.blocked_until == NOW + breaker.OPEN_FOR_CREDENTIALS
+    assert gate(health, NOW) is Gate.SHUT
+    assert "credentials" in health.reason
+
+
+@pytest.mark.parametrize(
+    ("asked", "wait"), [(None, 1.0), (0, 1.0), (0.2, 0.2), (7, 7.0), (3600, 3600.0)]
+)
+def test_a_throttle_shuts_for_as_long_as_the_provider_asks(asked, wait):
+    health = failed(Health(), ErrorClass.THROTTLED, retry_after=asked)
+    assert health.blocked_until == NOW + timedelta(seconds=wait)
+
+
+def test_when_the_time_is_over_one_message_goes_as_a_probe():
+    opened = times(FAILURES)
+    over = NOW + breaker.OPEN_FOR
+    assert gate(opened, over - SECOND) is Gate.SHUT
+    assert gate(opened, over) is Gate.PROBE
+    probing = Health(opened.failures, opened.blocked_until, over + breaker.PROBE_FOR)
+    assert gate(probing, over) is Gate.SHUT
+    assert gate(probing, over + breaker.PROBE_FOR) is Gate.PROBE
+
+
+def test_a_good_probe_closes_the_breaker():
+    assert after_success(times(FAILURES)) == Health()
+
+
+@pytest.mark.parametrize("error_class", ILLNESSES)
+def test_a_bad_probe_opens_it_again_at_once(error_class):
+    later = NOW + breaker.OPEN_FOR
+    probing = Health(1, NOW, later + breaker.PROBE_FOR, "throttled")
+    health = failed(probing, error_class, now=later)
+    assert health.blocked_until == later + breaker.OPEN_FOR
+    assert health.probe_until is None
+    assert gate(health, later) is Gate.SHUT
+
+
+def test_a_reason_fits_its_column():
+    health = after_failure(Health(), ErrorClass.AUTH_CONFIG, "x" * 900, NOW, None)
+    assert len(health.reason) <= 200
+
+
+@given(st.lists(st.sampled_from([None, *ErrorClass])), st.none() | st.floats(0, 86_400))
+def test_whatever_happens_the_breaker_comes_to_a_probe_or_stays_closed(story, asked):
+    health = Health()
+    for told in story:
+        health = after_success(health) if told is None else failed(health, told, retry_after=asked)
+    assert gate(health, NOW + timedelta(days=2)) in {Gate.OPEN_ROAD, Gate.PROBE}
+    assert gate(after_success(health), NOW) is Gate.OPEN_ROAD

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifications import retry
+from notifications.retry import HOLD_FOR, POLICIES, AfterUnknown, after_unknown, may_try_again
+from notifications.types import ErrorClass, Lane
+
+lanes = st.sampled_from(Lane)
+attempts = st.integers(1, 1000)
+
+
+class Highest(Random):
+    """Always the end of the range that full jitter draws from."""
+
+    def uniform(self, a, b):
+        return b
+
+
+class Lowest(Random):
+    def uniform(self, a, b):
+        return a
+
+
+@given(lanes, attempts, st.integers())
+def test_jitter_stays_inside_its_bound(lane, number, seed):
+    policy = POLICIES[lane]
+    wait = retry.delay(lane, number, retry_after=None, random=Random(seed))
+    assert 0 <= wait <= min(policy.cap, policy.base * 2 ** (number - 1))
+
+
+@given(lanes, attempts, st.floats(0, 86_400), st.integers())
+def test_a_provider_is_never_asked_before_it_said(lane, number, asked, seed):
+    wait = retry.delay(lane, number, retry_after=asked, random=Random(seed))
+    assert asked <= wait <= asked + POLICIES[lane].cap
+
+
+@pytest.mark.parametrize(
+    ("lane", "bounds"),
+    [
+        (Lane.URGENT, [0.5, 1, 2, 4, 8, 8, 8]),
+        (Lane.NORMAL, [2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]),
+        (Lane.BULK, [30, 60, 120, 240, 480, 960, 1920, 3600]),
+    ],
+)
+def test_the_bound_doubles_up_to_a_cap(lane, bounds):
+    found = [
+        retry.delay(lane, number, retry_after=None, random=Highest())
+        for number in range(1, len(bounds) + 1)
+    ]
+    assert found == bounds
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_jitter_is_full(lane):
+    assert retry.delay(lane, 5, retry_after=None, random=Lowest()) == 0
+    assert retry.delay(lane, 5, retry_after=3.5, random=Lowest()) == 3.5
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_a_delivery_is_given_up_after_its_lanes_attempts(lane):
+    limit = POLICIES[lane].attempts
+    assert may_try_again(lane, limit - 1)
+    assert not may_try_again(lane, limit)
+
+
+def test_every_class_is_final_or_fails_over_or_is_ambiguous():
+    classes = [*retry.FINAL, *retry.FAILOVER, ErrorClass.AMBIGUOUS]
+    assert sorted(classes) == sorted(ErrorClass)
+
+
+YOUNG, OLD = timedelta(hours=1), HOLD_FOR
+
+
+@pytest.mark.parametrize(
+    ("lane", "hold", "waited", "attempts", "then"),
+    [
+        (Lane.URGENT, False, YOUNG, 1, AfterUnknown.RESEND),
+        (Lane.NORMAL, False, YOUNG, 1, AfterUnknown.RESEND),
+        (Lane.NORMAL, False, OLD, 1, AfterUnknown.RESEND),
+        (Lane.NORMAL, False, YOUNG, 12, AfterUnknown.GIVE_UP),
+        (Lane.URGENT, False, YOUNG, 10, AfterUnknown.GIVE_UP),
+        (Lane.URGENT, True, YOUNG, 1, AfterUnknown.WAIT),
+        (Lane.NORMAL, True, YOUNG, 12, AfterUnknown.WAIT),
+        (Lane.NORMAL, True, OLD, 1, AfterUnknown.END_UNCONFIRMED),
+        (Lane.BULK, False, timedelta(0), 1, AfterUnknown.WAIT),
+        (Lane.BULK, True, YOUNG, 99, AfterUnknown.WAIT),
+        (Lane.BULK, False, OLD, 1, AfterUnknown.END_UNCONFIRMED),
+        (Lane.BULK, True, OLD + YOUNG, 1, AfterUnknown.END_UNCONFIRMED),
+    ],
+)
+def test_what_follows_an_unknown_outcome(lane, hold, waited, attempts, then):
+    assert after_unknown(lane, hold=hold, waited=waited, attempts=attempts) is then
+
+
+@given(st.timedeltas(timedelta(0), timedelta(days=9)), attempts, st.booleans())
+def test_bulk_never_risks_a_second_copy(waited, number, hold):
+    then = after_unknown(Lane.BULK, hold=hold, waited=waited, attempts=number)
+    assert then in {AfterUnknown.WAIT, AfterUnknown.END_UNCONFIRMED}
+
+
+@given(lanes, st.timedeltas(timedelta(0), timedelta(days=9)), attempts)
+def test_a_category_that_holds_never_risks_a_second_copy(lane, waited, number):
+    then = after_unknown(lane, hold=True, waited=waited, attempts=number)
+    assert then in {AfterUnknown.WAIT, AfterUnknown.END_UNCONFIRMED}
