@@ -124,6 +124,7 @@ class TemplateForm(ModelForm[Template]):
             self.add_error(field, item.message if field else f"{item.field}: {item.message}")
 
     def changes_content(self) -> bool:
+        """Whether saving makes a draft."""
         latest = self.latest
         return (
             latest is None
@@ -242,9 +243,13 @@ class TemplateAdmin(EditableAdmin[Template]):
     def save_model(self, request: HttpRequest, obj: Template, form: Any, change: bool) -> None:
         data, author = form.cleaned_data, request.user.get_username()
         if change:
-            channels = data["channels"] if form.changes_content() else None
+            changed = form.changes_content()
             services.revise(
-                obj, name=data["name"], channels=channels, locale=data["locale"], author=author
+                obj,
+                name=data["name"],
+                channels=data["channels"] if changed else None,
+                locale=data["locale"] if changed else None,
+                author=author,
             )
         else:
             created = services.create(

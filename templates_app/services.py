@@ -61,16 +61,26 @@ def create(*, key: str, name: str, channels: Channels, locale: str, author: str)
 
 @transaction.atomic
 def revise(
-    template: Template, *, name: str | None, channels: Channels | None, locale: str, author: str
+    template: Template,
+    *,
+    name: str | None,
+    channels: Channels | None,
+    locale: str | None,
+    author: str,
 ) -> Template:
-    """Change the name, and the draft: made from here if the last version is published."""
+    """Change the name, and the draft: made from here if the last version is published.
+
+    None leaves a thing as it is in the last version.
+    """
     Template.objects.select_for_update().get(id=template.id)
     if name is not None:
         template.name = name
         template.save(update_fields=["name"])
-    if channels is not None:
-        variables = check(channels)
+    if channels is not None or locale is not None:
         last = template.versions.order_by("-number").first()
+        channels = channels if channels is not None else last.channels if last else {}
+        locale = locale if locale is not None else last.locale if last else ""
+        variables = check(channels)
         if last is not None and last.published_at is None:
             last.channels, last.variables = dict(channels), variables
             last.locale, last.created_by = locale, author

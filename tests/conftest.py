@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from rest_framework.test import APIClient
 
 from commsproject.common import doorbell
@@ -12,6 +14,11 @@ from commsproject.common.identity import keys
 from commsproject.common.identity.scopes import Scope
 from commsproject.common.models import ApiClient
 from notifications.providers import registry
+from notifications.providers.simulator import Simulator
+
+# How long an example takes says something about the machine, nothing about the code.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +27,17 @@ def _fresh_process() -> Iterator[None]:
     doorbell._silent_until = 0.0
     registry.enabled.cache_clear()
     yield
+    _send_postmen_home()
     registry.enabled.cache_clear()
+
+
+def _send_postmen_home() -> None:
+    """No thread of a test's simulator may look for receipts in the next test's database."""
+    made = registry.enabled().values() if registry.enabled.cache_info().currsize else ()
+    for provider in made:
+        if isinstance(provider, Simulator):
+            provider._never.set()
+            provider._postman.shutdown(cancel_futures=True)
 
 
 @pytest.fixture
@@ -35,3 +52,19 @@ def api(agent: ApiClient) -> APIClient:
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
     return client
+
+
+def _only_loopback(event: str, args: tuple[object, ...]) -> None:
+    """No test reaches the network: connecting or resolving beyond the loopback is an error."""
+    if event == "socket.connect" and isinstance(args[1], tuple):
+        host = str(args[1][0])
+    elif event == "socket.getaddrinfo":
+        host = args[0].decode() if isinstance(args[0], bytes) else str(args[0])
+    else:
+        return
+    is_near = host in {"localhost", "0.0.0.0", "::", "::1", "None", ""} or host.startswith("127.")
+    if not is_near and not host.endswith(".invalid"):  # which resolves nowhere (RFC 2606)
+        raise RuntimeError(f"a test wants to reach {host}")
+
+
+sys.addaudithook(_only_loopback)

@@ -39,6 +39,7 @@ class BounceAdmin(ReadOnlyAdmin[Bounce]):
     fields = ("happened", "kind_badge", "channel", "provider", "code", "detail", "message")
     search_fields = ("address_hash",)
     search_help_text = "Exact address, or id of the delivery"
+    nothing = "Nothing bounced"
 
     @override
     def look_up(self, rows: QuerySet[Bounce], term: str) -> QuerySet[Bounce]:

@@ -26,6 +26,7 @@ def copy_rows(model: type[Model], rows: Iterable[Model]) -> None:
     types = [_copy_type(field.db_type(connection) or "text") for field in fields]
     getters = [(field.attname, isinstance(field, JSONField)) for field in fields]
     with (
+        connection.wrap_database_errors,  # Django itself wraps execute() and fetches only
         connection.cursor() as cursor,
         cursor.copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)") as copy,
     ):

@@ -16,7 +16,7 @@ import structlog
 from django.http import HttpRequest, HttpResponse
 
 _SECRETS = re.compile(
-    r"(?P<email>[\w.+%-]+@[\w-]+(\.[\w-]+)+)"
+    r"(?P<email>(?<![\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(\.[\w-]+)+)"
     r"|(?P<jwt>\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*)"
     r"|(?P<bearer>(?i:bearer|basic)\s+[\w.~+/=-]{8,})"
     r"|(?P<key>\bcomm_[a-z]+_\w+|\bSG\.[\w-]{8,}\.[\w-]+|\bAKIA[0-9A-Z]{12,})"
@@ -34,9 +34,21 @@ def redact(
 ) -> MutableMapping[str, Any]:
     """A structlog processor: blank what looks like an address, a token or a key."""
     for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = _SECRETS.sub(_blank, value)
+        event[key] = _redacted(value)
     return event
+
+
+def _redacted(value: Any) -> Any:
+    match value:
+        case str():
+            return _SECRETS.sub(_blank, value)
+        case None | bool() | int() | float():
+            return value
+        case dict():
+            return {_redacted(key): _redacted(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_redacted(item) for item in value]
+    return _SECRETS.sub(_blank, repr(value))  # as it would be printed
 
 
 _PROCESSORS: list[Any] = [
@@ -80,6 +92,8 @@ def configuration(level: str) -> dict[str, Any]:
         "loggers": {
             # Django and uvicorn print paths and, at DEBUG, bodies and SQL with values.
             "django": {"level": "WARNING", "handlers": [], "propagate": True},
+            # Its lines about 4xx have paths, and those of unsubscribe links carry tokens.
+            "django.request": {"level": "ERROR"},
             "uvicorn": {"level": "WARNING", "handlers": [], "propagate": True},
             "botocore": {"level": "WARNING"},
             "urllib3": {"level": "WARNING"},

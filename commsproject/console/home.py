@@ -57,23 +57,26 @@ def _carriers() -> list[Carrier]:
 
 def _steps(url: str) -> list[Step]:
     """Five calls, each of which can be pasted as it is once `KEY` is set."""
-    head = f'-H "Authorization: Bearer $KEY" {url}/api/v1'
-    body = "-H 'Content-Type: application/json'"
+    key = '-H "Authorization: Bearer $KEY"'
+    head = f"{url}/api/v1"
+    body = f"{key} \\\n  -H 'Content-Type: application/json'"
     return [
         Step(
             "Send an email",
-            f"""curl {head}/notifications {body} -d '{{
+            f"""curl {head}/notifications {body} \\
+  -d '{{
   "to": {{"email": "ada@simulator.test"}},
   "content": {{"subject": "Hello", "text": "It works."}}
 }}'""",
         ),
         Step(
             "See what became of the last ones",
-            f"curl {head}/notifications",
+            f"curl {head}/notifications {key}",
         ),
         Step(
             "Make a template",
-            f"""curl {head}/templates {body} -d '{{
+            f"""curl {head}/templates {body} \\
+  -d '{{
   "key": "hello", "name": "Hello",
   "channels": {{
     "email": {{"subject": "Hello {{{{ name }}}}", "html": "<p>Hello <b>{{{{ name }}}}</b></p>"}},
@@ -83,11 +86,12 @@ def _steps(url: str) -> list[Step]:
         ),
         Step(
             "Publish it",
-            f"curl -X POST {head}/templates/hello/publish",
+            f"curl -X POST {head}/templates/hello/publish {key}",
         ),
         Step(
             "Send it to a person, by email and SMS",
-            f"""curl {head}/notifications {body} -H 'Idempotency-Key: first-hello' -d '{{
+            f"""curl {head}/notifications {body} \\
+  -H 'Idempotency-Key: first-hello' -d '{{
   "to": {{"user_id": "ada", "email": "ada@simulator.test", "phone": "+14155550132"}},
   "template": "hello", "data": {{"name": "Ada"}}
 }}'""",

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import traceback
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from commsproject.embedded.valkey import Valkey
 _KINDS: dict[str, type[Engine]] = {kind.name: kind for kind in (Postgres, Valkey)}
 _START_SECONDS = 120.0  # recovery after a crash may have much to replay
 _LAST_DELAY_SECONDS = 30.0
+_HEALTHY_SECONDS = 30.0
 _LOG_BYTES = 10_000_000
 
 
@@ -31,6 +33,7 @@ class Keeper:
         self._home = home
         self._server: subprocess.Popen[bytes] | None = None
         self._told_to_stop = False
+        self._started_at = self._again_at = self._delay = 0.0
         self._wakeups, self._waker = socket.socketpair()
         for end in (self._wakeups, self._waker):
             end.setblocking(False)
@@ -76,6 +79,7 @@ class Keeper:
                 return
 
     def _start(self, lock: int) -> None:
+        self._started_at = time.monotonic()
         self._server = server = self._engine.spawn(lock)
 
         def settled() -> bool:
@@ -89,16 +93,25 @@ class Keeper:
         self._home.remember(keeper=os.getpid(), pid=server.pid)
 
     def _watch(self, lock: int) -> None:
-        """Wait a little. Start the server again if it has died, later each time that fails."""
+        """Wait a little. Start the server again if it has died, later each time."""
         self._sleep(0.2)
-        delay = 0.0
-        while self._server and self._server.poll() is not None and not self._told_to_stop:
+        if self._server and self._server.poll() is not None:
             self._home.remember(pid=0)
             sys.stderr.write(f"{self._engine.name} ended with {self._server.returncode}\n")
-            self._sleep(delay)
-            delay = min(_LAST_DELAY_SECONDS, delay * 2 or 0.5)
-            with contextlib.suppress(EmbeddedError):
+            self._server = None
+            self._put_off()
+        if not self._server and time.monotonic() >= self._again_at:
+            try:
                 self._start(lock)
+            except EmbeddedError:  # for example, PostgreSQL waits for the backends of a killed one
+                self._put_off()
+
+    def _put_off(self) -> None:
+        now = time.monotonic()
+        if now - self._started_at >= _HEALTHY_SECONDS:
+            self._delay = 0.0
+        self._again_at = now + self._delay
+        self._delay = min(_LAST_DELAY_SECONDS, self._delay * 2 or 0.5)
 
     def _sleep(self, seconds: float) -> None:
         """Until a child ends, a signal comes, or the time is over."""

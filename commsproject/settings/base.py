@@ -17,8 +17,8 @@ PUBLIC_URL = env.str("PUBLIC_URL", default="http://localhost:8002").rstrip("/")
 """Where the outside reaches this service: links in messages and webhook URLs start with it."""
 
 INSTALLED_APPS = [
+    "commsproject.console",  # first: its templates replace the theme's
     "unfold",
-    "commsproject.console",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -132,6 +132,12 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "ChannelEnum": "notifications.types.Channel",
+        "PriorityEnum": "notifications.types.Lane",
+        "StatusEnum": "notifications.states.State",
+        "ScopeEnum": "commsproject.common.identity.scopes.Scope",
+    },
     "SCHEMA_PATH_PREFIX": "/api/v1",
 }
 

@@ -12,6 +12,8 @@ DEVELOPMENT = False
 """On a developer's or newcomer's machine: `/` is a landing page, demo data may be made. Only the
 development settings turn this on."""
 
+LOGIN_REDIRECT_URL = "admin:index"
+
 
 def _page(title: str, icon: str, app: str, model: str) -> dict[str, Any]:
     """An entry of the sidebar, for those who may see the rows."""

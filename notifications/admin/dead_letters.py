@@ -18,6 +18,7 @@ class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
     list_display = ("given_up", "channel", "kind", "reason", "tried", "replayed", "message")
     list_filter = (Age, "error_class", "delivery__channel")
     list_select_related = ("delivery",)
+    nothing = "Nothing was given up"
     fields = ("given_up", "channel", "kind", "code", "reason", "tried", "replayed", "message")
     search_fields = ("delivery",)
     search_help_text = "Id of the dead letter, its delivery or its message"

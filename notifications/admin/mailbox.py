@@ -26,6 +26,7 @@ class MailboxAdmin(ReadOnlyAdmin[SimulatedMessage]):
     list_filter = (Age, "channel")
     search_fields = ("id",)
     search_help_text = "Exact id"
+    nothing = "The simulator has carried nothing yet"
     change_form_template = "notifications/admin/simulated.html"
 
     @override

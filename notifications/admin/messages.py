@@ -92,7 +92,7 @@ class _Shown:
 class NotificationAdmin(ReadOnlyAdmin[Notification]):
     """One message to one person."""
 
-    list_display = ("what", "status", "to", "channels", "client", "lane", "created")
+    list_display = ("what", "status", "to", "channels", "agent", "lane", "created")
     list_filter = (
         Age,
         OnChannel,
@@ -148,6 +148,10 @@ class NotificationAdmin(ReadOnlyAdmin[Notification]):
     @admin.display(description="Channel")
     def channels(self, row: Notification) -> str:
         return ", ".join(Channel(delivery.channel).label for delivery in row.deliveries.all())
+
+    @admin.display(description="Agent")
+    def agent(self, row: Notification) -> str:
+        return row.client.name
 
     @admin.display(description="Priority")
     def lane(self, row: Notification) -> SafeString:

@@ -4,6 +4,7 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from typing_extensions import override
@@ -48,7 +49,7 @@ class RecipientAdmin(ReadOnlyAdmin[Recipient]):
         return rows.filter(Q(user_id=term) | Q(id=as_uuid(term)))
 
     @override
-    def get_queryset(self, request: object) -> QuerySet[Recipient]:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Recipient]:
         return Recipient.objects.order_by("-id").prefetch_related("addresses")
 
     @admin.display(description="Can be reached by")

@@ -88,7 +88,9 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
         return badge("On", Tone.GOOD) if row.enabled else badge("Off", Tone.WARN)
 
     @admin.display(description="Breaker")
-    def gate(self, row: ProviderState) -> SafeString:
+    def gate(self, row: ProviderState) -> SafeString | None:
+        if not settings.PROVIDERS.get(row.name, {}).get("ENABLED"):
+            return None
         health = Health(row.failures, row.opened_until, row.probe_until, row.reason)
         return badge(*_GATES[breaker.gate(health, timezone.now())])
 

@@ -21,13 +21,14 @@ class WorkAdmin(ReadOnlyAdmin[Work]):
         "kind",
         "channel",
         "deliveries",
-        "client",
+        "agent",
         "claims",
     )
     list_filter = ("lane", "kind", "channel", "held", ("client", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("client",)
+    nothing = "The queue is empty"
     fields = (
-        "due", "state", "lane_badge", "kind", "channel", "client", "deliveries", "claims", "leased",
+        "due", "state", "lane_badge", "kind", "channel", "agent", "deliveries", "claims", "leased",
     )  # fmt: skip
 
     @admin.display(description="Due")
@@ -46,6 +47,10 @@ class WorkAdmin(ReadOnlyAdmin[Work]):
     @admin.display(description="Lane")
     def lane_badge(self, work: Work) -> SafeString:
         return badges.lane(Lane(work.lane))
+
+    @admin.display(description="Agent")
+    def agent(self, work: Work) -> str:
+        return work.client.name
 
     @admin.display(description="Deliveries")
     def deliveries(self, work: Work) -> int:

@@ -84,6 +84,7 @@ class SuppressionAdmin(BaseAdmin[Suppression]):
     search_fields = ("address_hash",)
     search_help_text = "Exact address, or id"
     sortable_by = ()
+    nothing = "No address is suppressed"
     delete_confirmation_template = "notifications/admin/lift.html"
 
     @override

@@ -29,8 +29,7 @@ class Line(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         value = super().to_internal_value(data)
         if any(  # at the ends too: not what is left after trimming
-            ord(char) < 32 or ord(char) == 127 or char in "\u0085\u2028\u2029"
-            for char in str(data)
+            ord(char) < 32 or ord(char) == 127 or char in "\u0085\u2028\u2029" for char in str(data)
         ):
             raise serializers.ValidationError(
                 "Control characters and line breaks are not allowed here.", code="control_character"

@@ -139,7 +139,7 @@ class Simulator(Provider):
     def verify(self, webhook: Webhook) -> None:
         timestamp = webhook.headers.get(TIMESTAMP, "")
         given = webhook.headers.get(SIGNATURE, "")
-        if not hmac.compare_digest(_sign(timestamp, webhook.body), given):
+        if not hmac.compare_digest(_sign(timestamp, webhook.body).encode(), given.encode()):
             raise BadSignature("the signature does not match")
         if abs(timezone.now().timestamp() - int(timestamp)) > FRESH_SECONDS:
             raise BadSignature("the signature is too old")

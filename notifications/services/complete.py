@@ -121,6 +121,9 @@ FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::int[
 WHERE attempt.id = new.id AND attempt.state = 'calling'
 """
 
+_LOCK = "SELECT 1 FROM notifications_delivery WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
+"""In one order for all, as `status` does: an update alone locks in whatever order it joins."""
+
 _DELIVERIES = """
 UPDATE notifications_delivery AS delivery
 SET state = CASE WHEN delivery.state = ANY(%s) THEN new.state ELSE delivery.state END,
@@ -173,6 +176,7 @@ def _write_deliveries(outcomes: Sequence[Outcome]) -> list[StatusChange]:
     ]
     pending = [state.value for state in PENDING]
     with connection.cursor() as cursor:
+        cursor.execute(_LOCK, [[outcome.delivery.id for outcome in outcomes]])
         cursor.execute(
             _DELIVERIES,
             [pending, pending, *(list(column) for column in zip(*columns, strict=True))],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
+from django.db import DatabaseError
 from django.utils import timezone
 
 from notifications import queue, retry
@@ -65,7 +67,7 @@ async def run(lease: queue.Lease, runner: Runner, stopping: Callable[[], bool]) 
             outcomes = _settle(chunk, window, answers)
             done = not chunk.pending
             successors = list(chunk.later.values()) if done else None
-            await runner.database(complete.record, lease, outcomes, successors)
+            await _record(runner, lease, outcomes, successors)
             await runner.database(route.report, _reports(window, answers))
             if done:
                 return
@@ -74,6 +76,34 @@ async def run(lease: queue.Lease, runner: Runner, stopping: Callable[[], bool]) 
                 return
     except queue.LeaseLost:
         log.warning("lease lost", work=str(lease.id), lane=lease.lane.value)
+
+
+RECORD_FOR = 60.0
+"""Seconds for which answers are written again while the database is away or refuses."""
+
+
+async def _record(
+    runner: Runner,
+    lease: queue.Lease,
+    outcomes: Sequence[Outcome],
+    successors: Sequence[Successor] | None,
+) -> None:
+    """Providers' answers are worth keeping: without them every message of the window is unknown.
+
+    Safe to repeat. If the first try did commit, the token is gone, and what is written then has
+    been written already.
+    """
+    give_up = time.monotonic() + RECORD_FOR
+    pause = 0.1
+    while True:
+        try:
+            return await runner.database(complete.record, lease, outcomes, successors)
+        except DatabaseError as error:
+            if time.monotonic() > give_up:
+                raise
+            log.warning("answers not written yet", error=type(error).__name__)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 2.0)
 
 
 Answer = Sent | ProviderError

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -47,6 +48,7 @@ def apply(provider: str, events: Sequence[ProviderEvent]) -> list[Applied]:
 
     Events whose attempt is not ours are left out; those seen before have no effect.
     """
+    events = [_storable(event) for event in events]
     attempts = _attempts(events)
     deliveries = _lock({attempt.delivery_id for attempt in attempts.values()})
     known = [
@@ -84,6 +86,29 @@ def _attempts(events: Sequence[ProviderEvent]) -> dict[UUID, Attempt]:
 def _lock(ids: set[UUID]) -> dict[UUID, Delivery]:
     rows = Delivery.objects.select_for_update(no_key=True).filter(id__in=ids).order_by("id")
     return {row.id: row for row in rows}
+
+
+def _storable(event: ProviderEvent) -> ProviderEvent:
+    """Mail servers answer what they like, and vendors pass it on: PostgreSQL stores no NUL."""
+    return replace(
+        event,
+        dedupe=_clean(event.dedupe),
+        provider_ref=_clean(event.provider_ref),
+        code=_clean(event.code),
+        detail=_clean(event.detail),
+        data=_clean(dict(event.data)),
+    )
+
+
+def _clean(value: Any) -> Any:
+    match value:
+        case str():
+            return value.replace("\0", "").encode(errors="replace").decode()
+        case dict():
+            return {_clean(key): _clean(item) for key, item in value.items()}
+        case list():
+            return [_clean(item) for item in value]
+    return value
 
 
 def _row(provider: str, event: ProviderEvent, attempt: Attempt) -> Event:

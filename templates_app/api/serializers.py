@@ -63,7 +63,7 @@ class TemplateChange(StrictSerializer):
 
     name = serializers.CharField(max_length=200, required=False)
     channels = ChannelsInput(required=False)
-    locale = serializers.CharField(max_length=35, default="", allow_blank=True)
+    locale = serializers.CharField(max_length=35, required=False, allow_blank=True)
 
 
 class PreviewInput(StrictSerializer):

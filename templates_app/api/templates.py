@@ -99,7 +99,7 @@ class TemplateByKey(APIView):
             selectors.get(key),
             name=fields.get("name"),
             channels=fields.get("channels"),
-            locale=fields["locale"],
+            locale=fields.get("locale"),
             author=agent(request).client.name,
         )
         return Response(TemplateOutput(template).data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,10 @@ def all_sent() -> bool:
     return not Delivery.objects.exclude(state=State.SENT).exists()
 
 
+def progress(sendgrid: SendGridServer, before: int) -> bool:
+    return len(sendgrid.messages) > before + 30 or all_sent()
+
+
 def test_the_doorbell_starts_a_delivery_long_before_the_poll(
     sendgrid: SendGridServer, tmp_path: Path
 ) -> None:
@@ -99,7 +104,7 @@ def test_kill_9_between_claim_and_completion(sendgrid: SendGridServer, tmp_path:
     while not all_sent() and kills < 4:
         before = len(sendgrid.messages)
         with running("worker", log=tmp_path / "log", **settings) as worker:
-            eventually(lambda seen=before: len(sendgrid.messages) > seen + 30 or all_sent())
+            eventually(partial(progress, sendgrid, before))
             worker.kill()
         kills += 1
     with running("worker", log=tmp_path / "log", **settings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def service(tmp_path: Path) -> Iterator[httpx2.Client]:
 
 def _answers(client: httpx2.Client) -> bool:
     try:
-        return client.get("/health/ready").json()["status"] == "ok"
+        return bool(client.get("/health/ready").json()["status"] == "ok")
     except httpx2.HTTPError:
         return False
 
@@ -55,6 +56,10 @@ def story(service: httpx2.Client, message_id: str) -> dict[str, Any]:
     return found
 
 
+def has_status(service: httpx2.Client, message_id: str, status: str) -> bool:
+    return bool(story(service, message_id)["status"] == status)
+
+
 def test_messages_go_all_the_way(service: httpx2.Client) -> None:
     outcomes = {
         "ada@simulator.test": "delivered",
@@ -65,9 +70,7 @@ def test_messages_go_all_the_way(service: httpx2.Client) -> None:
     }
     sent = {address: send(service, address) for address in outcomes}
     for address, outcome in outcomes.items():
-        eventually(
-            lambda one=sent[address], want=outcome: story(service, one)["status"] == want, 20
-        )
+        eventually(partial(has_status, service, sent[address], outcome), 20)
     (delivery,) = story(service, sent["ada@simulator.test"])["deliveries"]
     assert len(delivery["attempts"]) == 1
     assert [event["type"] for event in delivery["events"]] == [

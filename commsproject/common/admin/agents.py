@@ -137,9 +137,9 @@ class AgentAdmin(EditableAdmin[ApiClient]):
         agent = get_object_or_404(ApiClient, pk=pk)
         if not request.user.has_perm("common.add_apikey"):
             raise PermissionDenied
-        form = KeyForm(request.POST or None)
+        form = KeyForm(request.POST if request.method == "POST" else None)
         context: dict[str, Any] = {"form": form, "original": agent, "back": self.url_of(agent)}
-        if request.method == "POST" and form.is_valid():
+        if form.is_valid():
             key, context["secret"] = keys.issue(
                 agent, form.cleaned_data["scopes"], form.cleaned_data["expires_at"]
             )
@@ -154,10 +154,10 @@ class AgentAdmin(EditableAdmin[ApiClient]):
 class KeyAdmin(_Columns, ReadOnlyAdmin[ApiKey]):
     """All keys of all agents."""
 
-    list_display = ("start", "client", "state", "may", "issued", "expires", "used")
+    list_display = ("start", "agent", "state", "may", "issued", "expires", "used")
     list_filter = (("client", admin.RelatedOnlyFieldListFilter),)
     list_select_related = ("client",)
-    fields = ("start", "client", "state", "all_scopes", "issued", "expires", "used")
+    fields = ("start", "agent", "state", "all_scopes", "issued", "expires", "used")
     search_fields = ("prefix",)
     search_help_text = "The start of a key, or its 8 characters"
     change_form_template = "common/admin/key.html"
@@ -166,6 +166,10 @@ class KeyAdmin(_Columns, ReadOnlyAdmin[ApiKey]):
     @override
     def look_up(self, rows: QuerySet[ApiKey], term: str) -> QuerySet[ApiKey]:
         return rows.filter(prefix=term.removeprefix(f"{keys.MARK}live_").split("_")[0])
+
+    @admin.display(description="Agent")
+    def agent(self, key: ApiKey) -> SafeString:
+        return link(self.url_of(key.client), key.client.name)
 
     @admin.display(description="May")
     def all_scopes(self, key: ApiKey) -> str:

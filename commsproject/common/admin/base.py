@@ -74,6 +74,8 @@ class BaseAdmin(ModelAdmin[M]):
     show_full_result_count = False
     paginator = CappedPaginator
     empty_value_display = NOTHING
+    nothing = "Nothing here yet"
+    """What a list without rows says."""
 
     @override
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:

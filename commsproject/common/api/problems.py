@@ -159,7 +159,7 @@ class _Other(CommsError):
     def set(self, exc: exceptions.APIException) -> None:
         self.code = exc.default_code  # type: ignore[misc]
         self.status = exc.status_code  # type: ignore[misc]
-        self.title = str(exc.default_detail).partition("{")[0].strip() or exc.default_code  # type: ignore[misc]
+        self.title = exc.default_code.replace("_", " ").capitalize()  # type: ignore[misc]
 
 
 def _flatten(detail: Any, path: str) -> Iterator[FieldError]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -33,7 +34,7 @@ def write(url):
         with redis.Redis.from_url(url) as client:
             client.set("kept", "yes")
     else:
-        sql(url, "CREATE TABLE kept AS SELECT 'yes' AS word")
+        sql(url, "DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT 'yes' AS word")
 
 
 def read(url):
@@ -91,9 +92,9 @@ class User:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A database made once: initdb takes longer than most tests here."""
-    directory = tmp_path_factory.mktemp("made")
+def database(tmp_path_factory):
+    """The directory of a PostgreSQL that does not run. One for all: initdb takes a while."""
+    directory = tmp_path_factory.mktemp("database")
     with Server(Postgres, directory, durable=False):
         pass
     return directory
@@ -104,11 +105,15 @@ def empty(tmp_path):
     return tmp_path / "server"
 
 
-@pytest.fixture
-def database(made, empty):
-    """The directory of a PostgreSQL that does not run."""
-    subprocess.run(["cp", "-a", made, empty], check=True)
-    return empty
+@contextlib.contextmanager
+def changed(file, text):
+    """For the block, the file says something else."""
+    before = file.read_text()
+    file.write_text(text)
+    try:
+        yield
+    finally:
+        file.write_text(before)
 
 
 @pytest.fixture(params=[Postgres, Valkey])
@@ -288,8 +293,8 @@ def test_a_server_that_somebody_else_started_on_the_data(database):
 
 
 def test_data_of_another_major_version_are_refused(database):
-    (database / "data" / "PG_VERSION").write_text("17\n")
-    with pytest.raises(EmbeddedError, match="was made by PostgreSQL 17, this is PostgreSQL 18"):
+    complaint = pytest.raises(EmbeddedError, match="by PostgreSQL 17, this is PostgreSQL 18")
+    with changed(database / "data" / "PG_VERSION", "17\n"), complaint:
         Server(Postgres, database).start()
 
 
@@ -337,6 +342,18 @@ def test_programs_that_others_cannot_reach_are_copied_for_them(tmp_path, monkeyp
             postgres._for_everybody(closed / package.name)
 
 
+def test_a_server_that_cannot_return_at_once_is_tried_again(database):
+    with Server(Postgres, database, durable=False) as server:
+        write(server.url)
+        with server.down():
+            broken = changed(database / "data" / "postgresql.conf", "no_such_setting = 1\n")
+            broken.__enter__()
+            os.kill(server.home.state.keeper, signal.SIGCONT)
+            assert system.wait_until(lambda: "no_such_setting" in server.home.last_lines(5), 20)
+            broken.__exit__(None, None, None)
+        assert read(server.url) == "yes"
+
+
 def test_another_port_where_that_of_last_time_is_taken(empty):
     with Server(Valkey, empty, durable=False) as server:
         port = server.home.state.port
@@ -363,8 +380,8 @@ def test_a_half_made_database_is_made_again(empty):
 
 
 def test_the_reason_is_told_when_a_server_cannot_start(database):
-    (database / "data" / "postgresql.conf").write_text("no_such_setting = 1\n")
-    with pytest.raises(EmbeddedError, match=r"(?s)postgres does not start .*no_such_setting"):
+    complaint = pytest.raises(EmbeddedError, match=r"(?s)postgres does not start .*no_such_setting")
+    with changed(database / "data" / "postgresql.conf", "no_such_setting = 1\n"), complaint:
         Server(Postgres, database).start()
 
 

@@ -77,7 +77,7 @@ def test_no_events_leave_the_state(state):
 
 
 def test_pending_are_the_engines_own_states_and_no_end():
-    assert PENDING == {State.SCHEDULED, State.QUEUED, State.SENDING, State.UNKNOWN}
+    assert {State.SCHEDULED, State.QUEUED, State.SENDING, State.UNKNOWN} == PENDING
     assert not PENDING & set(LATTICE)
 
 

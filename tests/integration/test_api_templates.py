@@ -1,0 +1,339 @@
+"""`/api/v1/templates` from outside: drafts, published versions that never change, previews."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from commsproject.common.identity import keys
+from commsproject.common.identity.scopes import Scope
+from commsproject.common.models import ApiClient
+from notifications.models import SimulatedMessage
+from templates_app.models import Template, TemplateVersion
+from tests.engine import drain
+from tests.factories import CHANNELS, TemplateFactory, TemplateVersionFactory
+
+URL = "/api/v1/templates"
+ONE = f"{URL}/welcome"
+GOOD: dict[str, Any] = {"key": "welcome", "name": "Welcome", "channels": CHANNELS}
+
+
+def but(**changes: Any) -> dict[str, Any]:
+    """A good request with other or more fields; `None` leaves one out."""
+    return {name: value for name, value in {**GOOD, **changes}.items() if value is not None}
+
+
+def email(**parts: Any) -> dict[str, Any]:
+    return but(channels={"email": {**CHANNELS["email"], **parts}})
+
+
+def create(api: APIClient, body: Any = None) -> dict[str, Any]:
+    answer = api.post(URL, body or GOOD, format="json")
+    assert answer.status_code == 201, answer.content
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def ok(answer: Any) -> Any:
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+def problem_of(answer: Any, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.content
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    return problem
+
+
+def fields_of(problem: dict[str, Any]) -> set[str]:
+    return {error["field"] for error in problem["errors"]}
+
+
+# Writing
+
+
+def test_a_template_is_made_as_a_draft(api: APIClient):
+    made = create(api)
+    assert (made["key"], made["name"], made["published_version"]) == ("welcome", "Welcome", None)
+    latest = made["latest"]
+    assert (latest["number"], latest["published_at"]) == (1, None)
+    assert latest["channels"] == CHANNELS
+    assert latest["variables"] == ["name"]
+    assert latest["created_by"] == "billing"
+    assert ok(api.get(ONE)) == made
+
+
+def test_the_source_is_kept_as_it_was_written(api: APIClient):
+    parts = {"subject": " {{ name }} ", "text": "\n a \n\n", "html": "<p> {# why #}\n</p>\n"}
+    made = create(api, but(channels={"email": parts, "sms": {"text": " hi "}}))
+    assert made["latest"]["channels"] == {"email": parts, "sms": {"text": " hi "}}
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    (but(key=None), "key"),
+    (but(key=""), "key"),
+    (but(key="we lcome"), "key"),
+    (but(key="wel/come"), "key"),
+    (but(key="k" * 101), "key"),
+    (but(key=["welcome"]), "key"),
+    (but(name=None), "name"),
+    (but(name=""), "name"),
+    (but(name="n" * 201), "name"),
+    (but(channels=None), "channels"),
+    (but(channels={}), "channels"),
+    (but(channels=[]), "channels"),
+    (but(channels={"fax": {"text": "x"}}), "channels.fax"),
+    (but(channels={"sms": {}}), "channels.sms.text"),
+    (but(channels={"sms": {"text": ""}}), "channels.sms.text"),
+    (but(channels={"sms": "text"}), "channels.sms"),
+    (but(channels={"sms": {"text": "x", "html": "x"}}), "channels.sms.html"),
+    (but(channels={"email": {"text": "x"}}), "channels.email.subject"),
+    (but(channels={"email": {"subject": "x"}}), "channels.email.text"),
+    (email(body="x"), "channels.email.body"),
+    (email(text=["x"]), "channels.email.text"),
+    (email(text="x" * 65_537), "channels.email.text"),
+    (email(text="ü" * 40_000), "channels.email.text"),
+    (email(html="<a href={{ name }}>x</a>"), "channels.email.html"),
+    (email(html="<script>{{ name }}</script>"), "channels.email.html"),
+    (email(text="{{ name() }}"), "channels.email.text"),
+    (email(text="{{ __class__ }}"), "channels.email.text"),
+    (email(text="{% include 'x' %}"), "channels.email.text"),
+    (but(locale="x" * 36), "locale"),
+    (but(colour="red"), "colour"),
+]
+
+
+@pytest.mark.parametrize(("body", "field"), WRONG, ids=lambda value: str(value)[:60])
+def test_a_wrong_field_is_named_and_nothing_is_stored(api: APIClient, body, field):
+    problem = problem_of(api.post(URL, body, format="json"), 400)
+    assert field in fields_of(problem)
+    assert not Template.objects.exists()
+    assert not TemplateVersion.objects.exists()
+
+
+def test_a_syntax_error_names_part_line_and_column(api: APIClient):
+    body = email(text="Hello\n  {{ name }\nBye")
+    (error,) = problem_of(api.post(URL, body, format="json"), 400)["errors"]
+    assert (error["field"], error["code"]) == ("channels.email.text", "syntax")
+    assert "line 2, column 3" in error["message"]
+
+
+def test_the_errors_of_all_parts_are_told_together(api: APIClient):
+    body = email(subject="{{", html="{% for x in y %}")
+    body["channels"]["sms"] = {"text": "{{ x | nothing }}"}
+    problem = problem_of(api.post(URL, body, format="json"), 400)
+    assert fields_of(problem) == {
+        "channels.email.subject",
+        "channels.email.html",
+        "channels.sms.text",
+    }
+
+
+def test_a_key_that_is_taken_is_409(api: APIClient):
+    create(api)
+    problem = problem_of(api.post(URL, but(name="Another"), format="json"), 409)
+    assert problem["code"] == "key_taken"
+    assert Template.objects.get().name == "Welcome"
+
+
+def test_a_draft_may_change(api: APIClient):
+    create(api, but(locale="de"))
+    channels = {"sms": {"text": "Hi {{ you }}"}}
+    changed = ok(api.patch(ONE, {"channels": channels, "name": "New"}, format="json"))
+    assert changed["name"] == "New"
+    assert changed["latest"]["number"] == 1
+    assert changed["latest"]["channels"] == channels
+    assert changed["latest"]["variables"] == ["you"]
+    assert changed["latest"]["locale"] == "de"
+
+
+def test_what_a_change_leaves_out_stays_as_it_is(api: APIClient):
+    create(api, but(locale="de"))
+    named = ok(api.patch(ONE, {"name": "New"}, format="json"))
+    assert (named["name"], named["latest"]["channels"]) == ("New", CHANNELS)
+    assert named["latest"]["locale"] == "de"
+    moved = ok(api.patch(ONE, {"locale": "fr"}, format="json"))
+    assert (moved["name"], moved["latest"]["channels"]) == ("New", CHANNELS)
+    assert moved["latest"]["locale"] == "fr"
+    assert ok(api.patch(ONE, {}, format="json")) == moved
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"channels": {}}, "channels"),
+        ({"channels": {"sms": {"text": "{{"}}}, "channels.sms.text"),
+        ({"name": ""}, "name"),
+        ({"key": "other"}, "key"),
+    ],
+)
+def test_a_wrong_change_changes_nothing(api: APIClient, body, field):
+    made = create(api)
+    problem = problem_of(api.patch(ONE, {"name": "New", **body}, format="json"), 400)
+    assert field in fields_of(problem)
+    assert ok(api.get(ONE)) == made
+
+
+# Publishing
+
+
+def test_a_published_version_never_changes(api: APIClient):
+    create(api)
+    published = ok(api.post(f"{ONE}/publish"))
+    assert published["number"] == 1
+    assert published["published_at"]
+    changed = ok(api.patch(ONE, {"channels": {"sms": {"text": "New"}}}, format="json"))
+    assert (changed["latest"]["number"], changed["published_version"]) == (2, 1)
+    versions = ok(api.get(f"{ONE}/versions"))["results"]
+    assert [version["number"] for version in versions] == [2, 1]
+    assert versions[1] == published
+    assert ok(api.post(f"{ONE}/publish"))["number"] == 2
+    assert ok(api.get(f"{ONE}/versions"))["results"][1] == published
+    assert ok(api.get(ONE))["published_version"] == 2
+
+
+def test_without_a_draft_there_is_nothing_to_publish(api: APIClient):
+    create(api)
+    api.post(f"{ONE}/publish")
+    assert problem_of(api.post(f"{ONE}/publish"), 409)["code"] == "nothing_to_publish"
+
+
+def test_a_change_of_the_name_makes_no_version(api: APIClient):
+    create(api)
+    api.post(f"{ONE}/publish")
+    assert ok(api.patch(ONE, {"name": "New"}, format="json"))["latest"]["number"] == 1
+
+
+def test_a_draft_cannot_be_sent(api: APIClient):
+    create(api)
+    message = {"to": {"email": "a@simulator.test"}, "template": "welcome", "data": {"name": "A"}}
+    problem = problem_of(api.post("/api/v1/notifications", message, format="json"), 400)
+    assert fields_of(problem) == {"template"}
+    api.post(f"{ONE}/publish")
+    assert api.post("/api/v1/notifications", message, format="json").status_code == 202
+
+
+# Preview
+
+
+def test_a_preview_renders_every_channel_of_the_newest_version(api: APIClient):
+    create(api, but(channels={**CHANNELS, "sms": {"text": "Hi {{ name }}"}}))
+    shown = ok(api.post(f"{ONE}/preview", {"data": {"name": "A & B"}}, format="json"))
+    assert shown["channels"] == {
+        "email": {
+            "subject": "Hello A & B",
+            "text": "Good to have you, A & B.",
+            "html": "<p>Good to have you, <b>A &amp; B</b>.</p>",
+        },
+        "sms": {"text": "Hi A & B"},
+    }
+
+
+def test_a_preview_may_ask_for_one_channel(api: APIClient):
+    create(api, but(channels={**CHANNELS, "sms": {"text": "Hi"}}))
+    shown = ok(api.post(f"{ONE}/preview", {"channel": "sms"}, format="json"))
+    assert shown["channels"] == {"sms": {"text": "Hi"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "data.name"),
+        ({"data": {"nome": "A"}}, "data.name"),
+        ({"data": []}, "data"),
+        ({"data": {"name": {"a": 1}}}, "data"),
+        ({"data": {"name": "x" * 20_000}}, "data"),
+        ({"data": {"name": "A"}, "channel": "sms"}, "channel"),
+        ({"data": {"name": "A"}, "channel": "email" * 3}, "channel"),
+        ({"data": {"name": "A"}, "colour": "red"}, "colour"),
+    ],
+)
+def test_what_a_preview_lacks_is_named(api: APIClient, body, field):
+    create(api, but(channels={"email": {"subject": "Hi {{ name }}", "text": "x"}}))
+    problem = problem_of(api.post(f"{ONE}/preview", body, format="json"), 400)
+    assert field in fields_of(problem)
+
+
+def test_an_unsafe_link_is_not_rendered(api: APIClient):
+    create(api, email(html='<a href="{{ name }}">x</a>'))
+    body = {"data": {"name": "javascript:alert(1)"}}
+    problem = problem_of(api.post(f"{ONE}/preview", body, format="json"), 400)
+    assert fields_of(problem) == {"data"}
+
+
+# Archiving and reading
+
+
+def test_an_archived_template_is_gone_and_its_key_stays_taken(api: APIClient):
+    create(api)
+    api.post(f"{ONE}/publish")
+    assert api.delete(ONE).status_code == 204
+    for answer in (
+        api.get(ONE),
+        api.delete(ONE),
+        api.patch(ONE, {"name": "x"}, format="json"),
+        api.get(f"{ONE}/versions"),
+        api.post(f"{ONE}/publish"),
+        api.post(f"{ONE}/preview", {}, format="json"),
+    ):
+        problem_of(answer, 404)
+    assert ok(api.get(URL))["results"] == []
+    message = {"to": {"email": "a@simulator.test"}, "template": "welcome", "data": {"name": "A"}}
+    assert api.post("/api/v1/notifications", message, format="json").status_code == 400
+    problem_of(api.post(URL, GOOD, format="json"), 409)
+
+
+def test_a_message_accepted_before_is_sent_after_its_template_was_archived(api: APIClient):
+    create(api)
+    api.post(f"{ONE}/publish")
+    message = {"to": {"email": "a@simulator.test"}, "template": "welcome", "data": {"name": "A"}}
+    assert api.post("/api/v1/notifications", message, format="json").status_code == 202
+    api.delete(ONE)
+    drain()
+    assert SimulatedMessage.objects.get().parts["subject"] == "Hello A"
+
+
+def test_an_unknown_template_is_404(api: APIClient):
+    problem_of(api.get(f"{URL}/no-such"), 404)
+    problem_of(api.get(f"{URL}/no%20such"), 404)
+    problem_of(api.put(ONE, GOOD, format="json"), 405)
+
+
+def test_templates_are_listed_in_pages(api: APIClient, django_assert_max_num_queries: Any):
+    for number in range(5):
+        TemplateVersionFactory(template=TemplateFactory(key=f"t{number}"))
+    page = ok(api.get(URL, {"limit": 3}))
+    assert [row["key"] for row in page["results"]] == ["t4", "t3", "t2"]
+    assert [row["key"] for row in ok(api.get(page["next"]))["results"]] == ["t1", "t0"]
+    assert page["results"][0]["published_version"] == 1
+    with django_assert_max_num_queries(4):
+        api.get(URL)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scope"),
+    [
+        ("get", URL, Scope.TEMPLATES_READ),
+        ("post", URL, Scope.TEMPLATES_WRITE),
+        ("get", ONE, Scope.TEMPLATES_READ),
+        ("patch", ONE, Scope.TEMPLATES_WRITE),
+        ("delete", ONE, Scope.TEMPLATES_WRITE),
+        ("get", f"{ONE}/versions", Scope.TEMPLATES_READ),
+        ("post", f"{ONE}/publish", Scope.TEMPLATES_WRITE),
+        ("post", f"{ONE}/preview", Scope.TEMPLATES_READ),
+    ],
+)
+def test_each_call_needs_its_scope_and_no_other(agent: ApiClient, method, path, scope):
+    def call(scopes: list[Scope]) -> Any:
+        client = APIClient()
+        _, secret = keys.issue(agent, scopes)
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
+        return getattr(client, method)(path, {} if method != "get" else None, format="json")
+
+    refused = problem_of(call([other for other in Scope if other is not scope]), 403)
+    assert scope.value in refused["detail"]
+    assert call([scope]).status_code not in (401, 403)
+    problem_of(getattr(APIClient(), method)(path), 401)

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import pytest
+
+from commsproject.common.errors import InvalidInput, NotFound
+from templates_app import selectors, services
+from templates_app.models import Template, TemplateVersion
+from tests.factories import TemplateFactory, TemplateVersionFactory
+
+SMS = {"sms": {"text": "Hi {{ name }}, {{ order.total }}"}}
+
+
+def make(key: str = "welcome", **fields) -> Template:
+    return services.create(
+        **{"key": key, "name": "N", "channels": SMS, "locale": "de", "author": "ada", **fields}
+    )
+
+
+def revise(template: Template, **fields) -> Template:
+    empty = {"name": None, "channels": None, "locale": None, "author": "bob"}
+    return services.revise(template, **{**empty, **fields})
+
+
+# Checks
+
+
+@pytest.mark.parametrize(
+    ("channels", "variables"),
+    [
+        ({}, []),
+        ({"sms": {"text": "no variables"}}, []),
+        (SMS, ["name", "order"]),
+        (
+            {"email": {"subject": "{{ b }}", "text": "{{ a }}"}, "sms": {"text": "{{ b }}"}},
+            ["a", "b"],
+        ),
+        ({"sms": {"text": "{% for x in xs %}{{ x }}{{ y }}{% endfor %}"}}, ["xs", "y"]),
+        ({"sms": {"text": "{{ items }}{{ keys.values }}"}}, ["items", "keys"]),
+    ],
+)
+def test_a_template_knows_the_variables_it_reads(channels, variables):
+    assert services.check(channels) == variables
+
+
+def test_every_error_has_its_part_line_and_column():
+    with pytest.raises(InvalidInput) as caught:
+        services.check({"email": {"subject": "{{ a", "text": "ok"}, "sms": {"text": "\n {% x %}"}})
+    assert [error.field for error in caught.value.errors] == [
+        "channels.email.subject",
+        "channels.sms.text",
+    ]
+    assert "(line 1, column " in caught.value.errors[0].message
+    assert "(line 2, column 5)" in caught.value.errors[1].message
+
+
+# Versions
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_template_starts_with_a_draft():
+    draft = selectors.latest(make())
+    assert (draft.number, draft.published_at, draft.locale) == (1, None, "de")
+    assert draft.variables == ["name", "order"]
+    assert draft.created_by == "ada"
+
+
+def test_a_template_that_is_wrong_is_not_made_at_all():
+    with pytest.raises(InvalidInput):
+        make(channels={"sms": {"text": "{{"}})
+    assert not Template.objects.exists()
+
+
+def test_a_key_is_taken_once_and_the_transaction_of_the_caller_goes_on():
+    make()
+    with pytest.raises(services.KeyTaken):
+        make()
+    assert Template.objects.count() == TemplateVersion.objects.count() == 1
+
+
+def test_a_draft_is_changed_in_place_and_a_published_version_gets_a_successor():
+    template = make()
+    revise(template, channels={"sms": {"text": "1"}})
+    assert [version.number for version in template.versions.all()] == [1]
+    services.publish(template)
+    revise(template, channels={"sms": {"text": "2"}})
+    revise(template, channels={"sms": {"text": "3"}})
+    assert [
+        (version.number, version.channels["sms"]["text"], version.published_at is None)
+        for version in template.versions.order_by("number")
+    ] == [(1, "1", False), (2, "3", True)]
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_a_change_keeps_what_it_does_not_name(published):
+    template = make()
+    if published:
+        services.publish(template)
+    revise(template, channels={"sms": {"text": "New"}})
+    assert selectors.latest(template).locale == "de"
+    revise(template, locale="fr")
+    latest = selectors.latest(template)
+    assert (latest.locale, latest.channels) == ("fr", {"sms": {"text": "New"}})
+    assert latest.created_by == "bob"
+    assert latest.number == 1 + published
+
+
+def test_a_new_name_makes_no_version():
+    template = make()
+    services.publish(template)
+    revise(template, name="New")
+    assert Template.objects.get().name == "New"
+    assert template.versions.count() == 1
+
+
+def test_a_wrong_change_changes_nothing():
+    template = make()
+    with pytest.raises(InvalidInput):
+        revise(template, name="New", channels={"sms": {"text": "{{"}})
+    assert Template.objects.get().name == "N"
+    assert selectors.latest(template).channels == SMS
+
+
+def test_there_is_something_to_publish_once():
+    template = make()
+    assert services.publish(template).published_at is not None
+    with pytest.raises(services.NothingToPublish):
+        services.publish(template)
+
+
+# Reading
+
+
+def test_the_highest_published_version_is_in_use():
+    template = TemplateFactory(key="a")
+    for number in (1, 2):
+        TemplateVersionFactory(template=template, number=number)
+    TemplateVersionFactory(template=template, number=3, published_at=None)
+    assert {key: row.number for key, row in selectors.published({"a", "b"}).items()} == {"a": 2}
+    assert selectors.latest(template).number == 3
+
+
+def test_drafts_and_archived_templates_are_not_in_use():
+    TemplateVersionFactory(template__key="draft", published_at=None)
+    archived = TemplateVersionFactory(template__key="archived").template
+    services.archive(archived)
+    assert selectors.published({"draft", "archived"}) == {}
+    with pytest.raises(NotFound):
+        selectors.get("archived")
+
+
+def test_many_templates_are_one_query(django_assert_num_queries):
+    for number in range(10):
+        TemplateVersionFactory(template__key=f"t{number}")
+    with django_assert_num_queries(1):
+        found = selectors.published([f"t{number}" for number in range(10)])
+        assert {row.template.key for row in found.values()} == set(found)
+    with django_assert_num_queries(0):
+        assert selectors.published(()) == {}
+
+
+def test_a_template_without_versions_has_no_latest():
+    with pytest.raises(NotFound):
+        selectors.latest(TemplateFactory())
