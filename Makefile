@@ -9,12 +9,15 @@ PROD := SECRET_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKL
   ADDRESS_HASH_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz \
   DATABASE_URL=postgres://check@localhost/check REDIS_URL=redis://localhost:6379/0 \
   ALLOWED_HOSTS=comms.example.com PUBLIC_URL=https://comms.example.com \
+  IDENTITY_JWKS_URL=https://identity.example.com/jwks.json \
+  IDENTITY_ISSUER=https://identity.example.com IDENTITY_AUDIENCE=comms \
   DJANGO_SETTINGS_MODULE=commsproject.settings.prod
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/.run ## make the virtual environment and install what `make run` needs
+	@echo "Everything is installed in .venv"
 
 run: .venv/.run ## run everything on http://localhost:8002 (PORT, HOST, COMMS_DATA_DIR); Ctrl-C stops it
 	@exec .venv/bin/python manage.py run

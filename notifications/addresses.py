@@ -14,6 +14,7 @@ from notifications.types import Channel
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 _SIMULATOR_DOMAIN = "simulator.test"
+MAX_LENGTH = 320
 
 # Internal domains are an organisation's own business, and the simulator lives in .test. The
 # library documents editing this list as the way to allow them.
@@ -31,6 +32,8 @@ def normalise(channel: Channel, value: str) -> str:
 
     Raises `BadAddress`: control characters, two addresses in one, display names, unknown ranges.
     """
+    if len(value) > MAX_LENGTH:  # the library walks through all of it
+        raise BadAddress(f"An address has at most {MAX_LENGTH} characters.")
     if _CONTROL.search(value):
         raise BadAddress("An address cannot contain control characters or line breaks.")
     return _email(value) if channel is Channel.EMAIL else _phone(value)
@@ -42,9 +45,20 @@ def digest(channel: Channel, address: str) -> str:
     return hmac.new(settings.ADDRESS_HASH_KEY.encode(), message, hashlib.sha256).hexdigest()
 
 
-def is_simulator(address: str) -> bool:
-    """Whether the local part is an instruction to the simulator."""
-    return address.endswith("@" + _SIMULATOR_DOMAIN)
+def instruction(address: str) -> str:
+    """What an address asks of the simulator: `bounce` for `bounce@simulator.test`, also with a
+    label (`bounce+1@`); empty for every other domain.
+    """
+    local, _, domain = address.rpartition("@")
+    return local.partition("+")[0] if domain == _SIMULATOR_DOMAIN else ""
+
+
+INSTRUCTIONS = frozenset({"bounce", "complaint", "fail", "throttle", "hang"})
+
+
+def is_instruction(address: str) -> bool:
+    """Whether an address is nothing but an instruction: it is nobody's, and has no label."""
+    return instruction(address) in INSTRUCTIONS and "+" not in address
 
 
 def _email(value: str) -> str:

@@ -77,9 +77,7 @@ def engine_name(name: str) -> str:
 
 def for_engine(values: Mapping[str, object]) -> dict[str, object]:
     """The data under the engine's names; what begins with an underscore no template can read."""
-    return {
-        engine_name(name): value for name, value in values.items() if not name.startswith("_")
-    }
+    return {engine_name(name): value for name, value in values.items() if not name.startswith("_")}
 
 
 def own_key(key: object, owner: object) -> object:

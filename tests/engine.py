@@ -64,12 +64,17 @@ def drain(lane: Lane = Lane.NORMAL, *, rounds: int = 50) -> int:
     raise AssertionError("the lane does not become empty")
 
 
-def carry_out(lease: queue.Lease, *, stopping: Callable[[], bool] = lambda: False) -> None:
+def carry_out(
+    lease: queue.Lease,
+    *,
+    stopping: Callable[[], bool] = lambda: False,
+    runner: Inline | None = None,
+) -> None:
     """One claim, to its end; raises what the engine raised."""
     if lease.kind is Work.Kind.RECONCILE:
         reconcile.settle(lease)
         return
-    inline = Inline()
+    inline = runner or Inline()
     errors: list[BaseException] = []
 
     def run() -> None:

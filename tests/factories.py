@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import factory
+from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFactory
 from factory.django import DjangoModelFactory
 
 from commsproject.common.ids import new_id
@@ -39,15 +39,15 @@ class ApiClientFactory(DjangoModelFactory[ApiClient]):
     class Meta:
         model = ApiClient
 
-    name = factory.Sequence(lambda n: f"agent-{n}")
+    name = Sequence(lambda n: f"agent-{n}")
 
 
 class CategoryFactory(DjangoModelFactory[Category]):
     class Meta:
         model = Category
 
-    key = factory.Sequence(lambda n: f"category-{n}")
-    name = factory.LazyAttribute(lambda category: category.key.title())
+    key = Sequence(lambda n: f"category-{n}")
+    name = LazyAttribute(lambda category: category.key.title())
     kind = Category.Kind.TRANSACTIONAL
 
 
@@ -55,24 +55,24 @@ class RecipientFactory(DjangoModelFactory[Recipient]):
     class Meta:
         model = Recipient
 
-    user_id = factory.Sequence(lambda n: f"u-{n}")
+    user_id = Sequence(lambda n: f"u-{n}")
 
 
 class AddressFactory(DjangoModelFactory[Address]):
     class Meta:
         model = Address
 
-    recipient = factory.SubFactory(RecipientFactory)
+    recipient = SubFactory(RecipientFactory)
     channel = Channel.EMAIL
-    value = factory.Sequence(lambda n: f"person-{n}@simulator.test")
+    value = Sequence(lambda n: f"person-{n}@simulator.test")
 
 
 class TemplateFactory(DjangoModelFactory[Template]):
     class Meta:
         model = Template
 
-    key = factory.Sequence(lambda n: f"template-{n}")
-    name = factory.LazyAttribute(lambda template: template.key.title())
+    key = Sequence(lambda n: f"template-{n}")
+    name = LazyAttribute(lambda template: template.key.title())
 
 
 class TemplateVersionFactory(DjangoModelFactory[TemplateVersion]):
@@ -81,7 +81,7 @@ class TemplateVersionFactory(DjangoModelFactory[TemplateVersion]):
     class Meta:
         model = TemplateVersion
 
-    template = factory.SubFactory(TemplateFactory)
+    template = SubFactory(TemplateFactory)
     number = 1
     channels = CHANNELS
     variables = ["name"]
@@ -92,7 +92,7 @@ class NotificationFactory(DjangoModelFactory[Notification]):
     class Meta:
         model = Notification
 
-    client = factory.SubFactory(ApiClientFactory)
+    client = SubFactory(ApiClientFactory)
     content = {"email": {"subject": "Hello", "text": "It works."}}
 
 
@@ -100,10 +100,10 @@ class DeliveryFactory(DjangoModelFactory[Delivery]):
     class Meta:
         model = Delivery
 
-    notification = factory.SubFactory(NotificationFactory)
+    notification = SubFactory(NotificationFactory)
     channel = Channel.EMAIL
-    address = factory.Sequence(lambda n: f"person-{n}@simulator.test")
-    address_hash = factory.LazyAttribute(lambda row: addresses.digest(row.channel, row.address))
+    address = Sequence(lambda n: f"person-{n}@simulator.test")
+    address_hash = LazyAttribute(lambda row: addresses.digest(row.channel, row.address))
     state = State.QUEUED
 
 
@@ -113,10 +113,8 @@ class AttemptFactory(DjangoModelFactory[Attempt]):
     class Meta:
         model = Attempt
 
-    delivery = factory.SubFactory(
-        DeliveryFactory, state=State.SENT, provider="simulator", attempts_made=1
-    )
-    work_id = factory.LazyFunction(new_id)
+    delivery = SubFactory(DeliveryFactory, state=State.SENT, provider="simulator", attempts_made=1)
+    work_id = LazyFunction(new_id)
     token = 1
     number = 1
     provider = "simulator"
@@ -134,8 +132,8 @@ class WorkFactory(DjangoModelFactory[Work]):
     deliveries: Any = ()
     lane = Lane.NORMAL
     channel = Channel.EMAIL
-    client = factory.SubFactory(ApiClientFactory)
-    ids = factory.LazyAttribute(lambda row: [delivery.id for delivery in row.deliveries])
+    client = SubFactory(ApiClientFactory)
+    ids = LazyAttribute(lambda row: [delivery.id for delivery in row.deliveries])
 
 
 class SuppressionFactory(DjangoModelFactory[Suppression]):
@@ -147,5 +145,5 @@ class SuppressionFactory(DjangoModelFactory[Suppression]):
 
     address = "ada@simulator.test"
     channel = Channel.EMAIL
-    address_hash = factory.LazyAttribute(lambda row: addresses.digest(row.channel, row.address))
+    address_hash = LazyAttribute(lambda row: addresses.digest(row.channel, row.address))
     reason = SuppressionReason.MANUAL

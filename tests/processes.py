@@ -78,6 +78,8 @@ def running(*command: str, log: Path, **env: str) -> Iterator[Process]:
     process = Process(*command, log=log, **env)
     try:
         yield process
+        if process.runs:
+            process.stop()
     finally:
         if process.runs:
             process.kill()

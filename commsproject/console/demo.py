@@ -13,6 +13,7 @@ from django.db import transaction
 from commsproject.common.errors import CommsError
 from commsproject.common.models import ApiClient
 from notifications.models import Category
+from notifications.providers import registry
 from notifications.services import submit
 from notifications.services.plan import Submission, Target
 from notifications.types import Channel
@@ -107,9 +108,17 @@ def content() -> None:
 
 @transaction.atomic
 def messages() -> bool:
-    """The agent and its messages, together and once; True the first time."""
+    """The agent and its messages, together and once; True the first time.
+
+    No messages where a real provider would carry them.
+    """
     agent, is_new = ApiClient.objects.get_or_create(name=AGENT)
-    if is_new:
+    simulated = all(
+        provider.name == registry.SIMULATOR
+        for channel in Channel
+        for provider in registry.for_channel(channel)
+    )
+    if is_new and simulated:
         for result in submit.accept(agent, _submissions()):
             if isinstance(result, CommsError):
                 raise result
@@ -125,9 +134,9 @@ def _submissions() -> Sequence[Submission]:
     return [
         welcome,
         _plain("grace@simulator.test", "Your order is on its way", "orders"),
-        _plain("bounce@simulator.test", "Your order is on its way", "orders"),
-        _plain("complaint@simulator.test", "Our news of this month", "newsletter"),
-        _plain("fail@simulator.test", "Our news of this month", "newsletter"),
+        _plain("bounce+demo@simulator.test", "Your order is on its way", "orders"),
+        _plain("complaint+demo@simulator.test", "Our news of this month", "newsletter"),
+        _plain("fail+demo@simulator.test", "Our news of this month", "newsletter"),
     ]
 
 

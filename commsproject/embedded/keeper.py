@@ -15,13 +15,21 @@ from pathlib import Path
 
 from commsproject.embedded.home import Engine, Home
 from commsproject.embedded.postgres import Postgres
-from commsproject.embedded.system import EmbeddedError, new_port, port_is_free, try_lock, wait_until
+from commsproject.embedded.system import (
+    EmbeddedError,
+    inhabitants,
+    new_port,
+    port_is_free,
+    try_lock,
+    wait_until,
+)
 from commsproject.embedded.valkey import Valkey
 
 _KINDS: dict[str, type[Engine]] = {kind.name: kind for kind in (Postgres, Valkey)}
 _START_SECONDS = 120.0  # recovery after a crash may have much to replay
 _LAST_DELAY_SECONDS = 30.0
 _HEALTHY_SECONDS = 30.0
+_ORPHAN_SECONDS = 8.0  # PostgreSQL gives its backends 5 when its keeper dies
 _LOG_BYTES = 10_000_000
 
 
@@ -45,12 +53,8 @@ class Keeper:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._stop_asked)
         with self._home.lock_file("server") as lock, self._home.lock_file("users") as users:
-            if not wait_until(lambda: try_lock(lock), 15):
-                raise EmbeddedError(
-                    f"A {self._engine.name} whose keeper was killed still runs on"
-                    f" {self._home.directory}. Stop it, then try again."
-                )
             try:
+                self._take_over(lock)
                 self._engine.prepare()
                 self._start_on_a_free_port(lock)
                 _close_output()
@@ -60,6 +64,23 @@ class Keeper:
                 self._home.remember(pid=0)
                 self._stop()
                 self._home.remember(keeper=0)
+
+    def _take_over(self, lock: int) -> None:
+        """Wait for the end of a server whose keeper was killed."""
+        if wait_until(lambda: try_lock(lock), _ORPHAN_SECONDS):
+            return
+        self._evict()
+        if not wait_until(lambda: try_lock(lock), _ORPHAN_SECONDS):
+            raise EmbeddedError(
+                f"A {self._engine.name} whose keeper was killed still runs on {self._home.data}."
+                " Stop it, then try again."
+            )
+
+    def _evict(self) -> None:
+        """Kill what a dead server left: a busy backend of PostgreSQL notices only when it waits."""
+        for pid in inhabitants(self._home.data):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _stop_asked(self, *_: object) -> None:
         self._told_to_stop = True
@@ -99,11 +120,12 @@ class Keeper:
             self._home.remember(pid=0)
             sys.stderr.write(f"{self._engine.name} ended with {self._server.returncode}\n")
             self._server = None
+            self._evict()
             self._put_off()
         if not self._server and time.monotonic() >= self._again_at:
             try:
                 self._start(lock)
-            except EmbeddedError:  # for example, PostgreSQL waits for the backends of a killed one
+            except EmbeddedError:
                 self._put_off()
 
     def _put_off(self) -> None:
@@ -127,6 +149,7 @@ class Keeper:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     server.wait(patience)
                     break
+            self._evict()
 
 
 def _close_output() -> None:

@@ -22,6 +22,7 @@ from commsproject.embedded.system import (
     LOOPBACK,
     EmbeddedError,
     die_with_parent,
+    inhabitants,
     package,
 )
 
@@ -169,20 +170,17 @@ class Postgres:
     def _drop_stale_pid_file(self) -> None:
         """After a crash postmaster.pid may name a process that is something else by now.
 
-        PostgreSQL would believe that it is still running. We hold `server.lock`: it is not, unless
-        somebody started it by hand. A server works in its data directory.
+        PostgreSQL would believe that it still runs. We hold `server.lock`, so it does not, unless
+        somebody started it by hand.
         """
-        file = self._home.data / "postmaster.pid"
-        if sys.platform != "linux" or not file.exists():
+        if sys.platform != "linux":
             return
-        pid = file.read_text().partition("\n")[0].strip()
-        with contextlib.suppress(OSError):
-            if Path(f"/proc/{pid}/cwd").samefile(self._home.data):
-                raise EmbeddedError(
-                    f"PostgreSQL already runs on {self._home.data} as process {pid}, which was not"
-                    " started here. Stop it, then try again."
-                )
-        file.unlink()
+        if pids := inhabitants(self._home.data):
+            raise EmbeddedError(
+                f"Something that was not started here works in {self._home.data}: process"
+                f" {pids[0]}. Stop it, then try again."
+            )
+        (self._home.data / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _unprivileged(data: Path) -> tuple[int, int] | None:

@@ -109,6 +109,8 @@ class Server:
     def down(self) -> Iterator[None]:
         """For fault tests: kill -9 the server and keep it away until the end of the block."""
         before = self.home.state
+        if not before.pid:
+            raise EmbeddedError(f"{self.name} does not run.\n{self.home.last_lines()}")
         os.kill(before.keeper, signal.SIGSTOP)
         try:
             os.kill(before.pid, signal.SIGKILL)
@@ -149,6 +151,8 @@ class Server:
                 start_new_session=True,  # a terminal's Ctrl-C is for the users
             )
         os.close(write_end)
+        for pid in [pid for pid, old in _keepers.items() if old.poll() is not None]:
+            del _keepers[pid]
         _keepers[keeper.pid] = keeper
         with os.fdopen(read_end, "rb") as pipe:
             complaint = pipe.read().decode(errors="replace")  # ends when it is ready or gone
@@ -161,7 +165,8 @@ class Server:
         keeper = self.home.state.keeper
         with self.home.lock_file("keeper") as lock:
             if not try_lock(lock):
-                os.kill(keeper, signal.SIGTERM)
+                if keeper:  # else it is already on its way out
+                    os.kill(keeper, signal.SIGTERM)
                 if not wait_until(lambda: try_lock(lock), 15):
                     raise EmbeddedError(f"{self.name} does not stop.\n{self.home.last_lines()}")
             _reap(keeper)

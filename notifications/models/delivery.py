@@ -40,6 +40,7 @@ class Delivery(models.Model):
     class Meta:
         ordering = ["id"]
         verbose_name_plural = "deliveries"
+        indexes = [models.Index(fields=["address_hash", "-id"], name="delivery_by_address")]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(state__in=State.values), name="delivery_state_known"

@@ -9,7 +9,7 @@ from notifications.types import Channel, SuppressionReason
 
 
 class Suppression(models.Model):
-    """An address that must not be written to, and why.
+    """An address that must not be written to, and why: one entry for each reason and scope.
 
     The address itself is not kept, only its keyed hash: the list outlives the erasure of a person.
     """
@@ -31,7 +31,7 @@ class Suppression(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["channel", "address_hash", "scope"], name="suppression_once"
+                fields=["channel", "address_hash", "scope", "reason"], name="suppression_once"
             )
         ]
 

@@ -7,7 +7,7 @@ webhooks to the real endpoint. At `simulator.test` the local part is an instruct
 - `fail@` is refused for good; `throttle@` is answered 429 on the first attempt
 - `hang@` is never answered, and no receipt comes
 
-Everything else is delivered.
+With a label (`bounce+1@`) they do the same. Everything else is delivered.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from django.utils.crypto import salted_hmac
 from typing_extensions import override
 
 from commsproject.common.ids import new_id
-from notifications.addresses import is_simulator
+from notifications.addresses import instruction
 from notifications.models import SimulatedMessage
 from notifications.providers.base import BadSignature, Provider, Webhook
 from notifications.types import (
@@ -73,7 +73,7 @@ class Simulator(Provider):
 
     @override
     def send(self, message: Outbound) -> Sent:
-        instruction = self._obey(message.to, message.number)
+        asked = self._obey(message.to, message.number)
         reply_to = {"Reply-To": message.reply_to} if message.reply_to else {}
         row = SimulatedMessage.objects.create(
             attempt_id=message.attempt_id,
@@ -87,7 +87,7 @@ class Simulator(Provider):
                 "template_id": message.template_id,
                 **message.metadata,
             },
-            receipts=_RECEIPTS.get(instruction, _DELIVERED),
+            receipts=_RECEIPTS.get(asked, _DELIVERED),
             receipts_due_at=timezone.now() + RECEIPT_DELAY,
         )
         transaction.on_commit(partial(self._postman.submit, self._post_soon))
@@ -106,8 +106,8 @@ class Simulator(Provider):
 
     def _obey(self, address: str, number: int) -> str:
         """The instruction in `address`, or the error it asks for."""
-        instruction = address.partition("@")[0] if is_simulator(address) else ""
-        match instruction:
+        asked = instruction(address)
+        match asked:
             case "fail":
                 raise ProviderError(
                     ErrorClass.PERMANENT_RECIPIENT, "550", "No such mailbox.", http_status=400
@@ -119,7 +119,7 @@ class Simulator(Provider):
             case "hang":
                 self._never.wait(settings.PROVIDER_READ_TIMEOUT)
                 raise ProviderError(ErrorClass.AMBIGUOUS, "read_timeout", "No answer.")
-        return instruction
+        return asked
 
     # --- Receipts out ------------------------------------------------------------------------
 

@@ -92,7 +92,7 @@ _RULES = {
 
 def findings() -> Iterator[Finding]:
     """Every row that breaks an invariant."""
-    values = {
+    values: dict[str, list[str] | float] = {
         "pending": [state.value for state in PENDING],
         "called": [state.value for state in _CALLED],
         "lattice": [event.value for event in REPORTED],

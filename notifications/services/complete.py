@@ -218,13 +218,8 @@ def _write_ends(outcomes: Sequence[Outcome]) -> None:
             isinstance(answer, ProviderError)
             and answer.error_class is ErrorClass.PERMANENT_RECIPIENT
         ):
-            suppress.add(
-                channel=outcome.delivery.channel,
-                address_hash=outcome.delivery.address_hash,
-                reason=SuppressionReason.BOUNCE,
-                source=outcome.attempt.provider if outcome.attempt else "",
-                delivery_id=outcome.delivery.id,
-            )
+            source = outcome.attempt.provider if outcome.attempt else ""
+            suppress.recipient_of(outcome.delivery, SuppressionReason.BOUNCE, source=source)
 
 
 def _dead_letter(outcome: Outcome) -> DeadLetter:

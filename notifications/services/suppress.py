@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from notifications.models import Suppression
+from notifications import addresses
+from notifications.models import Delivery, Suppression
 from notifications.types import SuppressionReason
 from templates_app.links import Unsubscribe
 
@@ -19,7 +20,7 @@ def add(
     source: str = "",
     delivery_id: UUID | None = None,
 ) -> bool:
-    """Put an address on the list; True if it was not there. Safe to repeat: the first entry stays.
+    """Put an address on the list; True if it was not there for this reason. Safe to repeat.
 
     `scope` is a category's key, or `*` for every message.
     """
@@ -33,6 +34,26 @@ def add(
     )
     Suppression.objects.bulk_create([row], ignore_conflicts=True)
     return Suppression.objects.filter(id=row.id).exists()
+
+
+def recipient_of(
+    delivery: Delivery, reason: SuppressionReason, *, source: str, scope: str = Suppression.ALL
+) -> bool:
+    """Suppress the address of a delivery that bounced, was complained about or opted out.
+
+    The simulator's instructions (`bounce@simulator.test`) always do what they say, so they are
+    never listed; with a label (`bounce+1@`) they are people like any other.
+    """
+    if addresses.is_instruction(delivery.address):
+        return False
+    return add(
+        channel=delivery.channel,
+        address_hash=delivery.address_hash,
+        reason=reason,
+        scope=scope,
+        source=source,
+        delivery_id=delivery.id,
+    )
 
 
 def unsubscribe(link: Unsubscribe) -> bool:

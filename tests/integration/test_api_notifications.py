@@ -28,6 +28,7 @@ from notifications.models import (
 )
 from notifications.states import State
 from notifications.types import Channel, SuppressionReason
+from templates_app.models import Template
 from tests.engine import drain, make_everything_due
 from tests.factories import (
     AddressFactory,
@@ -92,7 +93,7 @@ def problem_of(answer: Any, status: int) -> dict[str, Any]:
 
 @pytest.fixture
 def welcome(db: None) -> None:
-    TemplateVersionFactory(template__key="welcome")
+    TemplateVersionFactory.create(template__key="welcome")
 
 
 # Bad input: what is wrong is named, nothing is stored, nothing is sent
@@ -230,7 +231,7 @@ def _name(value: Any) -> str:
 
 @pytest.mark.parametrize(("body", "field"), WRONG_FIELDS, ids=_name)
 def test_a_wrong_field_is_named_and_nothing_is_stored(api: APIClient, welcome: None, body, field):
-    TemplateVersionFactory(
+    TemplateVersionFactory.create(
         template__key="lists",
         channels={
             "email": {"subject": "S", "text": "{% for item in items %}{{ item }}{% endfor %}"}
@@ -382,8 +383,8 @@ def test_a_template_is_filled_with_data(api: APIClient, welcome: None):
 
 def test_a_message_keeps_the_version_it_was_accepted_with(api: APIClient, welcome: None):
     accepted(api, by_template())
-    template = Notification.objects.get().template_version.template
-    TemplateVersionFactory(
+    template = Template.objects.get()
+    TemplateVersionFactory.create(
         template=template, number=2, channels={"email": {"subject": "New", "text": "New"}}
     )
     drain()
@@ -444,31 +445,33 @@ def test_an_address_beside_a_user_id_is_kept_unverified(api: APIClient):
 
 
 def test_a_known_person_needs_no_address(api: APIClient):
-    AddressFactory(recipient__user_id="u-1", value="ada@simulator.test")
+    AddressFactory.create(recipient__user_id="u-1", value="ada@simulator.test")
     body = accepted(api, but(to={"user_id": "u-1"}))
     assert [delivery["to"] for delivery in body["deliveries"]] == ["ada@simulator.test"]
     assert api.get(f"{URL}/{body['id']}").json()["user_id"] == "u-1"
 
 
 def test_an_address_that_is_given_wins_over_one_that_is_known(api: APIClient):
-    AddressFactory(recipient__user_id="u-1", value="old@simulator.test", verified_at=timezone.now())
+    AddressFactory.create(
+        recipient__user_id="u-1", value="old@simulator.test", verified_at=timezone.now()
+    )
     body = accepted(api, but(to={"user_id": "u-1", "email": "new@simulator.test"}))
     assert [delivery["to"] for delivery in body["deliveries"]] == ["new@simulator.test"]
 
 
 def test_a_verified_address_wins_over_one_that_only_somebody_gave(api: APIClient):
-    ada = RecipientFactory(user_id="u-1")
-    AddressFactory(recipient=ada, value="older@simulator.test", verified_at=in_(days=-2))
-    AddressFactory(recipient=ada, value="verified@simulator.test", verified_at=in_(days=-1))
-    AddressFactory(recipient=ada, value="unverified@simulator.test")
+    ada = RecipientFactory.create(user_id="u-1")
+    AddressFactory.create(recipient=ada, value="older@simulator.test", verified_at=in_(days=-2))
+    AddressFactory.create(recipient=ada, value="verified@simulator.test", verified_at=in_(days=-1))
+    AddressFactory.create(recipient=ada, value="unverified@simulator.test")
     body = accepted(api, but(to={"user_id": "u-1"}))
     assert [delivery["to"] for delivery in body["deliveries"]] == ["verified@simulator.test"]
 
 
 def test_the_newest_address_wins_where_none_is_verified(api: APIClient):
-    ada = RecipientFactory(user_id="u-1")
+    ada = RecipientFactory.create(user_id="u-1")
     for value in ("first@simulator.test", "second@simulator.test"):
-        AddressFactory(recipient=ada, value=value)
+        AddressFactory.create(recipient=ada, value=value)
     body = accepted(api, but(to={"user_id": "u-1"}))
     assert [delivery["to"] for delivery in body["deliveries"]] == ["second@simulator.test"]
 
@@ -508,7 +511,7 @@ def test_a_dry_run_says_what_would_happen_and_stores_nothing(api: APIClient):
 
 
 def test_a_dry_run_tells_of_a_suppression(api: APIClient):
-    SuppressionFactory(address="ada@simulator.test", reason=SuppressionReason.BOUNCE)
+    SuppressionFactory.create(address="ada@simulator.test", reason=SuppressionReason.BOUNCE)
     (delivery,) = send(api, but(dry_run=True)).json()["deliveries"]
     assert (delivery["status"], delivery["reason"]) == ("suppressed", "the address bounced")
 
@@ -518,7 +521,7 @@ def test_a_dry_run_refuses_what_the_real_run_would(api: APIClient):
 
 
 def test_a_message_to_a_suppressed_address_is_stored_and_never_sent(api: APIClient):
-    SuppressionFactory(address="ada@simulator.test", reason=SuppressionReason.MANUAL)
+    SuppressionFactory.create(address="ada@simulator.test", reason=SuppressionReason.MANUAL)
     body = accepted(api, GOOD)
     assert body["status"] == "suppressed"
     assert body["deliveries"][0]["reason"] == "the address was suppressed by staff"
@@ -526,7 +529,7 @@ def test_a_message_to_a_suppressed_address_is_stored_and_never_sent(api: APIClie
 
 
 def test_all_that_may_come_with_a_message_is_kept_to_its_limits(api: APIClient):
-    CategoryFactory(key="news")
+    CategoryFactory.create(key="news")
     attachment = {"filename": "größe.csv", "content": b64encode(b"a;b" * 1_048_576).decode()}
     body = accepted(
         api,
@@ -574,7 +577,7 @@ def ids(answer: Any) -> list[str]:
 
 def test_another_agents_message_is_not_found(api: APIClient):
     body = accepted(api, GOOD)
-    stranger = client_of(ApiClientFactory())
+    stranger = client_of(ApiClientFactory.create())
     assert api.get(f"{URL}/{body['id']}").status_code == 200
     theirs = problem_of(stranger.get(f"{URL}/{body['id']}"), 404)
     absent = problem_of(stranger.get(f"{URL}/019a0000-0000-7000-8000-000000000001"), 404)
@@ -623,8 +626,8 @@ def test_the_list_filters_by_reference_status_person_and_time(api: APIClient):
 
 
 def test_a_message_that_is_being_handed_over_is_shown_as_sending(api: APIClient, agent: ApiClient):
-    delivery = DeliveryFactory(notification=NotificationFactory(client=agent))
-    AttemptFactory(delivery=delivery, state="calling", ended_at=None)
+    delivery = DeliveryFactory.create(notification=NotificationFactory(client=agent))
+    AttemptFactory.create(delivery=delivery, state="calling", ended_at=None)
     assert ids(api.get(URL, {"status": "sending"})) == [str(delivery.notification_id)]
     shown = api.get(f"{URL}/{delivery.notification_id}").json()
     assert shown["status"] == "sending"
@@ -658,10 +661,10 @@ def test_a_list_costs_the_same_number_of_queries_however_long_it_is(
     api: APIClient, agent: ApiClient, django_assert_max_num_queries: Any
 ):
     for _ in range(20):
-        AttemptFactory(
-            delivery=DeliveryFactory(
-                notification=NotificationFactory(
-                    client=agent, recipient=RecipientFactory(), category=CategoryFactory()
+        AttemptFactory.create(
+            delivery=DeliveryFactory.create(
+                notification=NotificationFactory.create(
+                    client=agent, recipient=RecipientFactory.create(), category=CategoryFactory()
                 )
             )
         )
@@ -708,7 +711,7 @@ def test_the_same_key_with_another_body_is_422(api: APIClient, other: dict[str, 
 
 
 def test_a_key_belongs_to_its_agent(api: APIClient):
-    stranger = client_of(ApiClientFactory())
+    stranger = client_of(ApiClientFactory.create())
     first, theirs = send(api, GOOD, "key-1"), send(stranger, but(reference="x"), "key-1")
     assert theirs.status_code == 202
     assert theirs.json()["id"] != first.json()["id"]

@@ -304,7 +304,7 @@ def test_an_unknown_template_is_404(api: APIClient):
 
 def test_templates_are_listed_in_pages(api: APIClient, django_assert_max_num_queries: Any):
     for number in range(5):
-        TemplateVersionFactory(template=TemplateFactory(key=f"t{number}"))
+        TemplateVersionFactory.create(template=TemplateFactory(key=f"t{number}"))
     page = ok(api.get(URL, {"limit": 3}))
     assert [row["key"] for row in page["results"]] == ["t4", "t3", "t2"]
     assert [row["key"] for row in ok(api.get(page["next"]))["results"]] == ["t1", "t0"]

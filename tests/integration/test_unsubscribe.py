@@ -171,9 +171,9 @@ def unsubscribe_by_header(browser: Client) -> None:
 
 
 def test_the_header_of_a_message_ends_its_category_and_no_other(api, browser):
-    CategoryFactory(key="news", kind=Category.Kind.MARKETING)
-    CategoryFactory(key="orders")
-    CategoryFactory(key="codes", kind=Category.Kind.ESSENTIAL)
+    CategoryFactory.create(key="news", kind=Category.Kind.MARKETING)
+    CategoryFactory.create(key="orders")
+    CategoryFactory.create(key="codes", kind=Category.Kind.ESSENTIAL)
     assert send(api, category="news")["status"] == "sent"
     unsubscribe_by_header(browser)
     (delivery,) = send(api, category="news")["deliveries"]
@@ -185,8 +185,8 @@ def test_the_header_of_a_message_ends_its_category_and_no_other(api, browser):
 
 
 def test_a_message_without_a_category_ends_all_but_essential_ones(api, browser):
-    CategoryFactory(key="news")
-    CategoryFactory(key="codes", kind=Category.Kind.ESSENTIAL)
+    CategoryFactory.create(key="news")
+    CategoryFactory.create(key="codes", kind=Category.Kind.ESSENTIAL)
     send(api)
     unsubscribe_by_header(browser)
     assert send(api)["status"] == "suppressed"
@@ -195,7 +195,7 @@ def test_a_message_without_a_category_ends_all_but_essential_ones(api, browser):
 
 
 def test_an_essential_message_offers_no_unsubscribing(api):
-    CategoryFactory(key="codes", kind=Category.Kind.ESSENTIAL)
+    CategoryFactory.create(key="codes", kind=Category.Kind.ESSENTIAL)
     send(api, category="codes")
     assert SimulatedMessage.objects.get().headers == {}
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import nan
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
+from typing_extensions import override
 
 from commsproject.common.ids import new_id
 from notifications.models import (
@@ -22,6 +25,7 @@ from notifications.models import (
     Suppression,
 )
 from notifications.providers import simulator
+from notifications.providers.base import Webhook
 from notifications.services import status
 from notifications.types import EventType, ProviderEvent
 from tests.engine import drain
@@ -90,7 +94,7 @@ def state_of(attempt: Attempt) -> str:
 
 @pytest.fixture
 def attempt() -> Attempt:
-    return AttemptFactory()
+    return AttemptFactory.create()
 
 
 # The door
@@ -211,14 +215,14 @@ def test_the_same_event_in_five_webhooks_is_one_event(attempt):
 # Any order, any repetition
 
 
-def final(events: list[list[str]]) -> tuple[str, str, set[str], int]:
+def final(events: list[list[str]]) -> tuple[str, str, tuple[str, ...], int]:
     """Tell a new attempt's `events`, webhook by webhook: its state, reason, bounces, events."""
-    attempt = AttemptFactory()
+    attempt = AttemptFactory.create()
     for webhook in events:
         tell(*(report(attempt.id, kind) for kind in webhook))
     delivery = Delivery.objects.get(id=attempt.delivery_id)
-    kinds = set(Bounce.objects.filter(delivery_id=delivery.id).values_list("kind", flat=True))
-    return delivery.state, delivery.reason, kinds, delivery.events.count()
+    kinds = Bounce.objects.filter(delivery_id=delivery.id).values_list("kind", flat=True)
+    return delivery.state, delivery.reason, tuple(sorted(kinds)), delivery.events.count()
 
 
 @pytest.mark.parametrize(
@@ -237,7 +241,7 @@ def test_any_order_and_repetition_of_reports_ends_the_same(kinds):
     stories = [[list(order)] for order in itertools.permutations(kinds)]
     stories += [[[kind] for kind in order] for order in itertools.permutations(kinds)]
     stories += [[[kind] for kind in order * 2] for order in itertools.permutations(kinds)]
-    assert len({repr(final(story)) for story in stories}) == 1
+    assert len({final(story) for story in stories}) == 1
 
 
 @pytest.mark.parametrize(
@@ -259,7 +263,9 @@ def test_a_bounce_says_why(attempt):
 
 
 def test_a_report_about_an_attempt_whose_answer_was_lost_is_the_answer():
-    attempt = AttemptFactory(state="unknown", delivery__state="unknown", delivery__provider="")
+    attempt = AttemptFactory.create(
+        state="unknown", delivery__state="unknown", delivery__provider=""
+    )
     tell(report(attempt.id, "delivered"))
     attempt.refresh_from_db()
     assert (attempt.state, attempt.provider_ref) == ("accepted", "ref-1")
@@ -270,7 +276,7 @@ def test_a_report_about_an_attempt_whose_answer_was_lost_is_the_answer():
     "end", ["failed", "dead", "unconfirmed", "suppressed", "cancelled", "expired"]
 )
 def test_a_receipt_raises_even_what_the_engine_had_given_up(end):
-    attempt = AttemptFactory(delivery__state=end)
+    attempt = AttemptFactory.create(delivery__state=end)
     tell(report(attempt.id, "delivered"))
     assert state_of(attempt) == "delivered"
 
@@ -316,6 +322,24 @@ def test_a_bad_webhook_does_not_hold_up_those_behind_it(attempt):
     post(body_of(report(attempt.id, "bounced", code={})))
     post(body_of(report(attempt.id, "delivered")))
     assert ingest.run() == 3
+    assert state_of(attempt) == "delivered"
+
+
+class Talkative(simulator.Simulator):
+    """A provider whose reports carry what is no JSON for PostgreSQL."""
+
+    @override
+    def parse(self, webhook: Webhook) -> list[ProviderEvent]:
+        return [replace(event, data={"score": nan}) for event in super().parse(webhook)]
+
+
+def test_a_webhook_the_database_refuses_does_not_hold_up_those_behind_it(attempt, settings):
+    entry = {**settings.PROVIDERS["simulator"], "CLASS": f"{__name__}.Talkative"}
+    settings.PROVIDERS = {**settings.PROVIDERS, "talkative": entry}
+    post(body_of(report(attempt.id, "bounced")), url="/webhooks/talkative/")
+    post(body_of(report(attempt.id, "delivered")))
+    assert ingest.run() == 2
+    assert WebhookReceipt.objects.get(provider="talkative").error == "DataError"
     assert state_of(attempt) == "delivered"
 
 
@@ -377,8 +401,8 @@ def test_a_soft_bounce_is_recorded_and_suppresses_nobody(attempt):
 
 
 def test_a_complaint_suppresses_every_category():
-    category = CategoryFactory(key="news")
-    attempt = AttemptFactory(delivery__notification__category=category)
+    category = CategoryFactory.create(key="news")
+    attempt = AttemptFactory.create(delivery__notification__category=category)
     told(attempt, EventType.COMPLAINED)
     assert Bounce.objects.get().kind == "complaint"
     assert Suppression.objects.get().scope == "*"
@@ -386,8 +410,8 @@ def test_a_complaint_suppresses_every_category():
 
 @pytest.mark.parametrize(("key", "scope"), [("news", "news"), (None, "*")])
 def test_an_unsubscribe_at_the_provider_is_for_the_messages_category(key, scope):
-    category = CategoryFactory(key=key) if key else None
-    attempt = AttemptFactory(delivery__notification__category=category)
+    category = CategoryFactory.create(key=key) if key else None
+    attempt = AttemptFactory.create(delivery__notification__category=category)
     told(attempt, EventType.UNSUBSCRIBED)
     entry = Suppression.objects.get()
     assert (entry.reason, entry.scope) == ("unsubscribe", scope)
@@ -397,7 +421,7 @@ def test_an_unsubscribe_at_the_provider_is_for_the_messages_category(key, scope)
 def test_a_second_bounce_leaves_the_first_entry_as_it_is(attempt):
     told(attempt, EventType.BOUNCED, permanent=True)
     first = Suppression.objects.values().get()
-    again = AttemptFactory(delivery=DeliveryFactory(address=attempt.delivery.address))
+    again = AttemptFactory.create(delivery=DeliveryFactory(address=attempt.delivery.address))
     told(again, EventType.BOUNCED, permanent=True)
     assert Suppression.objects.values().get() == first
     assert Bounce.objects.count() == 2
@@ -455,15 +479,14 @@ def test_a_report_between_acceptance_and_sending_counts(api):
 def test_an_essential_message_goes_out_in_spite_of_a_complaint_but_not_of_a_bounce(
     api, kind, state
 ):
-    CategoryFactory(key="codes", kind=Category.Kind.ESSENTIAL)
+    CategoryFactory.create(key="codes", kind=Category.Kind.ESSENTIAL)
     send(api, "ada@simulator.test")
     report_of_last(kind)
     assert send(api, "ada@simulator.test", category="codes")["status"] == state
 
 
-@pytest.mark.xfail(reason="suppress.add keeps the first entry of a scope: the bounce is not noted")
 def test_a_bounce_stops_essential_messages_even_after_a_complaint(api):
-    CategoryFactory(key="codes", kind=Category.Kind.ESSENTIAL)
+    CategoryFactory.create(key="codes", kind=Category.Kind.ESSENTIAL)
     send(api, "ada@simulator.test")
     report_of_last("complained")
     send(api, "ada@simulator.test", category="codes")

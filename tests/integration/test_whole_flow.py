@@ -64,6 +64,7 @@ def test_messages_go_all_the_way(service: httpx2.Client) -> None:
     outcomes = {
         "ada@simulator.test": "delivered",
         "bounce@simulator.test": "bounced",
+        "bounce+1@simulator.test": "bounced",
         "complaint@simulator.test": "complained",
         "fail@simulator.test": "failed",
         "throttle@simulator.test": "delivered",
@@ -79,8 +80,10 @@ def test_messages_go_all_the_way(service: httpx2.Client) -> None:
         "sent",
         "delivered",
     ]
-    again = send(service, "bounce@simulator.test")
+    again = send(service, "bounce+1@simulator.test")
     assert story(service, again)["status"] == "suppressed"
+    again = send(service, "bounce@simulator.test")  # nobody's address: it always does what it says
+    assert story(service, again)["status"] != "suppressed"
     assert list(audit.findings()) == []
 
     # A body that is far too large is refused, and the service goes on.

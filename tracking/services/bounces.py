@@ -34,13 +34,8 @@ def record(provider: str, applied: Sequence[Applied]) -> None:
     Bounce.objects.bulk_create(rows, ignore_conflicts=True)
     for item in applied:
         if reason := _reason(item.event):
-            suppress.add(
-                channel=item.delivery.channel,
-                address_hash=item.delivery.address_hash,
-                reason=reason,
-                scope=_scope(item.delivery, reason),
-                source=provider,
-                delivery_id=item.delivery.id,
+            suppress.recipient_of(
+                item.delivery, reason, source=provider, scope=_scope(item.delivery, reason)
             )
 
 

@@ -27,7 +27,7 @@ class NewestFirst(CursorPagination):
         try:
             cursor = super().decode_cursor(request)
             if cursor is not None and cursor.position is not None:
-                UUID(cursor.position)
+                UUID(str(cursor.position))
         except (NotFound, ValueError):
             message = "Take the cursor from `next` or `previous` of another page, unchanged."
             raise InvalidInput.of("cursor", "bad_cursor", message) from None

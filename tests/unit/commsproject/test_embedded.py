@@ -17,6 +17,7 @@ import pytest
 import redis
 
 from commsproject.embedded import EmbeddedError, Postgres, Server, Valkey, postgres, system
+from commsproject.embedded.home import Home
 
 ROOT = Path(__file__).parents[3]
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -44,19 +45,11 @@ def read(url):
     return sql(url, "SELECT word FROM kept")[0][0]
 
 
-def processes(server_or_keeper):
-    """The pids of a keeper and of everything below it, zombies not counted."""
-    keeper = getattr(server_or_keeper, "home", None)
-    keeper = keeper.state.keeper if keeper else server_or_keeper
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
-        except (OSError, ValueError):
-            continue
-        if int(session) == keeper and state != "Z":
-            found.append(int(stat.parent.name))
-    return found
+def processes(directory):
+    """The keeper of a directory, its server, and all that they started."""
+    keeper = Home(directory).state.keeper
+    keepers = [keeper] if keeper and system.exists(keeper) else []
+    return keepers + system.inhabitants(directory / "data")
 
 
 class User:
@@ -131,10 +124,10 @@ def test_a_server_starts_stops_and_keeps_its_data(kind, directory):
     with Server(kind, directory, durable=False) as server:
         url = server.start()
         write(url)
-        assert server.home.state.pid in processes(server)
-        keeper = server.home.state.keeper
-    assert processes(keeper) == []
-    assert not system.exists(keeper)
+        state = server.home.state
+        assert {state.keeper, state.pid} <= set(processes(directory))
+    assert processes(directory) == []
+    assert not system.exists(state.keeper)
     with Server(kind, directory, durable=False) as server:
         assert server.url == url
         assert read(url) == "yes"
@@ -169,8 +162,8 @@ def test_nobody_comes_in_without_the_password(kind, directory):
         wrong = server.url.replace(password, "guess")
         with pytest.raises((psycopg.OperationalError, redis.AuthenticationError)):
             read(wrong)
-        keeper = processes(server)
-        commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in keeper]
+        pids = processes(directory)
+        commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids]
         assert not any(password.encode() in command for command in commands)
 
 
@@ -178,11 +171,10 @@ def test_users_share_a_server_and_the_last_one_stops_it(kind, directory):
     first, second = User(kind, directory), User(kind, directory)
     assert first.line() == second.line()
     with Server(kind, directory, durable=False) as server:
-        keeper = server.home.state.keeper
         write(server.url)
         assert first.leave() == second.leave() == 0
         assert read(server.url) == "yes"
-    assert processes(keeper) == []
+    assert processes(directory) == []
 
 
 def test_a_crowd_starts_one_server(empty):
@@ -214,12 +206,13 @@ def test_a_fork_of_a_user_does_not_stop_the_server(empty):
 def test_a_killed_user_leaves_nothing_behind(kind, number, directory):
     user = User(kind, directory)
     write(user.line())
-    keeper = Server(kind, directory).home.state.keeper
-    assert processes(keeper)
     user.kill(number)
     with Server(kind, directory, durable=False) as server:  # at once, while the old one stops
         assert read(server.url) == "yes"
-    assert system.wait_until(lambda: not processes(keeper), 5)
+    user = User(kind, directory)
+    assert user.line()
+    user.kill(number)
+    assert system.wait_until(lambda: not processes(directory), 10)
 
 
 def test_a_killed_server_comes_back_with_its_data_at_the_same_place(kind, directory):
@@ -247,8 +240,9 @@ def test_a_killed_keeper_takes_its_server_along_and_both_return(kind, directory)
         write(server.url)
         old = server.home.state
         os.kill(old.keeper, signal.SIGKILL)
-        assert system.wait_until(lambda: not processes(old.keeper), 10)
+        assert system.wait_until(lambda: not system.inhabitants(directory / "data"), 10)
         assert "started again" in server.check()
+        assert not system.exists(old.keeper)
         assert read(server.url) == "yes"
         assert server.home.state.port == old.port
 
@@ -257,11 +251,11 @@ def test_when_everything_is_killed_the_next_start_recovers(kind, directory):
     user = User(kind, directory)
     write(user.line())
     user.process.send_signal(signal.SIGSTOP)
-    keeper = Server(kind, directory).home.state.keeper
-    for pid in processes(keeper):
-        os.kill(pid, signal.SIGKILL)
+    for pid in processes(directory):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     user.kill()
-    assert system.wait_until(lambda: not processes(keeper), 5)
+    assert system.wait_until(lambda: not processes(directory), 10)
     with Server(kind, directory, durable=False) as server:
         assert read(server.url) == "yes"
 
@@ -287,7 +281,7 @@ def test_a_stale_pid_file_whose_number_is_another_process_now(database):
 def test_a_server_that_somebody_else_started_on_the_data(database):
     with subprocess.Popen(["sleep", "60"], cwd=database / "data") as other:
         leave_pid_file(database, other.pid)
-        with pytest.raises(EmbeddedError, match=rf"already runs on .* as process {other.pid}"):
+        with pytest.raises(EmbeddedError, match=rf"not started here .* process {other.pid}"):
             Server(Postgres, database).start()
         other.kill()
 
@@ -345,13 +339,27 @@ def test_programs_that_others_cannot_reach_are_copied_for_them(tmp_path, monkeyp
 def test_a_server_that_cannot_return_at_once_is_tried_again(database):
     with Server(Postgres, database, durable=False) as server:
         write(server.url)
-        with server.down():
-            broken = changed(database / "data" / "postgresql.conf", "no_such_setting = 1\n")
-            broken.__enter__()
+        broken = changed(database / "data" / "postgresql.conf", "no_such_setting = 1\n")
+        with server.down(), broken:
             os.kill(server.home.state.keeper, signal.SIGCONT)
             assert system.wait_until(lambda: "no_such_setting" in server.home.last_lines(5), 20)
-            broken.__exit__(None, None, None)
         assert read(server.url) == "yes"
+
+
+@needs_linux
+def test_a_busy_backend_of_a_killed_server_is_not_waited_for(database):
+    with Server(Postgres, database, durable=False) as server:
+        with psycopg.connect(server.url) as connection:
+            endless = "SELECT count(*) FROM (SELECT generate_series(1, 10 ^ 12)) AS numbers"
+            connection.pgconn.send_query(endless.encode())
+            server.kill()
+            connection.close()
+        assert sql(server.url, "SELECT 1")
+
+
+def test_only_a_running_server_can_be_taken_down(empty):
+    with pytest.raises(EmbeddedError, match="valkey does not run"):
+        Server(Valkey, empty).kill()
 
 
 def test_another_port_where_that_of_last_time_is_taken(empty):
@@ -422,11 +430,11 @@ def provide(tmp_path, **environment):
         environment = {environment!r}
         embedded.provide(environment, Path({str(tmp_path)!r}))
         print(environment.get("DATABASE_URL"), environment.get("REDIS_URL"))
-        print(*(server.home.state.keeper for server in embedded.provided))
+        print(*(server.home.directory for server in embedded.provided), sep="\\n")
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
-    urls, keepers = subprocess.check_output(command, text=True).splitlines()
-    assert not any(processes(int(keeper)) for keeper in keepers.split())
+    urls, *directories = subprocess.check_output(command, text=True).splitlines()
+    assert not any(processes(Path(directory)) for directory in directories if directory)
     return urls.split()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,6 +18,7 @@ from django.urls import path
 from rest_framework import exceptions, serializers
 from rest_framework.response import Response
 from rest_framework.views import APIView
+from typing_extensions import override
 
 from commsproject.common.api.problems import answer, handle, translate
 from commsproject.common.errors import (
@@ -62,17 +64,18 @@ def test_an_error_names_its_fields():
     ]
 
 
-class Inner(serializers.Serializer):
+class Inner(serializers.Serializer[Any]):
     number = serializers.IntegerField()
 
 
-class Outer(serializers.Serializer):
+class Outer(serializers.Serializer[Any]):
     name = serializers.CharField()
     inner = Inner()
     rows = Inner(many=True)
     tags = serializers.ListField(child=serializers.CharField(max_length=1))
     map = serializers.DictField(child=serializers.IntegerField())
 
+    @override
     def validate(self, attrs):
         raise serializers.ValidationError("Not together.", code="together")
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from django.db import connections
@@ -15,11 +14,9 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from django.utils import timezone
 
-from commsproject.common import doorbell
 from commsproject.common.health import BEAT_LIMIT
 from commsproject.common.models import ScheduledJob
 from tests.fakes.net import ReservedPort
-from tests.fakes.proxy import TcpProxy
 
 PARTS = ["database", "migrations", "broker", "scheduler"]
 
@@ -36,20 +33,6 @@ def failing(body: dict[str, Any]) -> list[str]:
 @pytest.fixture
 def beat(db: None) -> ScheduledJob:
     return ScheduledJob.objects.create(name="beat", last_run_at=timezone.now())
-
-
-@pytest.fixture
-def broker(settings) -> Iterator[TcpProxy]:
-    """A broker that can go away."""
-    address = urlsplit(settings.REDIS_URL)
-    with TcpProxy(address.port or 6379, address.hostname or "localhost") as proxy:
-        credentials = address.netloc.rpartition("@")[0]
-        where = f"{credentials}@" if credentials else ""
-        settings.REDIS_URL = f"redis://{where}{proxy.host}:{proxy.port}{address.path}"
-        doorbell.client.cache_clear()
-        yield proxy
-        doorbell.client().close()
-    doorbell.client.cache_clear()
 
 
 @pytest.fixture

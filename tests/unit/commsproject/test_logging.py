@@ -17,6 +17,7 @@ from django.conf import settings
 from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from commsproject.common.correlation import bound
 from commsproject.common.logging import redact
@@ -60,10 +61,11 @@ class Printed:
     def __init__(self) -> None:
         self.stream = io.StringIO()
         config: dict[str, Any] = deepcopy(settings.LOGGING)
-        made = logging.config.DictConfigurator(config)  # type: ignore[attr-defined]
+        made = logging.config.DictConfigurator(config)
         self.handler = logging.StreamHandler(self.stream)
         self.handler.setFormatter(made.configure_formatter(config["formatters"]["json"]))
 
+    @override
     def __str__(self) -> str:
         return self.stream.getvalue()
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import OperationalError, connection, connections
 from django.utils import timezone
 from django.utils.module_loading import autodiscover_modules
+from typing_extensions import override
 
 from commsproject.common import scheduler
 from commsproject.common.models import ScheduledJob
@@ -62,7 +64,7 @@ class TestJobs:
         assert scheduler.run_due() == ["a"]
         assert scheduler.run_due() == []
         assert job.count == 1
-        noted = row("a")
+        noted: Any = row("a")
         assert noted.last_run_at >= before
         assert noted.next_run_at == noted.last_run_at + timedelta(minutes=5)
         assert noted.last_duration_ms >= 0
@@ -157,6 +159,7 @@ class Scheduler(threading.Thread):
         super().__init__(name=name, daemon=True)
         self.stopping = threading.Event()
 
+    @override
     def run(self) -> None:
         try:
             scheduler.serve(self.stopping)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notifications.addresses import BadAddress, digest, is_simulator, normalise
+from notifications.addresses import BadAddress, digest, instruction, is_instruction, normalise
 from notifications.types import Channel
 
 EMAIL, SMS = Channel.EMAIL, Channel.SMS
@@ -96,6 +98,15 @@ def test_any_text_is_one_address_without_line_breaks_or_refused(channel, text):
     assert kept.count("@") == 1 if channel is EMAIL else kept[1:].isdigit() and kept.isascii()
 
 
+@pytest.mark.parametrize("text", ["a", "a@", "a.", '"', "+", "é@é."])
+@pytest.mark.parametrize("channel", Channel)
+def test_a_very_long_text_is_refused_at_once(channel, text):
+    started = time.monotonic()
+    with pytest.raises(BadAddress):
+        normalise(channel, text * 2_000_000)
+    assert time.monotonic() - started < 0.1
+
+
 def test_a_digest_is_the_same_for_the_same_mailbox():
     variants = ["Ada@Example.com", "ada@example.com", "ADA@EXAMPLE.COM"]
     assert len({digest(EMAIL, normalise(EMAIL, variant)) for variant in variants}) == 1
@@ -118,14 +129,29 @@ def test_a_digest_is_64_hex_digits_and_never_the_address(address):
 
 
 @pytest.mark.parametrize(
-    ("address", "simulated"),
+    ("address", "asked"),
     [
-        ("bounce@simulator.test", True),
-        ("x@y.simulator.test", False),
-        ("simulator.test@example.com", False),
-        ("x@notsimulator.test", False),
-        ("x@simulator.test.example.com", False),
+        ("bounce@simulator.test", "bounce"),
+        ("bounce+1@simulator.test", "bounce"),
+        ("ada@simulator.test", "ada"),
+        ("bounce@y.simulator.test", ""),
+        ("simulator.test@example.com", ""),
+        ("bounce@notsimulator.test", ""),
+        ("bounce@simulator.test.example.com", ""),
     ],
 )
-def test_only_the_simulators_own_domain_takes_instructions(address, simulated):
-    assert is_simulator(address) is simulated
+def test_only_the_simulators_own_domain_takes_instructions(address, asked):
+    assert instruction(address) == asked
+
+
+@pytest.mark.parametrize(
+    ("address", "nobody"),
+    [
+        ("bounce@simulator.test", True),
+        ("bounce+1@simulator.test", False),
+        ("ada@simulator.test", False),
+        ("bounce@example.com", False),
+    ],
+)
+def test_an_instruction_without_a_label_is_nobodys_address(address, nobody):
+    assert is_instruction(address) is nobody

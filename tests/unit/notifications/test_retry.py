@@ -6,6 +6,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from notifications import retry
 from notifications.retry import HOLD_FOR, POLICIES, AfterUnknown, after_unknown, may_try_again
@@ -18,11 +19,13 @@ attempts = st.integers(1, 1000)
 class Highest(Random):
     """Always the end of the range that full jitter draws from."""
 
+    @override
     def uniform(self, a, b):
         return b
 
 
 class Lowest(Random):
+    @override
     def uniform(self, a, b):
         return a
 

@@ -132,17 +132,17 @@ def test_there_is_something_to_publish_once():
 
 
 def test_the_highest_published_version_is_in_use():
-    template = TemplateFactory(key="a")
+    template = TemplateFactory.create(key="a")
     for number in (1, 2):
-        TemplateVersionFactory(template=template, number=number)
-    TemplateVersionFactory(template=template, number=3, published_at=None)
+        TemplateVersionFactory.create(template=template, number=number)
+    TemplateVersionFactory.create(template=template, number=3, published_at=None)
     assert {key: row.number for key, row in selectors.published({"a", "b"}).items()} == {"a": 2}
     assert selectors.latest(template).number == 3
 
 
 def test_drafts_and_archived_templates_are_not_in_use():
-    TemplateVersionFactory(template__key="draft", published_at=None)
-    archived = TemplateVersionFactory(template__key="archived").template
+    TemplateVersionFactory.create(template__key="draft", published_at=None)
+    archived = TemplateVersionFactory.create(template__key="archived").template
     services.archive(archived)
     assert selectors.published({"draft", "archived"}) == {}
     with pytest.raises(NotFound):
@@ -151,7 +151,7 @@ def test_drafts_and_archived_templates_are_not_in_use():
 
 def test_many_templates_are_one_query(django_assert_num_queries):
     for number in range(10):
-        TemplateVersionFactory(template__key=f"t{number}")
+        TemplateVersionFactory.create(template__key=f"t{number}")
     with django_assert_num_queries(1):
         found = selectors.published([f"t{number}" for number in range(10)])
         assert {row.template.key for row in found.values()} == set(found)
@@ -161,4 +161,4 @@ def test_many_templates_are_one_query(django_assert_num_queries):
 
 def test_a_template_without_versions_has_no_latest():
     with pytest.raises(NotFound):
-        selectors.latest(TemplateFactory())
+        selectors.latest(TemplateFactory.create())

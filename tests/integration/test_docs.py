@@ -1,0 +1,439 @@
+"""The documentation cannot rot: what it names exists, what it shows works."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+from django.conf import settings
+from django.core.mail.backends.base import BaseEmailBackend
+from django.core.management import get_commands, load_command_class
+from django.urls import get_resolver
+from django.utils.module_loading import import_string
+from environ import Env
+from rest_framework.test import APIClient
+
+from commsproject.common.api import problems
+from commsproject.common.errors import CommsError
+from commsproject.common.identity.scopes import Scope
+from commsproject.console import demo
+from notifications.models import Delivery, SimulatedMessage
+from notifications.providers import sendgrid, ses, simulator
+from notifications.providers.base import Provider
+from notifications.services import audit
+from notifications.states import State
+from notifications.types import Channel, ErrorClass
+from templates_app import compile as compiler
+from templates_app import dates, filters, language, rendering, values
+from templates_app.errors import TemplateError, TemplateSyntaxError
+from tests.engine import drain
+
+ROOT = settings.BASE_DIR
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+CODE = ("commsproject", "conversations", "notifications", "templates_app", "tracking")
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_SPAN = re.compile(r"`([^`\n]+)`")
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_BAR = re.compile(r"(?<!\\)\|")
+_READ = re.compile(
+    r"""env(?:\.\w+|iron\.get)\(\s*"([A-Z_]+)"|environ\[\s*"([A-Z_]+)"|variable: ClassVar\[str\] = "([A-Z_]+)\""""
+)
+_PRESENT = re.compile(r"_present\(([^)]*)\)")
+_NOT_OURS = {"ACME_API_KEY", "API", "HOME", "ID", "KEY", "PYTHON"}
+"""Of the shell, of make, or of the made-up provider."""
+
+
+def named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def fences(page: Path, kind: str = "") -> list[str]:
+    return [text for name, text in _FENCE.findall(page.read_text()) if kind in ("", name)]
+
+
+def prose(page: Path) -> str:
+    return _FENCE.sub("", page.read_text())
+
+
+def spans(page: Path) -> list[str]:
+    return _SPAN.findall(prose(page))
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip().replace("\\|", "|") for cell in _BAR.split(line.strip())[1:-1]]
+
+
+def tables(page: Path, *header: str) -> list[list[str]]:
+    """The rows of every table with this header."""
+    found, inside = [], False
+    for line in prose(page).splitlines():
+        if not line.startswith("|"):
+            inside = False
+        elif tuple(cells(line)) == header:
+            inside = True
+        elif inside and not line.startswith("|---"):
+            found.append(cells(line))
+    return found
+
+
+def bare(cell: str) -> str:
+    return cell.removeprefix("`").removesuffix("`")
+
+
+@cache
+def source(*folders: str) -> str:
+    files = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    return "\n".join(path.read_text() for path in [*files, ROOT / "manage.py", ROOT / "Makefile"])
+
+
+def read_variables(text: str) -> set[str]:
+    found = {name for match in _READ.findall(text) for name in match if name}
+    for names in _PRESENT.findall(text):
+        found |= set(re.findall(r'"([A-Z_]+)"', names))
+    return found
+
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=named)
+
+
+# --- What is named exists --------------------------------------------------------------------
+
+
+@every_page
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in _LINK.findall(prose(page)):
+        if link.startswith(("http:", "https:")):
+            continue
+        target, _, anchor = link.partition("#")
+        file = (page.parent / target).resolve() if target else page
+        assert file.exists(), f"{named(page)} links to {link}"
+        if anchor:
+            assert anchor in anchors(file), f"{named(page)} links to {link}"
+
+
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", _FENCE.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_page_can_be_reached_from_the_index() -> None:
+    index = ROOT / "docs" / "index.md"
+    linked = {(index.parent / link).resolve() for link in _LINK.findall(index.read_text())}
+    pages = set(PAGES) - {index, ROOT / "CHANGELOG.md"}
+    assert pages <= linked
+
+
+@every_page
+def test_make_targets_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for text in [*fences(page, "sh"), *spans(page)]:
+        assert set(re.findall(r"\bmake ([a-z]+)", text)) <= targets, text
+
+
+@every_page
+def test_commands_and_their_options_exist(page: Path) -> None:
+    known = get_commands()
+    for text in [*fences(page, "sh"), *spans(page)]:
+        for name, rest in re.findall(r"manage\.py ([a-z_]+)([^|\n)]*)", text):
+            assert name in known, text
+            app = known[name]
+            command = load_command_class(app, name) if isinstance(app, str) else app
+            options = command.create_parser("manage.py", name)._option_string_actions
+            assert set(re.findall(r"(?<=\s)--?[a-z][a-z-]*", rest)) <= set(options), text
+
+
+@every_page
+def test_files_and_objects_exist(page: Path) -> None:
+    paths = re.compile(rf"({'|'.join(CODE)}|tests|docs|requirements|\.ci)/[\w./-]*")
+    for span in spans(page):
+        if paths.fullmatch(span):
+            assert (ROOT / span).exists(), f"{named(page)} names {span}"
+    for dotted in re.findall(rf'"((?:{"|".join(CODE)})(?:\.\w+)+\.[A-Z]\w+)"', page.read_text()):
+        if not dotted.endswith(".Acme"):
+            import_string(dotted)
+
+
+@every_page
+def test_no_page_knows_the_machine_it_was_written_on(page: Path) -> None:
+    assert not re.search(r"/(work|root|home/\w+)/|/tmp/", page.read_text())
+
+
+# --- Variables -------------------------------------------------------------------------------
+
+
+@every_page
+def test_variables_are_read_by_the_code(page: Path) -> None:
+    read = read_variables(source(*CODE))
+    rows = [
+        *tables(page, "Variable", "Value"),
+        *tables(page, "Variable", "Meaning"),
+        *tables(page, "Variable", "Default", "Meaning"),
+    ]
+    tabled = {name for row in rows for name in _SPAN.findall(row[0])}
+    if page.name == "README.md" and page.parent == ROOT:
+        for _, needed, also, _page in tables(page, "Provider", "On with", "Also", "Page"):
+            tabled |= set(_SPAN.findall(needed + also))
+    assigned = {
+        name for text in fences(page, "sh") for name in re.findall(r"\b([A-Z][A-Z_]+)=", text)
+    }
+    assert tabled | assigned <= read | _NOT_OURS
+
+
+@every_page
+def test_names_in_capitals_are_in_the_code(page: Path) -> None:
+    """Settings, constants, variables: none that has been renamed."""
+    known = set(re.findall(r"\b[A-Z][A-Z0-9_]+\b", source(*CODE)))
+    for span in spans(page):
+        if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", span) and span != "NAME_FILE":
+            assert span in known, f"{named(page)} names {span}"
+
+
+def test_every_variable_of_the_service_is_documented() -> None:
+    text = "\n".join(page.read_text() for page in PAGES)
+    named_files = ["commsproject/settings/comms.py", "commsproject/settings/base.py"]
+    wanted = read_variables("\n".join((ROOT / name).read_text() for name in named_files))
+    wanted |= read_variables(source("commsproject/embedded", "commsproject/common/management"))
+    wanted |= {"COMMS_ADMIN_PASSWORD"}
+    assert not {name for name in wanted if f"`{name}`" not in text}
+
+
+# --- Tables that repeat the code -------------------------------------------------------------
+
+
+def design() -> Path:
+    return ROOT / "docs" / "architecture" / "DESIGN.md"
+
+
+def test_the_states_are_those_of_the_code() -> None:
+    found = [bare(row[0]) for row in tables(design(), "State", "Group", "Means")]
+    assert sorted(found) == sorted(State.values)
+
+
+def test_the_error_classes_are_those_of_the_code() -> None:
+    rows = tables(design(), "Class", "Sent?", "Delivery", "Provider's breaker")
+    assert [bare(row[0]) for row in rows] == ErrorClass.values
+
+
+def test_the_audits_rules_are_those_of_the_code() -> None:
+    page = ROOT / "docs" / "how-to" / "troubleshooting.md"
+    assert [bare(row[0]) for row in tables(page, "Rule", "What is wrong")] == list(audit._RULES)
+
+
+def test_sendgrids_errors_are_those_of_the_code() -> None:
+    page = ROOT / "docs/how-to/providers/sendgrid.md"
+    found = {int(row[0]): bare(row[1]) for row in tables(page, "HTTP", "Class", "Means")}
+    assert found == {status: known.value for status, known in sendgrid.STATUSES.items()}
+
+
+def test_ses_errors_are_those_of_the_code() -> None:
+    page = ROOT / "docs/how-to/providers/ses.md"
+    found = {bare(row[0]): bare(row[1]) for row in tables(page, "Code", "Class")}
+    assert found == {code: known.value for code, known in ses.CODES.items()}
+
+
+def test_the_simulators_addresses_are_those_of_the_code() -> None:
+    word = r"`?(\w+)@simulator\.test`?"
+    readme = re.findall(rf"^\| {word} \|", prose(ROOT / "README.md"), re.MULTILINE)
+    page = re.findall(
+        rf"^\| {word} \|",
+        prose(ROOT / "docs/how-to/providers/simulator.md"),
+        re.MULTILINE,
+    )
+    described = re.findall(r"`(\w+)@`", simulator.__doc__ or "")
+    assert sorted(readme) == sorted(page) == sorted(described)
+
+
+API_PAGE = ROOT / "docs" / "api" / "README.md"
+
+
+def test_the_scopes_are_those_of_the_code() -> None:
+    assert [bare(row[0]) for row in tables(API_PAGE, "Scope", "Allows")] == Scope.values
+
+
+def test_the_endpoints_are_those_of_the_code() -> None:
+    found = {}
+    for call, scope, _ in tables(API_PAGE, "Call", "Scope", "What it does"):
+        method, path = bare(call).split()
+        found[method, re.sub(r"{\w+}", "{}", path)] = bare(scope)
+    assert found == dict(endpoints())
+
+
+def endpoints() -> Iterator[tuple[tuple[str, str], str]]:
+    patterns: list[Any] = get_resolver().url_patterns
+    (root,) = [one for one in patterns if str(one.pattern) == "api/v1/"]
+    for group in root.url_patterns:
+        for pattern in group.url_patterns:
+            path = re.sub(r"<[\w:]+>", "{}", f"{group.pattern}{pattern.pattern}")
+            for method, scope in pattern.callback.cls.required_scopes.items():
+                yield (method, path), scope.value if scope else "any"
+
+
+def test_the_error_codes_are_those_of_the_code() -> None:
+    get_resolver().url_patterns  # noqa: B018 - loads every module that has errors
+    told = {
+        bare(code): int(status)
+        for status, code, _ in tables(API_PAGE, "Status", "Code", "What to do")
+    }
+    raised = {kind.code: kind.status for kind in errors(CommsError) if kind is not problems._Other}
+    bases = {"error", "conflict"}
+    assert raised.items() - told.items() <= {(code, raised[code]) for code in bases}
+    assert set(told) - set(raised) == {"method_not_allowed", "unsupported_media_type"}
+
+
+def errors(base: type[CommsError]) -> Iterator[type[CommsError]]:
+    yield base
+    for kind in base.__subclasses__():
+        if kind.__module__.startswith(CODE):
+            yield from errors(kind)
+
+
+# --- Templates -------------------------------------------------------------------------------
+
+TEMPLATES = ROOT / "docs" / "how-to" / "templates.md"
+PRINTED = [tuple(map(bare, row)) for row in tables(TEMPLATES, "Written", "With", "Prints")]
+
+
+@pytest.mark.parametrize(("written", "data", "printed"), PRINTED)
+def test_a_template_prints_what_the_page_shows(written: str, data: str, printed: str) -> None:
+    assert rendering.render({"text": written}, json.loads(data))["text"] == printed
+
+
+def test_the_longer_examples_print_what_the_page_shows() -> None:
+    found = _FENCE.findall(TEMPLATES.read_text())
+    examples = [(found[at : at + 3]) for at, (kind, _) in enumerate(found) if kind == "jinja"]
+    assert len(examples) == 2
+    for (_, written), (_, data), (part, printed) in examples:
+        shown = rendering.render({part: written}, json.loads(data))[part]
+        assert shown.strip() == printed.strip()
+
+
+@pytest.mark.parametrize(
+    ("part", "written", "message"),
+    [("text", *row) for row in tables(TEMPLATES, "Written", "Refused with")]
+    + [("html", *row) for row in tables(TEMPLATES, "Written in html", "Refused with")],
+)
+def test_a_template_is_refused_as_the_page_says(part: str, written: str, message: str) -> None:
+    with pytest.raises(TemplateSyntaxError) as refusal:
+        compiler.check(bare(written), part=part)
+    assert refusal.value.message.replace("`", "") == message.replace("`", "")
+
+
+@pytest.mark.parametrize(
+    ("written", "data", "message"), tables(TEMPLATES, "Rendered", "With", "Refused with")
+)
+def test_data_are_refused_as_the_page_says(written: str, data: str, message: str) -> None:
+    with pytest.raises(TemplateError) as refusal:
+        rendering.render({"text": bare(written)}, json.loads(bare(data)))
+    assert refusal.value.message == message
+
+
+def test_the_page_shows_all_of_the_language() -> None:
+    text = TEMPLATES.read_text()
+    written = " ".join(row[0] for row in PRINTED)
+    assert set(re.findall(r"\| (\w+)", written)) == set(filters.FILTERS)
+    codes = next(line for line in text.splitlines() if line.startswith("Codes:"))
+    assert set(re.findall(r"`%(-?.)`", codes)) == set(dates.CODES)
+    assert {name for name in language.TESTS if f"is {name}" in written} == set(language.TESTS)
+    assert {name for name in language.LOOP_NAMES if f"`loop.{name}`" in text} == set(
+        language.LOOP_NAMES
+    )
+    limits = "\n".join(row[1] for row in tables(TEMPLATES, "What", "At most"))
+    for limit in (
+        compiler.MAX_SOURCE,
+        language.MAX_LOOPS,
+        language.MAX_DEPTH,
+        values.MAX_BYTES,
+        values.MAX_TEXT,
+        values.MAX_ITEMS,
+        filters.MAX_TEXT,
+        rendering.MAX_OUTPUT,
+        rendering.MAX_LINE,
+    ):
+        assert f"{limit:,}" in limits
+
+
+# --- Calls and code --------------------------------------------------------------------------
+
+
+def calls(page: Path) -> Iterator[tuple[str, str, dict[str, str], Any]]:
+    """Method, path, headers and body of every curl call."""
+    script = "\n".join(fences(page, "sh"))
+    for call in re.split(r"\bcurl\b", script)[1:]:
+        path = re.search(r"\$API(/[\w$/-]+)", call)
+        if path is None:
+            continue
+        body = re.search(r"-d '(.*?)'", call, re.DOTALL)
+        method = "POST" if body or "-X POST" in call else "GET"
+        key = re.search(r"Idempotency-Key: ([\w-]+)", call)
+        headers = {"Idempotency-Key": key[1]} if key else {}
+        yield method, path[1], headers, json.loads(body[1]) if body else None
+
+
+def test_the_first_message_of_the_readme(api: APIClient) -> None:
+    demo.content()
+    message_id, answers = "", []
+    for method, path, headers, body in calls(ROOT / "README.md"):
+        url = f"/api/v1{path.replace('$ID', message_id)}"
+        answer = (
+            api.post(url, body, format="json", headers=headers)
+            if method == "POST"
+            else api.get(url)
+        )
+        assert answer.status_code < 300, answer.content
+        message_id = message_id or answer.json()["id"]
+        answers.append(answer.status_code)
+        drain()
+    assert answers == [202, 200, 201, 200, 202]
+    method, path, headers, body = list(calls(ROOT / "README.md"))[-1]
+    again = api.post(f"/api/v1{path}", body, format="json", headers=headers)
+    assert again["Idempotent-Replayed"] == "true"
+    assert [row.state for row in Delivery.objects.all()] == [State.SENT, State.SENT]
+
+    # The API's page goes on with the same template.
+    example = json.loads(fences(API_PAGE, "json")[0])
+    with time_machine.travel("2027-01-01T00:00:00Z", tick=True):
+        answer = api.post("/api/v1/notifications", example, format="json")
+    assert answer.status_code == 200, answer.content
+    assert answer.json()["status"] == "scheduled"
+
+    # And so does the page about templates.
+    (method, path, _, body), *_rest = calls(TEMPLATES)
+    assert (method, path) == ("POST", "/templates/order-shipped/preview")
+    assert api.post(f"/api/v1{path}", body, format="json").status_code == 200
+
+
+def test_the_fields_of_a_message_are_those_of_the_api(api: APIClient) -> None:
+    rows = tables(API_PAGE, "Field", "Rule")
+    told = {name for row in rows for name in _SPAN.findall(row[0])}
+    told |= set(json.loads(fences(API_PAGE, "json")[0]))
+    answer = api.post("/api/v1/notifications", {"nonsense": 1}, format="json")
+    known = answer.json()["errors"][0]["message"].partition("Known here: ")[2].rstrip(".")
+    assert told == set(known.split(", "))
+
+
+def test_the_provider_of_the_how_to_is_one() -> None:
+    provider, entry = fences(ROOT / "docs" / "how-to" / "add-a-provider.md", "python")
+    space: dict[str, Any] = {"__name__": "acme"}
+    exec(compile(provider, "acme.py", "exec"), space)
+    names = {"_present": lambda *_: True, "env": Env()}
+    (options,) = (value["OPTIONS"] for value in eval(f"{{{entry}}}", names).values())
+    acme = space["Acme"]("acme", **options)
+    assert acme.channels == {Channel.SMS}
+    assert acme.send.__func__ is not Provider.send
+
+
+def test_the_backend_of_the_how_to_sends(db: None) -> None:
+    page = ROOT / "docs" / "how-to" / "send-plain-django-mail.md"
+    setting, call = fences(page, "python")
+    space: dict[str, Any] = {}
+    exec(setting, space)
+    assert issubclass(import_string(space["EMAIL_BACKEND"]), BaseEmailBackend)
+    exec(call, space)
+    assert SimulatedMessage.objects.get().address == "ada@example.org"

@@ -1,0 +1,115 @@
+"""The engine while the database refuses, claims fail and providers have defects of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pytest
+from django.db import OperationalError
+from typing_extensions import override
+
+from commsproject.common.models import ApiClient
+from notifications import queue
+from notifications.models import Attempt, Delivery
+from notifications.providers.simulator import Simulator
+from notifications.services import complete, deliver, pump
+from notifications.states import State
+from notifications.types import Lane, Outbound, Sent
+from tests.engine import Inline, carry_out, drain
+from tests.integration.test_engine import claim, send
+
+T = TypeVar("T")
+
+
+class Failing(Inline):
+    """Refuses `function` as often as it is told to."""
+
+    def __init__(self, function: Callable[..., Any], times: int) -> None:
+        super().__init__()
+        self.function, self.times = function, times
+
+    @override
+    async def database(self, function: Callable[..., T], *args: Any) -> T:
+        if function == self.function and self.times:
+            self.times -= 1
+            raise OperationalError("the database system is shutting down")
+        return await super().database(function, *args)
+
+
+def test_answers_are_written_again_until_the_database_takes_them(agent: ApiClient) -> None:
+    (delivery,) = send(agent)
+    runner = Failing(complete.record, times=3)
+    carry_out(claim(), runner=runner)
+    delivery.refresh_from_db()
+    assert delivery.state == State.SENT
+    assert runner.times == 0
+    assert Attempt.objects.get().state == Attempt.State.ACCEPTED
+
+
+def test_a_database_that_never_comes_back_ends_the_chunk(
+    agent: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "RECORD_FOR", 0.0)
+    send(agent)
+    with pytest.raises(OperationalError):
+        carry_out(claim(), runner=Failing(complete.record, times=99))
+
+
+class Defective(Simulator):
+    @override
+    def send(self, message: Outbound) -> Sent:
+        raise KeyError("a defect")
+
+
+def test_a_defect_in_a_provider_is_an_unknown_outcome(agent: ApiClient, settings: Any) -> None:
+    entry = {"CLASS": f"{__name__}.Defective", "ENABLED": True, "OPTIONS": {}}
+    settings.PROVIDERS = {"simulator": entry}
+    send(agent)
+    drain()
+    assert Delivery.objects.get().state == State.UNKNOWN
+    assert Attempt.objects.get().code == "KeyError"
+
+
+class Hung(Inline):
+    @override
+    async def provider(self, function: Callable[..., T], *args: Any) -> T:
+        raise TimeoutError
+
+
+def test_a_client_that_breaks_its_time_limit_is_an_unknown_outcome(agent: ApiClient) -> None:
+    send(agent)
+    carry_out(claim(), runner=Hung())
+    assert Attempt.objects.get().code == "deadline"
+    assert Delivery.objects.get().state == State.UNKNOWN
+
+
+def test_a_pump_outlives_claims_and_chunks_that_fail() -> None:
+    asked: list[Callable[..., Any]] = []
+
+    class Away:
+        async def database(self, function: Callable[..., T], *args: Any) -> T:
+            asked.append(function)
+            raise OperationalError("connection refused")
+
+        async def provider(self, function: Callable[..., T], *args: Any) -> T:
+            raise AssertionError("nothing was claimed")
+
+    async def run() -> None:
+        one = pump.Pump([Lane.NORMAL], Away())
+        serving = asyncio.create_task(one.run())
+        for _ in range(3):
+            one.wake(Lane.NORMAL)
+            await asyncio.sleep(0.02)
+        one.wake(Lane.BULK)  # not served here: nothing happens
+        one.stop()
+        await asyncio.wait_for(serving, 5)
+
+    asyncio.run(run())
+    assert asked.count(queue.answer_bell) >= 3
+
+
+def test_waking_and_stopping_a_pump_that_is_not_there_is_harmless() -> None:
+    pump.wake(Lane.NORMAL)
+    assert pump.stop(1.0)
