@@ -113,10 +113,9 @@ class SuppressionAdmin(BaseAdmin[Suppression]):
             "channel": form.cleaned_data["channel"],
             "address_hash": form.cleaned_data["address_hash"],
             "scope": form.cleaned_data["scope"],
+            "reason": SuppressionReason.MANUAL,
         }
-        added = suppress.add(
-            **key, reason=SuppressionReason.MANUAL, source=f"staff: {request.user.get_username()}"
-        )
+        added = suppress.add(**key, source=f"staff: {request.user.get_username()}")
         obj.pk = Suppression.objects.get(**key).pk
         obj.reason = SuppressionReason.MANUAL
         if added:

@@ -143,8 +143,7 @@ def test_commands_and_their_options_exist(page: Path) -> None:
     for text in [*fences(page, "sh"), *spans(page)]:
         for name, rest in re.findall(r"manage\.py ([a-z_]+)([^|\n)]*)", text):
             assert name in known, text
-            app = known[name]
-            command = load_command_class(app, name) if isinstance(app, str) else app
+            command = load_command_class(known[name], name)
             options = command.create_parser("manage.py", name)._option_string_actions
             assert set(re.findall(r"(?<=\s)--?[a-z][a-z-]*", rest)) <= set(options), text
 

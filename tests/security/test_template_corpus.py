@@ -12,7 +12,7 @@ from templates_app.compile import compile_part
 from templates_app.errors import TemplateError
 from templates_app.rendering import MAX_OUTPUT, render
 
-SECONDS = 2
+SECONDS = 4  # of this thread's CPU, with the coverage tracer on; without it the slowest takes 0.5
 KILOBYTES = 256 * 1024
 
 BIG = "x" * 10_000
@@ -146,13 +146,13 @@ BOMBS = {
 def attempt(source, part, data=DATA):
     """The output, or none with a typed error; fails where it takes long or much memory."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
+    start = time.thread_time()
     output, message = None, ""
     try:
         output = render({part: source}, data)[part]
     except TemplateError as error:
         message = str(error)
-    assert time.perf_counter() - start < SECONDS
+    assert time.thread_time() - start < SECONDS
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < KILOBYTES
     assert BIG not in message
     assert len(message) < 500
