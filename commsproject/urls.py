@@ -1,4 +1,4 @@
-"""Every address of the service. Composition only."""
+"""Every address of the service but `/health` (a middleware). Composition only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from commsproject.common import health
 from notifications.views import UnsubscribePage
 
 api = [
@@ -23,7 +22,4 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("webhooks/", include("tracking.urls")),
     path("u/<str:token>", UnsubscribePage.as_view(), name="unsubscribe"),
-    path("health", health.ready),
-    path("health/live", health.live),
-    path("health/ready", health.ready),
 ]

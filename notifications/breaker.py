@@ -1,8 +1,8 @@
 """When a provider is left alone. Pure: one provider's health in, its next health out.
 
 Five failures in a row open the breaker for 30 seconds, a refused credential at once for a minute,
-a 429 for as long as the provider asks. When that is over, one real message goes as a probe:
-its success closes the breaker, its failure opens it again.
+a 429 for as long as the provider asks. After failures one real message then goes as a probe: its
+success closes the breaker, its failure opens it again.
 """
 
 from __future__ import annotations
@@ -38,11 +38,16 @@ class Health:
 
 
 def gate(health: Health, now: datetime) -> Gate:
-    """Whether a message may go this way now, only as a probe, or not at all."""
+    """Whether a message may go this way now, only as a probe, or not at all.
+
+    When a throttle is over there is nothing to probe: the provider works, it asked for time.
+    """
     if health.blocked_until is None:
         return Gate.OPEN_ROAD
     if health.blocked_until > now:
         return Gate.SHUT
+    if not health.failures:
+        return Gate.OPEN_ROAD
     probing = health.probe_until is not None and health.probe_until > now
     return Gate.SHUT if probing else Gate.PROBE
 
@@ -58,13 +63,19 @@ def after_failure(
     """The provider could not or would not work. Refusals of one message are no failure of it."""
     if error_class in (ErrorClass.PERMANENT_RECIPIENT, ErrorClass.PERMANENT_MESSAGE):
         return after_success(health)
-    counted = replace(health, failures=health.failures + 1, probe_until=None)
     if error_class is ErrorClass.THROTTLED:
         wait = timedelta(seconds=retry_after) if retry_after else OPEN_FOR_THROTTLE
-        return _blocked(counted, now + wait, f"throttled ({code})")
+        return _blocked(after_success(health), now + wait, f"throttled ({code})")
+    was_probe = health.failures > 0 and health.blocked_until is not None
+    counted = replace(
+        health,
+        failures=health.failures + 1,
+        probe_until=None,
+        blocked_until=health.blocked_until if was_probe else None,
+    )
     if error_class is ErrorClass.AUTH_CONFIG:
         return _blocked(counted, now + OPEN_FOR_CREDENTIALS, f"credentials refused ({code})")
-    if counted.failures >= FAILURES or health.blocked_until is not None:
+    if counted.failures >= FAILURES or was_probe:
         return _blocked(
             counted, now + OPEN_FOR, f"{counted.failures} failures in a row, last {code}"
         )

@@ -15,6 +15,11 @@ class NoChannel(InvalidInput):
     title = "No channel has both an address and content"
 
 
+class NoProvider(InvalidInput):
+    code = "no_provider"
+    title = "Nothing here can carry this channel"
+
+
 class TemplateProblem(InvalidInput):
     code = "template"
     title = "The message cannot be made from this template and data"

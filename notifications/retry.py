@@ -28,9 +28,6 @@ POLICIES = {
 FINAL = {ErrorClass.PERMANENT_RECIPIENT, ErrorClass.PERMANENT_MESSAGE}
 """No further call can succeed."""
 
-FAILOVER = {ErrorClass.AUTH_CONFIG, ErrorClass.THROTTLED, ErrorClass.TEMPORARY}
-"""Known not to have been sent: another provider may be tried at once."""
-
 
 def may_try_again(lane: Lane, attempts: int) -> bool:
     return attempts < POLICIES[lane].attempts

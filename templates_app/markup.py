@@ -156,7 +156,9 @@ class Markup:
         if end < 0:
             self._marks.append(start)
         elif not is_safe_link(text[start:end]):
-            message = f"The link in {self._attribute} must be http, https, mailto, tel or relative."
+            message = (
+                f"The link in {self._attribute} must be http, https, mailto, tel, cid or relative."
+            )
             raise Misplaced(message, start)
 
     def _quoted(self, text: str, position: int) -> int:

@@ -39,7 +39,7 @@ def _finished(part: str, printed: str) -> str:
     if part == "html":
         checked = check_links(printed)
         if checked is None:
-            raise UnsafeLink("A link must be http, https, mailto, tel or relative.", part=part)
+            raise UnsafeLink("A link must be http, https, mailto, tel, cid or relative.", part=part)
         printed = checked
     limit = MAX_LINE if part in ONE_LINE else MAX_OUTPUT
     if len(printed) > limit:

@@ -51,6 +51,16 @@ def _redacted(value: Any) -> Any:
     return _SECRETS.sub(_blank, repr(value))  # as it would be printed
 
 
+def without_paths(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """A processor: Django logs failed requests with their path, and ours may carry tokens."""
+    event.pop("request", None)
+    if event.get("logger") == "django.request":
+        event["event"] = str(event["event"]).partition(":")[0]
+    return event
+
+
 _PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -58,6 +68,7 @@ _PROCESSORS: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),
     structlog.processors.format_exc_info,
+    without_paths,
     redact,
 ]
 

@@ -16,6 +16,7 @@ The keeper imports this package, so it uses nothing but the standard library.
 from __future__ import annotations
 
 import atexit
+import contextlib
 from collections.abc import MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -37,6 +38,8 @@ def provide(environ: MutableMapping[str, str], root: Path) -> None:
     exits; the last user's exit stops them. Raises EmbeddedError.
     """
     directory = Path(environ.get("COMMS_DATA_DIR") or root / ".data")
+    with contextlib.suppress(OSError):  # which the server tells of better
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     kinds = [
         kind
         for kind in (Postgres, Valkey)

@@ -7,11 +7,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from environ import FileAwareEnv
+from commsproject.common.env import Env
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
-env = FileAwareEnv()
+env = Env()
 
 PUBLIC_URL = env.str("PUBLIC_URL", default="http://localhost:8002").rstrip("/")
 """Where the outside reaches this service: links in messages and webhook URLs start with it."""
@@ -39,8 +39,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "commsproject.common.correlation.CorrelationMiddleware",
     "commsproject.common.logging.AccessLogMiddleware",
-    "django.middleware.security.SecurityMiddleware",
     "commsproject.common.csp.CspMiddleware",
+    "commsproject.common.health.HealthMiddleware",
+    "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -76,7 +77,7 @@ DATABASES: dict[str, dict[str, Any]] = {
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
-            "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL", default=16), "timeout": 5},
+            "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL", default=16), "timeout": 2},
             "connect_timeout": 3,
             "options": "-c idle_in_transaction_session_timeout=30000 -c statement_timeout=60000",
         },

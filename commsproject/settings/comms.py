@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from environ import FileAwareEnv
+from commsproject.common.env import Env
 
-env = FileAwareEnv()
+env = Env()
 
 
 def _present(*names: str) -> bool:

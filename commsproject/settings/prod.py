@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from commsproject.settings.base import *  # noqa: F403
-from commsproject.settings.base import PUBLIC_URL, env
+from commsproject.settings.base import PROVIDERS, PUBLIC_URL, env
 
 DEBUG = False
 SECRET_KEY = env.str("SECRET_KEY")
@@ -18,7 +18,8 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[PUBLIC_URL])
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = True
-SECURE_REDIRECT_EXEMPT = [r"^health(/|$)"]  # a cluster's probes come over plain HTTP
+# The simulator tells everybody that all was delivered: in production only on request, for staging.
+PROVIDERS["simulator"]["ENABLED"] = env.bool("SIMULATOR", default=False)
 SECURE_HSTS_SECONDS = 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True

@@ -196,21 +196,23 @@ _TOLD_BY_EVENT = {
 
 def _write_ends(outcomes: Sequence[Outcome]) -> None:
     now = timezone.now()
-    copy_rows(
-        Event,
-        (
+    ended = [outcome for outcome in outcomes if outcome.state in _TOLD_BY_EVENT]
+    Event.objects.bulk_create(
+        [
             Event(
                 delivery=outcome.delivery,
                 type=_TOLD_BY_EVENT[outcome.state],
                 at=now,
+                dedupe=f"{outcome.delivery.id}:{outcome.state.value}",
                 detail=outcome.reason,
             )
-            for outcome in outcomes
-            if outcome.state in _TOLD_BY_EVENT
-        ),
+            for outcome in ended
+        ],
+        ignore_conflicts=True,
     )
-    copy_rows(
-        DeadLetter, (_dead_letter(outcome) for outcome in outcomes if outcome.state is State.DEAD)
+    DeadLetter.objects.bulk_create(
+        [_dead_letter(outcome) for outcome in ended if outcome.state is State.DEAD],
+        ignore_conflicts=True,
     )
     for outcome in outcomes:
         answer = outcome.answer

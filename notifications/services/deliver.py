@@ -14,7 +14,7 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from notifications import queue, retry
@@ -78,6 +78,9 @@ async def run(lease: queue.Lease, runner: Runner, stopping: Callable[[], bool]) 
         log.warning("lease lost", work=str(lease.id), lane=lease.lane.value)
 
 
+LOOK_AGAIN = timedelta(seconds=30)
+"""When staff have switched off every provider: how soon a switch back is seen."""
+
 RECORD_FOR = 60.0
 """Seconds for which answers are written again while the database is away or refuses."""
 
@@ -90,15 +93,15 @@ async def _record(
 ) -> None:
     """Providers' answers are worth keeping: without them every message of the window is unknown.
 
-    Safe to repeat. If the first try did commit, the token is gone, and what is written then has
-    been written already.
+    Safe to repeat, for a commit whose reply was lost: the last window's token is gone then, and in
+    any other the same values are written again.
     """
     give_up = time.monotonic() + RECORD_FOR
     pause = 0.1
     while True:
         try:
             return await runner.database(complete.record, lease, outcomes, successors)
-        except DatabaseError as error:
+        except (OperationalError, InterfaceError) as error:
             if time.monotonic() > give_up:
                 raise
             log.warning("answers not written yet", error=type(error).__name__)
@@ -191,7 +194,7 @@ def _stranded(chunk: _Chunk, delivery: Delivery, until: datetime | None) -> Outc
     error = chunk.last_error.get(delivery.id)
     now = timezone.now()
     if error is None:
-        due = until or now + timedelta(seconds=retry.POLICIES[chunk.lease.lane].cap)
+        due = until or now + LOOK_AGAIN
         _later(chunk, Successor.SEND, "blocked", delivery, due)
         return Outcome(delivery, state=State.QUEUED, reason="no provider is available now")
     wait = retry.delay(

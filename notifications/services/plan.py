@@ -15,8 +15,9 @@ from typing_extensions import override
 from commsproject.common.errors import CommsError, FieldError, InvalidInput
 from commsproject.common.models import ApiClient
 from notifications import addresses, policy
-from notifications.errors import NoChannel, TemplateProblem, UnknownRecipient
+from notifications.errors import NoChannel, NoProvider, TemplateProblem, UnknownRecipient
 from notifications.models import Address, Category, Delivery, Notification, Suppression
+from notifications.providers import registry
 from notifications.services import render
 from notifications.states import State
 from notifications.types import Channel, Lane, SuppressionReason
@@ -140,6 +141,7 @@ def _plan_one(asked: Submission, world: _World) -> Planned:
     version, content = _content(asked, world)
     targets = _targets(asked, content, world)
     for channel in targets:
+        _check_carried(channel)
         _check_renders(channel, content[channel.value], asked.data)
     notification = Notification(
         client=world.client,
@@ -228,6 +230,12 @@ def _targets(asked: Submission, content: render.Content, world: _World) -> dict[
 
 def _names(channels: Iterable[str]) -> str:
     return ", ".join(Channel(name).value for name in channels) or "no channel"
+
+
+def _check_carried(channel: Channel) -> None:
+    if not registry.for_channel(channel):
+        message = f"No provider for {channel.value} is configured."
+        raise NoProvider(message, errors=[FieldError("channels", "no_provider", message)])
 
 
 def _check_renders(

@@ -76,10 +76,11 @@ def test_production_does_not_start_without_its_secrets(missing: str) -> None:
 
 def test_secrets_may_come_from_files(tmp_path: object) -> None:
     file = tmp_path / "key"  # type: ignore[operator]
-    file.write_text(PRODUCTION["SECRET_KEY"])
+    file.write_text(PRODUCTION["SECRET_KEY"] + "\n")  # as editors and `echo` leave it
     env = {name: value for name, value in PRODUCTION.items() if name != "SECRET_KEY"}
-    done = manage("check", **env, SECRET_KEY_FILE=str(file))
-    assert done.returncode == 0, done.stderr
+    show = "from django.conf import settings; print(repr(settings.SECRET_KEY))"
+    done = manage("shell", "-v0", "-c", show, **env, SECRET_KEY_FILE=str(file))
+    assert done.stdout.strip() == repr(PRODUCTION["SECRET_KEY"]), done.stderr
 
 
 def test_development_makes_keys_of_its_own_and_keeps_them(tmp_path: object) -> None:
@@ -96,3 +97,18 @@ def test_development_makes_keys_of_its_own_and_keeps_them(tmp_path: object) -> N
     assert key.stat().st_mode & 0o077 == 0
     assert manage("check", **env).returncode == 0
     assert key.read_text() == first
+
+
+def test_a_probe_by_address_is_answered_in_production_too() -> None:
+    ask = (
+        "from django.test import Client;"
+        "print(Client().get('/health/live', headers={'host': '10.1.2.3:8002'}).status_code)"
+    )
+    done = manage("shell", "-v0", "-c", ask, **PRODUCTION)
+    assert done.stdout.strip() == "200", done.stderr
+
+
+def test_production_does_not_pretend_to_deliver() -> None:
+    show = "from notifications.providers import registry; print(list(registry.enabled()))"
+    done = manage("shell", "-v0", "-c", show, **PRODUCTION)
+    assert done.stdout.strip() == "[]", done.stderr

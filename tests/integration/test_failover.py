@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.mail import BadHeaderError, EmailMultiAlternatives, send_mail
@@ -273,3 +274,13 @@ def test_throttling_says_how_long_in_the_breaker(api: APIClient, world: EmailWor
     until = ProviderState.objects.get(name="sendgrid").opened_until
     assert until is not None
     assert until - timezone.now() > timedelta(seconds=20)
+
+
+def test_a_channel_nobody_carries_is_refused_by_name(api: APIClient, settings: Any) -> None:
+    settings.PROVIDERS = {}
+    body = {"to": {"email": "ada@example.org"}, "content": {"subject": "s", "text": "t"}}
+    answer = api.post("/api/v1/notifications", body, format="json")
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "no_provider"
+    assert answer.json()["errors"][0]["field"] == "channels"
+    assert not Delivery.objects.exists()

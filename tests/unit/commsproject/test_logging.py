@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from commsproject.common.correlation import bound
-from commsproject.common.logging import redact
+from commsproject.common.logging import redact, without_paths
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ1LTEifQ.c2lnbmF0dXJlLW9mLWl0"
 KEY = "comm_live_abcdEFGH_" + "x" * 43
@@ -188,3 +188,11 @@ def test_a_request_id_that_is_not_well_formed_is_replaced(given):
 def test_a_well_formed_request_id_comes_back():
     answer = Client(headers={"X-Request-Id": "Abc-123._x"}).get("/health/live")
     assert answer.headers["X-Request-Id"] == "Abc-123._x"
+
+
+def test_djangos_own_line_about_a_defect_has_no_path(caplog):
+    event = {"event": "Internal Server Error: /u/token", "logger": "django.request", "request": "x"}
+    assert without_paths(None, "error", event) == {
+        "event": "Internal Server Error",
+        "logger": "django.request",
+    }

@@ -66,6 +66,14 @@ def test_a_throttle_shuts_for_as_long_as_the_provider_asks(asked, wait):
     assert health.blocked_until == NOW + timedelta(seconds=wait)
 
 
+def test_when_a_throttle_is_over_nothing_needs_probing():
+    throttled = failed(times(FAILURES - 1), ErrorClass.THROTTLED, retry_after=7)
+    over = NOW + 7 * SECOND
+    assert gate(throttled, over - SECOND) is Gate.SHUT
+    assert gate(throttled, over) is Gate.OPEN_ROAD
+    assert gate(failed(throttled, now=over), over) is Gate.OPEN_ROAD
+
+
 def test_when_the_time_is_over_one_message_goes_as_a_probe():
     opened = times(FAILURES)
     over = NOW + breaker.OPEN_FOR
@@ -83,7 +91,7 @@ def test_a_good_probe_closes_the_breaker():
 @pytest.mark.parametrize("error_class", ILLNESSES)
 def test_a_bad_probe_opens_it_again_at_once(error_class):
     later = NOW + breaker.OPEN_FOR
-    probing = Health(1, NOW, later + breaker.PROBE_FOR, "throttled")
+    probing = Health(FAILURES, NOW, later + breaker.PROBE_FOR, "5 failures in a row")
     health = failed(probing, error_class, now=later)
     assert health.blocked_until == later + breaker.OPEN_FOR
     assert health.probe_until is None

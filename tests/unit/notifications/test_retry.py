@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from notifications import retry
 from notifications.retry import HOLD_FOR, POLICIES, AfterUnknown, after_unknown, may_try_again
-from notifications.types import ErrorClass, Lane
+from notifications.types import Lane
 
 lanes = st.sampled_from(Lane)
 attempts = st.integers(1, 1000)
@@ -70,11 +70,6 @@ def test_a_delivery_is_given_up_after_its_lanes_attempts(lane):
     limit = POLICIES[lane].attempts
     assert may_try_again(lane, limit - 1)
     assert not may_try_again(lane, limit)
-
-
-def test_every_class_is_final_or_fails_over_or_is_ambiguous():
-    classes = [*retry.FINAL, *retry.FAILOVER, ErrorClass.AMBIGUOUS]
-    assert sorted(classes) == sorted(ErrorClass)
 
 
 YOUNG, OLD = timedelta(hours=1), HOLD_FOR

@@ -73,7 +73,7 @@ class Command(BaseCommand):
         """Tell where to look as soon as the service is ready for it."""
         self._say("starting web, workers and scheduler")
         for quarter in itertools.count():
-            status = await http_status(self.host, self.port, "/health/ready")
+            status = await http_status(_near(self.host), self.port, "/health/ready")
             if status == 200:
                 break
             if quarter == _READY_SECONDS * 4:
@@ -101,6 +101,11 @@ def _address() -> tuple[str, int]:
             f" one: PORT={int(text) % 65535 + 1} make run"
         )
     return host, int(text)
+
+
+def _near(host: str) -> str:
+    """Where to ask for a server that listens on `host`: 0.0.0.0 is no address to call."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
 
 
 def _services(host: str, port: int) -> list[Service]:
