@@ -19,11 +19,12 @@ from django.utils import timezone
 
 from notifications import queue, retry
 from notifications.models import Delivery
+from notifications.providers.base import Provider
 from notifications.services import complete, route
 from notifications.services.complete import Outcome, Successor
 from notifications.services.window import Call, Window, open_window
 from notifications.states import State
-from notifications.types import ErrorClass, Lane, ProviderError, Sent
+from notifications.types import ErrorClass, Lane, Outbound, ProviderError, Sent
 
 log = structlog.get_logger(__name__)
 
@@ -119,10 +120,8 @@ _NOT_CALLED = ProviderError(
 async def _call(call: Call, lease: queue.Lease, runner: Runner) -> Answer:
     if isinstance(call.outbound, ProviderError):
         return call.outbound
-    if not lease.holds():
-        return _NOT_CALLED
     try:
-        return await runner.provider(call.provider.send, call.outbound)
+        return await runner.provider(_send, call.provider, call.outbound, lease)
     except ProviderError as error:
         return error
     except TimeoutError:
@@ -130,6 +129,11 @@ async def _call(call: Call, lease: queue.Lease, runner: Runner) -> Answer:
     except Exception as error:  # a defect in one provider must not stop the others
         log.exception("provider defect", provider=call.provider.name)
         return ProviderError(ErrorClass.AMBIGUOUS, type(error).__name__, "A defect in our client.")
+
+
+def _send(provider: Provider, message: Outbound, lease: queue.Lease) -> Answer:
+    """The call itself, unless the claim ran out while it waited for a free thread."""
+    return provider.send(message) if lease.holds() else _NOT_CALLED
 
 
 # --- Decisions: no effects but on the chunk's own notes ---------------------------------------

@@ -11,6 +11,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -40,6 +41,7 @@ class Threads:
     def __init__(self) -> None:
         self._database = ThreadPoolExecutor(DATABASE_THREADS, "database")
         self._provider = ThreadPoolExecutor(PROVIDER_THREADS, "provider")
+        self._room = asyncio.Semaphore(PROVIDER_THREADS)
         timeouts = settings.PROVIDER_CONNECT_TIMEOUT + settings.PROVIDER_READ_TIMEOUT
         self._limit = timeouts + 1.0
 
@@ -48,9 +50,15 @@ class Threads:
         return await loop.run_in_executor(self._database, _with_connection, function, args)
 
     async def provider(self, function: Callable[..., T], *args: Any) -> T:
+        """The time limit counts from the start of the call, not from its place in the queue: a call
+        that never began must not end as an unknown outcome. A call beyond its limit keeps its
+        thread, and its place, until it returns.
+        """
         loop = asyncio.get_running_loop()
-        call = loop.run_in_executor(self._provider, _with_connection, function, args)
-        return await asyncio.wait_for(call, self._limit)
+        await self._room.acquire()
+        call = self._provider.submit(_with_connection, function, args)
+        call.add_done_callback(lambda _: _soon(loop, self._room.release))
+        return await asyncio.wait_for(asyncio.wrap_future(call), self._limit)
 
     def close(self) -> None:
         self._database.shutdown(wait=False, cancel_futures=True)
@@ -63,6 +71,11 @@ def _with_connection(function: Callable[..., T], args: tuple[Any, ...]) -> T:
         return function(*args)
     finally:
         close_old_connections()
+
+
+def _soon(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended: stopping
+        loop.call_soon_threadsafe(function)
 
 
 class Pump:
@@ -170,12 +183,10 @@ class _Host:
         await self._pump.run()
 
     def wake(self, lane: Lane) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended: stopping
-            self._loop.call_soon_threadsafe(self._pump.wake, lane)
+        _soon(self._loop, partial(self._pump.wake, lane))
 
     def stop(self, seconds: float) -> bool:
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._pump.stop)
+        _soon(self._loop, self._pump.stop)
         self._thread.join(seconds)
         self._runner.close()
         return not self._thread.is_alive()
