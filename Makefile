@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 .DEFAULT_GOAL := help
-.PHONY: help install run test check lock clean
+.PHONY: help install run test faults check lock clean
 
 V := .venv/bin/python -m
 PROD := SECRET_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKL \
@@ -24,6 +24,9 @@ run: .venv/.run ## run everything on http://localhost:8002 (PORT, HOST, COMMS_DA
 
 test: .venv/.dev ## run the tests, on database servers of their own
 	$(V) pytest -n 2 --cov --cov-report=term
+
+faults: .venv/.dev ## the fault tests alone: processes killed, servers away
+	$(V) pytest tests/faults
 
 check: .venv/.dev ## lint, types, import contracts, migrations, Django's own checks
 	$(V) ruff check .

@@ -146,18 +146,22 @@ class Simulator(Provider):
 
     @override
     def parse(self, webhook: Webhook) -> list[ProviderEvent]:
-        return [
-            ProviderEvent(
-                type=EventType(item["type"]),
-                at=datetime.fromisoformat(item["at"]),
-                dedupe=item["id"],
-                attempt_id=UUID(item["attempt_id"]),
-                provider_ref=item["ref"],
-                permanent=item["type"] == EventType.BOUNCED,
-                code=item.get("code", ""),
-            )
-            for item in json.loads(webhook.body)["events"]
-        ]
+        try:
+            return [_event(item) for item in json.loads(webhook.body)["events"]]
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a receipt of the simulator: {type(error).__name__}") from None
+
+
+def _event(item: dict[str, Any]) -> ProviderEvent:
+    return ProviderEvent(
+        type=EventType(item["type"]),
+        at=datetime.fromisoformat(item["at"]),
+        dedupe=item["id"],
+        attempt_id=UUID(item["attempt_id"]),
+        provider_ref=item["ref"],
+        permanent=item["type"] == EventType.BOUNCED,
+        code=item.get("code", ""),
+    )
 
 
 def post_receipts(limit: int = 100) -> int:
