@@ -224,7 +224,9 @@ def test_nothing_of_a_message_shows(provider: Simulator, caplog: pytest.LogCaptu
 
 
 def test_plain_django_mail_is_kept_too(provider: Simulator) -> None:
-    mail = EmailMessage("Grüße", "Hello", "shop@example.org", ["a@example.org"], ["b@example.org"])
+    mail = EmailMessage(
+        "Grüße", "Hello", "shop@example.org", ["a@example.org"], bcc=["b@example.org"]
+    )
     provider.deliver(mail)
     assert set(SimulatedMessage.objects.values_list("address", flat=True)) == {
         "a@example.org",
