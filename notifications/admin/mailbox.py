@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from typing_extensions import override
@@ -35,18 +34,8 @@ class MailboxAdmin(ReadOnlyAdmin[SimulatedMessage]):
         return rows.filter(id=found) if found else rows.none()
 
     @override
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        row = self.get_object(request, object_id)
-        context = {} if row is None else {"subtitle": None, "title": _begins(row), **_page(row)}
-        return super().change_view(
-            request, object_id, form_url, {**context, **(extra_context or {})}
-        )
+    def own_page(self, row: SimulatedMessage) -> dict[str, Any]:
+        return {"subtitle": None, "title": _begins(row), **_page(row)}
 
     @admin.display(description="Subject or text")
     def subject(self, row: SimulatedMessage) -> str:

@@ -120,18 +120,8 @@ class NotificationAdmin(ReadOnlyAdmin[Notification]):
         return rows.filter(id__in=_named(term))
 
     @override
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        row = self.get_object(request, object_id)
-        context = {} if row is None else {"subtitle": None, "title": _what(row), **_page(row)}
-        return super().change_view(
-            request, object_id, form_url, {**context, **(extra_context or {})}
-        )
+    def own_page(self, row: Notification) -> dict[str, Any]:
+        return {"subtitle": None, "title": _what(row), **_page(row)}
 
     @admin.display(description="Message")
     def what(self, row: Notification) -> str:

@@ -145,6 +145,24 @@ class ReadOnlyAdmin(BaseAdmin[M]):
 
     sortable_by = ()
 
+    def own_page(self, row: M) -> dict[str, Any]:
+        """What the template of a row's own page gets beside the row."""
+        return {}
+
+    @override
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        row = self.get_object(request, object_id)
+        context = {} if row is None else self.own_page(row)
+        return super().change_view(
+            request, object_id, form_url, {**context, **(extra_context or {})}
+        )
+
     @override
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
