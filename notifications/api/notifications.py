@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from commsproject.common.api.pagination import NewestFirst
+from commsproject.common.api.pages import page, page_of
 from commsproject.common.api.serializers import validated
 from commsproject.common.errors import CommsError, InvalidInput
 from commsproject.common.identity.principals import agent
@@ -113,7 +113,7 @@ class Notifications(APIView):
             OpenApiParameter("cursor", str),
             OpenApiParameter("limit", int, description="1 to 200, 50 unless told."),
         ],
-        responses=NotificationOutput(many=True),
+        responses=page_of(NotificationOutput),
     )
     def get(self, request: Request) -> Response:
         rows = selectors.of_client(agent(request).client)
@@ -129,9 +129,7 @@ class Notifications(APIView):
             rows = rows.filter(recipient__user_id=user_id)
         if after := query.get("created_after"):
             rows = rows.filter(created_at__gte=_moment("created_after", after))
-        page = NewestFirst()
-        found = page.paginate_queryset(rows, request, view=self)
-        return page.get_paginated_response(NotificationOutput(found, many=True).data)
+        return page(rows, NotificationOutput, request)
 
 
 class NotificationById(APIView):

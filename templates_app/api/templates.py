@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from commsproject.common.api.pagination import NewestFirst
+from commsproject.common.api.pages import page, page_of
 from commsproject.common.api.serializers import validated
 from commsproject.common.errors import FieldError, InvalidInput
 from commsproject.common.identity.principals import agent
@@ -53,13 +53,11 @@ class Templates(APIView):
     @extend_schema(
         operation_id="templates_list",
         summary="List templates",
-        responses=TemplateOutput(many=True),
+        responses=page_of(TemplateOutput),
     )
     def get(self, request: Request) -> Response:
         rows = Template.objects.filter(archived_at__isnull=True).prefetch_related("versions")
-        page = NewestFirst()
-        found = page.paginate_queryset(rows, request, view=self)
-        return page.get_paginated_response(TemplateOutput(found, many=True).data)
+        return page(rows, TemplateOutput, request)
 
     @extend_schema(
         operation_id="templates_create",
@@ -120,11 +118,10 @@ class TemplateVersions(APIView):
     @extend_schema(
         operation_id="templates_versions",
         summary="All versions, newest first",
-        responses=VersionOutput(many=True),
+        responses=page_of(VersionOutput),
     )
     def get(self, request: Request, key: str) -> Response:
-        versions = selectors.get(key).versions.all()
-        return Response({"results": VersionOutput(versions, many=True).data})
+        return page(selectors.get(key).versions.all(), VersionOutput, request)
 
 
 class PublishTemplate(APIView):

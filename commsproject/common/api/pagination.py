@@ -38,16 +38,3 @@ class NewestFirst(CursorPagination):
         return Response(
             {"results": data, "next": self.get_next_link(), "previous": self.get_previous_link()}
         )
-
-    @override
-    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        link = {"type": "string", "nullable": True, "format": "uri"}
-        return {
-            "type": "object",
-            "required": ["results"],
-            "properties": {
-                "results": schema,
-                "next": link | {"description": "The next page; null on the last."},
-                "previous": link | {"description": "The page before; null on the first."},
-            },
-        }
