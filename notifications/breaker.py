@@ -52,9 +52,13 @@ def gate(health: Health, now: datetime) -> Gate:
     return Gate.SHUT if probing else Gate.PROBE
 
 
-def after_success(_health: Health) -> Health:
-    """The provider answered: taken, or refused for a reason of the message's own."""
-    return Health()
+def after_success(health: Health, now: datetime) -> Health:
+    """The provider answered: taken, or refused for a reason of the message's own.
+
+    While the breaker is open that is the answer to a call from before: it proves nothing since.
+    """
+    is_open = health.blocked_until is not None and health.blocked_until > now
+    return health if is_open else Health()
 
 
 def after_failure(
@@ -62,10 +66,10 @@ def after_failure(
 ) -> Health:
     """The provider could not or would not work. Refusals of one message are no failure of it."""
     if error_class in (ErrorClass.PERMANENT_RECIPIENT, ErrorClass.PERMANENT_MESSAGE):
-        return after_success(health)
+        return after_success(health, now)
     if error_class is ErrorClass.THROTTLED:
         wait = timedelta(seconds=retry_after) if retry_after else OPEN_FOR_THROTTLE
-        return _blocked(after_success(health), now + wait, f"throttled ({code})")
+        return _blocked(after_success(health, now), now + wait, f"throttled ({code})")
     was_probe = health.failures > 0 and health.blocked_until is not None
     counted = replace(
         health,
@@ -83,4 +87,7 @@ def after_failure(
 
 
 def _blocked(health: Health, until: datetime, reason: str) -> Health:
+    """Never shorter than it was blocked already."""
+    if health.blocked_until is not None and health.blocked_until >= until:
+        return health
     return replace(health, blocked_until=until, reason=reason[:200])

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
+from django.db import connection, transaction
 from typing_extensions import override
 
 from notifications import retry
@@ -59,20 +61,29 @@ def _send(message: EmailMessage) -> None:
     tried: set[str] = set()
     error: ProviderError | None = None
     while True:
-        provider = Routes(Channel.EMAIL).choose(tried)
-        if isinstance(provider, Stranded) or not isinstance(provider, MailCarrier):
+        routes = Routes(Channel.EMAIL, in_transaction=connection.in_atomic_block)
+        provider = routes.choose(tried)
+        if isinstance(provider, Stranded):
             raise NotSent(error)
+        if not isinstance(provider, MailCarrier):
+            tried.add(provider.name)
+            continue
         try:
             provider.deliver(message)
         except ProviderError as refusal:
             error = refusal
             tried.add(provider.name)
-            route.report([(provider.name, refusal)])
+            _report(provider.name, refusal)
             log.warning("provider refused", provider=provider.name, code=refusal.code)
             if refusal.error_class in retry.FINAL:
                 raise NotSent(refusal) from refusal
-            if refusal.error_class is ErrorClass.AMBIGUOUS:
+            if refusal.error_class is ErrorClass.AMBIGUOUS and routes.has_other_than(tried):
                 threading.Event().wait(settings.UNKNOWN_WAIT["normal"])
         else:
-            route.report([(provider.name, None)])
+            _report(provider.name, None)
             return
+
+
+def _report(provider: str, error: ProviderError | None) -> None:
+    """After the caller's transaction, if there is one: the lock must not live as long as that."""
+    transaction.on_commit(partial(route.report, [(provider, error)]), robust=True)

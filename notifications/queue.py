@@ -37,18 +37,16 @@ RETURNING work.id, work.kind, work.lane, work.channel, work.client_id, work.batc
 """
 
 _RENEW = """
+WITH free AS MATERIALIZED (
+    SELECT work.id FROM notifications_work AS work
+    JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS mine (id, token)
+      ON work.id = mine.id AND work.token = mine.token
+    FOR UPDATE OF work SKIP LOCKED
+)
 UPDATE notifications_work AS work
 SET lease_until = statement_timestamp() + %(seconds)s * interval '1 second'
-FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS mine (id, token)
-WHERE work.id = mine.id AND work.token = mine.token
+FROM free WHERE work.id = free.id
 RETURNING work.id
-"""
-
-_RELEASE = """
-UPDATE notifications_work AS work
-SET lease_until = NULL, claims = work.claims - 1
-FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS mine (id, token)
-WHERE work.id = mine.id AND work.token = mine.token
 """
 
 _HOLD = "SELECT 1 FROM notifications_work WHERE id = %s AND token = %s FOR UPDATE"
@@ -114,19 +112,17 @@ def claim(lane: Lane, limit: int) -> list[Lease]:
 
 
 def renew(leases: Iterable[Lease]) -> None:
-    """Extend every lease that is still ours; the others' deadline stays and so runs out."""
+    """Extend every lease that is still ours; the others' deadline stays and so runs out.
+
+    A row that a window of ours holds locked is left for the next beat: waiting for one would let
+    all the others run out.
+    """
     held = {lease.id: lease for lease in leases}
     deadline = time.monotonic() + settings.LEASE_SECONDS
     with connection.cursor() as cursor:
         cursor.execute(_RENEW, _mine(held.values()) | {"seconds": settings.LEASE_SECONDS})
         for (work_id,) in cursor.fetchall():
             held[work_id].deadline = deadline
-
-
-def release(leases: Iterable[Lease]) -> None:
-    """Give claims back as if they had never been made."""
-    with connection.cursor() as cursor:
-        cursor.execute(_RELEASE, _mine(leases))
 
 
 def hold_token(lease: Lease) -> None:

@@ -12,37 +12,44 @@ from notifications.types import ErrorClass, Lane
 
 @dataclass(frozen=True)
 class Policy:
-    """`base` and `cap` are seconds; after `attempts` calls a delivery is given up."""
+    """`base` and `cap` are seconds. A delivery is given up after `rounds` in which every provider
+    had its turn, or when it is older than `age`.
+    """
 
     base: float
     cap: float
-    attempts: int
+    rounds: int
+    age: timedelta
 
 
 POLICIES = {
-    Lane.URGENT: Policy(base=0.5, cap=8.0, attempts=10),
-    Lane.NORMAL: Policy(base=2.0, cap=600.0, attempts=12),
-    Lane.BULK: Policy(base=30.0, cap=3600.0, attempts=12),
+    Lane.URGENT: Policy(base=0.5, cap=8.0, rounds=60, age=timedelta(minutes=10)),
+    Lane.NORMAL: Policy(base=2.0, cap=600.0, rounds=40, age=timedelta(hours=24)),
+    Lane.BULK: Policy(base=30.0, cap=3600.0, rounds=40, age=timedelta(hours=72)),
 }
 
 FINAL = {ErrorClass.PERMANENT_RECIPIENT, ErrorClass.PERMANENT_MESSAGE}
 """No further call can succeed."""
 
 
-def may_try_again(lane: Lane, attempts: int) -> bool:
-    return attempts < POLICIES[lane].attempts
+def may_try_again(lane: Lane, rounds: int, age: timedelta) -> bool:
+    """`age` since the delivery was first due."""
+    return rounds < POLICIES[lane].rounds and age < POLICIES[lane].age
 
 
-def delay(lane: Lane, attempts: int, *, retry_after: float | None, random: Random) -> float:
+def delay(lane: Lane, rounds: int, *, retry_after: float | None, random: Random) -> float:
     """Seconds until the next call: full jitter over an exponential bound, never before
     `retry_after`.
 
-    The bound is `min(cap, base * 2 ** (attempts - 1))`.
+    The bound is `min(cap, base * 2 ** (rounds - 1))`.
     """
     policy = POLICIES[lane]
-    bound = min(policy.cap, policy.base * 2 ** min(attempts - 1, 30))
+    bound = min(policy.cap, policy.base * 2 ** min(max(rounds, 1) - 1, 30))
     return random.uniform(0, bound) + (retry_after or 0.0)
 
+
+COPIES = 3
+"""How often a message may leave with an unknown outcome: each may have reached the person."""
 
 HOLD_FOR = timedelta(hours=24)
 """How long a held message waits for its receipt before it ends unconfirmed."""
@@ -57,8 +64,8 @@ class AfterUnknown(Enum):
     GIVE_UP = auto()
 
 
-def after_unknown(lane: Lane, *, hold: bool, waited: timedelta, attempts: int) -> AfterUnknown:
-    """A second copy is risked only where the category says so, and never in bulk."""
+def after_unknown(lane: Lane, *, hold: bool, waited: timedelta, copies: int) -> AfterUnknown:
+    """What becomes of a delivery of which `copies` went out unanswered. A second copy is risked only where the category says so, and never in bulk."""
     if lane is Lane.BULK or hold:
         return AfterUnknown.WAIT if waited < HOLD_FOR else AfterUnknown.END_UNCONFIRMED
-    return AfterUnknown.RESEND if may_try_again(lane, attempts) else AfterUnknown.GIVE_UP
+    return AfterUnknown.RESEND if copies < COPIES else AfterUnknown.GIVE_UP

@@ -225,7 +225,7 @@ class Migration(migrations.Migration):
                 ('held', models.BooleanField(default=False)),
                 ('lease_until', models.DateTimeField(null=True)),
                 ('token', models.BigIntegerField(default=0)),
-                ('claims', models.PositiveSmallIntegerField(default=0)),
+                ('claims', models.PositiveIntegerField(default=0)),
                 ('batch', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='notifications.batch')),
                 ('client', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='common.apiclient')),
             ],

@@ -34,7 +34,7 @@ class Work(models.Model):
     held = models.BooleanField(default=False)
     lease_until = models.DateTimeField(null=True)
     token = models.BigIntegerField(default=0)
-    claims = models.PositiveSmallIntegerField(default=0)
+    claims = models.PositiveIntegerField(default=0)
 
     class Meta:
         ordering = ["due_at"]

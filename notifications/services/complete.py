@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -184,7 +184,7 @@ def _write_deliveries(outcomes: Sequence[Outcome]) -> list[StatusChange]:
         return [StatusChange(*row) for row in cursor.fetchall()]
 
 
-_TOLD_BY_EVENT = {
+TOLD_BY_EVENT = {
     State.SUPPRESSED: EventType.SUPPRESSED,
     State.EXPIRED: EventType.EXPIRED,
     State.CANCELLED: EventType.CANCELLED,
@@ -194,27 +194,33 @@ _TOLD_BY_EVENT = {
 """The ends that no attempt tells of."""
 
 
-def _write_ends(outcomes: Sequence[Outcome]) -> None:
+def tell_ends(ends: Iterable[tuple[Delivery, State, str]]) -> None:
+    """An event for each delivery that ended without a call: its state and why. Safe to repeat."""
     now = timezone.now()
-    ended = [outcome for outcome in outcomes if outcome.state in _TOLD_BY_EVENT]
     Event.objects.bulk_create(
         [
             Event(
-                delivery=outcome.delivery,
-                type=_TOLD_BY_EVENT[outcome.state],
+                delivery=delivery,
+                type=TOLD_BY_EVENT[state],
                 at=now,
-                dedupe=f"{outcome.delivery.id}:{outcome.state.value}",
-                detail=outcome.reason,
+                dedupe=f"{delivery.id}:{state.value}",
+                detail=reason,
             )
-            for outcome in ended
+            for delivery, state, reason in ends
         ],
         ignore_conflicts=True,
     )
+
+
+def _write_ends(outcomes: Sequence[Outcome]) -> None:
+    ended = [outcome for outcome in outcomes if outcome.state in TOLD_BY_EVENT]
+    tell_ends((outcome.delivery, outcome.state, outcome.reason) for outcome in ended)
     DeadLetter.objects.bulk_create(
         [_dead_letter(outcome) for outcome in ended if outcome.state is State.DEAD],
         ignore_conflicts=True,
     )
-    for outcome in outcomes:
+    # In one order for all, as two windows may hold the same two addresses.
+    for outcome in sorted(outcomes, key=lambda one: one.delivery.address_hash):
         answer = outcome.answer
         if (
             isinstance(answer, ProviderError)
@@ -231,8 +237,14 @@ def _dead_letter(outcome: Outcome) -> DeadLetter:
         error_class=error.error_class if error else "",
         code=error.code if error else "",
         reason=outcome.reason[:200],
-        providers=[outcome.attempt.provider] if outcome.attempt else [],
+        providers=_asked(outcome.delivery),
     )
+
+
+def _asked(delivery: Delivery) -> list[str]:
+    """The providers that were tried, in the order of their first calls."""
+    names = delivery.attempts.order_by("id").values_list("provider", flat=True)
+    return list(dict.fromkeys(names))
 
 
 def _save_late_answers(outcomes: Sequence[Outcome]) -> None:

@@ -22,9 +22,10 @@ from notifications.models import Delivery
 from notifications.providers.base import Provider
 from notifications.services import complete, route
 from notifications.services.complete import Outcome, Successor
+from notifications.services.route import Stranded
 from notifications.services.window import Call, Window, open_window
 from notifications.states import State
-from notifications.types import ErrorClass, Lane, Outbound, ProviderError, Sent
+from notifications.types import ErrorClass, Outbound, ProviderError, Sent
 
 log = structlog.get_logger(__name__)
 
@@ -64,12 +65,15 @@ async def run(lease: queue.Lease, runner: Runner, stopping: Callable[[], bool]) 
         while True:
             ids, chunk.pending = chunk.pending[:WINDOW], chunk.pending[WINDOW:]
             window = await runner.database(open_window, lease, ids, chunk.refused_by)
-            answers = await asyncio.gather(*(_call(call, lease, runner) for call in window.calls))
+            halted: set[str] = set()
+            calls = (_call(call, lease, runner, halted) for call in window.calls)
+            answers = await asyncio.gather(*calls)
+            # Before the outcomes: whoever gets this chunk's place must know how the providers are.
+            await runner.database(route.report, _reports(window, answers))
             outcomes = _settle(chunk, window, answers)
             done = not chunk.pending
             successors = list(chunk.later.values()) if done else None
             await _record(runner, lease, outcomes, successors)
-            await runner.database(route.report, _reports(window, answers))
             if done:
                 return
             if stopping():
@@ -112,16 +116,20 @@ async def _record(
 
 Answer = Sent | ProviderError
 
-_NOT_CALLED = ProviderError(
+_LEASE_LOST = ProviderError(
     ErrorClass.TEMPORARY, "lease_lost", "The claim ran out before the call; nothing was sent."
 )
+_HALTED = ProviderError(
+    ErrorClass.TEMPORARY, "halted", "The provider asked for a pause before the call."
+)
+_NOT_CALLED = (_LEASE_LOST, _HALTED)
 
 
-async def _call(call: Call, lease: queue.Lease, runner: Runner) -> Answer:
+async def _call(call: Call, lease: queue.Lease, runner: Runner, halted: set[str]) -> Answer:
     if isinstance(call.outbound, ProviderError):
         return call.outbound
     try:
-        return await runner.provider(_send, call.provider, call.outbound, lease)
+        return await runner.provider(_send, call.provider, call.outbound, lease, halted)
     except ProviderError as error:
         return error
     except TimeoutError:
@@ -131,9 +139,23 @@ async def _call(call: Call, lease: queue.Lease, runner: Runner) -> Answer:
         return ProviderError(ErrorClass.AMBIGUOUS, type(error).__name__, "A defect in our client.")
 
 
-def _send(provider: Provider, message: Outbound, lease: queue.Lease) -> Answer:
-    """The call itself, unless the claim ran out while it waited for a free thread."""
-    return provider.send(message) if lease.holds() else _NOT_CALLED
+_PAUSES = (ErrorClass.THROTTLED, ErrorClass.AUTH_CONFIG)
+
+
+def _send(provider: Provider, message: Outbound, lease: queue.Lease, halted: set[str]) -> Answer:
+    """The call itself, unless the claim ran out while it waited for a free thread, or another
+    call of the window was told to come later.
+    """
+    if not lease.holds():
+        return _LEASE_LOST
+    if provider.name in halted:
+        return _HALTED
+    try:
+        return provider.send(message)
+    except ProviderError as error:
+        if error.error_class in _PAUSES:
+            halted.add(provider.name)
+        raise
 
 
 # --- Decisions: no effects but on the chunk's own notes ---------------------------------------
@@ -142,7 +164,10 @@ def _send(provider: Provider, message: Outbound, lease: queue.Lease) -> Answer:
 def _settle(chunk: _Chunk, window: Window, answers: Sequence[Answer]) -> list[Outcome]:
     outcomes = [Outcome(d, state=r.state, reason=r.reason) for d, r in window.refused]
     outcomes += [_wait(chunk, delivery, None, None) for delivery in window.unknown]
-    outcomes += [_stranded(chunk, delivery, until) for delivery, until in window.stranded]
+    outcomes += [
+        _stranded(chunk, delivery, way, window.rounds[delivery.id])
+        for delivery, way in window.stranded
+    ]
     outcomes += [
         _outcome(chunk, call, answer) for call, answer in zip(window.calls, answers, strict=True)
     ]
@@ -154,23 +179,27 @@ def _reports(window: Window, answers: Sequence[Answer]) -> list[route.Answer]:
     return [
         (call.provider.name, answer if isinstance(answer, ProviderError) else None)
         for call, answer in zip(window.calls, answers, strict=True)
-        if answer is not _NOT_CALLED and answer is not call.outbound
+        if answer not in _NOT_CALLED and answer is not call.outbound
     ]
 
 
 def _outcome(chunk: _Chunk, call: Call, answer: Answer) -> Outcome:
     if isinstance(answer, Sent):
         return Outcome(call.delivery, call.attempt, answer, state=State.SENT)
+    if answer is call.outbound:
+        reason = f"it could not be made: {answer.code}"
+        return Outcome(call.delivery, call.attempt, answer, state=State.FAILED, reason=reason)
     if answer.error_class in retry.FINAL:
         reason = f"refused by {call.provider.name}: {answer.code}"
         return Outcome(call.delivery, call.attempt, answer, state=State.FAILED, reason=reason)
     if answer.error_class is ErrorClass.AMBIGUOUS:
         return _wait(chunk, call.delivery, call, answer)
-    if answer is _NOT_CALLED:
+    if answer is _HALTED:
+        chunk.pending.append(call.delivery.id)
+        return Outcome(call.delivery, call.attempt, answer, state=State.QUEUED)
+    if answer is _LEASE_LOST:
         _later(chunk, Successor.SEND, answer.code, call.delivery, timezone.now())
         return Outcome(call.delivery, call.attempt, answer, state=State.QUEUED)
-    if not retry.may_try_again(chunk.lease.lane, call.attempt.number):
-        return _dead(call.delivery, call, answer)
     chunk.refused_by[call.delivery.id].add(call.provider.name)
     chunk.last_error[call.delivery.id] = answer
     chunk.pending.append(call.delivery.id)
@@ -193,29 +222,31 @@ def _wait(
     )
 
 
-def _stranded(chunk: _Chunk, delivery: Delivery, until: datetime | None) -> Outcome:
+def _stranded(chunk: _Chunk, delivery: Delivery, way: Stranded, rounds: int) -> Outcome:
     """Every provider has refused in this round, or is left alone for now."""
     error = chunk.last_error.get(delivery.id)
-    now = timezone.now()
+    until, now, lane = way.until, timezone.now(), chunk.lease.lane
+    if not retry.may_try_again(lane, rounds, now - _first_due(delivery)):
+        return _dead(delivery, error)
     if error is None:
         due = until or now + LOOK_AGAIN
         _later(chunk, Successor.SEND, "blocked", delivery, due)
         return Outcome(delivery, state=State.QUEUED, reason="no provider is available now")
-    wait = retry.delay(
-        Lane(chunk.lease.lane),
-        delivery.attempts_made,
-        retry_after=error.retry_after,
-        random=_random,
-    )
+    wait = retry.delay(lane, rounds, retry_after=error.retry_after, random=_random)
     due = max(now + timedelta(seconds=wait), until or now)
     _later(chunk, Successor.SEND, error.error_class.value, delivery, due)
     reason = f"all providers refused for now, last {error.code}"
     return Outcome(delivery, state=State.QUEUED, reason=reason)
 
 
-def _dead(delivery: Delivery, call: Call, error: ProviderError) -> Outcome:
-    reason = f"given up after {call.attempt.number} attempts, last {error.code}"
-    return Outcome(delivery, call.attempt, error, state=State.DEAD, reason=reason)
+def _dead(delivery: Delivery, error: ProviderError | None) -> Outcome:
+    last = f", last {error.code}" if error else ""
+    reason = f"given up after {delivery.attempts_made} attempts{last}"
+    return Outcome(delivery, answer=error, state=State.DEAD, reason=reason)
+
+
+def _first_due(delivery: Delivery) -> datetime:
+    return max(delivery.created_at, delivery.notification.send_at or delivery.created_at)
 
 
 def _later(chunk: _Chunk, kind: str, why: str, delivery: Delivery, due: datetime) -> None:

@@ -28,8 +28,15 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-CHUNKS = 16
-"""Chunks a lane works on at a time, in one process."""
+CHUNKS = 64
+"""Chunks a lane works on at a time, in one process: as many as there are threads, so that single
+messages to a provider that hangs do not keep those behind them from another.
+"""
+
+BREATH = 0.05
+"""Seconds between a place becoming free and the next claim, where there was none: what fails
+together is reported together, and the next messages see the breaker that it opens.
+"""
 
 DATABASE_THREADS = 8
 PROVIDER_THREADS = 64
@@ -135,6 +142,8 @@ class Pump:
             {bell, *others}, timeout=settings.POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED
         )
         bell.cancel()
+        if others:
+            await asyncio.sleep(BREATH)
 
     async def _carry_out(self, lease: queue.Lease) -> None:
         self._leases.add(lease)

@@ -40,7 +40,7 @@ def _decide(
         lease.lane,
         hold=_holds(delivery.notification.category),
         waited=timezone.now() - since,
-        attempts=len(attempts),
+        copies=sum(attempt.state == Attempt.State.UNKNOWN for attempt in attempts),
     ):
         case AfterUnknown.RESEND:
             again.ids.append(delivery.id)

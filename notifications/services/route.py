@@ -17,7 +17,7 @@ from notifications.breaker import Gate, Health
 from notifications.models import ProviderChange, ProviderState
 from notifications.providers import registry
 from notifications.providers.base import Provider
-from notifications.types import Channel, ProviderError
+from notifications.types import Channel, ErrorClass, ProviderError
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,9 @@ class Routes:
     the next one.
     """
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, *, in_transaction: bool = False) -> None:
+        """`in_transaction`: of a caller that must not be left holding a lock on a provider's row."""
+        self._in_transaction = in_transaction
         self._providers: Sequence[Provider] = registry.for_channel(channel)
         self._now = timezone.now()
         rows = ProviderState.objects.filter(name__in=[p.name for p in self._providers])
@@ -46,7 +48,7 @@ class Routes:
     def choose(self, excluded: Collection[str]) -> Provider | Stranded:
         """The first provider in the order of failover that is not excluded and may be used.
 
-        Behind a half-open breaker exactly one message passes, here and in all other processes.
+        Behind a half-open breaker one message passes, here and in all other processes together.
         """
         until: datetime | None = None
         for provider in self._providers:
@@ -77,10 +79,14 @@ class Routes:
         return name not in self._states or self._states[name].enabled
 
     def _take_probe(self, name: str) -> bool:
+        if self._in_transaction:
+            return True
         if name in self._probing:
             return False
         taken = ProviderState.objects.filter(
-            Q(probe_until__isnull=True) | Q(probe_until__lt=self._now), name=name
+            Q(probe_until__isnull=True) | Q(probe_until__lt=self._now),
+            name=name,
+            opened_until__lte=self._now,  # nobody's probe has failed since this was read
         ).update(probe_until=self._now + breaker.PROBE_FOR)
         self._probing[name] = bool(taken)
         return self._probing[name]
@@ -91,10 +97,10 @@ Answer = tuple[str, ProviderError | None]
 
 
 def report(answers: Iterable[Answer]) -> None:
-    """Fold what providers answered, in the order they did, into their shared health.
+    """Fold what providers answered into their shared health; writes nothing while all is well.
 
-    Writes nothing while all is well. Never inside the caller's transaction: a row lock held there
-    would make every sender wait for every other.
+    Not for use in a transaction of the caller's: a row lock held there would make every sender
+    wait for every other.
     """
     by_provider: dict[str, list[ProviderError | None]] = defaultdict(list)
     for name, error in answers:
@@ -132,9 +138,10 @@ def _fold(name: str, errors: Sequence[ProviderError | None]) -> None:
     before = _health(row)
     now = timezone.now()
     health = before
-    for error in errors:
+    # The answers came in no order that we know: a refusal that blocks must outlast all of them.
+    for error in sorted(errors, key=_blocks):
         health = (
-            breaker.after_success(health)
+            breaker.after_success(health, now)
             if error is None
             else breaker.after_failure(
                 health, error.error_class, error.code, now, error.retry_after
@@ -152,6 +159,13 @@ def _fold(name: str, errors: Sequence[ProviderError | None]) -> None:
         )
         log.warning("provider breaker", provider=name, was=was, now=row.breaker)
     row.save()
+
+
+def _blocks(error: ProviderError | None) -> bool:
+    return error is not None and error.error_class in (
+        ErrorClass.THROTTLED,
+        ErrorClass.AUTH_CONFIG,
+    )
 
 
 def _health(row: ProviderState) -> Health:

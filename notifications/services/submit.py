@@ -23,7 +23,9 @@ from commsproject.common.models import ApiClient, IdempotencyKey
 from notifications import queue
 from notifications.errors import KeyInFlight, KeyReused
 from notifications.models import Address, Delivery, Notification, Recipient, Work
+from notifications.services import complete, status
 from notifications.services.plan import Planned, Submission, plan
+from notifications.services.status import StatusChange
 from notifications.states import PENDING, State, furthest
 from notifications.types import Channel, Lane
 
@@ -150,8 +152,20 @@ def _write(planned: Sequence[Planned]) -> None:
     copy_rows(Delivery, (delivery for item in planned for delivery in item.deliveries))
     work = list(_work(planned))
     copy_rows(Work, work)
+    _tell_refused([delivery for item in planned for delivery in item.deliveries])
     for lane in {Lane(row.lane) for row in work}:
         transaction.on_commit(partial(queue.ring, lane), robust=True)
+
+
+def _tell_refused(deliveries: Iterable[Delivery]) -> None:
+    """What may not be sent ends here, with its event, and is announced like any other end."""
+    refused = [delivery for delivery in deliveries if delivery.state not in PENDING]
+    if refused:
+        complete.tell_ends((one, State(one.state), one.reason) for one in refused)
+        changes = [
+            StatusChange(one.id, one.notification_id, one.state, one.reason) for one in refused
+        ]
+        transaction.on_commit(partial(status.announce, changes), robust=True)
 
 
 def _link_recipients(planned: Sequence[Planned]) -> None:
@@ -181,7 +195,8 @@ def _work(planned: Iterable[Planned]) -> Iterator[Work]:
     """The pending deliveries in chunks of one lane, channel and due time."""
     chunks: dict[tuple[UUID, str, str, datetime], list[Delivery]] = defaultdict(list)
     for item in planned:
-        due = item.notification.send_at or item.notification.created_at
+        created = item.notification.created_at
+        due = max(item.notification.send_at or created, created)  # the past is no way to the front
         for delivery in item.deliveries:
             if delivery.state in PENDING:
                 asked = item.notification

@@ -32,7 +32,12 @@ def add(
         source=source,
         delivery_id=delivery_id,
     )
-    Suppression.objects.bulk_create([row], ignore_conflicts=True)
+    Suppression.objects.bulk_create(
+        [row],
+        update_conflicts=True,
+        unique_fields=["channel", "address_hash", "scope", "reason"],
+        update_fields=["expires_at"],  # one that had expired holds again
+    )
     return Suppression.objects.filter(id=row.id).exists()
 
 

@@ -6,7 +6,7 @@ One short transaction; afterwards no connection is held while providers are call
 from __future__ import annotations
 
 import base64
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +23,7 @@ from notifications.policy import Refusal
 from notifications.providers.base import Provider
 from notifications.services import plan, render
 from notifications.services.route import Routes, Stranded
-from notifications.states import PENDING
+from notifications.states import PENDING, State
 from notifications.types import Attachment, Channel, ErrorClass, Outbound, ProviderError
 from templates_app import links
 from templates_app.errors import TemplateError
@@ -46,9 +46,13 @@ class Call:
 class Window:
     calls: list[Call] = field(default_factory=list)
     refused: list[tuple[Delivery, Refusal]] = field(default_factory=list)
-    stranded: list[tuple[Delivery, datetime | None]] = field(default_factory=list)
+    stranded: list[tuple[Delivery, Stranded]] = field(default_factory=list)
+    rounds: dict[UUID, int] = field(default_factory=dict)
+    """How often each delivery has been tried by way of the providers: `_rounds`."""
     unknown: list[Delivery] = field(default_factory=list)
-    """Called under an earlier claim whose process died before it could write the answer."""
+    """Called under an earlier claim whose process died before it could write the answer, or before
+    it could leave the work that waits for the receipt. Never called again from here.
+    """
 
 
 def open_window(
@@ -70,7 +74,8 @@ def open_window(
         for delivery in deliveries:
             earlier = attempts[delivery.id]
             delivery.attempts_made = len(earlier)
-            if any(attempt.state == Attempt.State.CALLING for attempt in earlier):
+            window.rounds[delivery.id] = _rounds(earlier)
+            if delivery.state == State.UNKNOWN or _is_open(earlier):
                 window.unknown.append(delivery)
                 continue
             refusal = policy.decide(_facts(delivery, suppressed, now))
@@ -79,7 +84,7 @@ def open_window(
                 continue
             provider = _choose(routes, tried.get(delivery.id, ()), earlier)
             if isinstance(provider, Stranded):
-                window.stranded.append((delivery, provider.until))
+                window.stranded.append((delivery, provider))
                 continue
             planned.append((delivery, _attempt(lease, delivery, provider, earlier), provider))
         _mark_unknown(window.unknown)
@@ -134,6 +139,23 @@ def _choose(
     return routes.choose(excluded if routes.has_other_than(excluded) else refused_by)
 
 
+_COSTS_NOTHING = {"lease_lost", "halted"}
+"""Codes of attempts that were written down and then not made."""
+
+
+def _rounds(attempts: Sequence[Attempt]) -> int:
+    """How often all providers there are have had their turn: the calls of the most called one.
+
+    A throttle is no failed try: it slows a message down and must not use up its chances.
+    """
+    turns = Counter(
+        attempt.provider
+        for attempt in attempts
+        if attempt.state != Attempt.State.THROTTLED and attempt.code not in _COSTS_NOTHING
+    )
+    return max(turns.values(), default=0)
+
+
 def _attempt(
     lease: queue.Lease, delivery: Delivery, provider: Provider, earlier: Sequence[Attempt]
 ) -> Attempt:
@@ -147,8 +169,18 @@ def _attempt(
     )
 
 
+def _is_open(attempts: Sequence[Attempt]) -> bool:
+    return any(attempt.state == Attempt.State.CALLING for attempt in attempts)
+
+
 def _mark_unknown(deliveries: Sequence[Delivery]) -> None:
+    """With the attempts in one transaction: a delivery whose outcome is unknown must never look
+    like one that may be sent.
+    """
+    for delivery in deliveries:
+        delivery.state = State.UNKNOWN
     if deliveries:
+        Delivery.objects.bulk_update(deliveries, ["state", "attempts_made"])
         Attempt.objects.filter(delivery__in=deliveries, state=Attempt.State.CALLING).update(
             state=Attempt.State.UNKNOWN,
             error_class=ErrorClass.AMBIGUOUS,

@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 
 from commsproject.common.models import ApiClient
 from notifications import queue
+from notifications.addresses import digest
 from notifications.models import (
     Attempt,
     Category,
@@ -30,7 +31,15 @@ from notifications.services.plan import Submission, Target
 from notifications.services.window import open_window
 from notifications.signals import status_changed
 from notifications.states import State
-from notifications.types import Channel, EventType, Lane, ProviderEvent, Sent
+from notifications.types import (
+    Channel,
+    ErrorClass,
+    EventType,
+    Lane,
+    ProviderError,
+    ProviderEvent,
+    Sent,
+)
 from tests.email_world import EmailWorld, email_world
 from tests.engine import carry_out, drain, make_everything_due
 from tests.fakes.behaviours import Hang
@@ -95,15 +104,6 @@ def test_a_claimed_chunk_is_claimed_by_nobody_else(agent: ApiClient) -> None:
     assert queue.claim(Lane.NORMAL, 10) == []
     assert (lease.token, lease.claims) == (1, 1)
     carry_out(lease)
-
-
-def test_a_released_claim_was_never_made(agent: ApiClient) -> None:
-    send(agent)
-    queue.release([claim()])
-    again = claim()
-    assert again.claims == 1
-    assert again.token == 2
-    carry_out(again)
 
 
 def test_a_lease_is_renewed_by_its_holder_only(agent: ApiClient) -> None:
@@ -471,3 +471,108 @@ def test_receipts_nobody_could_take_are_posted_again(agent: ApiClient) -> None:
     assert waiting.receipts == ["delivered"]
     assert waiting.receipts_due_at is not None
     assert waiting.receipts_due_at > timezone.now()
+
+
+# --- An unknown outcome is never simply repeated -----------------------------------------------
+
+
+@pytest.mark.parametrize("lane", [Lane.BULK, Lane.NORMAL])
+def test_a_crash_between_two_windows_keeps_unknown_outcomes_waiting(
+    agent: ApiClient, lane: Lane
+) -> None:
+    """One of two was not answered; the process dies before it leaves the work that waits."""
+    with email_world(PROVIDER_READ_TIMEOUT=0.2) as world:
+        world.sendgrid.script.when("silent@example.org", Hang())
+        addresses = ["silent@example.org", "other@example.org"]
+        submit.accept(agent, [submission(address, priority=lane) for address in addresses])
+        lease = claim(lane)
+        silent = Delivery.objects.get(address="silent@example.org")
+        window = open_window(lease, [silent.id], {})
+        unknown_now = Outcome(
+            silent,
+            window.calls[0].attempt,
+            ProviderError(ErrorClass.AMBIGUOUS, "read_timeout"),
+            state=State.UNKNOWN,
+        )
+        complete.record(lease, [unknown_now], None)  # and then the process is gone
+        expire_leases()
+        drain(lane)
+
+        silent.refresh_from_db()
+        assert silent.state == State.UNKNOWN
+        assert Attempt.objects.filter(delivery=silent).count() == 1
+        assert Delivery.objects.get(address="other@example.org").state == State.SENT
+        (work,) = Work.objects.all()
+        assert work.kind == Work.Kind.RECONCILE
+        assert work.ids == [silent.id]
+
+
+def test_a_crash_after_finding_an_open_attempt_forgets_nothing(agent: ApiClient) -> None:
+    (delivery,) = send(agent, priority=Lane.BULK)
+    open_window(claim(Lane.BULK), [delivery.id], {})
+    expire_leases()
+    open_window(claim(Lane.BULK), [delivery.id], {})  # finds it, and dies before it records that
+    expire_leases()
+    drain(Lane.BULK)
+
+    delivery.refresh_from_db()
+    assert delivery.state == State.UNKNOWN
+    assert Attempt.objects.count() == 1
+    assert Work.objects.get().kind == Work.Kind.RECONCILE
+
+
+# --- A provider that asks for time -------------------------------------------------------------
+
+
+def test_throttles_use_up_no_chances_and_stop_the_rest_of_the_window(agent: ApiClient) -> None:
+    with email_world() as world:
+        world.sendgrid.script.always(world.sendgrid.throttled(reset_in=60))
+        world.ses.refuse()
+        world.smtp.refuse()
+        send(agent, 30)
+        drain()
+        assert len(world.sendgrid.ledger) == 1  # the others were not even asked
+        assert set(Delivery.objects.values_list("state", flat=True)) == {State.QUEUED}
+        assert Attempt.objects.filter(code="halted").count() == 29
+    Delivery.objects.all().delete()
+    Work.objects.all().delete()
+
+
+def test_a_pause_outlasts_the_successes_of_its_window(agent: ApiClient) -> None:
+    with email_world() as world:
+        world.sendgrid.script.when("user-1@simulator.test", world.sendgrid.throttled(reset_in=600))
+        send(agent, 3)
+        drain()
+        until = ProviderState.objects.get(name="sendgrid").opened_until
+        assert until is not None
+        assert until > timezone.now() + timedelta(minutes=5)
+
+
+# --- Acceptance --------------------------------------------------------------------------------
+
+
+def test_what_is_refused_at_acceptance_says_so_in_its_timeline(
+    agent: ApiClient, django_capture_on_commit_callbacks: object
+) -> None:
+    hashed = digest(Channel.EMAIL, "user-0@simulator.test")
+    Suppression.objects.create(channel="email", address_hash=hashed, reason="bounce")
+    heard: list[str] = []
+
+    def listen(changes: list[status.StatusChange], **_: object) -> None:
+        heard.extend(change.state for change in changes)
+
+    status_changed.connect(listen)
+    try:
+        with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
+            (delivery,) = send(agent)
+    finally:
+        status_changed.disconnect(listen)
+    assert delivery.state == State.SUPPRESSED
+    assert Event.objects.get().type == EventType.SUPPRESSED
+    assert heard == [State.SUPPRESSED]
+
+
+def test_a_time_in_the_past_is_no_way_to_the_front_of_the_queue(agent: ApiClient) -> None:
+    send(agent, send_at=timezone.now() - timedelta(days=1000))
+    assert Work.objects.get().due_at > timezone.now() - timedelta(minutes=1)
+    drain()

@@ -12,6 +12,7 @@ from notifications.types import ErrorClass
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+LATER = NOW + timedelta(days=2)
 ILLNESSES = [ErrorClass.TEMPORARY, ErrorClass.AMBIGUOUS]
 
 
@@ -40,7 +41,7 @@ def test_five_failures_in_a_row_open_the_breaker(error_class):
 
 
 def test_a_success_in_between_starts_the_count_anew():
-    health = after_success(times(FAILURES - 1))
+    health = after_success(times(FAILURES - 1), NOW)
     assert gate(failed(health), NOW) is Gate.OPEN_ROAD
 
 
@@ -85,7 +86,21 @@ def test_when_the_time_is_over_one_message_goes_as_a_probe():
 
 
 def test_a_good_probe_closes_the_breaker():
-    assert after_success(times(FAILURES)) == Health()
+    opened = times(FAILURES)
+    assert after_success(opened, NOW + breaker.OPEN_FOR) == Health()
+
+
+def test_a_success_from_before_leaves_it_open():
+    opened = times(FAILURES)
+    assert after_success(opened, NOW) == opened
+    paused = failed(Health(), ErrorClass.THROTTLED, retry_after=600)
+    assert after_success(paused, NOW + SECOND) == paused
+
+
+def test_a_short_pause_does_not_shorten_a_long_one():
+    refused = failed(Health(), ErrorClass.AUTH_CONFIG)
+    throttled = failed(refused, ErrorClass.THROTTLED, retry_after=1)
+    assert throttled.blocked_until == refused.blocked_until
 
 
 @pytest.mark.parametrize("error_class", ILLNESSES)
@@ -107,6 +122,8 @@ def test_a_reason_fits_its_column():
 def test_whatever_happens_the_breaker_comes_to_a_probe_or_stays_closed(story, asked):
     health = Health()
     for told in story:
-        health = after_success(health) if told is None else failed(health, told, retry_after=asked)
+        health = (
+            after_success(health, NOW) if told is None else failed(health, told, retry_after=asked)
+        )
     assert gate(health, NOW + timedelta(days=2)) in {Gate.OPEN_ROAD, Gate.PROBE}
-    assert gate(after_success(health), NOW) is Gate.OPEN_ROAD
+    assert gate(after_success(health, LATER), LATER) is Gate.OPEN_ROAD

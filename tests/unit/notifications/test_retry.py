@@ -66,23 +66,26 @@ def test_jitter_is_full(lane):
 
 
 @pytest.mark.parametrize("lane", Lane)
-def test_a_delivery_is_given_up_after_its_lanes_attempts(lane):
-    limit = POLICIES[lane].attempts
-    assert may_try_again(lane, limit - 1)
-    assert not may_try_again(lane, limit)
+def test_a_delivery_is_given_up_after_its_lanes_rounds_or_age(lane):
+    limit, age = POLICIES[lane].rounds, POLICIES[lane].age
+    second = timedelta(seconds=1)
+    assert may_try_again(lane, limit - 1, age - second)
+    assert not may_try_again(lane, limit, age - second)
+    assert not may_try_again(lane, limit - 1, age)
 
 
 YOUNG, OLD = timedelta(hours=1), HOLD_FOR
 
 
 @pytest.mark.parametrize(
-    ("lane", "hold", "waited", "attempts", "then"),
+    ("lane", "hold", "waited", "copies", "then"),
     [
         (Lane.URGENT, False, YOUNG, 1, AfterUnknown.RESEND),
         (Lane.NORMAL, False, YOUNG, 1, AfterUnknown.RESEND),
         (Lane.NORMAL, False, OLD, 1, AfterUnknown.RESEND),
-        (Lane.NORMAL, False, YOUNG, 12, AfterUnknown.GIVE_UP),
-        (Lane.URGENT, False, YOUNG, 10, AfterUnknown.GIVE_UP),
+        (Lane.NORMAL, False, YOUNG, 2, AfterUnknown.RESEND),
+        (Lane.NORMAL, False, YOUNG, 3, AfterUnknown.GIVE_UP),
+        (Lane.URGENT, False, YOUNG, 3, AfterUnknown.GIVE_UP),
         (Lane.URGENT, True, YOUNG, 1, AfterUnknown.WAIT),
         (Lane.NORMAL, True, YOUNG, 12, AfterUnknown.WAIT),
         (Lane.NORMAL, True, OLD, 1, AfterUnknown.END_UNCONFIRMED),
@@ -92,17 +95,17 @@ YOUNG, OLD = timedelta(hours=1), HOLD_FOR
         (Lane.BULK, True, OLD + YOUNG, 1, AfterUnknown.END_UNCONFIRMED),
     ],
 )
-def test_what_follows_an_unknown_outcome(lane, hold, waited, attempts, then):
-    assert after_unknown(lane, hold=hold, waited=waited, attempts=attempts) is then
+def test_what_follows_an_unknown_outcome(lane, hold, waited, copies, then):
+    assert after_unknown(lane, hold=hold, waited=waited, copies=copies) is then
 
 
 @given(st.timedeltas(timedelta(0), timedelta(days=9)), attempts, st.booleans())
 def test_bulk_never_risks_a_second_copy(waited, number, hold):
-    then = after_unknown(Lane.BULK, hold=hold, waited=waited, attempts=number)
+    then = after_unknown(Lane.BULK, hold=hold, waited=waited, copies=number)
     assert then in {AfterUnknown.WAIT, AfterUnknown.END_UNCONFIRMED}
 
 
 @given(lanes, st.timedeltas(timedelta(0), timedelta(days=9)), attempts)
 def test_a_category_that_holds_never_risks_a_second_copy(lane, waited, number):
-    then = after_unknown(lane, hold=True, waited=waited, attempts=number)
+    then = after_unknown(lane, hold=True, waited=waited, copies=number)
     assert then in {AfterUnknown.WAIT, AfterUnknown.END_UNCONFIRMED}
