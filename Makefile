@@ -9,6 +9,7 @@ PROD := SECRET_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKL
   ADDRESS_HASH_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz \
   DATABASE_URL=postgres://check@localhost/check REDIS_URL=redis://localhost:6379/0 \
   ALLOWED_HOSTS=comms.example.com PUBLIC_URL=https://comms.example.com \
+  DEFAULT_FROM_EMAIL=comms@example.com \
   IDENTITY_JWKS_URL=https://identity.example.com/jwks.json \
   IDENTITY_ISSUER=https://identity.example.com IDENTITY_AUDIENCE=comms \
   DJANGO_SETTINGS_MODULE=commsproject.settings.prod

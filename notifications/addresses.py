@@ -12,7 +12,9 @@ from django.conf import settings
 
 from notifications.types import Channel
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_SEPARATORS = str.maketrans("", "", " -.()\u00a0")
 _SIMULATOR_DOMAIN = "simulator.test"
 MAX_LENGTH = 320
 
@@ -36,6 +38,8 @@ def normalise(channel: Channel, value: str) -> str:
         raise BadAddress(f"An address has at most {MAX_LENGTH} characters.")
     if _CONTROL.search(value):
         raise BadAddress("An address cannot contain control characters or line breaks.")
+    if "=?" in value:  # RFC 2047: mail software would decode it into another address
+        raise BadAddress("An address cannot be an encoded word.")
     return _email(value) if channel is Channel.EMAIL else _phone(value)
 
 
@@ -69,8 +73,11 @@ def _email(value: str) -> str:
 
 
 def _phone(value: str) -> str:
+    written = value.translate(_SEPARATORS)
+    if not _E164.fullmatch(written):  # the parser finds numbers in prose, and drops what follows
+        raise BadAddress("Write the number in E.164 form: +, country code, number.")
     try:
-        number = phonenumbers.parse(value)
+        number = phonenumbers.parse(written)
     except phonenumbers.NumberParseException:
         raise BadAddress("Write the number in E.164 form: +, country code, number.") from None
     if not phonenumbers.is_possible_number(number):

@@ -15,7 +15,7 @@ from functools import partial
 
 import structlog
 from django.conf import settings
-from django.core.mail import EmailMessage
+from django.core.mail import BadHeaderError, EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import connection, transaction
 from typing_extensions import override
@@ -42,14 +42,15 @@ class FailoverEmailBackend(BaseEmailBackend):
 
     @override
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        sent, failure = 0, None
+        sent = 0
+        failure: Exception | None = None
         for message in email_messages:
             if not message.recipients():
                 continue
             try:
                 _send(message)
                 sent += 1
-            except NotSent as error:
+            except (NotSent, BadHeaderError) as error:
                 failure = failure or error
         if failure and not self.fail_silently:
             raise failure

@@ -16,8 +16,7 @@ KEEP_KEYS = timedelta(days=7)
 @job("simulator receipts", every=timedelta(seconds=1))
 def simulator_receipts() -> None:
     """What the simulator could not post when it was due."""
-    while post_receipts():
-        pass
+    post_receipts()
 
 
 @job("forget idempotency keys", every=timedelta(hours=1))

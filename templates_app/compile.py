@@ -32,11 +32,14 @@ from templates_app.filters import FILTERS, FREE, start_work, text
 from templates_app.language import Refused, Translator
 from templates_app.values import for_engine, own_key
 
+ONE_LINE = frozenset({"subject", "title", "preheader"})
+"""Parts of one line without control characters; values lose theirs (see `rendering`)."""
 MAX_SOURCE = 65_536
 """Bytes of one part in UTF-8."""
 FUEL = 100_000
 """Steps of the engine for one part: a table of 500 rows with 10 columns takes about a quarter."""
 
+_CONTROL = re.compile(r"[\x01-\x1f\x7f-\x9f\u2028\u2029]")
 _PARSER = jinja2.Environment(keep_trailing_newline=True, autoescape=True)
 _UNDEFINED_NAME = re.compile(r"`(.+)` is undefined")
 _LAST_QUOTED = re.compile(r"'([^']+)'\W*$")
@@ -111,6 +114,9 @@ def _check_source(source: str, part: str) -> None:
         ) from None
     if size > MAX_SOURCE:
         raise _located("", part, f"The template is larger than {MAX_SOURCE} bytes.", 1)
+    if part in ONE_LINE and (found := _CONTROL.search(source)):
+        line = source.count("\n", 0, found.start()) + 1
+        raise _located("", part, "This part is one line, without control characters.", line)
     if "\0" in source:
         line = source.count("\n", 0, source.index("\0")) + 1
         raise _located("", part, "The template has a NUL character.", line)

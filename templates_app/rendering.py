@@ -5,15 +5,13 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 
-from templates_app.compile import compile_part
+from templates_app.compile import ONE_LINE, compile_part
 from templates_app.errors import RenderLimit, UnsafeLink
 from templates_app.markup import check_links
 from templates_app.values import admit
 
-ONE_LINE = frozenset({"subject", "title", "preheader"})
-"""Parts that become one line without control characters."""
 MAX_LINE = 998
-"""Characters of such a part: the longest line of an e-mail (RFC 5322)."""
+"""Characters of a part of one line: the longest line of an e-mail (RFC 5322)."""
 MAX_OUTPUT = 1_048_576
 """Characters of any other part."""
 

@@ -93,7 +93,8 @@ def revise(
 @transaction.atomic
 def publish(template: Template) -> TemplateVersion:
     """Make the draft the version in use, for good. Raises `NothingToPublish`."""
-    draft = template.versions.select_for_update().filter(published_at__isnull=True).first()
+    Template.objects.select_for_update().get(id=template.id)  # before its versions, as `revise`
+    draft = template.versions.filter(published_at__isnull=True).order_by("number").first()
     if draft is None:
         raise NothingToPublish("Change the template first: that makes a draft.")
     draft.published_at = timezone.now()

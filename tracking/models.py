@@ -17,10 +17,10 @@ class WebhookReceipt(models.Model):
     provider = models.CharField(max_length=50)
     dedupe = models.CharField(max_length=64, help_text="SHA-256 of the body.")
     body = models.BinaryField()
-    headers = models.JSONField(default=dict)
     received_at = models.DateTimeField(default=timezone.now)
     processed_at = models.DateTimeField(null=True)
     tries = models.PositiveSmallIntegerField(default=0)
+    next_try_at = models.DateTimeField(default=timezone.now)
     error = models.CharField(max_length=200, blank=True)
 
     class Meta:
@@ -30,7 +30,7 @@ class WebhookReceipt(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["id"],
+                fields=["next_try_at"],
                 name="webhook_receipt_waiting",
                 condition=models.Q(processed_at__isnull=True),
             )

@@ -61,18 +61,12 @@ class ProviderWebhook(View):
         except CannotVerify as error:
             log.warning("webhook not verifiable", provider=provider, why=str(error))
             raise ServiceUnavailable("Send it again.", retry_after=20) from None
-        kept = {n: webhook.headers[n] for n in source.stored_headers if n in webhook.headers}
-        _store(provider, webhook, kept)
+        _store(provider, body)
         return HttpResponse()
 
 
 @transaction.atomic
-def _store(provider: str, webhook: Webhook, headers: dict[str, str]) -> None:
-    row = WebhookReceipt(
-        provider=provider,
-        dedupe=hashlib.sha256(webhook.body).hexdigest(),
-        body=webhook.body,
-        headers=headers,
-    )
+def _store(provider: str, body: bytes) -> None:
+    row = WebhookReceipt(provider=provider, dedupe=hashlib.sha256(body).hexdigest(), body=body)
     WebhookReceipt.objects.bulk_create([row], ignore_conflicts=True)
     transaction.on_commit(queue.ring, robust=True)

@@ -1,4 +1,4 @@
-"""One id that follows a request through every log line, thread and task it causes."""
+"""One id for each request, on every line it logs itself. Work it leaves to others has its own."""
 
 from __future__ import annotations
 

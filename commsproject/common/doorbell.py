@@ -39,8 +39,14 @@ def client() -> redis.Redis:
 @cache
 def broker() -> RedisBroker:
     """Dramatiq's broker of this process."""
+    patient = redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_connect_timeout=0.3,
+        socket_timeout=2.0,  # for those who listen; who rings has asked `client` first
+        retry=Retry(NoBackoff(), 0),
+    )
     made = RedisBroker(  # type: ignore[no-untyped-call]
-        client=client(),
+        client=patient,
         middleware=[],
         namespace="comms",
         maintenance_chance=1_000_000,  # per million: a dead worker's rings come back at once

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from environ import FileAwareEnv
 from environ.fileaware_mapping import FileAwareMapping
 from typing_extensions import override
@@ -19,3 +21,13 @@ class _Values(FileAwareMapping):  # type: ignore[misc]  # the library has no typ
 
 class Env(FileAwareEnv):  # type: ignore[misc]
     ENVIRON = _Values()
+
+    @override
+    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
+        """Raises ImproperlyConfigured, which names the variable and never its value."""
+        try:
+            return super().get_value(var, *args, **kwargs)
+        except (ValueError, OSError) as error:
+            raise ImproperlyConfigured(
+                f"{var}, or the file in {var}_FILE, cannot be read ({type(error).__name__})."
+            ) from None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.utils import timezone
 from django.utils.module_loading import autodiscover_modules
 
@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 _LOCK = 0x636F6D6D73  # "comms": the advisory lock of the leader
 _TICK_SECONDS = 0.5
+_DATABASE_ERRORS = (DatabaseError, InterfaceError)
+"""Django's `InterfaceError` ("connection already closed") is no `DatabaseError`."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def serve(stopping: threading.Event) -> None:
             close_old_connections()
             if _is_leader():
                 _lead(stopping)
-        except DatabaseError as error:
+        except _DATABASE_ERRORS as error:
             log.warning("scheduler waits for the database", error=type(error).__name__)
         stopping.wait(2.0)
 
@@ -83,7 +85,7 @@ def _lead(stopping: threading.Event) -> None:
 
 def _give_up_lock() -> None:
     """Closing is not enough: the pool would keep the session, and the session the lock."""
-    with contextlib.suppress(DatabaseError), connection.cursor() as cursor:
+    with contextlib.suppress(*_DATABASE_ERRORS), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_unlock_all()")
     connection.close()
 
@@ -107,7 +109,7 @@ def _run(one: Job) -> None:
     try:
         one.run()
     except Exception as caught:  # recorded on the job's row and logged
-        if isinstance(caught, DatabaseError) and not connection.is_usable():
+        if isinstance(caught, _DATABASE_ERRORS) and not connection.is_usable():
             raise  # the connection is gone, and the lock with it
         error = type(caught).__name__
         log.exception("job failed", job=one.name)

@@ -50,6 +50,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "commsproject.common.api.problems.ProblemMiddleware",
+    "commsproject.common.api.chunked.ChunkedBodyMiddleware",
 ]
 
 ROOT_URLCONF = "commsproject.urls"
@@ -79,6 +80,13 @@ DATABASES: dict[str, dict[str, Any]] = {
         "OPTIONS": {
             "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL", default=16), "timeout": 2},
             "connect_timeout": 3,
+            # A partition sends no error, and statement_timeout is the server's: without these a
+            # worker's threads would wait for an answer for two hours.
+            "keepalives": 1,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
             "options": "-c idle_in_transaction_session_timeout=30000 -c statement_timeout=60000",
         },
     }

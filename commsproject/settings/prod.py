@@ -1,17 +1,20 @@
-"""Production: every secret is demanded, everything is served over TLS."""
+"""Production: secrets and what nobody could guess are demanded, all is served over TLS."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
 from commsproject.settings.base import *  # noqa: F403
-from commsproject.settings.base import PROVIDERS, PUBLIC_URL, env
+from commsproject.settings.base import PROVIDERS, env
 
 DEBUG = False
 SECRET_KEY = env.str("SECRET_KEY")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ADDRESS_HASH_KEY = env.str("ADDRESS_HASH_KEY")
 """Keys the hashes of the suppression list. Changing it forgets every opt-out: never rotate it."""
+
+PUBLIC_URL = env.str("PUBLIC_URL").rstrip("/")
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL")
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(PUBLIC_URL).hostname or ""])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[PUBLIC_URL])

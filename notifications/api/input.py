@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import unicodedata
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from django.utils import timezone
 from rest_framework import serializers
 from typing_extensions import override
 
-from commsproject.common.api.serializers import StrictSerializer
+from commsproject.common.api.serializers import StrictSerializer, Text
 from notifications import addresses
 from notifications.services.plan import Submission, Target
 from notifications.types import Channel, Lane
@@ -22,14 +23,14 @@ MAX_ATTACHMENT_BYTES = 3 * 1024 * 1024
 MAX_AHEAD = timedelta(days=366)
 
 
-class Line(serializers.CharField):
+class Line(Text):
     """One line of text: no control characters, so that nothing can be smuggled into a header."""
 
     @override
     def to_internal_value(self, data: Any) -> str:
         value = super().to_internal_value(data)
         if any(  # at the ends too: not what is left after trimming
-            ord(char) < 32 or ord(char) == 127 or char in "\u0085\u2028\u2029" for char in str(data)
+            unicodedata.category(char) in {"Cc", "Zl", "Zp"} for char in str(data)
         ):
             raise serializers.ValidationError(
                 "Control characters and line breaks are not allowed here.", code="control_character"
@@ -76,7 +77,9 @@ class AttachmentInput(StrictSerializer):
     filename = Line(max_length=200)
     content = serializers.CharField(help_text="Base64.")
     content_type = serializers.RegexField(
-        r"^[\w.+-]+/[\w.+-]+$", max_length=100, default="application/octet-stream"
+        r"^(?!multipart/|message/)[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*$",
+        max_length=100,
+        default="application/octet-stream",
     )
 
     def validate_filename(self, value: str) -> str:

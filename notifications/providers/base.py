@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -41,8 +41,6 @@ class Provider(ABC):
     """
 
     channels: ClassVar[frozenset[Channel]]
-    stored_headers: ClassVar[Sequence[str]] = ()
-    """The webhook headers `parse` needs; nothing else of them is stored."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -69,6 +67,7 @@ class Provider(ABC):
     def parse(self, webhook: Webhook) -> list[ProviderEvent]:
         """The events in a verified webhook. Unknown kinds of event are left out, never an error.
 
+        Reads the body alone: no header is kept.
         Raises `ValueError` where the body is not what the vendor documents.
         """
         raise ValueError(f"{self.name} sends no webhooks")

@@ -39,7 +39,7 @@ IDLE_SECONDS = 60.0
 
 ADDRESS = re.compile(r"[^\s@<>(),;:\"\\]+@[^\s@<>(),;:\"\\]+")
 HEADER_NAME = re.compile(r"[!-9;-~]+")
-CONTENT_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(\s*;.*)?")
+CONTENT_TYPE = re.compile(r"(?!multipart/|message/)[\w.+-]+/[\w.+-]+(\s*;.*)?", re.ASCII)
 
 OWN_HEADERS = frozenset(
     {
@@ -255,7 +255,7 @@ def _attach(mail: EmailMessage, attachment: Attachment) -> None:
 
 def _check(message: Outbound) -> None:
     """Refuse what no provider may be given, most of all line ends that would start a header."""
-    if not ADDRESS.fullmatch(message.to):
+    if not ADDRESS.fullmatch(message.to) or "=?" in message.to:  # Django would decode that
         raise ProviderError(ErrorClass.PERMANENT_RECIPIENT, "invalid_address")
     if not (message.parts.get("text") or message.parts.get("html")):
         _refuse("no_content", "Neither text nor html.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import logging
 import re
 import time
 import warnings
@@ -35,6 +36,8 @@ from notifications.providers import http
 from notifications.providers.base import BadSignature, CannotVerify, Webhook
 from notifications.providers.email import EmailProvider, Handover, without_addresses
 from notifications.types import ErrorClass, EventType, Outbound, ProviderError, ProviderEvent, Sent
+
+logger = logging.getLogger(__name__)
 
 # Anymail warns on every connection that nobody tests its SendGrid backend against the live
 # service any more. We know, and keep contract tests of our own: tests/providers/test_sendgrid.py.
@@ -101,6 +104,9 @@ DROPS: Mapping[str, tuple[tuple[EventType, bool], ...]] = {
 """`dropped`: why SendGrid did not even try, to our events and whether the address is dead. Every
 other reason (content, quota, a wrong SMTPAPI header) is the message's or ours."""
 
+MALFORMED = (KeyError, TypeError, ValueError, OverflowError, OSError)
+"""What reading an event without its id or time, or with values of other kinds, may raise."""
+
 _OUR_DATA = {"ip": "ip", "useragent": "user_agent", "url": "url", "sg_machine_open": "machine"}
 
 
@@ -165,7 +171,16 @@ class SendGrid(EmailProvider):
         rows = json.loads(webhook.body)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise ValueError("not a list of events")
-        return [event for row in rows for event in _events(row)]
+        events: list[ProviderEvent] = []
+        unread = 0
+        for row in rows:
+            try:
+                events += _events(row)
+            except MALFORMED:  # it would be as malformed next time, and the others would wait
+                unread += 1
+        if unread:
+            logger.warning("sendgrid: %d of %d events malformed, left out", unread, len(rows))
+        return events
 
     @cached_property
     def _keys(self) -> list[ec.EllipticCurvePublicKey]:
@@ -204,10 +219,9 @@ def _events(row: Mapping[str, Any]) -> Iterator[ProviderEvent]:
     known = EVENTS.get(kind) if isinstance(kind, str) else None
     if known is None:
         return
-    try:
-        at, dedupe = datetime.fromtimestamp(row["timestamp"], UTC), str(row["sg_event_id"])
-    except (KeyError, TypeError, OverflowError):
-        raise ValueError("an event without its id or time") from None
+    at, dedupe = datetime.fromtimestamp(row["timestamp"], UTC), row["sg_event_id"]
+    if not isinstance(dedupe, str):
+        raise TypeError("an event without its id")
     found = DROPS.get(str(row.get("reason"))) if kind == "dropped" else None
     for number, (event, permanent) in enumerate(found or ((known, _permanent(row)),)):
         yield ProviderEvent(

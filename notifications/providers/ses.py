@@ -94,7 +94,10 @@ one it is about all of the message: SES does not say who opened."""
 
 UNSUBSCRIBED = "UnsubscribedRecipient"
 """The sub-type of a `Permanent` bounce that is an opt-out; the others say the address is dead, or
-that SES has it on a list of such. `Transient` includes out-of-office answers."""
+that SES has it on a list of such."""
+
+NO_BOUNCES = frozenset({("Transient", "General"), ("Undetermined", "Undetermined")})
+"""Type and sub-type of what may as well be an out-of-office answer: a fact, no state."""
 
 GREETING = "Successfully validated SNS topic for Amazon SES event publishing."
 """What SES posts, as plain text, when a topic is first connected."""
@@ -295,6 +298,8 @@ def _events(event: Mapping[str, Any], sns_id: str) -> Iterator[ProviderEvent]:
 def _types(kind: EventType, detail: Mapping[str, Any]) -> list[EventType]:
     if detail.get("bounceSubType") == UNSUBSCRIBED:
         return [kind, EventType.UNSUBSCRIBED]
+    if (detail.get("bounceType"), detail.get("bounceSubType")) in NO_BOUNCES:
+        return [EventType.DEFERRED]
     return [kind]
 
 

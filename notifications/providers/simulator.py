@@ -52,7 +52,9 @@ TIMESTAMP = "x-simulator-timestamp"
 FRESH_SECONDS = 300
 
 RECEIPT_DELAY = timedelta(milliseconds=50)
-RETRY_DELAY = timedelta(seconds=5)
+POST_TIMEOUT = 5.0
+RETRY_DELAY = timedelta(seconds=10)
+"""Longer than a post may take: what is being posted is not yet due again."""
 
 _DELIVERED = [EventType.DELIVERED]
 _RECEIPTS = {
@@ -167,7 +169,7 @@ def _event(item: dict[str, Any]) -> ProviderEvent:
 def post_receipts(limit: int = 100) -> int:
     """Post the receipts that are due; the number of messages they were for.
 
-    Not answered with 2xx: posted again, with the same event ids, five seconds later.
+    Not answered with 2xx: posted again, with the same event ids, ten seconds later.
     """
     with transaction.atomic():
         due = SimulatedMessage.objects.filter(receipts_due_at__lte=timezone.now())
@@ -208,7 +210,7 @@ def _post(events: list[dict[str, Any]]) -> bool:
                 TIMESTAMP: timestamp,
                 SIGNATURE: _sign(timestamp, body),
             },
-            timeout=5.0,
+            timeout=POST_TIMEOUT,
             trust_env=False,
         )
     except httpx2.HTTPError as error:

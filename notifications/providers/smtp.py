@@ -52,11 +52,13 @@ REPLIES: tuple[tuple[tuple[str, ...], str, ErrorClass], ...] = (
     (("sender",), r"5", ErrorClass.AUTH_CONFIG),  # our From address is refused
     (ANY, r"5\d\d 5\.1\.[78]\b", ErrorClass.AUTH_CONFIG),  # the same, said later
     (("recipient", "data"), r"5\d\d 5\.1\.", ErrorClass.PERMANENT_RECIPIENT),
-    (("recipient",), r"5\d\d 5\.7\.", ErrorClass.PERMANENT_MESSAGE),  # policy, not the address
-    (("recipient",), r"55[013]", ErrorClass.PERMANENT_RECIPIENT),
     (ANY, r"5", ErrorClass.PERMANENT_MESSAGE),
 )
-"""Refusals: stages, how `550 5.1.1` starts, class. The first that fits counts."""
+"""Refusals: stages, how `550 5.1.1` starts, class. The first that fits counts.
+
+Only an enhanced code says that the address is at fault, which suppresses it for good: a bare 550,
+551 or 553 is also what relays answer that want a login or carry no mail for that domain.
+"""
 
 FAILURES: tuple[tuple[type[Exception], ErrorClass, str], ...] = (
     (smtplib.SMTPServerDisconnected, ErrorClass.AMBIGUOUS, "connection_lost"),
@@ -73,7 +75,8 @@ FAILURES: tuple[tuple[type[Exception], ErrorClass, str], ...] = (
 """Ends without a reply. Ambiguous counts as temporary until the whole mail is with the server."""
 
 QUIT_SECONDS = 1.0
-_ENHANCED = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}\b")
+_ENHANCED = re.compile(r"(?<![\w.])[245]\.\d{1,3}\.\d{1,3}(?!\.?\w)")
+"""Anywhere in the reply: qmail ends it with `(#5.1.1)`. No part of an IP address."""
 
 
 class SMTP(EmailProvider):
@@ -121,8 +124,8 @@ class SMTP(EmailProvider):
 
 
 def _refused(stage: str, code: int, text: bytes | str) -> ProviderError:
-    found = _ENHANCED.match(text if isinstance(text, bytes) else text.encode())
-    reply = f"{code} {found[0].decode()}" if found else str(code)
+    found = _ENHANCED.search(text.decode(errors="replace") if isinstance(text, bytes) else text)
+    reply = f"{code} {found[0]}" if found else str(code)
     for stages, start, error_class in REPLIES:
         if stage in stages and re.match(start, reply):
             return ProviderError(error_class, reply, f"Refused at the {stage} stage.")

@@ -58,6 +58,24 @@ _RULES = {
         FROM notifications_delivery AS delivery
         WHERE delivery.state = ANY(%(called)s)
           AND NOT EXISTS (SELECT FROM notifications_attempt WHERE delivery_id = delivery.id)""",
+    "unproven_state": """
+        SELECT 'delivery ' || delivery.id, delivery.state || ', but no attempt was accepted'
+        FROM notifications_delivery AS delivery
+        WHERE delivery.state = ANY(%(lattice)s)
+          AND EXISTS (SELECT FROM notifications_attempt WHERE delivery_id = delivery.id)
+          AND NOT EXISTS (SELECT FROM notifications_attempt
+                          WHERE delivery_id = delivery.id AND state IN ('accepted', 'calling'))
+          AND NOT EXISTS (SELECT FROM notifications_event
+                          WHERE delivery_id = delivery.id AND provider <> ''
+                            AND type = ANY(%(lattice)s))""",
+    "double_number": """
+        SELECT 'delivery ' || delivery_id, count(*) || ' attempts have the number ' || number
+        FROM notifications_attempt GROUP BY delivery_id, number HAVING count(*) > 1""",
+    "empty_notification": """
+        SELECT 'notification ' || notification.id, 'has no delivery'
+        FROM notifications_notification AS notification
+        WHERE NOT EXISTS (SELECT FROM notifications_delivery
+                          WHERE notification_id = notification.id)""",
     "wrong_count": """
         SELECT 'delivery ' || delivery.id,
                'counts ' || delivery.attempts_made || ' attempts, there are ' || count(attempt.id)

@@ -253,5 +253,5 @@ def _save_late_answers(outcomes: Sequence[Outcome]) -> None:
     for outcome in taken:
         assert outcome.attempt is not None  # noqa: S101 - for the type checker: filtered above
         assert isinstance(outcome.answer, Sent)  # noqa: S101
-        status.settle_late(outcome.attempt, outcome.answer)
+        status.settle_late(outcome.attempt.id, outcome.answer)
     log.warning("answers after the lease", taken=len(taken), all=len(outcomes))

@@ -20,7 +20,7 @@ from django.utils import timezone
 from notifications import queue, retry
 from notifications.models import Delivery
 from notifications.providers.base import Provider
-from notifications.services import complete, route
+from notifications.services import complete, route, status
 from notifications.services.complete import Outcome, Successor
 from notifications.services.route import Stranded
 from notifications.services.window import Call, Window, open_window
@@ -30,6 +30,12 @@ from notifications.types import ErrorClass, Outbound, ProviderError, Sent
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+
+
+def call_limit() -> float:
+    """Seconds after which a call counts as unanswered: beyond the time limits of its own client."""
+    return float(settings.PROVIDER_CONNECT_TIMEOUT + settings.PROVIDER_READ_TIMEOUT + 1.0)
+
 
 WINDOW = 100
 """Calls whose answers a kill can cost, at most."""
@@ -150,12 +156,16 @@ def _send(provider: Provider, message: Outbound, lease: queue.Lease, halted: set
         return _LEASE_LOST
     if provider.name in halted:
         return _HALTED
+    started = time.monotonic()
     try:
-        return provider.send(message)
+        sent = provider.send(message)
     except ProviderError as error:
         if error.error_class in _PAUSES:
             halted.add(provider.name)
         raise
+    if time.monotonic() - started > call_limit() - 0.5:
+        status.settle_late(message.attempt_id, sent)  # it may have been judged as unknown already
+    return sent
 
 
 # --- Decisions: no effects but on the chunk's own notes ---------------------------------------

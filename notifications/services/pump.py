@@ -49,8 +49,7 @@ class Threads:
         self._database = ThreadPoolExecutor(DATABASE_THREADS, "database")
         self._provider = ThreadPoolExecutor(PROVIDER_THREADS, "provider")
         self._room = asyncio.Semaphore(PROVIDER_THREADS)
-        timeouts = settings.PROVIDER_CONNECT_TIMEOUT + settings.PROVIDER_READ_TIMEOUT
-        self._limit = timeouts + 1.0
+        self._limit = deliver.call_limit()
 
     async def database(self, function: Callable[..., T], *args: Any) -> T:
         loop = asyncio.get_running_loop()

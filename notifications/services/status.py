@@ -70,8 +70,11 @@ def apply(provider: str, events: Sequence[ProviderEvent]) -> list[Applied]:
 
 
 @transaction.atomic
-def settle_late(attempt: Attempt, answer: Sent) -> None:
-    """A provider's own acceptance, known only after the claim was lost: worth a receipt."""
+def settle_late(attempt_id: UUID, answer: Sent) -> None:
+    """A provider's own acceptance, known only after its time or its claim was over: worth a
+    receipt.
+    """
+    attempt = Attempt.objects.get(id=attempt_id)
     delivery = _lock({attempt.delivery_id})[attempt.delivery_id]
     _accept({attempt.id: answer.ref})
     change = _raise(delivery, [EventType.SENT], attempt)

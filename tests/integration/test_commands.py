@@ -20,6 +20,7 @@ PRODUCTION = {
     "DATABASE_URL": "postgres://nobody@localhost/nothing",
     "REDIS_URL": "redis://localhost:6379/0",
     "PUBLIC_URL": "https://comms.example.com",
+    "DEFAULT_FROM_EMAIL": "comms@example.com",
     "IDENTITY_JWKS_URL": "https://identity.example.com/jwks.json",
     "IDENTITY_ISSUER": "https://identity.example.com",
     "IDENTITY_AUDIENCE": "comms",
@@ -66,8 +67,30 @@ def test_production_settings_pass_the_deployment_check() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("missing", ["SECRET_KEY", "ADDRESS_HASH_KEY"])
-def test_production_does_not_start_without_its_secrets(missing: str) -> None:
+@pytest.mark.parametrize(
+    ("missing", "provider"),
+    [
+        ("SENDGRID_WEBHOOK_PUBLIC_KEY", {"SENDGRID_API_KEY": "k"}),
+        (
+            "SNS_TOPIC_ARNS",
+            {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "k", "AWS_SES_REGION": "r"},
+        ),
+    ],
+)
+def test_the_deployment_check_names_what_receipts_need(
+    missing: str, provider: dict[str, str]
+) -> None:
+    command = ("check", "--deploy", "--fail-level", "WARNING")
+    done = manage(*command, **PRODUCTION, **provider)
+    assert done.returncode != 0
+    assert f"{missing} is not set" in done.stderr
+    assert manage(*command, **PRODUCTION, **provider, **{missing: "x"}).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "missing", ["SECRET_KEY", "ADDRESS_HASH_KEY", "PUBLIC_URL", "DEFAULT_FROM_EMAIL"]
+)
+def test_production_does_not_start_without_what_it_must_be_told(missing: str) -> None:
     env = {name: value for name, value in PRODUCTION.items() if name != missing}
     done = manage("check", **env)
     assert done.returncode != 0

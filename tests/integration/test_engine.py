@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from commsproject.common.ids import new_id
 from commsproject.common.models import ApiClient
 from notifications import queue
 from notifications.addresses import digest
@@ -19,13 +20,14 @@ from notifications.models import (
     DeadLetter,
     Delivery,
     Event,
+    Notification,
     ProviderState,
     SimulatedMessage,
     Suppression,
     Work,
 )
 from notifications.providers.simulator import post_receipts
-from notifications.services import audit, complete, status, submit
+from notifications.services import audit, complete, deliver, status, submit
 from notifications.services.complete import Outcome
 from notifications.services.plan import Submission, Target
 from notifications.services.window import open_window
@@ -36,6 +38,7 @@ from notifications.types import (
     ErrorClass,
     EventType,
     Lane,
+    Outbound,
     ProviderError,
     ProviderEvent,
     Sent,
@@ -95,7 +98,7 @@ def test_more_than_500_messages_are_several_chunks(agent: ApiClient) -> None:
     assert sorted(len(work.ids) for work in Work.objects.all()) == [1, 500]
     for work in Work.objects.all():
         work.delete()
-    Delivery.objects.all().delete()
+    Notification.objects.all().delete()
 
 
 def test_a_claimed_chunk_is_claimed_by_nobody_else(agent: ApiClient) -> None:
@@ -400,7 +403,7 @@ def test_the_audit_names_a_lost_work_row(agent: ApiClient) -> None:
     (delivery,) = send(agent)
     Work.objects.all().delete()
     assert named("lost_work") == [f"delivery {delivery.id}"]
-    Delivery.objects.all().delete()
+    Notification.objects.all().delete()
 
 
 def test_the_audit_names_a_missing_attempt_and_a_wrong_count(agent: ApiClient) -> None:
@@ -408,7 +411,7 @@ def test_the_audit_names_a_missing_attempt_and_a_wrong_count(agent: ApiClient) -
     drain()
     Attempt.objects.all().delete()
     assert named("missing_attempt") == named("wrong_count") == [f"delivery {delivery.id}"]
-    Delivery.objects.all().delete()
+    Notification.objects.all().delete()
 
 
 def test_the_audit_names_a_wrong_count(agent: ApiClient) -> None:
@@ -416,7 +419,7 @@ def test_the_audit_names_a_wrong_count(agent: ApiClient) -> None:
     drain()
     Delivery.objects.update(attempts_made=7)
     assert named("wrong_count") == [f"delivery {delivery.id}"]
-    Delivery.objects.all().delete()
+    Notification.objects.all().delete()
 
 
 @pytest.mark.parametrize("until", [timedelta(minutes=-5), timedelta(days=1)])
@@ -442,7 +445,7 @@ def test_the_audit_names_work_for_a_delivery_that_is_not_there(agent: ApiClient)
     Work.objects.update(ids=[*Work.objects.get().ids, UUID(int=1)])
     assert len(named("dangling_work")) == 1
     Work.objects.all().delete()
-    Delivery.objects.all().delete()
+    Notification.objects.all().delete()
 
 
 def test_the_audit_names_a_dead_delivery_without_its_letter(agent: ApiClient) -> None:
@@ -450,7 +453,7 @@ def test_the_audit_names_a_dead_delivery_without_its_letter(agent: ApiClient) ->
     drain()
     Delivery.objects.update(state=State.DEAD)
     assert named("missing_dead_letter") == [f"delivery {delivery.id}"]
-    Delivery.objects.all().delete()
+    Notification.objects.all().delete()
 
 
 def test_the_audit_names_a_state_below_what_was_reported(api: APIClient, agent: ApiClient) -> None:
@@ -459,7 +462,7 @@ def test_the_audit_names_a_state_below_what_was_reported(api: APIClient, agent: 
     status.apply("simulator", [event(Attempt.objects.get(), EventType.BOUNCED)])
     Delivery.objects.update(state=State.DELIVERED)
     assert named("state_below_report") == [f"delivery {delivery.id}"]
-    Delivery.objects.all().delete()
+    Notification.objects.all().delete()
 
 
 def test_receipts_nobody_could_take_are_posted_again(agent: ApiClient) -> None:
@@ -534,7 +537,7 @@ def test_throttles_use_up_no_chances_and_stop_the_rest_of_the_window(agent: ApiC
         assert len(world.sendgrid.ledger) == 1  # the others were not even asked
         assert set(Delivery.objects.values_list("state", flat=True)) == {State.QUEUED}
         assert Attempt.objects.filter(code="halted").count() == 29
-    Delivery.objects.all().delete()
+    Notification.objects.all().delete()
     Work.objects.all().delete()
 
 
@@ -575,4 +578,50 @@ def test_what_is_refused_at_acceptance_says_so_in_its_timeline(
 def test_a_time_in_the_past_is_no_way_to_the_front_of_the_queue(agent: ApiClient) -> None:
     send(agent, send_at=timezone.now() - timedelta(days=1000))
     assert Work.objects.get().due_at > timezone.now() - timedelta(minutes=1)
+    drain()
+
+
+def test_the_audit_names_a_sent_message_that_no_provider_took(agent: ApiClient) -> None:
+    (delivery,) = send(agent)
+    drain()
+    Attempt.objects.update(state=Attempt.State.REJECTED)
+    assert named("unproven_state") == [f"delivery {delivery.id}"]
+    Attempt.objects.update(state=Attempt.State.ACCEPTED)
+
+
+def test_the_audit_names_two_attempts_with_one_number(agent: ApiClient) -> None:
+    (delivery,) = send(agent)
+    drain()
+    twin = Attempt.objects.get()
+    twin.pk = new_id()
+    twin.save(force_insert=True)
+    assert named("double_number") == [f"delivery {delivery.id}"]
+    twin.delete()
+
+
+def test_the_audit_names_a_notification_without_deliveries(agent: ApiClient) -> None:
+    (delivery,) = send(agent)
+    drain()
+    notification = delivery.notification
+    Delivery.objects.all().delete()
+    assert named("empty_notification") == [f"notification {notification.id}"]
+    notification.delete()
+
+
+def test_an_answer_after_the_time_limit_settles_the_outcome(
+    agent: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (delivery,) = send(agent)
+    lease = claim()
+    (call,) = open_window(lease, [delivery.id], {}).calls
+    judged = ProviderError(ErrorClass.AMBIGUOUS, "deadline")
+    complete.record(lease, [Outcome(delivery, call.attempt, judged, state=State.UNKNOWN)], None)
+    monkeypatch.setattr(deliver, "call_limit", lambda: 0.0)  # every answer comes too late
+    assert isinstance(call.outbound, Outbound)
+    deliver._send(call.provider, call.outbound, lease, set())
+
+    delivery.refresh_from_db()
+    assert delivery.state == State.SENT
+    assert Attempt.objects.get().state == Attempt.State.ACCEPTED
+    expire_leases()
     drain()

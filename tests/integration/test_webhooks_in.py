@@ -10,6 +10,8 @@ from math import nan
 from typing import Any
 
 import pytest
+import time_machine
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -190,12 +192,6 @@ def test_a_webhook_is_stored_raw_before_anything_is_done_with_it(attempt):
     assert receipt.processed_at is not None
 
 
-def test_no_header_that_is_not_needed_is_kept():
-    body = body_of()
-    post(body, {**signed(body), "Authorization": "Bearer secret", "Cookie": "a=b"})
-    assert WebhookReceipt.objects.get().headers == {}
-
-
 def test_the_same_webhook_five_times_is_one_receipt_and_one_event(attempt):
     body = body_of(report(attempt.id, "bounced"))
     for _ in range(5):
@@ -305,13 +301,19 @@ UNREADABLE = [
 ]
 
 
+WAITS = [timedelta(seconds=seconds) for seconds in (5, 20, 80, 320, 1280, 3600, 3600, 3600)]
+
+
 @pytest.mark.parametrize("body", UNREADABLE, ids=lambda body: repr(body[:25]))
-def test_a_body_that_cannot_be_read_is_tried_five_times_and_then_left_with_its_error(body):
-    assert post(body).status_code == 200
-    for tries in range(1, 6):
-        assert ingest.run() == 1
-        assert WebhookReceipt.objects.get().tries == tries
-    assert ingest.run() == 0
+def test_a_body_that_cannot_be_read_is_tried_ever_later_and_then_left_with_its_error(body):
+    with time_machine.travel(AT, tick=False) as clock:
+        assert post(body).status_code == 200
+        for tries, wait in enumerate(WAITS, start=1):
+            assert [ingest.run(), ingest.run()] == [1, 0]
+            receipt = WebhookReceipt.objects.get()
+            assert (receipt.tries, receipt.next_try_at - timezone.now()) == (tries, wait)
+            clock.shift(wait)
+        assert ingest.run() == 0
     receipt = WebhookReceipt.objects.get()
     assert receipt.processed_at is None
     assert receipt.error.endswith(("Error", "Exception"))
@@ -341,6 +343,65 @@ def test_a_webhook_the_database_refuses_does_not_hold_up_those_behind_it(attempt
     assert ingest.run() == 2
     assert WebhookReceipt.objects.get(provider="talkative").error == "DataError"
     assert state_of(attempt) == "delivered"
+
+
+def test_what_a_process_took_and_died_of_is_taken_again_after_twenty_seconds(attempt):
+    with time_machine.travel(AT, tick=False) as clock:
+        post(body_of(report(attempt.id, "delivered")))
+        assert ingest._claim() is not None
+        clock.shift(19)
+        assert ingest.run() == 0
+        clock.shift(1)
+        assert ingest.run() == 1
+    assert state_of(attempt) == "delivered"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_webhook_is_read_outside_any_transaction_and_applied_in_one(attempt, monkeypatch):
+    seen: list[bool] = []
+
+    def noting(function: Any) -> Any:
+        def call(*args: Any) -> Any:
+            seen.append(connection.in_atomic_block)
+            return function(*args)
+
+        return call
+
+    monkeypatch.setattr(simulator.Simulator, "parse", noting(simulator.Simulator.parse))
+    for module, name in ((status, "apply"), (bounces, "record")):
+        monkeypatch.setattr(module, name, noting(getattr(module, name)))
+    tell(report(attempt.id, "delivered"))
+    assert seen == [False, True, True]
+    assert state_of(attempt) == "delivered"
+
+
+def _deadlock(*_: object) -> None:
+    raise OperationalError("deadlock detected")
+
+
+def _cut(*_: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("trouble", [_deadlock, _cut])
+def test_trouble_of_the_database_is_raised_and_costs_the_webhook_no_try(
+    attempt, monkeypatch, trouble
+):
+    with time_machine.travel(AT, tick=False) as clock:
+        post(body_of(report(attempt.id, "bounced")))
+        with monkeypatch.context() as broken:
+            broken.setattr(bounces, "record", trouble)
+            with pytest.raises(OperationalError):
+                ingest.run()
+        receipt = WebhookReceipt.objects.get()
+        assert (receipt.tries, receipt.error, receipt.processed_at) == (0, "", None)
+        assert state_of(attempt) == "sent"
+        assert ingest.run() == 0
+        clock.shift(20)
+        assert ingest.run() == 1
+    assert state_of(attempt) == "bounced"
 
 
 def test_a_webhook_that_is_applied_in_the_end_has_no_error(attempt):

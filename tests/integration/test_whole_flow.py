@@ -94,3 +94,20 @@ def test_messages_go_all_the_way(service: httpx2.Client) -> None:
     assert answer.status_code == 413
     assert answer.headers["content-type"].startswith("application/problem+json")
     assert service.get("/health/live").status_code == 200
+
+    # A body in chunks, without a length, is a body.
+    def chunks(size: int) -> Iterator[bytes]:
+        yield b'{"to": {"email": "ada@simulator.test"}, "content": {"subject": "s", "text": "'
+        for _ in range(size // 1000):
+            yield b"x" * 1000
+        yield b'"}}'
+
+    headers = {"content-type": "application/json"}
+    sized = {
+        size: service.post("/api/v1/notifications", content=chunks(size), headers=headers)
+        for size in (5_000, 6_000_000)
+    }
+    assert {size: answer.status_code for size, answer in sized.items()} == {
+        5_000: 202,
+        6_000_000: 413,
+    }

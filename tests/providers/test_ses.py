@@ -512,17 +512,24 @@ def test_each_kind_of_event(topic, mail, make, expected, code):
         ("Permanent", "NoEmail", True),
         ("Permanent", "Suppressed", True),
         ("Permanent", "OnAccountSuppressionList", True),
-        ("Transient", "General", False),
         ("Transient", "MailboxFull", False),
         ("Transient", "MessageTooLarge", False),
         ("Transient", "ContentRejected", False),
         ("Transient", "AttachmentRejected", False),
-        ("Undetermined", "Undetermined", False),
     ],
 )
 def test_each_kind_of_bounce(topic, mail, bounce_type, sub_type, permanent):
     (event,) = told(topic, ses_events.bounce(mail, bounce_type, sub_type))
     assert (event.type, event.permanent) == (EventType.BOUNCED, permanent)
+    assert event.code == f"{bounce_type}/{sub_type}"
+
+
+@pytest.mark.parametrize(
+    ("bounce_type", "sub_type"), [("Transient", "General"), ("Undetermined", "Undetermined")]
+)
+def test_what_may_be_an_out_of_office_answer_is_no_bounce(topic, mail, bounce_type, sub_type):
+    (event,) = told(topic, ses_events.bounce(mail, bounce_type, sub_type))
+    assert (event.type, event.permanent) == (EventType.DEFERRED, False)
     assert event.code == f"{bounce_type}/{sub_type}"
 
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from typing_extensions import override
 
 from commsproject.common.ids import new_id
+from notifications.jobs import simulator_receipts
 from notifications.models import SimulatedMessage
 from notifications.providers import simulator
 from notifications.providers.base import BadSignature, Webhook
@@ -172,6 +173,29 @@ def test_what_is_not_taken_is_posted_again_with_the_same_event_ids(
     first, second = (json.loads(webhook.body)["events"][0]["id"] for webhook in posted(endpoint))
     assert first == second
     assert SimulatedMessage.objects.get().receipts_due_at is None
+
+
+def test_an_endpoint_that_hangs_does_not_hold_the_scheduler(
+    provider: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider.send(outbound())
+    make_receipts_due()
+    calls = 0
+    with time_machine.travel(timezone.now() + timedelta(seconds=1), tick=False) as clock:
+
+        def hang(_: object) -> bool:
+            nonlocal calls
+            calls += 1
+            assert calls < 5
+            clock.shift(simulator.POST_TIMEOUT)
+            return False
+
+        monkeypatch.setattr(simulator, "_post", hang)
+        simulator_receipts()
+        assert calls == 1
+        assert post_receipts() == 0
+        clock.shift(simulator.POST_TIMEOUT)
+        assert post_receipts() == 1
 
 
 @pytest.fixture

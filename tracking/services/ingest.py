@@ -1,12 +1,15 @@
-"""Apply stored webhooks: each in one transaction, again until it works, five times at most."""
+"""Apply stored webhooks: claim one for a while, read it, apply it in one transaction.
+
+What cannot be applied is tried again, each time later, eight times at most.
+"""
 
 from __future__ import annotations
 
-from uuid import UUID
+from contextlib import suppress
+from datetime import timedelta
 
 import structlog
-from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import F
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from notifications.providers import registry
@@ -17,46 +20,68 @@ from tracking.services import bounces
 
 log = structlog.get_logger(__name__)
 
-TRIES = 5
+TRIES = 8
+LEASE = timedelta(seconds=20)
+"""How long a claim holds. Reading may take a call to the vendor: SES confirms subscriptions."""
+
+FIRST_WAIT = timedelta(seconds=5)
+LONGEST_WAIT = timedelta(hours=1)
 
 
 def run() -> int:
-    """Apply what waits and return the number of webhooks; safe to run in several processes."""
+    """Apply what is due and return the number of webhooks; safe to run in several processes."""
     done = 0
-    last = UUID(int=0)
-    while (claimed := _next(last)) is not None:
-        last = claimed
+    while (receipt := _claim()) is not None:
+        _take(receipt)
         done += 1
     return done
 
 
-def _next(after: UUID) -> UUID | None:
-    with transaction.atomic():
-        waiting = WebhookReceipt.objects.filter(
-            processed_at__isnull=True, tries__lt=TRIES, id__gt=after
+@transaction.atomic
+def _claim() -> WebhookReceipt | None:
+    """The next that is due, for `LEASE`: if this process dies it is due again."""
+    now = timezone.now()
+    due = WebhookReceipt.objects.filter(
+        processed_at__isnull=True, tries__lt=TRIES, next_try_at__lte=now
+    )
+    receipt = due.order_by("next_try_at").select_for_update(skip_locked=True).first()
+    if receipt is not None:
+        receipt.tries += 1
+        receipt.next_try_at = now + LEASE
+        receipt.save(update_fields=["tries", "next_try_at"])
+    return receipt
+
+
+def _take(receipt: WebhookReceipt) -> None:
+    try:
+        _apply(receipt)
+    except (InterfaceError, OperationalError):
+        _give_back(receipt)
+        raise  # ours, not the webhook's
+    except Exception as error:  # noqa: BLE001 - one webhook must not stop the others
+        log.warning("webhook not applied", receipt=str(receipt.id), error=type(error).__name__)
+        WebhookReceipt.objects.filter(id=receipt.id, tries=receipt.tries).update(
+            next_try_at=timezone.now() + _wait(receipt.tries), error=type(error).__name__
         )
-        receipt = waiting.order_by("id").select_for_update(skip_locked=True).first()
-        if receipt is None:
-            return None
-        try:
-            with transaction.atomic():
-                _apply(receipt)
-        except (InterfaceError, OperationalError):
-            raise  # ours, not the webhook's: everything is rolled back and tried again
-        except Exception as error:  # noqa: BLE001 - one webhook must not stop the others
-            log.warning("webhook not applied", receipt=str(receipt.id), error=type(error).__name__)
-            WebhookReceipt.objects.filter(id=receipt.id).update(
-                tries=F("tries") + 1, error=type(error).__name__
-            )
-        else:
-            WebhookReceipt.objects.filter(id=receipt.id).update(
-                processed_at=timezone.now(), error=""
-            )
-        return receipt.id
 
 
 def _apply(receipt: WebhookReceipt) -> None:
     provider = registry.get(receipt.provider)
-    events = provider.parse(Webhook(bytes(receipt.body), receipt.headers))
-    applied = status.apply(receipt.provider, events)
-    bounces.record(receipt.provider, applied)
+    events = provider.parse(Webhook(bytes(receipt.body), {}))
+    with transaction.atomic():
+        applied = status.apply(receipt.provider, events)
+        bounces.record(receipt.provider, applied)
+        WebhookReceipt.objects.filter(id=receipt.id).update(processed_at=timezone.now(), error="")
+
+
+def _give_back(receipt: WebhookReceipt) -> None:
+    """The try does not count, if the database can be told so. The lease stays."""
+    connection.close_if_unusable_or_obsolete()
+    with suppress(DatabaseError, InterfaceError):
+        WebhookReceipt.objects.filter(id=receipt.id, tries=receipt.tries).update(
+            tries=receipt.tries - 1
+        )
+
+
+def _wait(tries: int) -> timedelta:
+    return min(FIRST_WAIT * 4 ** (tries - 1), LONGEST_WAIT)

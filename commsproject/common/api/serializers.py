@@ -10,7 +10,9 @@ from typing_extensions import override
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """A serializer for input: an unknown field is an error that names it, never ignored."""
+    """A serializer for input: an unknown field is an error that names it, never ignored, and a
+    number is no text.
+    """
 
     @override
     def to_internal_value(self, data: Any) -> Any:
@@ -24,6 +26,29 @@ class StrictSerializer(serializers.Serializer[Any]):
                     for name in unknown
                 }
             )
+        if isinstance(data, dict) and (wrong := self._wrong_types(data)):
+            raise serializers.ValidationError(wrong)
+        return super().to_internal_value(data)
+
+    def _wrong_types(self, data: dict[Any, Any]) -> dict[str, serializers.ErrorDetail]:
+        """DRF itself turns 5 into "5" and "no" into False."""
+        found = {}
+        for name, field in self.fields.items():
+            value = data.get(name)
+            if isinstance(field, serializers.CharField) and not isinstance(value, str | None):
+                found[name] = serializers.ErrorDetail("Not a text.", code="not_a_text")
+            if isinstance(field, serializers.BooleanField) and not isinstance(value, bool | None):
+                found[name] = serializers.ErrorDetail("Not true or false.", code="not_a_boolean")
+        return found
+
+
+class Text(serializers.CharField):
+    """A text inside a list or mapping, where the serializer does not see it."""
+
+    @override
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise serializers.ValidationError("Not a text.", code="not_a_text")
         return super().to_internal_value(data)
 
 

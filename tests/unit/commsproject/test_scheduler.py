@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection, connections
+from django.db import InterfaceError, OperationalError, connection, connections
 from django.utils import timezone
 from django.utils.module_loading import autodiscover_modules
 from typing_extensions import override
@@ -130,6 +130,15 @@ def lose_connection() -> None:
         cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
 
+def find_it_closed() -> None:
+    """What Django raises where the connection was lost in a transaction: no `DatabaseError`."""
+    connection.close()
+    raise InterfaceError("connection already closed")
+
+
+LOSSES = [(lose_connection, OperationalError), (find_it_closed, InterfaceError)]
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("error", "name"), [(bad_sql, "DataError"), (slow_sql, "OperationalError")]
@@ -143,10 +152,11 @@ def test_an_error_of_one_jobs_sql_does_not_stop_the_others(jobs, error, name):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_lost_connection_ends_the_round_because_the_lock_is_lost_with_it(jobs):
-    scheduler.job("a", every=timedelta(hours=1))(failing(lose_connection))
+@pytest.mark.parametrize(("lose", "error"), LOSSES)
+def test_a_lost_connection_ends_the_round_because_the_lock_is_lost_with_it(jobs, lose, error):
+    scheduler.job("a", every=timedelta(hours=1))(failing(lose))
     job = Runs("b")
-    with pytest.raises(OperationalError):
+    with pytest.raises(error):
         scheduler.run_due()
     assert job.count == 0
     connection.close()
@@ -216,14 +226,15 @@ def test_a_scheduler_that_stops_gives_the_lock_up(jobs, start):
     assert lock_is_free()
 
 
-def test_a_scheduler_whose_connection_was_cut_leads_again(jobs, start):
+@pytest.mark.parametrize(("lose", "_"), LOSSES)
+def test_a_scheduler_whose_connection_was_cut_leads_again(jobs, start, lose, _):
     job = Runs("a", timedelta(0))
     cut = threading.Event()
 
     def lose_it_once() -> None:
         if not cut.is_set():
             cut.set()
-            lose_connection()
+            lose()
 
     scheduler.job("b", every=timedelta(0))(lose_it_once)
     start("only")

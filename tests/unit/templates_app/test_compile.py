@@ -155,3 +155,12 @@ def test_html_where_escaping_helps_is_accepted(source):
 
 def test_places_in_html_do_not_matter_in_other_parts():
     assert check("<a href={{ x }}>", part="text") == {"x"}
+
+
+@pytest.mark.parametrize("source", ["a\nb", "s\r\nBcc: x@y.z", "a\tb", "a\x85", "a\u2028b"])
+def test_a_subject_is_written_on_one_line(source):
+    with pytest.raises(TemplateSyntaxError) as refused:
+        check(source, part="subject")
+    assert refused.value.part == "subject"
+    assert "one line" in refused.value.message
+    check(source, part="text")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import itertools
 import os
 import sys
+from collections.abc import Iterator
 
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command, get_commands
-from django.db import connections
+from django.db import OperationalError, connection, connections
 from typing_extensions import override
 
 from commsproject import embedded
@@ -18,6 +20,7 @@ from commsproject.common.supervisor import Console, Service, Supervisor, http_st
 from commsproject.embedded.system import port_is_free
 
 _READY_SECONDS = 60
+_MIGRATING = 0x636F6D6D73 + 1  # an advisory lock; that of the scheduler plus one
 _READY = """
   The service runs at  {url}/
   Staff pages          {url}/admin/
@@ -46,6 +49,11 @@ class Command(BaseCommand):
             Supervisor(services, self.console, jobs=jobs).run()
         except embedded.EmbeddedError as error:
             raise CommandError(str(error)) from error
+        except OperationalError as error:
+            raise CommandError(
+                "PostgreSQL does not answer, or refuses the user or the database that DATABASE_URL"
+                f" names ({type(error.__cause__ or error).__name__})."
+            ) from None
         except KeyboardInterrupt:
             pass
         self._say("stopped")
@@ -57,15 +65,16 @@ class Command(BaseCommand):
     def _prepare(self) -> str:
         """Bring the database up to date. Returns how to sign in."""
         self._say("bringing the database up to date")
-        call_command("migrate", verbosity=0, interactive=False)
+        with _alone():
+            call_command("migrate", verbosity=0, interactive=False)
         sign_in = "Make a staff account with `.venv/bin/python manage.py createsuperuser`."
         if "seed_demo" in get_commands():
             self._say("looking after the demo data")
             sign_in = call_command("seed_demo", stdout=io.StringIO()) or sign_in
-        for connection in connections.all(initialized_only=True):
-            connection.close()
+        for opened in connections.all(initialized_only=True):
+            opened.close()
             # The pool has threads, and we are about to fork.
-            if close_pool := getattr(connection, "close_pool", None):
+            if close_pool := getattr(opened, "close_pool", None):
                 close_pool()
         return sign_in
 
@@ -101,6 +110,17 @@ def _address() -> tuple[str, int]:
             f" one: PORT={int(text) % 65535 + 1} make run"
         )
     return host, int(text)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Two that start at once on one database must not both migrate it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_MIGRATING])
 
 
 def _near(host: str) -> str:
