@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -65,29 +66,69 @@ class _Chunk:
 
 
 async def run(lease: queue.Lease, runner: Runner, stopping: Callable[[], bool]) -> None:
-    """Carry out one claim. Returns when its Work row is gone, released, or somebody else's."""
+    """Carry out one claim. Returns when its Work row is gone, handed on, or somebody else's.
+
+    Answers are settled as they come: a call that hangs holds up no other message of the chunk.
+    """
     chunk = _Chunk(lease, list(lease.ids))
+    calls: _Calls = {}
     try:
-        while True:
-            ids, chunk.pending = chunk.pending[:WINDOW], chunk.pending[WINDOW:]
-            window = await runner.database(open_window, lease, ids, chunk.refused_by)
-            halted: set[str] = set()
-            calls = (_call(call, lease, runner, halted) for call in window.calls)
-            answers = await asyncio.gather(*calls)
-            # Before the outcomes: whoever gets this chunk's place must know how the providers are.
-            await runner.database(route.report, _reports(window, answers))
-            outcomes = _settle(chunk, window, answers)
-            done = not chunk.pending
-            successors = list(chunk.later.values()) if done else None
-            await _record(runner, lease, outcomes, successors)
-            if done:
-                return
-            if stopping():
+        while chunk.pending or calls:
+            if stopping() and not calls:
                 await runner.database(complete.split_off, lease, chunk.pending, chunk.later)
                 return
+            outcomes: list[Outcome] = []
+            room = 0 if stopping() else WINDOW - len(calls)
+            if chunk.pending and room >= min(len(chunk.pending), WINDOW // 2):
+                outcomes += await _open(chunk, runner, calls, room)
+            outcomes += await _answered(chunk, runner, calls)
+            done = not chunk.pending and not calls
+            successors = list(chunk.later.values()) if done else None
+            await _record(runner, lease, outcomes, successors)
     except queue.LeaseLost:
         log.warning("lease lost", work=str(lease.id), lane=lease.lane.value)
+    finally:
+        await _keep(chunk, runner, calls)
 
+
+_Calls = dict["asyncio.Task[Answer]", Call]
+"""The calls that are out."""
+
+
+async def _open(chunk: _Chunk, runner: Runner, calls: _Calls, room: int) -> list[Outcome]:
+    """Open a window for the next `room` deliveries and start its calls; what needed none."""
+    ids, chunk.pending = chunk.pending[:room], chunk.pending[room:]
+    window = await runner.database(open_window, chunk.lease, ids, chunk.refused_by)
+    halted: set[str] = set()
+    for call in window.calls:
+        calls[asyncio.create_task(_call(call, chunk.lease, runner, halted))] = call
+    return _without_call(chunk, window)
+
+
+async def _answered(chunk: _Chunk, runner: Runner, calls: _Calls) -> list[Outcome]:
+    """The outcomes of the first calls that end and of those that end soon after."""
+    if not calls:
+        return []
+    await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+    ended, _ = await asyncio.wait(calls, timeout=FLUSH_SECONDS)
+    pairs = [(calls.pop(task), task.result()) for task in ended]
+    # Before the outcomes: whoever gets this chunk's place must know how the providers are.
+    await runner.database(route.report, _reports(pairs))
+    return [_outcome(chunk, call, answer) for call, answer in pairs]
+
+
+async def _keep(chunk: _Chunk, runner: Runner, calls: _Calls) -> None:
+    """After a failure or a lost lease: what is still out has been sent, and its answer counts."""
+    if calls:
+        await asyncio.wait(calls)
+        pairs = [(call, task.result()) for task, call in calls.items()]
+        outcomes = [_outcome(chunk, call, answer) for call, answer in pairs]
+        with contextlib.suppress(queue.LeaseLost):  # the answers are saved all the same
+            await _record(runner, chunk.lease, outcomes, None)
+
+
+FLUSH_SECONDS = 0.05
+"""How long answers wait for each other to be written together."""
 
 LOOK_AGAIN = timedelta(seconds=30)
 """When staff have switched off every provider: how soon a switch back is seen."""
@@ -171,24 +212,21 @@ def _send(provider: Provider, message: Outbound, lease: queue.Lease, halted: set
 # --- Decisions: no effects but on the chunk's own notes ---------------------------------------
 
 
-def _settle(chunk: _Chunk, window: Window, answers: Sequence[Answer]) -> list[Outcome]:
+def _without_call(chunk: _Chunk, window: Window) -> list[Outcome]:
     outcomes = [Outcome(d, state=r.state, reason=r.reason) for d, r in window.refused]
     outcomes += [_wait(chunk, delivery, None, None) for delivery in window.unknown]
     outcomes += [
         _stranded(chunk, delivery, way, window.rounds[delivery.id])
         for delivery, way in window.stranded
     ]
-    outcomes += [
-        _outcome(chunk, call, answer) for call, answer in zip(window.calls, answers, strict=True)
-    ]
     return outcomes
 
 
-def _reports(window: Window, answers: Sequence[Answer]) -> list[route.Answer]:
+def _reports(pairs: Sequence[tuple[Call, Answer]]) -> list[route.Answer]:
     """What the calls that were really made say about their providers."""
     return [
         (call.provider.name, answer if isinstance(answer, ProviderError) else None)
-        for call, answer in zip(window.calls, answers, strict=True)
+        for call, answer in pairs
         if answer not in _NOT_CALLED and answer is not call.outbound
     ]
 

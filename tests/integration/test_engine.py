@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
+from typing_extensions import override
 
 from commsproject.common.ids import new_id
 from commsproject.common.models import ApiClient
@@ -44,8 +48,10 @@ from notifications.types import (
     Sent,
 )
 from tests.email_world import EmailWorld, email_world
-from tests.engine import carry_out, drain, make_everything_due
-from tests.fakes.behaviours import Hang
+from tests.engine import Inline, carry_out, drain, make_everything_due
+from tests.fakes.behaviours import Hang, Status
+
+T = TypeVar("T")
 
 
 def submission(address: str = "ada@simulator.test", **fields: object) -> Submission:
@@ -259,9 +265,29 @@ def test_a_scheduled_message_waits_for_its_time(agent: ApiClient) -> None:
     assert delivery.state == State.SENT
 
 
+class Interrupted(Inline):
+    """The stop comes with the first call."""
+
+    called = False
+
+    @override
+    async def provider(self, function: Callable[..., T], *args: Any) -> T:
+        self.called = True
+        return await super().provider(function, *args)
+
+
+def test_stopping_before_the_first_window_hands_on_all(agent: ApiClient) -> None:
+    send(agent, 3)
+    carry_out(claim(), stopping=lambda: True)
+    assert not Attempt.objects.exists()
+    assert len(Work.objects.get().ids) == 3
+    drain()
+
+
 def test_stopping_finishes_the_window_and_hands_on_the_rest(agent: ApiClient) -> None:
     send(agent, 150)
-    carry_out(claim(), stopping=lambda: True)
+    runner = Interrupted()
+    carry_out(claim(), stopping=lambda: runner.called, runner=runner)
 
     assert Delivery.objects.filter(state=State.SENT).count() == 100
     assert Work.objects.get().claims == 0
@@ -625,3 +651,31 @@ def test_an_answer_after_the_time_limit_settles_the_outcome(
     assert Attempt.objects.get().state == Attempt.State.ACCEPTED
     expire_leases()
     drain()
+
+
+def test_a_call_that_hangs_holds_up_no_other_message(agent: ApiClient) -> None:
+    """In one chunk: one is never answered, the others go by the next provider meanwhile."""
+    with email_world(PROVIDER_READ_TIMEOUT=1.5) as world:
+        world.sendgrid.script.when("silent@example.org", Hang())
+        world.sendgrid.script.always(Status(503))
+        addresses = ["silent@example.org", *(f"user-{n}@example.org" for n in range(4))]
+        submit.accept(agent, [submission(address) for address in addresses])
+        started = time.monotonic()
+        lease = claim()
+        runner = Concurrent()
+        carry_out(lease, runner=runner)
+        assert time.monotonic() - started >= 1.5
+        assert len(world.ses.messages) == 4
+        assert (
+            max(mail.at for mail in world.ses.messages) - started < 1.4
+        )  # before the silence ended
+    assert Delivery.objects.get(address="silent@example.org").state == State.UNKNOWN
+    assert Delivery.objects.filter(state=State.SENT).count() == 4
+
+
+class Concurrent(Inline):
+    """Providers are called in threads of their own, as in a worker."""
+
+    @override
+    async def provider(self, function: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(None, function, *args)

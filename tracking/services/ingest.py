@@ -24,7 +24,6 @@ TRIES = 8
 LEASE = timedelta(seconds=20)
 """How long a claim holds. Reading may take a call to the vendor: SES confirms subscriptions."""
 
-FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(hours=1)
 
 
@@ -84,4 +83,4 @@ def _give_back(receipt: WebhookReceipt) -> None:
 
 
 def _wait(tries: int) -> timedelta:
-    return min(FIRST_WAIT * 4 ** (tries - 1), LONGEST_WAIT)
+    return min(timedelta(seconds=5 * 4.0 ** (tries - 1)), LONGEST_WAIT)

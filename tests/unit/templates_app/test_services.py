@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from django.db import connection
@@ -136,26 +137,27 @@ def test_there_is_something_to_publish_once():
 # Reading
 
 
+def at_once(*changes: Callable[[], object]) -> None:
+    barrier = threading.Barrier(len(changes))
+
+    def carry_out(change: Callable[[], object]) -> None:
+        try:
+            barrier.wait(5)
+            change()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(changes)) as threads:
+        for done in [threads.submit(carry_out, change) for change in changes]:
+            done.result(20)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_changing_and_publishing_at_once_is_one_after_the_other():
     new = {"sms": {"text": "new"}}
     for number in range(20):
         template = make(f"t-{number}")
-        barrier = threading.Barrier(2)
-
-        def at_once(change: Callable[[], object], barrier: threading.Barrier = barrier) -> None:
-            try:
-                barrier.wait(5)
-                change()
-            finally:
-                connection.close()
-
-        with ThreadPoolExecutor(2) as threads:
-            for done in [
-                threads.submit(at_once, lambda t=template: revise(t, channels=new)),
-                threads.submit(at_once, lambda t=template: services.publish(t)),
-            ]:
-                done.result(20)
+        at_once(partial(revise, template, channels=new), partial(services.publish, template))
         versions = template.versions.order_by("-number")
         assert versions[0].channels == new
         assert [version.published_at is None for version in versions] in ([False], [True, False])
