@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import Enum
+from enum import Enum, auto
 
 from notifications.types import ErrorClass
 
@@ -22,9 +22,9 @@ PROBE_FOR = timedelta(seconds=20)
 
 
 class Gate(Enum):
-    OPEN_ROAD = "closed"
-    SHUT = "open"
-    PROBE = "half_open"
+    OPEN_ROAD = auto()
+    SHUT = auto()
+    PROBE = auto()
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('name', models.CharField(max_length=50, primary_key=True, serialize=False)),
                 ('enabled', models.BooleanField(default=True)),
-                ('breaker', models.CharField(choices=[('closed', 'Closed'), ('open', 'Open'), ('half_open', 'Half open')], default='closed', max_length=10)),
+                ('breaker', models.CharField(choices=[('closed', 'Closed'), ('open', 'Open')], default='closed', max_length=10)),
                 ('failures', models.PositiveIntegerField(default=0, help_text='In a row, up to now.')),
                 ('opened_until', models.DateTimeField(blank=True, null=True)),
                 ('probe_until', models.DateTimeField(blank=True, null=True)),

@@ -13,7 +13,6 @@ class ProviderState(models.Model):
     class Breaker(models.TextChoices):
         CLOSED = "closed", "Closed"
         OPEN = "open", "Open"
-        HALF_OPEN = "half_open", "Half open"
 
     name = models.CharField(max_length=50, primary_key=True)
     enabled = models.BooleanField(default=True)
