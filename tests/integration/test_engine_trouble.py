@@ -12,13 +12,23 @@ from typing_extensions import override
 
 from commsproject.common.models import ApiClient
 from notifications import queue
-from notifications.models import Attempt, Delivery
+from notifications.models import (
+    Attempt,
+    Delivery,
+    Notification,
+    ProviderState,
+    SimulatedMessage,
+    Work,
+)
 from notifications.providers.simulator import Simulator
-from notifications.services import complete, deliver, pump
+from notifications.services import complete, deliver, pump, submit
+from notifications.services.plan import Submission, Target
 from notifications.states import State
-from notifications.types import Lane, Outbound, Sent
+from notifications.types import Channel, Lane, Outbound, Sent
+from tests.email_world import email_world
 from tests.engine import Inline, carry_out, drain
-from tests.integration.test_engine import claim, send
+from tests.fakes.behaviours import Answer
+from tests.integration.test_engine import claim, expire_leases, send, submission
 
 T = TypeVar("T")
 
@@ -113,3 +123,58 @@ def test_a_pump_outlives_claims_and_chunks_that_fail() -> None:
 def test_waking_and_stopping_a_pump_that_is_not_there_is_harmless() -> None:
     pump.wake(Lane.NORMAL)
     assert pump.stop(1.0)
+
+
+class Robbed(Inline):
+    """Somebody else claims the chunk just before its first answers are written."""
+
+    robbed = False
+
+    @override
+    async def database(self, function: Callable[..., T], *args: Any) -> T:
+        if function == complete.record and not self.robbed:
+            self.robbed = True
+            await super().database(take_over)
+        return await super().database(function, *args)
+
+    @override
+    async def provider(self, function: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(None, function, *args)
+
+
+def take_over() -> None:
+    expire_leases()
+    queue.claim(Lane.NORMAL, 1)
+
+
+def test_answers_that_come_after_the_chunk_was_taken_over_are_kept(agent: ApiClient) -> None:
+    with email_world(PROVIDER_READ_TIMEOUT=0.8) as world:
+        world.sendgrid.script.when("slow@example.org", Answer(delay=0.4))
+        asked = [submission("quick@example.org"), submission("slow@example.org")]
+        submit.accept(agent, asked)
+        runner = Robbed()
+        carry_out(claim(), runner=runner)
+
+    assert runner.robbed
+    assert set(Attempt.objects.values_list("state", flat=True)) == {Attempt.State.ACCEPTED}
+    assert set(Delivery.objects.values_list("state", flat=True)) == {State.SENT}
+    expire_leases()
+    drain()
+    assert Attempt.objects.count() == 2  # who took over finds nothing left to send
+    assert not Work.objects.exists()
+
+
+def test_what_can_no_longer_be_rendered_fails_without_a_call(agent: ApiClient) -> None:
+    asked = Submission(
+        to=Target(addresses={Channel.EMAIL: "ada@simulator.test"}),
+        content={"subject": "Hello {{ name }}", "text": "t"},
+        data={"name": "Ada"},
+    )
+    submit.accept(agent, [asked])
+    Notification.objects.update(data={})
+    drain()
+
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.reason) == (State.FAILED, "it could not be made: render")
+    assert not SimulatedMessage.objects.exists()
+    assert not ProviderState.objects.exists()  # nobody was called: it says nothing of a provider

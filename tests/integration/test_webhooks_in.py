@@ -27,7 +27,7 @@ from notifications.models import (
     Suppression,
 )
 from notifications.providers import simulator
-from notifications.providers.base import Webhook
+from notifications.providers.base import CannotVerify, Webhook
 from notifications.services import status
 from notifications.types import EventType, ProviderEvent
 from tests.engine import drain
@@ -573,3 +573,18 @@ def test_the_timeline_tells_the_whole_story_in_order(api):
         "opened",
         "complained",
     ]
+
+
+class Unsure(simulator.Simulator):
+    @override
+    def verify(self, webhook):
+        raise CannotVerify("the certificate cannot be had")
+
+
+def test_what_cannot_be_verified_just_now_is_asked_for_again(client, settings, db):
+    entry = {"CLASS": f"{__name__}.Unsure", "ENABLED": True, "OPTIONS": {}}
+    settings.PROVIDERS = {"simulator": entry}
+    answer = client.post("/webhooks/simulator/", b"{}", content_type="application/json")
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "20"
+    assert not WebhookReceipt.objects.exists()
