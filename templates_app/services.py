@@ -54,7 +54,9 @@ def create(*, key: str, name: str, channels: Channels, locale: str, author: str)
         with transaction.atomic():
             template = Template.objects.create(key=key, name=name)
     except IntegrityError:
-        raise KeyTaken(f"The key {key!r} is in use; change that template instead.") from None
+        raise KeyTaken(
+            f"The key {key!r} is in use, or was until its template was archived."
+        ) from None
     _draft(template, 1, channels, variables, locale, author)
     return template
 

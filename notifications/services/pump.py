@@ -57,14 +57,18 @@ class Threads:
 
     async def provider(self, function: Callable[..., T], *args: Any) -> T:
         """The time limit counts from the start of the call, not from its place in the queue: a call
-        that never began must not end as an unknown outcome. A call beyond its limit keeps its
-        thread, and its place, until it returns.
+        that never began must not end as an unknown outcome.
+
+        A thread whose call is beyond its limit is given up, and another may take its place: a
+        vendor that drips an answer for ever must not cost us the others.
         """
-        loop = asyncio.get_running_loop()
-        await self._room.acquire()
-        call = self._provider.submit(_with_connection, function, args)
-        call.add_done_callback(lambda _: _soon(loop, self._room.release))
-        return await asyncio.wait_for(asyncio.wrap_future(call), self._limit)
+        async with self._room:
+            call = self._provider.submit(_with_connection, function, args)
+            try:
+                return await asyncio.wait_for(asyncio.wrap_future(call), self._limit)
+            except TimeoutError:
+                self._provider._max_workers += 1  # noqa: SLF001 - the pool has no word for it
+                raise
 
     def close(self) -> None:
         self._database.shutdown(wait=False, cancel_futures=True)

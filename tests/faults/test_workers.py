@@ -16,6 +16,7 @@ from notifications.services import audit, submit
 from notifications.services.plan import Submission, Target
 from notifications.states import PENDING, State
 from notifications.types import Channel
+from tests.fakes.behaviours import Hang
 from tests.fakes.sendgrid import SendGridServer
 from tests.processes import Process, eventually, running
 
@@ -118,4 +119,20 @@ def test_kill_9_between_claim_and_completion(sendgrid: SendGridServer, tmp_path:
     assert len(set(addresses)) == 400
     assert len(addresses) - 400 <= unknown  # no duplicate without an open attempt
     assert unknown <= kills * 100  # a kill costs at most a window
+    assert list(audit.findings()) == []
+
+
+def test_a_stop_does_not_wait_for_calls_that_hang(sendgrid: SendGridServer, tmp_path: Path) -> None:
+    sendgrid.script.always(Hang())
+    worker = Process("worker", log=tmp_path / "log", **env(sendgrid))
+    accept(1)
+    sendgrid.ledger.wait_for(1, timeout=20)
+    started = time.monotonic()
+    assert worker.stop(9) == 0
+    assert time.monotonic() - started < 9  # six seconds for the window, then it leaves
+
+    sendgrid.script.reset()
+    with running("worker", log=tmp_path / "log", **env(sendgrid)):
+        eventually(all_sent, 30)
+    assert Attempt.objects.get(number=1).state == Attempt.State.UNKNOWN
     assert list(audit.findings()) == []

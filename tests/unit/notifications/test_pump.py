@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -17,23 +18,29 @@ def few(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     settings.PROVIDER_CONNECT_TIMEOUT = settings.PROVIDER_READ_TIMEOUT = -0.35  # plus one second
 
 
-def test_a_call_that_hangs_ends_as_a_timeout_and_keeps_its_place(few: None) -> None:
+def test_calls_that_hang_are_judged_by_their_own_time_and_cost_no_place(few: None) -> None:
     release = threading.Event()
+    began: list[float] = []
+
+    def third() -> str:
+        began.append(time.monotonic())
+        return "called"
 
     async def main() -> list[object]:
         threads = pump.Threads()
         try:
+            started = time.monotonic()
             hanging = [asyncio.create_task(threads.provider(release.wait, 20)) for _ in range(2)]
             await asyncio.sleep(0.05)
-            third = asyncio.create_task(threads.provider(lambda: "called"))
+            waiting = asyncio.create_task(threads.provider(third))
             ended = await asyncio.gather(*hanging, return_exceptions=True)
-            assert not third.done()  # both threads are still taken: it waits, and is not judged
-            release.set()
-            return [*ended, await third]
+            answer = await asyncio.wait_for(waiting, 5)  # though both still hang
+            assert began[0] - started >= 0.3  # it waited for a place, and was not judged meanwhile
+            return [*ended, answer]
         finally:
             release.set()
             threads.close()
 
-    *hung, third = asyncio.run(main())
+    *hung, answer = asyncio.run(main())
     assert [type(error) for error in hung] == [TimeoutError, TimeoutError]
-    assert third == "called"
+    assert answer == "called"
