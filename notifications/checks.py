@@ -1,20 +1,27 @@
-"""System checks: no provider in production whose receipts would all be refused."""
+"""System checks: each provider says itself what is wrong with its options."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
-from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
 
-RECEIPTS_NEED: Mapping[str, tuple[str, str]] = {
-    "sendgrid": ("webhook_public_key", "SENDGRID_WEBHOOK_PUBLIC_KEY"),
-    "ses": ("topic_arns", "SNS_TOPIC_ARNS"),
-}
-"""Provider to the option without which it believes no webhook, and the variable that sets it."""
+from notifications.providers import registry
+
+
+@register()
+def providers_can_send(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """notifications.E001 for each provider that is on and could send nothing as it is set up."""
+    return [
+        checks.Error(problem, id="notifications.E001")
+        for provider in registry.enabled().values()
+        for problem in provider.problems()
+    ]
 
 
 @register(Tags.security, deploy=True)
@@ -24,12 +31,10 @@ def receipts_can_be_verified(
     """notifications.W001 for each provider that is on and has no means to check a signature."""
     return [
         checks.Warning(
-            f"{variable} is not set: every receipt of {name} is refused.",
+            f"{provider.receipts_need} is not set: every receipt of {provider.name} is refused.",
             hint="Without receipts no message becomes `delivered` and no bounce is suppressed.",
             id="notifications.W001",
         )
-        for name, (option, variable) in RECEIPTS_NEED.items()
-        if (provider := settings.PROVIDERS.get(name))
-        and provider["ENABLED"]
-        and not provider["OPTIONS"][option]
+        for provider in registry.enabled().values()
+        if provider.receipts_need
     ]

@@ -63,7 +63,7 @@ PROVIDERS: dict[str, dict[str, Any]] = {
 
 # --- The queue ---------------------------------------------------------------------------------
 
-POLL_SECONDS = env.float("POLL_SECONDS", default=1.0)
+POLL_SECONDS = max(env.float("POLL_SECONDS", default=1.0), 0.1)
 """How often each worker looks at PostgreSQL by itself, whether or not the doorbell rang."""
 
 LEASE_SECONDS = 10.0

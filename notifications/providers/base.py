@@ -57,6 +57,15 @@ class Provider(ABC):
         request may have been taken without our hearing of it.
         """
 
+    def problems(self) -> list[str]:
+        """What in the options makes it impossible to send; told at start. Never a secret's value."""
+        return []
+
+    @property
+    def receipts_need(self) -> str:
+        """The variable that is missing to verify webhooks; empty where none is."""
+        return ""
+
     def verify(self, webhook: Webhook) -> None:
         """Raise `BadSignature` unless the vendor itself sent `webhook`, just now.
 

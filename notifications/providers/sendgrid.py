@@ -121,6 +121,11 @@ class SendGrid(EmailProvider):
         self._api_url = api_url
         self._public_keys = webhook_public_key
 
+    @property
+    @override
+    def receipts_need(self) -> str:
+        return "" if self._public_keys else "SENDGRID_WEBHOOK_PUBLIC_KEY"
+
     @override
     def connect(self) -> BaseEmailBackend:
         backend: BaseEmailBackend = _Backend(

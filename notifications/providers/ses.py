@@ -130,7 +130,13 @@ class SES(EmailProvider):
         self._region = region
         self._endpoint_url = endpoint_url or None
         self._configuration_set = configuration_set or None
+        self._topic_arns = topic_arns
         self._sns = sns.Verifier(topic_arns, lambda url: self.fetch_certificate(url))
+
+    @property
+    @override
+    def receipts_need(self) -> str:
+        return "" if self._topic_arns else "SNS_TOPIC_ARNS"
 
     def fetch_certificate(self, url: str) -> bytes:
         """Amazon's certificate at `url`; raises as `sns.fetch_certificate` does."""

@@ -87,6 +87,12 @@ class SMTP(EmailProvider):
         self._url = url
 
     @override
+    def problems(self) -> list[str]:
+        known = urlsplit(self._url).scheme in PORTS and urlsplit(self._url).hostname
+        form = f"{', '.join(PORTS)}, then ://user:password@host:port"
+        return [] if known else [f"SMTP_URL is none: it must start with one of {form}."]
+
+    @override
     def connect(self) -> BaseEmailBackend:
         scheme = urlsplit(self._url).scheme
         if scheme not in PORTS:

@@ -135,3 +135,26 @@ def test_production_does_not_pretend_to_deliver() -> None:
     show = "from notifications.providers import registry; print(list(registry.enabled()))"
     done = manage("shell", "-v0", "-c", show, **PRODUCTION)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize("url", ["foo://relay.example.com", "relay.example.com:25", "smtp://"])
+def test_a_provider_that_could_send_nothing_is_named_at_start(url: str) -> None:
+    done = manage("check", **PRODUCTION, SMTP_URL=url)
+    assert done.returncode != 0
+    assert "SMTP_URL is none" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("POLL_SECONDS", "abc"), ("DATABASE_POOL", "seventeen")]
+)
+def test_a_variable_that_cannot_be_read_is_named(name: str, value: str) -> None:
+    done = manage("check", **PRODUCTION, **{name: value})
+    assert done.returncode != 0
+    assert name in done.stderr
+    assert value not in done.stderr.splitlines()[-1]
+
+
+def test_a_secret_file_that_is_not_there_is_named() -> None:
+    done = manage("check", **PRODUCTION, SENDGRID_API_KEY_FILE="/nonexistent")
+    assert done.returncode != 0
+    assert "SENDGRID_API_KEY" in done.stderr.splitlines()[-1]
