@@ -70,12 +70,13 @@ def after_failure(
     if error_class is ErrorClass.THROTTLED:
         wait = timedelta(seconds=retry_after) if retry_after else OPEN_FOR_THROTTLE
         return _blocked(after_success(health, now), now + wait, f"throttled ({code})")
-    was_probe = health.failures > 0 and health.blocked_until is not None
+    is_open = health.blocked_until is not None and health.blocked_until > now
+    was_probe = health.failures > 0 and health.blocked_until is not None and not is_open
     counted = replace(
         health,
         failures=health.failures + 1,
         probe_until=None,
-        blocked_until=health.blocked_until if was_probe else None,
+        blocked_until=health.blocked_until if was_probe or is_open else None,
     )
     if error_class is ErrorClass.AUTH_CONFIG:
         return _blocked(counted, now + OPEN_FOR_CREDENTIALS, f"credentials refused ({code})")

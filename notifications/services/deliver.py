@@ -113,7 +113,10 @@ async def _answered(chunk: _Chunk, runner: Runner, calls: _Calls) -> list[Outcom
     ended, _ = await asyncio.wait(calls, timeout=FLUSH_SECONDS)
     pairs = [(calls.pop(task), task.result()) for task in ended]
     # Before the outcomes: whoever gets this chunk's place must know how the providers are.
-    await runner.database(route.report, _reports(pairs))
+    try:
+        await runner.database(route.report, _reports(pairs))
+    except Exception as error:  # noqa: BLE001 - health is advice, the answers are not
+        log.warning("health not reported", error=type(error).__name__)
     return [_outcome(chunk, call, answer) for call, answer in pairs]
 
 
@@ -205,8 +208,15 @@ def _send(provider: Provider, message: Outbound, lease: queue.Lease, halted: set
             halted.add(provider.name)
         raise
     if time.monotonic() - started > call_limit() - 0.5:
-        status.settle_late(message.attempt_id, sent)  # it may have been judged as unknown already
+        _settle_late(message, sent)  # it may have been judged as unknown already
     return sent
+
+
+def _settle_late(message: Outbound, sent: Sent) -> None:
+    try:
+        status.settle_late(message.attempt_id, sent)
+    except Exception as error:  # noqa: BLE001 - the answer itself must not be lost with it
+        log.warning("late answer not written", error=type(error).__name__)
 
 
 # --- Decisions: no effects but on the chunk's own notes ---------------------------------------
@@ -298,6 +308,10 @@ def _first_due(delivery: Delivery) -> datetime:
 
 
 def _later(chunk: _Chunk, kind: str, why: str, delivery: Delivery, due: datetime) -> None:
-    """Failures of one class go together, at the due time of the first of them."""
+    """Failures of one class go together, at the due time of the first of them; but each unknown
+    outcome gets its whole wait for a receipt.
+    """
     successor = chunk.later.setdefault((kind, why), Successor(kind, due))
+    if kind == Successor.RECONCILE:
+        successor.due_at = max(successor.due_at, due)
     successor.ids.append(delivery.id)

@@ -63,12 +63,19 @@ class Threads:
         vendor that drips an answer for ever must not cost us the others.
         """
         async with self._room:
-            call = self._provider.submit(_with_connection, function, args)
+            pool = self._provider
+            call = pool.submit(_with_connection, function, args)
             try:
                 return await asyncio.wait_for(asyncio.wrap_future(call), self._limit)
             except TimeoutError:
-                self._provider._max_workers += 1  # noqa: SLF001 - the pool has no word for it
+                self._abandon(pool)
                 raise
+
+    def _abandon(self, pool: ThreadPoolExecutor) -> None:
+        """New calls go to new threads; those that are out in `pool` end there, or never."""
+        if pool is self._provider:
+            self._provider = ThreadPoolExecutor(PROVIDER_THREADS, "provider")
+            pool.shutdown(wait=False)
 
     def close(self) -> None:
         self._database.shutdown(wait=False, cancel_futures=True)
@@ -168,7 +175,9 @@ class Pump:
 
     async def _heartbeat(self) -> None:
         while True:
-            await asyncio.sleep(settings.LEASE_SECONDS / 3)
+            await asyncio.sleep(
+                settings.LEASE_SECONDS / 6
+            )  # a beat that finds a row locked skips it
             if self._leases:
                 with contextlib.suppress(Exception):  # the leases run out, which is the point
                     await self._runner.database(queue.renew, list(self._leases))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import pytest
 from django.db import OperationalError
+from django.utils import timezone
 from typing_extensions import override
 
 from commsproject.common.models import ApiClient
@@ -21,7 +23,8 @@ from notifications.models import (
     Work,
 )
 from notifications.providers.simulator import Simulator
-from notifications.services import complete, deliver, pump, submit
+from notifications.services import complete, deliver, pump, route, submit
+from notifications.services.complete import Successor
 from notifications.services.plan import Submission, Target
 from notifications.states import State
 from notifications.types import Channel, Lane, Outbound, Sent
@@ -178,3 +181,24 @@ def test_what_can_no_longer_be_rendered_fails_without_a_call(agent: ApiClient) -
     assert (delivery.state, delivery.reason) == (State.FAILED, "it could not be made: render")
     assert not SimulatedMessage.objects.exists()
     assert not ProviderState.objects.exists()  # nobody was called: it says nothing of a provider
+
+
+def test_an_answer_outlives_a_health_report_that_fails(agent: ApiClient) -> None:
+    (delivery,) = send(agent)
+    carry_out(claim(), runner=Failing(route.report, times=1))
+    delivery.refresh_from_db()
+    assert delivery.state == State.SENT
+    assert Attempt.objects.get().state == Attempt.State.ACCEPTED
+
+
+def test_each_unknown_outcome_gets_its_whole_wait(agent: ApiClient) -> None:
+    chunk = deliver._Chunk(lease=None, pending=[])  # type: ignore[arg-type]
+    first, second = send(agent, 2)
+    now = timezone.now()
+    for seconds, delivery in ((15, first), (29, second)):
+        due = now + timedelta(seconds=seconds)
+        deliver._later(chunk, Successor.RECONCILE, "", delivery, due)
+    (work,) = chunk.later.values()
+    assert work.due_at == now + timedelta(seconds=29)
+    assert work.ids == [first.id, second.id]
+    drain()

@@ -32,7 +32,8 @@ def record(provider: str, applied: Sequence[Applied]) -> None:
         if (kind := _kind(item.event))
     ]
     Bounce.objects.bulk_create(rows, ignore_conflicts=True)
-    for item in applied:
+    # In one order for all: entries that exist are locked until the end of the transaction.
+    for item in sorted(applied, key=lambda one: one.delivery.address_hash):
         if reason := _reason(item.event):
             suppress.recipient_of(
                 item.delivery, reason, source=provider, scope=_scope(item.delivery, reason)

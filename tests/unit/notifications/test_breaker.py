@@ -127,3 +127,11 @@ def test_whatever_happens_the_breaker_comes_to_a_probe_or_stays_closed(story, as
         )
     assert gate(health, NOW + timedelta(days=2)) in {Gate.OPEN_ROAD, Gate.PROBE}
     assert gate(after_success(health, LATER), LATER) is Gate.OPEN_ROAD
+
+
+@pytest.mark.parametrize("error_class", ILLNESSES)
+def test_a_late_failure_neither_ends_a_pause_nor_counts_as_its_probe(error_class):
+    paused = failed(Health(), ErrorClass.THROTTLED, retry_after=60)
+    later = failed(failed(paused, error_class), error_class)
+    assert later.blocked_until == paused.blocked_until
+    assert gate(later, NOW) is Gate.SHUT
