@@ -18,7 +18,7 @@ from notifications.states import PENDING, State
 from notifications.types import Channel
 from tests.fakes.behaviours import Hang
 from tests.fakes.sendgrid import SendGridServer
-from tests.processes import Process, eventually, running
+from tests.processes import eventually, running
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -87,10 +87,10 @@ def test_without_a_broker_the_poll_finds_the_work(sendgrid: SendGridServer, tmp_
 
 
 def test_a_stopped_worker_leaves_nothing_open(sendgrid: SendGridServer, tmp_path: Path) -> None:
-    worker = Process("worker", log=tmp_path / "log", **env(sendgrid))
-    accept(300)
-    eventually(lambda: len(sendgrid.messages) > 20)
-    assert worker.stop() == 0
+    accept(60)
+    with running("worker", log=tmp_path / "log", **env(sendgrid)) as worker:
+        eventually(lambda: len(sendgrid.messages) > 5)
+        assert worker.stop() == 0
 
     assert not Attempt.objects.filter(state=Attempt.State.CALLING).exists()
     assert len(sendgrid.messages) == Delivery.objects.filter(state=State.SENT).count()
@@ -124,12 +124,12 @@ def test_kill_9_between_claim_and_completion(sendgrid: SendGridServer, tmp_path:
 
 def test_a_stop_does_not_wait_for_calls_that_hang(sendgrid: SendGridServer, tmp_path: Path) -> None:
     sendgrid.script.always(Hang())
-    worker = Process("worker", log=tmp_path / "log", **env(sendgrid))
-    accept(1)
-    sendgrid.ledger.wait_for(1, timeout=20)
-    started = time.monotonic()
-    assert worker.stop(9) == 0
-    assert time.monotonic() - started < 9  # six seconds for the window, then it leaves
+    with running("worker", log=tmp_path / "log", **env(sendgrid)) as worker:
+        accept(1)
+        sendgrid.ledger.wait_for(1, timeout=20)
+        started = time.monotonic()
+        assert worker.stop() == 0
+        assert time.monotonic() - started < 9  # six seconds for the window, then it leaves
 
     sendgrid.script.reset()
     with running("worker", log=tmp_path / "log", **env(sendgrid)):
