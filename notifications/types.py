@@ -91,6 +91,10 @@ class Outbound:
     channel: Channel
     to: str
     parts: Mapping[str, str]
+    values: Mapping[str, str] = field(default_factory=dict)
+    """Placeholder to text, where `parts` are what all messages of one batch call share and the
+    provider puts the values in. Empty: `parts` are final.
+    """
     number: int = 1
     """1 for the first attempt of this delivery, 2 for the second."""
     agent_id: str = ""

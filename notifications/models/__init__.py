@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from notifications.models.batch import Batch
+from notifications.models.batch import Batch, BatchDelta, BatchRejection
 from notifications.models.category import Category
 from notifications.models.delivery import Attempt, DeadLetter, Delivery, Event
 from notifications.models.notification import Notification
 from notifications.models.provider import ProviderChange, ProviderState
+from notifications.models.queue_sample import QueueSample
 from notifications.models.recipient import Address, Recipient
+from notifications.models.schedule import Schedule
 from notifications.models.simulated import SimulatedMessage
 from notifications.models.suppression import Suppression
 from notifications.models.work import Work
@@ -16,6 +18,8 @@ __all__ = [
     "Address",
     "Attempt",
     "Batch",
+    "BatchDelta",
+    "BatchRejection",
     "Category",
     "DeadLetter",
     "Delivery",
@@ -23,7 +27,9 @@ __all__ = [
     "Notification",
     "ProviderChange",
     "ProviderState",
+    "QueueSample",
     "Recipient",
+    "Schedule",
     "SimulatedMessage",
     "Suppression",
     "Work",

@@ -1,15 +1,24 @@
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 from typing_extensions import override
 
 from commsproject.common.ids import new_id
 from commsproject.common.models import ApiClient
+from notifications.models.category import Category
+from notifications.types import Channel, Lane
+from templates_app.models import TemplateVersion
 
 
 class Batch(models.Model):
-    """One bulk request: what its messages share, and whether they may go out."""
+    """One bulk request: what its messages share, how fast they go out, and how far they got.
+
+    Its messages' rows hold only what differs: a window merges the row's data over `data`. What
+    they share never changes once the batch is made, so a worker may keep it.
+    """
 
     class State(models.TextChoices):
         RECEIVING = "receiving", "Receiving"
@@ -24,14 +33,87 @@ class Batch(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     client = models.ForeignKey(ApiClient, on_delete=models.PROTECT, related_name="+")
     state = models.CharField(max_length=20, choices=State.choices, default=State.RECEIVING)
-    content = models.JSONField(null=True, blank=True)
-    data = models.JSONField(default=dict, blank=True)
+    reason = models.CharField(max_length=200, blank=True, help_text="Why it is in this state.")
+
+    template_version = models.ForeignKey(
+        TemplateVersion, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    content = models.JSONField(null=True, help_text="Inline parts, where no template is used.")
+    data = models.JSONField(null=True, help_text="Null: the content is sent literally.")
+    channels = ArrayField(
+        models.CharField(max_length=10, choices=Channel.choices), default=list, blank=True
+    )
+    category = models.ForeignKey(Category, null=True, on_delete=models.PROTECT, related_name="+")
+    priority = models.CharField(max_length=10, choices=Lane.choices, default=Lane.BULK)
+    locale = models.CharField(max_length=35, blank=True)
+    agent_id = models.CharField(max_length=100, blank=True)
+    reference = models.CharField(max_length=200, blank=True)
+    tags = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+    reply_to = models.CharField(max_length=320, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    send_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+
+    pace = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.01)],
+        help_text="Messages a second, at most; empty: as fast as the providers allow.",
+    )
+    canary = models.JSONField(
+        null=True,
+        help_text="Percent that goes first, seconds to wait, percent of failures that halts it.",
+    )
+    canary_until = models.DateTimeField(null=True)
+
+    received = models.PositiveIntegerField(default=0, help_text="Rows read.")
+    rejected = models.PositiveIntegerField(default=0, help_text="Rows that were refused.")
+    counts = models.JSONField(default=dict, help_text="Deliveries by state, folded from deltas.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-id"]
         verbose_name_plural = "batches"
+        indexes = [models.Index(fields=["client", "-id"], name="batch_by_client")]
 
     @override
     def __str__(self) -> str:
         return str(self.id)
+
+
+class BatchDelta(models.Model):
+    """How one transaction changed a batch's counts by state. Only ever inserted, by whoever moves
+    deliveries, and folded into the batch every few seconds: no two writers wait for each other.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    batch = models.ForeignKey(
+        Batch, on_delete=models.CASCADE, related_name="+", db_constraint=False, db_index=False
+    )
+    counts = models.JSONField(help_text="State to how many more (or fewer) deliveries are in it.")
+
+    class Meta:
+        ordering = ["id"]
+
+    @override
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class BatchRejection(models.Model):
+    """A row of an upload that was refused, and why."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="rejections")
+    row = models.PositiveIntegerField(help_text="Its number in the upload, from 1.")
+    reference = models.CharField(max_length=200, blank=True)
+    errors = models.JSONField(help_text="As in a problem document: field, code, message.")
+
+    class Meta:
+        ordering = ["id"]
+
+    @override
+    def __str__(self) -> str:
+        return f"row {self.row}"

@@ -22,7 +22,9 @@ class Delivery(models.Model):
     notification = models.ForeignKey(
         Notification, on_delete=models.CASCADE, related_name="deliveries"
     )
-    replay_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+")
+    replay_of = models.ForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
     channel = models.CharField(max_length=10, choices=Channel.choices)
     address = models.CharField(max_length=320)
     address_hash = models.CharField(max_length=64)
@@ -40,7 +42,14 @@ class Delivery(models.Model):
     class Meta:
         ordering = ["id"]
         verbose_name_plural = "deliveries"
-        indexes = [models.Index(fields=["address_hash", "-id"], name="delivery_by_address")]
+        indexes = [
+            models.Index(fields=["address_hash", "-id"], name="delivery_by_address"),
+            models.Index(
+                fields=["replay_of"],
+                name="delivery_by_replayed",
+                condition=models.Q(replay_of__isnull=False),
+            ),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(state__in=State.values), name="delivery_state_known"
@@ -132,6 +141,10 @@ class DeadLetter(models.Model):
     code = models.CharField(max_length=100, blank=True)
     reason = models.CharField(max_length=200)
     providers = ArrayField(models.CharField(max_length=50), default=list)
+    address = models.CharField(
+        max_length=320, blank=True, help_text="Where a replay goes instead; empty: as before."
+    )
+    data = models.JSONField(null=True, help_text="What a replay says instead; null: as before.")
     created_at = models.DateTimeField(default=timezone.now)
     replayed_at = models.DateTimeField(null=True, blank=True)
 

@@ -21,15 +21,26 @@ class Notification(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    client = models.ForeignKey(ApiClient, on_delete=models.PROTECT, related_name="+")
-    batch = models.ForeignKey(Batch, null=True, on_delete=models.CASCADE, related_name="+")
-    recipient = models.ForeignKey(Recipient, null=True, on_delete=models.SET_NULL, related_name="+")
-    category = models.ForeignKey(Category, null=True, on_delete=models.PROTECT, related_name="+")
+    client = models.ForeignKey(
+        ApiClient, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    batch = models.ForeignKey(
+        Batch, null=True, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    row = models.PositiveIntegerField(null=True, help_text="Its number in the batch, from 1.")
+    recipient = models.ForeignKey(
+        Recipient, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+    category = models.ForeignKey(
+        Category, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     template_version = models.ForeignKey(
-        TemplateVersion, null=True, on_delete=models.PROTECT, related_name="+"
+        TemplateVersion, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
     content = models.JSONField(null=True, help_text="Inline parts, where no template is used.")
-    data = models.JSONField(null=True, help_text="Null: the content is sent literally.")
+    data = models.JSONField(
+        null=True, help_text="Null: the content is sent literally, or with its batch's data."
+    )
     locale = models.CharField(max_length=35, blank=True)
     priority = models.CharField(max_length=10, choices=Lane.choices, default=Lane.NORMAL)
     agent_id = models.CharField(max_length=100, blank=True)
@@ -47,7 +58,16 @@ class Notification(models.Model):
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["client", "-id"], name="notification_by_client"),
-            models.Index(fields=["recipient", "-id"], name="notification_by_recipient"),
+            models.Index(
+                fields=["recipient", "-id"],
+                name="notification_by_recipient",
+                condition=models.Q(recipient__isnull=False),
+            ),
+            models.Index(
+                fields=["batch", "id"],
+                name="notification_by_batch",
+                condition=models.Q(batch__isnull=False),
+            ),
             models.Index(
                 fields=["client", "reference"],
                 name="notification_by_reference",

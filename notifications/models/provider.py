@@ -22,6 +22,10 @@ class ProviderState(models.Model):
     probe_until = models.DateTimeField(null=True, blank=True)
     reason = models.CharField(max_length=200, blank=True)
     changed_at = models.DateTimeField(default=timezone.now)
+    limit_count = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Instead of the limit in the settings."
+    )
+    limit_seconds = models.FloatField(null=True, blank=True)
 
     class Meta:
         ordering = ["name"]

@@ -27,24 +27,42 @@ class Work(models.Model):
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.SEND)
     lane = models.CharField(max_length=10, choices=Lane.choices)
     channel = models.CharField(max_length=10, choices=Channel.choices)
-    client = models.ForeignKey(ApiClient, on_delete=models.PROTECT, related_name="+")
-    batch = models.ForeignKey(Batch, null=True, on_delete=models.CASCADE, related_name="+")
+    client = models.ForeignKey(
+        ApiClient, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    batch = models.ForeignKey(
+        Batch, null=True, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    flow = models.UUIDField(
+        help_text="The batch, or the agent where there is none: an agent's flows take turns."
+    )
     ids = ArrayField(models.UUIDField(), help_text="The deliveries, 500 at most.")
     due_at = models.DateTimeField(default=timezone.now)
-    held = models.BooleanField(default=False)
+    held = models.BooleanField(default=False, help_text="Not to be claimed: its batch waits.")
+    suspect = models.BooleanField(
+        default=False, help_text="Two workers died with it: claimed alone, by an idle process."
+    )
     lease_until = models.DateTimeField(null=True)
     token = models.BigIntegerField(default=0)
-    claims = models.PositiveIntegerField(default=0)
+    claims = models.PositiveIntegerField(
+        default=0, help_text="Claims that were neither completed nor given back."
+    )
 
     class Meta:
         ordering = ["due_at"]
         verbose_name_plural = "work"
         indexes = [
             models.Index(
-                fields=["lane", "client", "due_at"],
+                fields=["lane", "client", "flow", "due_at"],
                 name="work_claimable",
-                condition=models.Q(held=False),
-            )
+                condition=models.Q(held=False, suspect=False),
+            ),
+            models.Index(
+                fields=["lane", "due_at"], name="work_suspect", condition=models.Q(suspect=True)
+            ),
+            models.Index(
+                fields=["batch"], name="work_by_batch", condition=models.Q(batch__isnull=False)
+            ),
         ]
 
     @override

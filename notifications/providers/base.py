@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -80,6 +80,27 @@ class Provider(ABC):
         Raises `ValueError` where the body is not what the vendor documents.
         """
         raise ValueError(f"{self.name} sends no webhooks")
+
+
+class LoopProvider(Provider):
+    """Called by the engine on its event loop: hundreds of calls in flight without a thread each.
+
+    What it keeps open (sessions, connections) belongs to the running loop and is made on first use.
+    """
+
+    batch_limit: ClassVar[int] = 1
+    """Messages that one call can carry."""
+
+    @abstractmethod
+    async def carry(self, messages: Sequence[Outbound]) -> Sent:
+        """One call for 1 to `batch_limit` messages with the same parts to different addresses.
+
+        Taken or refused as a whole; raises `ProviderError` as `send` does. No retries. Several
+        calls may be under way at once. A single message has its final parts, and no values.
+        """
+
+    async def aclose(self) -> None:
+        """Close what is open on the running loop. Called before the loop ends."""
 
 
 @runtime_checkable

@@ -95,6 +95,7 @@ def _replace(lease: queue.Lease, successors: Collection[Successor]) -> None:
                 channel=lease.channel,
                 client_id=lease.client_id,
                 batch_id=lease.batch_id,
+                flow=lease.batch_id or lease.client_id,
                 ids=successor.ids,
                 due_at=successor.due_at,
             )

@@ -208,6 +208,7 @@ def _work(planned: Iterable[Planned]) -> Iterator[Work]:
                 lane=lane,
                 channel=channel,
                 client_id=client_id,
+                flow=client_id,
                 due_at=due,
                 ids=[delivery.id for delivery in deliveries[start : start + CHUNK]],
             )

@@ -119,6 +119,7 @@ def test_arrays_of_keys_and_large_numbers_and_booleans(count, token):
             lane="normal",
             channel="email",
             client=client,
+            flow=client.id,
             ids=ids,
             due_at=MOMENT,
             held=bool(count),
