@@ -133,6 +133,8 @@ class WorkFactory(DjangoModelFactory[Work]):
     lane = Lane.NORMAL
     channel = Channel.EMAIL
     client = SubFactory(ApiClientFactory)
+    flow = LazyAttribute(lambda row: (row.batch or row.client).id)
+    batch = None
     ids = LazyAttribute(lambda row: [delivery.id for delivery in row.deliveries])
 
 
