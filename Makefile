@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 .DEFAULT_GOAL := help
-.PHONY: help install run test faults check lock clean
+.PHONY: help install run test faults bench check lock clean
 
 V := .venv/bin/python -m
 PROD := SECRET_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKL \
@@ -29,6 +29,9 @@ test: .venv/.dev ## run the tests, on database servers of their own
 faults: .venv/.dev ## the fault tests alone: processes killed, servers away
 	$(V) pytest tests/faults
 
+bench: .venv/.bench ## how fast it is, beside others (ARGS="--help" tells what can be chosen)
+	@.venv/bin/python -m tests.performance $(ARGS)
+
 check: .venv/.dev ## lint, types, import contracts, migrations, Django's own checks
 	$(V) ruff check .
 	$(V) ruff format --check .
@@ -38,7 +41,7 @@ check: .venv/.dev ## lint, types, import contracts, migrations, Django's own che
 	$(PROD) .venv/bin/python manage.py check --deploy --fail-level WARNING
 
 lock: .venv/.dev ## pin what requirements/*.in ask for
-	cd requirements && for name in base local dev; do \
+	cd requirements && for name in base local dev bench; do \
 	  ../$(V) uv pip compile --quiet --no-header --python-version 3.11 $$name.in -o $$name.txt || exit; done
 
 clean: ## remove the virtual environment and the caches, not the data
@@ -53,6 +56,11 @@ clean: ## remove the virtual environment and the caches, not the data
 .venv/.dev: requirements/dev.txt .venv/.run
 	@echo "Installing what tests and checks need"
 	@$(call pip,-r requirements/base.txt -r requirements/local.txt -r requirements/dev.txt)
+	@touch $@
+
+.venv/.bench: requirements/bench.txt .venv/.dev
+	@echo "Installing what the benchmarks compare with"
+	@$(call pip,-r requirements/base.txt -r requirements/local.txt -r requirements/dev.txt -r requirements/bench.txt)
 	@touch $@
 
 # uv takes seconds where pip takes a minute; where uv cannot run, pip does the same.

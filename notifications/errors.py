@@ -35,3 +35,43 @@ class KeyInFlight(Conflict):
     code = "idempotency_key_in_flight"
     status = 409
     title = "A request with this Idempotency-Key is being carried out"
+
+
+class AlreadyReplayed(Conflict):
+    code = "already_replayed"
+    title = "This dead letter was replayed before"
+
+
+class NoLongerDead(Conflict):
+    code = "no_longer_dead"
+    title = "The provider has told of this message since: it was not lost"
+
+
+class MessageExpired(Conflict):
+    code = "message_expired"
+    title = "The message expired and will not be sent any more"
+
+
+class BatchStopped(Conflict):
+    code = "batch_stopped"
+    title = "The batch of this message was stopped for good"
+
+
+class CannotCancel(Conflict):
+    code = "cannot_cancel"
+    title = "Nothing of this message can be cancelled any more"
+
+
+class NameTaken(Conflict):
+    code = "name_taken"
+    title = "You have one of this name already"
+
+
+class BatchState(Conflict):
+    code = "batch_state"
+    title = "The state of the batch does not allow this"
+
+
+class UploadStopped(Conflict):
+    code = "upload_stopped"
+    title = "The batch was cancelled while it was being received"

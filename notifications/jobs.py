@@ -9,6 +9,7 @@ from django.utils import timezone
 from commsproject.common.models import IdempotencyKey
 from commsproject.common.scheduler import job
 from notifications.providers.simulator import post_receipts
+from notifications.services import batches, bulk, metrics, schedule
 
 KEEP_KEYS = timedelta(days=7)
 
@@ -23,3 +24,33 @@ def simulator_receipts() -> None:
 def forget_idempotency_keys() -> None:
     """A key is kept for seven days; then it may be used again."""
     IdempotencyKey.objects.filter(created_at__lt=timezone.now() - KEEP_KEYS).delete()
+
+
+@job("sample queues", every=metrics.MINUTE)
+def sample_queues() -> None:
+    """How each lane stands, for the charts."""
+    metrics.sample()
+
+
+@job("schedules", every=timedelta(seconds=1))
+def schedules() -> None:
+    """The runs of schedules that are due."""
+    schedule.run_due()
+
+
+@job("fold batch counts", every=timedelta(seconds=2))
+def fold_batch_counts() -> None:
+    """What became of each batch's deliveries since."""
+    batches.fold_counts()
+
+
+@job("tend batches", every=timedelta(seconds=2))
+def tend_batches() -> None:
+    """Canaries that can be judged, batches that are done."""
+    batches.tend()
+
+
+@job("abort dead uploads", every=timedelta(seconds=10))
+def abort_dead_uploads() -> None:
+    """Batches whose upload nobody carries on."""
+    bulk.abort_dead()

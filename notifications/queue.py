@@ -7,33 +7,89 @@ transaction; whoever completes a claim must still hold its token.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
 
 from commsproject.common import doorbell
+from commsproject.common.copy import copy_rows
 from notifications.models import Work
 from notifications.types import Channel, Lane
 
+# Work-conserving round robin: first one chunk of each agent, then the second of each; within an
+# agent its flows (batches, and all that is in none) take turns likewise. The index is
+# (lane, client, flow, due_at), and `flows` jumps from one flow to the next in it. Only the form
+# `id = ANY(ARRAY(...))` makes the planner read just those rows (measured: 3-4 ms with 200 agents
+# and 300,000 rows waiting; a join did not end).
 _CLAIM = """
-WITH due AS MATERIALIZED (
-    SELECT id FROM notifications_work
-    WHERE lane = %(lane)s AND NOT held AND due_at <= statement_timestamp()
-      AND (lease_until IS NULL OR lease_until < statement_timestamp())
-    ORDER BY due_at, id
-    LIMIT %(limit)s
-    FOR UPDATE SKIP LOCKED
+WITH RECURSIVE flows AS (
+    (SELECT client_id, flow FROM notifications_work
+     WHERE lane = %(lane)s AND NOT held AND NOT suspect
+     ORDER BY client_id, flow LIMIT 1)
+    UNION ALL
+    SELECT next.client_id, next.flow FROM flows CROSS JOIN LATERAL (
+        SELECT client_id, flow FROM notifications_work
+        WHERE lane = %(lane)s AND NOT held AND NOT suspect
+          AND (client_id, flow) > (flows.client_id, flows.flow)
+        ORDER BY client_id, flow LIMIT 1
+    ) AS next
+), heads AS (
+    SELECT flows.client_id, head.id, head.due_at, head.size,
+           row_number() OVER (PARTITION BY flows.client_id, flows.flow
+                              ORDER BY head.due_at, head.id) AS turn
+    FROM flows CROSS JOIN LATERAL (
+        SELECT id, due_at, size FROM notifications_work
+        WHERE lane = %(lane)s AND NOT held AND NOT suspect
+          AND client_id = flows.client_id AND flow = flows.flow
+          AND due_at <= statement_timestamp()
+          AND (lease_until IS NULL OR lease_until < statement_timestamp())
+        ORDER BY due_at LIMIT greatest(4, %(chunks)s / (SELECT count(*) FROM flows))
+    ) AS head
+), turns AS (
+    SELECT id, due_at, size, client_id = ANY(%(noisy)s::uuid[]) AS noisy,
+           row_number() OVER (PARTITION BY client_id ORDER BY turn, due_at, id) AS turn
+    FROM heads
+), line AS MATERIALIZED (
+    SELECT id, noisy, turn,
+           sum(size) OVER (ORDER BY noisy, turn, due_at, id) - size AS before,
+           sum(size) OVER (PARTITION BY noisy ORDER BY turn, due_at, id) - size AS before_alike
+    FROM turns
 )
 UPDATE notifications_work AS work
 SET lease_until = statement_timestamp() + %(seconds)s * interval '1 second',
     token = work.token + 1, claims = work.claims + 1
-FROM due WHERE work.id = due.id
+WHERE work.id = ANY(ARRAY(
+    SELECT id FROM notifications_work
+    WHERE id = ANY(ARRAY(
+              SELECT id FROM line
+              WHERE before < %(room)s AND (NOT noisy OR before_alike < %(noisy_room)s)
+              LIMIT %(chunks)s))
+      AND NOT held AND (lease_until IS NULL OR lease_until < statement_timestamp())
+    FOR UPDATE SKIP LOCKED
+))
 RETURNING work.id, work.kind, work.lane, work.channel, work.client_id, work.batch_id, work.ids,
-          work.token, work.claims
+          work.token, work.claims, work.due_at, work.suspect
+"""
+
+_CLAIM_SUSPECT = """
+UPDATE notifications_work AS work
+SET lease_until = statement_timestamp() + %(seconds)s * interval '1 second',
+    token = work.token + 1, claims = work.claims + 1
+WHERE work.id = ANY(ARRAY(
+    SELECT id FROM notifications_work
+    WHERE lane = ANY(%(lanes)s) AND suspect AND NOT held AND due_at <= statement_timestamp()
+      AND (lease_until IS NULL OR lease_until < statement_timestamp())
+    ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED
+))
+RETURNING work.id, work.kind, work.lane, work.channel, work.client_id, work.batch_id, work.ids,
+          work.token, work.claims, work.due_at, work.suspect
 """
 
 _RENEW = """
@@ -49,7 +105,29 @@ FROM free WHERE work.id = free.id
 RETURNING work.id
 """
 
-_HOLD = "SELECT 1 FROM notifications_work WHERE id = %s AND token = %s FOR UPDATE"
+_GIVE_BACK = """
+UPDATE notifications_work AS work SET lease_until = NULL, claims = work.claims - 1
+FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS mine (id, token)
+WHERE work.id = mine.id AND work.token = mine.token
+"""
+
+_HOLD = """
+SELECT work.id, coalesce(batch.state, ''), batch.pace
+FROM notifications_work AS work
+JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS mine (id, token)
+  ON work.id = mine.id AND work.token = mine.token
+LEFT JOIN notifications_batch AS batch ON batch.id = work.batch_id
+ORDER BY work.id FOR UPDATE OF work
+"""
+
+CHUNKS = 256
+"""Work rows of one claim, at most."""
+
+SUSPECT_AT = 2
+"""Claims without completion after which a chunk is taken apart."""
+
+QUARANTINE_AT = 3
+"""Claims without completion after which a single message is quarantined."""
 
 
 class LeaseLost(Exception):
@@ -60,8 +138,9 @@ class LeaseLost(Exception):
 class Lease:
     """A claim on one Work row.
 
-    `deadline` is on this process's monotonic clock, in seconds. `follow_ups` holds the seconds
-    after which the work that this claim left behind falls due.
+    `deadline` and `seen` (when it last made progress) are on this process's monotonic clock, in
+    seconds. `follow_ups` holds the seconds after which the work that this claim left behind falls
+    due.
     """
 
     id: UUID
@@ -73,26 +152,68 @@ class Lease:
     ids: Sequence[UUID]
     token: int
     claims: int
+    due_at: datetime
+    is_suspect: bool = False
     deadline: float = 0.0
+    seen: float = field(default_factory=time.monotonic)
     follow_ups: list[float] = field(default_factory=list)
+    batch_state: str = ""
+    pace: float | None = None
+    """State and pace of its batch, as `hold` last saw them."""
 
     def holds(self) -> bool:
         """Whether no other process can have claimed this yet."""
         return time.monotonic() < self.deadline
 
+    @property
+    def is_first(self) -> bool:
+        """Nobody has ever claimed this work before."""
+        return self.token == 1
 
-def claim(lane: Lane, limit: int) -> list[Lease]:
-    """Up to `limit` chunks that are due in `lane`, the longest due first.
 
-    A lease that ran out is claimed like work that was never claimed.
+def claim(
+    lane: Lane,
+    room: int,
+    *,
+    chunks: int = CHUNKS,
+    noisy: Collection[UUID] = (),
+    noisy_room: int | None = None,
+) -> list[Lease]:
+    """Chunks that are due in `lane` while there is `room` (messages), in fair turns.
+
+    The last chunk may exceed the room. `noisy` agents come after all others and get `noisy_room`
+    at most. A lease that ran out is claimed like work that was never claimed.
     """
-    deadline = (
-        time.monotonic() + settings.LEASE_SECONDS
-    )  # before the query: never later than theirs
+    values = {
+        "lane": lane.value,
+        "room": room,
+        "chunks": chunks,
+        "noisy": list(noisy),
+        "noisy_room": room if noisy_room is None else noisy_room,
+    }
+    return _claimed(_CLAIM, values)
+
+
+def claim_suspect(lanes: Iterable[Lane]) -> list[Lease]:
+    """One message that two workers died with, if there is one: only for a process that holds
+    nothing else.
+    """
+    return _claimed(_CLAIM_SUSPECT, {"lanes": [lane.value for lane in lanes]})
+
+
+def has_suspect(lanes: Iterable[Lane]) -> bool:
+    """Whether `claim_suspect` is worth the emptying of a process."""
+    suspects = Work.objects.filter(
+        suspect=True, held=False, lane__in=list(lanes), due_at__lte=Now()
+    )
+    return suspects.filter(Q(lease_until__isnull=True) | Q(lease_until__lt=Now())).exists()
+
+
+def _claimed(query: str, values: dict[str, Any]) -> list[Lease]:
+    # Before the query: never later than theirs.
+    deadline = time.monotonic() + settings.LEASE_SECONDS
     with connection.cursor() as cursor:
-        cursor.execute(
-            _CLAIM, {"lane": lane.value, "limit": limit, "seconds": settings.LEASE_SECONDS}
-        )
+        cursor.execute(query, values | {"seconds": settings.LEASE_SECONDS})
         rows = cursor.fetchall()
     return [
         Lease(
@@ -105,6 +226,8 @@ def claim(lane: Lane, limit: int) -> list[Lease]:
             ids=row[6],
             token=row[7],
             claims=row[8],
+            due_at=row[9],
+            is_suspect=row[10],
             deadline=deadline,
         )
         for row in rows
@@ -125,17 +248,58 @@ def renew(leases: Iterable[Lease]) -> None:
             held[work_id].deadline = deadline
 
 
-def hold_token(lease: Lease) -> None:
-    """Lock the Work row until the end of the caller's transaction; raises `LeaseLost`."""
+def give_back(leases: Iterable[Lease]) -> None:
+    """Undo claims that came to nothing through no fault of their work: due again at once."""
     with connection.cursor() as cursor:
-        cursor.execute(_HOLD, [lease.id, lease.token])
-        if cursor.fetchone() is None:
-            raise LeaseLost(str(lease.id))
+        cursor.execute(_GIVE_BACK, _mine(leases))
+
+
+def hold(leases: Collection[Lease]) -> set[UUID]:
+    """Lock the Work rows that are still ours until the end of the caller's transaction.
+
+    Returns their ids, and notes in each lease how its batch stands.
+    """
+    by_id = {lease.id: lease for lease in leases}
+    ours: set[UUID] = set()
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLD, _mine(leases))
+        for work_id, state, pace in cursor.fetchall():
+            by_id[work_id].batch_state, by_id[work_id].pace = state, pace
+            ours.add(work_id)
+    return ours
 
 
 def _mine(leases: Iterable[Lease]) -> dict[str, list[Any]]:
     pairs = [(lease.id, lease.token) for lease in leases]
     return {"ids": [pair[0] for pair in pairs], "tokens": [pair[1] for pair in pairs]}
+
+
+@transaction.atomic
+def take_apart(lease: Lease) -> None:
+    """Make each delivery of a chunk that two workers died with a work of its own, to be claimed
+    alone. Raises `LeaseLost`.
+    """
+    if not hold([lease]):
+        raise LeaseLost(str(lease.id))
+    Work.objects.filter(id=lease.id).delete()
+    copy_rows(
+        Work,
+        (
+            Work(
+                kind=lease.kind,
+                lane=lease.lane,
+                channel=lease.channel,
+                client_id=lease.client_id,
+                batch_id=lease.batch_id,
+                flow=lease.batch_id or lease.client_id,
+                ids=[delivery_id],
+                due_at=lease.due_at,
+                suspect=True,
+                claims=SUSPECT_AT,
+            )
+            for delivery_id in lease.ids
+        ),
+    )
 
 
 def ring(lane: Lane) -> None:

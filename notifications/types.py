@@ -60,6 +60,7 @@ class EventType(TextChoices):
     SUPPRESSED = "suppressed", "Suppressed"
     CANCELLED = "cancelled", "Cancelled"
     EXPIRED = "expired", "Expired"
+    REPLAYED = "replayed", "Sent again"
 
 
 class SuppressionReason(TextChoices):

@@ -117,6 +117,22 @@ class Translator:
         """The source for the engine. Raises Refused."""
         return self._body(template.body)
 
+    def substitutions(self, template: nodes.Template) -> list[str] | None:
+        """Literal text and expressions for the engine in turn, text first and last.
+
+        None where the part has a statement. The text has its marks (see `markup`). Raises Refused.
+        """
+        pieces = [""]
+        for output in template.body:
+            if not isinstance(output, nodes.Output):
+                return None
+            for child in output.nodes:
+                if isinstance(child, nodes.TemplateData):
+                    pieces[-1] += self._marked(child)
+                else:
+                    pieces += [self._value(child), ""]
+        return pieces
+
     def _body(self, body: Sequence[nodes.Node]) -> str:
         return "".join(self._visit(node, self._statements) for node in body)
 
@@ -145,7 +161,7 @@ class Translator:
             for child in cast("nodes.Output", node).nodes
         )
 
-    def _text(self, node: nodes.TemplateData) -> str:
+    def _marked(self, node: nodes.TemplateData) -> str:
         text = node.data
         if self._markup:
             try:
@@ -153,6 +169,10 @@ class Translator:
             except Misplaced as error:
                 line = node.lineno + text.count("\n", 0, error.position)
                 raise Refused(str(error), line) from None
+        return text
+
+    def _text(self, node: nodes.TemplateData) -> str:
+        text = self._marked(node)
         size = TEXT_PER_FUEL if self._targets else len(text)
         pieces = (text[start : start + size] for start in range(0, len(text), size or 1))
         return "{##}".join(_BRACE.sub('{{ "{" }}', piece) for piece in pieces)

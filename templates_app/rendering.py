@@ -27,10 +27,11 @@ def render(parts: Mapping[str, str], data: Mapping[str, object]) -> dict[str, st
     """
     programs = [compile_part(source, part) for part, source in parts.items()]
     values = admit(data)
-    return {program.part: _finished(program.part, program.run(values)) for program in programs}
+    return {program.part: finished(program.part, program.run(values)) for program in programs}
 
 
-def _finished(part: str, printed: str) -> str:
+def finished(part: str, printed: str) -> str:
+    """What a program printed, as the message has it. Raises UnsafeLink or RenderLimit."""
     printed = printed.replace("\0", "")
     if part in ONE_LINE:
         printed = _one_line(printed)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from rest_framework.test import APIClient
 
-from commsproject.common import doorbell
+from commsproject.common import limits, valkey
 from commsproject.common.identity import keys
 from commsproject.common.identity.scopes import Scope
 from commsproject.common.models import ApiClient
@@ -24,7 +24,10 @@ settings.load_profile("tests")
 @pytest.fixture(autouse=True)
 def _fresh_process() -> Iterator[None]:
     """What a process remembers between calls must not leak between tests."""
-    doorbell._silent_until = 0.0
+    valkey.reset()
+    limits.forget()
+    if left := list(valkey.client().scan_iter("comms:limit:*", count=1000)):
+        valkey.client().delete(*left)
     registry.enabled.cache_clear()
     yield
     _send_postmen_home()

@@ -17,7 +17,10 @@ from django.utils import timezone
 
 from notifications import queue
 from notifications.models import Work
+from notifications.providers import registry
+from notifications.providers.base import LoopProvider
 from notifications.services import deliver, reconcile
+from notifications.services.deliver import Load
 from notifications.types import Lane
 
 T = TypeVar("T")
@@ -35,6 +38,11 @@ class Inline:
 
     async def provider(self, function: Callable[..., T], *args: Any) -> T:
         return await self._hand_over(function, *args)
+
+    async def close(self) -> None:
+        for provider in registry.enabled().values():
+            if isinstance(provider, LoopProvider):
+                await provider.aclose()
 
     async def _hand_over(self, function: Callable[..., T], *args: Any) -> T:
         done: Future[T] = Future()
@@ -55,7 +63,7 @@ def drain(lane: Lane = Lane.NORMAL, *, rounds: int = 50) -> int:
     """Carry out all that is due in `lane`; the number of claims."""
     done = 0
     for _ in range(rounds):
-        claimed = queue.claim(lane, 16)
+        claimed = [*queue.claim(lane, 2000), *queue.claim_suspect([lane])]
         if not claimed:
             return done
         for lease in claimed:
@@ -77,9 +85,15 @@ def carry_out(
     inline = runner or Inline()
     errors: list[BaseException] = []
 
+    async def main() -> None:
+        try:
+            await deliver.run(Load([lease]), inline, stopping)
+        finally:
+            await inline.close()
+
     def run() -> None:
         try:
-            asyncio.run(deliver.run(lease, inline, stopping))
+            asyncio.run(main())
         except BaseException as error:
             errors.append(error)
         finally:

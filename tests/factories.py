@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFactory
+from factory.declarations import LazyAttribute, LazyFunction, PostGeneration, Sequence, SubFactory
 from factory.django import DjangoModelFactory
 
 from commsproject.common.ids import new_id
@@ -15,6 +15,7 @@ from notifications.models import (
     Address,
     Attempt,
     Category,
+    DeadLetter,
     Delivery,
     Notification,
     Recipient,
@@ -22,7 +23,7 @@ from notifications.models import (
     Work,
 )
 from notifications.states import State
-from notifications.types import Channel, Lane, SuppressionReason
+from notifications.types import Channel, ErrorClass, Lane, SuppressionReason
 from templates_app.models import Template, TemplateVersion
 
 CHANNELS = {
@@ -149,3 +150,24 @@ class SuppressionFactory(DjangoModelFactory[Suppression]):
     channel = Channel.EMAIL
     address_hash = LazyAttribute(lambda row: addresses.digest(row.channel, row.address))
     reason = SuppressionReason.MANUAL
+
+
+def _refused(letter: DeadLetter, *_: object, **__: object) -> None:
+    AttemptFactory(delivery=letter.delivery, state=Attempt.State.FAILED, code="503")
+
+
+class DeadLetterFactory(DjangoModelFactory[DeadLetter]):
+    """A message that one provider refused until it was given up."""
+
+    class Meta:
+        model = DeadLetter
+        skip_postgeneration_save = True
+
+    delivery = SubFactory(
+        DeliveryFactory, state=State.DEAD, provider="simulator", attempts_made=1, reason="given up"
+    )
+    error_class = ErrorClass.TEMPORARY
+    code = "503"
+    reason = "given up"
+    providers = ["simulator"]
+    attempt = PostGeneration(_refused)

@@ -6,34 +6,20 @@ themselves. Dramatiq's retries, delays, results and groups are not used: docs/de
 
 from __future__ import annotations
 
-import time
+import contextlib
 from collections.abc import Callable
 from functools import cache
 
 import dramatiq
 import redis
-import structlog
 from django.conf import settings
 from dramatiq.brokers.redis import RedisBroker
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-log = structlog.get_logger(__name__)
+from commsproject.common import valkey
 
 _UNANSWERED_MS = 1000
-_SILENT_SECONDS = 1.0
-_silent_until = 0.0
-
-
-@cache
-def client() -> redis.Redis:
-    """The broker, asked briefly and once: no request waits for a bell."""
-    return redis.Redis.from_url(
-        settings.REDIS_URL,
-        socket_connect_timeout=0.3,
-        socket_timeout=0.3,
-        retry=Retry(NoBackoff(), 0),
-    )
 
 
 @cache
@@ -42,7 +28,7 @@ def broker() -> RedisBroker:
     patient = redis.Redis.from_url(
         settings.REDIS_URL,
         socket_connect_timeout=0.3,
-        socket_timeout=2.0,  # for those who listen; who rings has asked `client` first
+        socket_timeout=2.0,  # for those who listen; who rings has asked `valkey` first
         retry=Retry(NoBackoff(), 0),
     )
     made = RedisBroker(  # type: ignore[no-untyped-call]
@@ -61,27 +47,19 @@ def ring(name: str, send: Callable[[], object]) -> None:
 
     Never raises. A broker that is away costs one caller 0.3 s, then it is left alone for a second.
     """
-    global _silent_until
-    if time.monotonic() < _silent_until:
-        return
-    try:
-        if client().set(_key(name), 1, nx=True, px=_UNANSWERED_MS):
+
+    def pull(broker: redis.Redis) -> None:
+        if broker.set(_key(name), 1, nx=True, px=_UNANSWERED_MS):
             send()
-    except Exception as error:  # noqa: BLE001 - dramatiq wraps the client's errors in its own
-        _silent_until = time.monotonic() + _SILENT_SECONDS
-        log.warning("doorbell unavailable", bell=name, error=type(error).__name__)
+
+    with contextlib.suppress(valkey.Away):
+        valkey.ask(pull, what=f"ring {name}")
 
 
 def answer(name: str) -> None:
     """Take the bell down *before* looking, so that what comes while looking rings again."""
-    global _silent_until
-    if time.monotonic() < _silent_until:
-        return
-    try:
-        client().delete(_key(name))
-    except redis.RedisError as error:
-        _silent_until = time.monotonic() + _SILENT_SECONDS
-        log.warning("doorbell unavailable", bell=name, error=type(error).__name__)
+    with contextlib.suppress(valkey.Away):
+        valkey.ask(lambda broker: broker.delete(_key(name)), what=f"answer {name}")
 
 
 def _key(name: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -19,6 +21,17 @@ class _Values(FileAwareMapping):  # type: ignore[misc]  # the library has no typ
         return value.rstrip("\r\n") if f"{key}_FILE" in os.environ else value
 
 
+@dataclass(frozen=True)
+class Rate:
+    """At most `count` in any `seconds`."""
+
+    count: int
+    seconds: float
+
+
+_RATE = re.compile(r"([1-9]\d{0,8})/(\d{1,6}(?:\.\d+)?)")
+
+
 class Env(FileAwareEnv):  # type: ignore[misc]
     ENVIRON = _Values()
 
@@ -31,3 +44,16 @@ class Env(FileAwareEnv):  # type: ignore[misc]
             raise ImproperlyConfigured(
                 f"{var}, or the file in {var}_FILE, cannot be read ({type(error).__name__})."
             ) from None
+
+    def rate(self, var: str, default: str) -> Rate | None:
+        """`100/60`: a hundred in any sixty seconds. None for `none`, `0` or nothing: no limit.
+
+        Raises ImproperlyConfigured, which names the variable.
+        """
+        value = str(self.str(var, default=default)).strip()
+        if value.lower() in {"", "0", "none"}:
+            return None
+        match = _RATE.fullmatch(value)
+        if match is None or float(match[2]) == 0:
+            raise ImproperlyConfigured(f"{var} is COUNT/SECONDS, such as 100/60, or none.")
+        return Rate(int(match[1]), float(match[2]))

@@ -15,7 +15,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 
-from commsproject.common import doorbell
+from commsproject.common import valkey
 from commsproject.common.models import ScheduledJob
 
 BEAT_LIMIT = timedelta(seconds=30)
@@ -97,7 +97,7 @@ def _migrations() -> None:
 
 
 def _broker() -> None:
-    doorbell.client().ping()
+    valkey.client().ping()
 
 
 def _scheduler() -> None:

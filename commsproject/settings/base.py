@@ -41,6 +41,7 @@ MIDDLEWARE = [
     "commsproject.common.logging.AccessLogMiddleware",
     "commsproject.common.csp.CspMiddleware",
     "commsproject.common.health.HealthMiddleware",
+    "commsproject.common.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -51,6 +52,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "commsproject.common.api.problems.ProblemMiddleware",
     "commsproject.common.api.chunked.ChunkedBodyMiddleware",
+    "commsproject.common.api.throttle.RateLimitMiddleware",
 ]
 
 ROOT_URLCONF = "commsproject.urls"
@@ -95,6 +97,10 @@ DATABASES: dict[str, dict[str, Any]] = {
 REDIS_URL = env.str("REDIS_URL", default="redis://localhost:6379/0")
 """The broker: doorbells only. Nothing in it needs to survive."""
 
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+"""What a scraper sends as a bearer token. Without it `/metrics` is closed, but for a developer's own
+machine."""
+
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -116,12 +122,16 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 """Bytes of one request body; more is answered with 413."""
 
+BATCH_UPLOAD_MAX_SIZE = 1024**3
+"""The same for a batch in NDJSON or CSV, whose rows are never in memory together."""
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "commsproject.common.identity.authentication.ApiKeyAuthentication",
         "commsproject.common.identity.authentication.UserTokenAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["commsproject.common.identity.permissions.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["commsproject.common.api.throttle.CallerThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["commsproject.common.api.parsers.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "commsproject.common.api.pagination.NewestFirst",

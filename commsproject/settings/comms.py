@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from commsproject.common.env import Env
+from commsproject.common.env import Env, Rate
 
 env = Env()
+
+
+def _limit(rate: Rate | None, unit: str) -> dict[str, Any] | None:
+    return {"COUNT": rate.count, "SECONDS": rate.seconds, "UNIT": unit} if rate else None
 
 
 def _present(*names: str) -> bool:
@@ -31,6 +35,7 @@ PROVIDERS: dict[str, dict[str, Any]] = {
     "sendgrid": {
         "CLASS": "notifications.providers.sendgrid.SendGrid",
         "ENABLED": _present("SENDGRID_API_KEY"),
+        "LIMIT": _limit(env.rate("SENDGRID_LIMIT", default="100/60"), "calls"),
         "OPTIONS": {
             "api_key": env.str("SENDGRID_API_KEY", default=""),
             "api_url": env.str("SENDGRID_API_URL", default="https://api.sendgrid.com/v3/"),
@@ -40,6 +45,7 @@ PROVIDERS: dict[str, dict[str, Any]] = {
     "ses": {
         "CLASS": "notifications.providers.ses.SES",
         "ENABLED": _present("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SES_REGION"),
+        "LIMIT": _limit(env.rate("SES_LIMIT", default="200/1"), "recipients"),
         "OPTIONS": {
             "access_key_id": env.str("AWS_ACCESS_KEY_ID", default=""),
             "secret_access_key": env.str("AWS_SECRET_ACCESS_KEY", default=""),
@@ -52,6 +58,7 @@ PROVIDERS: dict[str, dict[str, Any]] = {
     "smtp": {
         "CLASS": "notifications.providers.smtp.SMTP",
         "ENABLED": _present("SMTP_URL"),
+        "LIMIT": _limit(env.rate("SMTP_LIMIT", default="none"), "recipients"),
         "OPTIONS": {"url": env.str("SMTP_URL", default="")},
     },
     "simulator": {
@@ -71,6 +78,23 @@ LEASE_SECONDS = 10.0
 
 UNKNOWN_WAIT = {"urgent": 5.0, "normal": 15.0, "bulk": 24 * 3600.0}
 """Seconds an unknown outcome waits for a receipt before its category's `on_unknown` applies."""
+
+# --- Limits ------------------------------------------------------------------------------------
+
+CHANNEL_LIMITS = {
+    "email": env.rate("EMAIL_LIMIT", default="none"),
+    "sms": env.rate("SMS_LIMIT", default="none"),
+}
+"""Messages of one channel in any so many seconds, by all providers together."""
+
+API_LIMITS = {
+    "agent": env.rate("API_LIMIT", default="30000/60"),
+    "user": env.rate("API_USER_LIMIT", default="600/60"),
+}
+"""Requests of one API key, of one end user, in any so many seconds."""
+
+LIMIT_PROCESSES = max(env.int("LIMIT_PROCESSES", default=4), 1)
+"""How many processes share each limit while Valkey is away and they cannot count together."""
 
 # --- Identity ----------------------------------------------------------------------------------
 

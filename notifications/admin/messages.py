@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -10,19 +11,20 @@ from uuid import UUID
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from typing_extensions import override
 
-from commsproject.common.admin import Age, ReadOnlyAdmin, ago, as_uuid, link, shorten
+from commsproject.common.admin import Age, Question, ReadOnlyAdmin, ago, as_uuid, link, shorten
 from commsproject.common.models import ApiClient
 from notifications import selectors
 from notifications.admin import badges
 from notifications.admin.search import digests
+from notifications.admin.selected import ask_first
 from notifications.models import Attempt, Delivery, Notification, Recipient
 from notifications.selectors import TimelineEntry
-from notifications.services import render
+from notifications.services import render, replay
 from notifications.states import State
 from notifications.types import Channel, EventType, Lane
 from templates_app.errors import TemplateError
@@ -104,6 +106,7 @@ class NotificationAdmin(ReadOnlyAdmin[Notification]):
     search_fields = ("id",)
     search_help_text = "Exact id, reference, user id or address"
     change_form_template = "notifications/admin/notification.html"
+    actions = ("resend_unconfirmed",)
 
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
@@ -122,6 +125,26 @@ class NotificationAdmin(ReadOnlyAdmin[Notification]):
     @override
     def own_page(self, row: Notification) -> dict[str, Any]:
         return {"subtitle": None, "title": _what(row), **_page(row)}
+
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        return self.may_act(request)
+
+    @admin.action(description="Send again what was never confirmed", permissions=["act"])
+    def resend_unconfirmed(
+        self, request: HttpRequest, rows: QuerySet[Notification]
+    ) -> HttpResponse | None:
+        chosen = list(rows.order_by("id").values_list("id", flat=True)[: replay.LIMIT])
+        question = Question(
+            title="Send again what was never confirmed?",
+            text="No provider has said what became of these messages: some may arrive twice.",
+            button="Send them again",
+        )
+        if asked := ask_first(self, request, question, action="resend_unconfirmed", keys=chosen):
+            return asked
+        by = f"staff {request.user.get_username()}"
+        sent = replay.resend(Delivery.objects.filter(notification__in=chosen), by=by)
+        self.message_user(request, f"{sent} unconfirmed of {len(chosen)} messages: in the queue.")
+        return None
 
     @admin.display(description="Message")
     def what(self, row: Notification) -> str:
@@ -183,10 +206,11 @@ def _named(term: str) -> set[UUID]:
 
 def _page(row: Notification) -> dict[str, Any]:
     deliveries = list(row.deliveries.prefetch_related("attempts", "events"))
+    edited = replay.data_of(deliveries)
     return {
         "status": badges.state(selectors.status(row)),
         "lane": badges.lane(Lane(row.priority)),
-        "deliveries": [_shown(row, delivery) for delivery in deliveries],
+        "deliveries": [_shown(row, one, edited.get(one.id, row.data)) for one in deliveries],
         "data": json.dumps(row.data, indent=2, ensure_ascii=False) if row.data else "",
         "files": [str(item.get("filename", "file")) for item in row.attachments],
         "person": _person(row.recipient) if row.recipient else "",
@@ -198,8 +222,8 @@ def _person(recipient: Recipient) -> SafeString:
     return link(page, recipient.user_id)
 
 
-def _shown(row: Notification, delivery: Delivery) -> _Shown:
-    parts, problem = _rendered(row, delivery.channel)
+def _shown(row: Notification, delivery: Delivery, data: Mapping[str, Any] | None) -> _Shown:
+    parts, problem = _rendered(row, delivery.channel, data)
     return _Shown(
         delivery=delivery,
         channel=Channel(delivery.channel),
@@ -214,13 +238,15 @@ def _shown(row: Notification, delivery: Delivery) -> _Shown:
     )
 
 
-def _rendered(row: Notification, channel: str) -> tuple[dict[str, str], str]:
+def _rendered(
+    row: Notification, channel: str, data: Mapping[str, Any] | None
+) -> tuple[dict[str, str], str]:
     """What was sent, made again from version and data; or why it cannot be."""
     version = row.template_version
     content: render.Content = version.channels if version else row.content or {}
     if channel not in content:
         return {}, "The content of this message is no longer kept."
     try:
-        return render.render(content[channel], row.data), ""
+        return render.render(content[channel], data), ""
     except TemplateError as error:
         return {}, str(error)

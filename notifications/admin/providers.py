@@ -4,15 +4,17 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.forms import ModelForm
+from django.forms import FloatField, IntegerField
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from typing_extensions import override
 
 from commsproject.common.admin import EditableAdmin, ReadOnlyInline, Tone, ago, badge
-from notifications import breaker
+from commsproject.common.admin.theme import ModelForm
+from notifications import breaker, limits
 from notifications.breaker import Gate, Health
 from notifications.models import ProviderChange, ProviderState
 from notifications.providers import registry
@@ -39,13 +41,42 @@ class Changes(ReadOnlyInline[ProviderChange, ProviderState]):
         return ago(change.at)
 
 
+class ProviderForm(ModelForm[ProviderState]):
+    """A limit is a count and its seconds, or neither: then it is that of the settings."""
+
+    limit_count = IntegerField(
+        min_value=1,
+        max_value=1_000_000_000,
+        required=False,
+        help_text="Calls or recipients, whichever the provider counts. Empty: as in the settings.",
+    )
+    limit_seconds = FloatField(min_value=0.1, max_value=86_400, required=False)
+
+    class Meta:
+        model = ProviderState
+        fields = ("enabled", "limit_count", "limit_seconds")
+
+    @override
+    def clean(self) -> dict[str, Any] | None:
+        found = super().clean()
+        if not self.errors:
+            count, seconds = self.cleaned_data["limit_count"], self.cleaned_data["limit_seconds"]
+            if (count is None) != (seconds is None):
+                raise ValidationError("A limit needs both a count and seconds.")
+        return found
+
+
 @admin.register(ProviderState)
 class ProviderAdmin(EditableAdmin[ProviderState]):
     """Every provider of the settings: its switch, its breaker and what became of it."""
 
-    list_display = ("name", "carries", "switch", "gate", "failures", "why", "changed")
-    readonly_fields = ("name", "carries", "gate", "failures", "why", "until", "changed")
-    fields = ("name", "carries", "enabled", "gate", "failures", "why", "until", "changed")
+    form = ProviderForm
+    list_display = ("name", "carries", "switch", "gate", "failures", "why", "tokens", "changed")
+    readonly_fields = ("name", "carries", "gate", "failures", "why", "until", "tokens", "changed")
+    fields = (
+        *("name", "carries", "enabled", "gate", "failures", "why", "until"),
+        *("limit_count", "limit_seconds", "tokens", "changed"),
+    )
     inlines = (Changes,)
     sortable_by = ()
 
@@ -66,8 +97,10 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
     def save_model(
         self, request: HttpRequest, obj: ProviderState, form: ModelForm[Any], change: bool
     ) -> None:
-        """Only the switch: the engine writes the rest of the row at the same time."""
-        route.switch(obj.name, on=obj.enabled, by=request.user.get_username())
+        """Only the switch and the limit: the engine writes the rest of the row at the same time."""
+        by = request.user.get_username()
+        route.switch(obj.name, on=obj.enabled, by=by)
+        route.limit(obj.name, count=obj.limit_count, seconds=obj.limit_seconds, by=by)
 
     @admin.display(description="Carries")
     def carries(self, row: ProviderState) -> SafeString:
@@ -101,6 +134,18 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
     @admin.display(description="Left alone until")
     def until(self, row: ProviderState) -> SafeString:
         return ago(row.opened_until)
+
+    @admin.display(description="Rate limit")
+    def tokens(self, row: ProviderState) -> SafeString | None:
+        """What is left of it at this moment."""
+        standing = limits.standing(row)
+        if standing is None:
+            return None
+        limit = standing.bucket
+        text = f"{standing.free:,} of {limit.count:,} left, for {limit.seconds:g} s"
+        if standing.promised:
+            text += f"; turns promised for {standing.promised:.0f} s"
+        return badge(text, Tone.GOOD if standing.free else Tone.WARN)
 
     @admin.display(description="Last change")
     def changed(self, row: ProviderState) -> SafeString:

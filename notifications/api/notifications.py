@@ -18,9 +18,14 @@ from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
 from notifications import selectors
 from notifications.api.input import NotificationInput, submission
-from notifications.api.output import AcceptedOutput, NotificationDetail, NotificationOutput
-from notifications.services import submit
-from notifications.states import State
+from notifications.api.output import (
+    AcceptedOutput,
+    CancelledOutput,
+    NotificationDetail,
+    NotificationOutput,
+)
+from notifications.services import cancel, submit
+from notifications.states import State, furthest
 
 KEY_HEADER = "Idempotency-Key"
 MAX_KEY = 255
@@ -92,7 +97,7 @@ class Notifications(APIView):
     )
     def post(self, request: Request) -> Response:
         fields = validated(NotificationInput, request)
-        asked = submission(fields, idempotency_key=_key(request), raw=request.data)
+        asked = submission(fields, idempotency_key=idempotency_key(request), raw=request.data)
         (result,) = submit.accept(agent(request).client, [asked])
         if isinstance(result, CommsError):
             raise result
@@ -147,7 +152,35 @@ class NotificationById(APIView):
         return Response(NotificationDetail(found).data)
 
 
-def _key(request: Request) -> str:
+class CancelNotification(APIView):
+    """Stopping."""
+
+    required_scopes: ClassVar[Mapping[str, Scope | None]] = {"POST": Scope.NOTIFICATIONS_WRITE}
+
+    @extend_schema(
+        operation_id="notifications_cancel",
+        summary="Stop a message before its provider is called",
+        description=(
+            "After a 200, no provider is called for the deliveries whose `outcome` is `cancelled` "
+            "or `not_sent_again`; the others say why it is too late. Safe to repeat. Where nothing "
+            "can be stopped any more the answer is a 409 `cannot_cancel`."
+        ),
+        request=None,
+        responses=CancelledOutput,
+    )
+    def post(self, request: Request, notification_id: UUID) -> Response:
+        found = selectors.get(agent(request).client, notification_id)
+        results = cancel.cancel(found, cancel.BY_SENDER)
+        answer = {
+            "id": found.id,
+            "status": furthest(result.state for result in results),
+            "deliveries": results,
+        }
+        return Response(CancelledOutput(answer).data)
+
+
+def idempotency_key(request: Request) -> str:
+    """Empty where there is none. Raises `InvalidInput`."""
     key = request.headers.get(KEY_HEADER, "")
     if len(key) > MAX_KEY or not key.isprintable():
         raise InvalidInput.of(KEY_HEADER, "bad_key", f"At most {MAX_KEY} printable characters.")

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from notifications import selectors
 from notifications.models import Attempt, Delivery, Notification
+from notifications.services.cancel import Outcome, Result
 from notifications.states import State
 from notifications.types import Channel, ErrorClass, EventType, Lane
 
@@ -61,10 +62,20 @@ class DeliveryOutput(serializers.ModelSerializer[Delivery]):
 
     to = serializers.CharField(source="address")
     status = serializers.SerializerMethodField()
+    replay_of = serializers.UUIDField(source="replay_of_id", allow_null=True)
 
     class Meta:
         model = Delivery
-        fields = ["id", "channel", "to", "status", "reason", "provider", "attempts_made"]
+        fields = [
+            "id",
+            "channel",
+            "to",
+            "status",
+            "reason",
+            "provider",
+            "attempts_made",
+            "replay_of",
+        ]
 
     def get_status(self, delivery: Delivery) -> State:
         return selectors.shown_state(delivery)
@@ -124,3 +135,23 @@ class NotificationDetail(NotificationOutput):
     """A notification with the whole story of each delivery."""
 
     deliveries = DeliveryDetail(many=True)
+
+
+class CancelledDelivery(serializers.Serializer[Result]):
+    """One delivery after a cancel, and what the cancel came to."""
+
+    id = serializers.UUIDField(source="delivery.id")
+    channel = serializers.ChoiceField(Channel.choices, source="delivery.channel")
+    to = serializers.CharField(source="delivery.address")
+    status = serializers.ChoiceField(State.choices, source="state")
+    reason = serializers.CharField(source="delivery.reason")
+    outcome = serializers.ChoiceField(Outcome.choices)
+    detail = serializers.CharField(source="outcome.label", help_text="The outcome in words.")
+
+
+class CancelledOutput(serializers.Serializer[Any]):
+    """The answer to `POST /notifications/{id}/cancel`."""
+
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(State.choices)
+    deliveries = CancelledDelivery(many=True)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MinValueValidator
 from django.db import models
@@ -30,6 +32,31 @@ class Batch(models.Model):
         CANCELLED = "cancelled", "Cancelled"
         ABORTED = "aborted", "Aborted"
 
+    class Action(models.TextChoices):
+        PAUSE = "pause", "Pause"
+        RESUME = "resume", "Resume"
+        CANCEL = "cancel", "Cancel"
+        APPROVE = "approve", "Approve"
+
+    MOVES = {
+        Action.PAUSE: {State.RUNNING: State.PAUSED},
+        Action.RESUME: {State.PAUSED: State.RUNNING, State.HALTED: State.RUNNING},
+        Action.CANCEL: {
+            State.RECEIVING: State.ABORTED,
+            State.AWAITING_APPROVAL: State.CANCELLED,
+            State.RUNNING: State.CANCELLED,
+            State.PAUSED: State.CANCELLED,
+            State.HALTED: State.CANCELLED,
+        },
+        Action.APPROVE: {State.AWAITING_APPROVAL: State.RUNNING},
+    }
+    """What each action makes of each state; where it says nothing, the action is refused."""
+
+    HOLDING: ClassVar = frozenset(
+        {State.RECEIVING, State.AWAITING_APPROVAL, State.PAUSED, State.HALTED}
+    )
+    """States in which its work waits."""
+
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     client = models.ForeignKey(ApiClient, on_delete=models.PROTECT, related_name="+")
     state = models.CharField(max_length=20, choices=State.choices, default=State.RECEIVING)
@@ -51,6 +78,7 @@ class Batch(models.Model):
     tags = ArrayField(models.CharField(max_length=64), default=list, blank=True)
     reply_to = models.CharField(max_length=320, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
+    idempotency_key = models.CharField(max_length=255, blank=True)
     send_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
 
@@ -62,7 +90,8 @@ class Batch(models.Model):
     )
     canary = models.JSONField(
         null=True,
-        help_text="Percent that goes first, seconds to wait, percent of failures that halts it.",
+        help_text="Percent that goes first, seconds to wait, percent of failures that may be; "
+        "then how many were sent and failed, and whether it passed.",
     )
     canary_until = models.DateTimeField(null=True)
 
@@ -70,13 +99,23 @@ class Batch(models.Model):
     rejected = models.PositiveIntegerField(default=0, help_text="Rows that were refused.")
     counts = models.JSONField(default=dict, help_text="Deliveries by state, folded from deltas.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    heard_at = models.DateTimeField(
+        default=timezone.now, help_text="When rows were last stored: a dead upload falls silent."
+    )
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-id"]
         verbose_name_plural = "batches"
-        indexes = [models.Index(fields=["client", "-id"], name="batch_by_client")]
+        indexes = [
+            models.Index(fields=["client", "-id"], name="batch_by_client"),
+            models.Index(
+                fields=["state"],
+                name="batch_unfinished",
+                condition=models.Q(finished_at__isnull=True),
+            ),
+        ]
 
     @override
     def __str__(self) -> str:
@@ -106,13 +145,16 @@ class BatchRejection(models.Model):
     """A row of an upload that was refused, and why."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="rejections")
+    batch = models.ForeignKey(
+        Batch, on_delete=models.CASCADE, related_name="rejections", db_index=False
+    )
     row = models.PositiveIntegerField(help_text="Its number in the upload, from 1.")
     reference = models.CharField(max_length=200, blank=True)
     errors = models.JSONField(help_text="As in a problem document: field, code, message.")
 
     class Meta:
         ordering = ["id"]
+        indexes = [models.Index(fields=["batch", "id"], name="rejection_by_batch")]
 
     @override
     def __str__(self) -> str:

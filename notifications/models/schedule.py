@@ -6,17 +6,13 @@ from typing_extensions import override
 
 from commsproject.common.ids import new_id
 from commsproject.common.models import ApiClient
+from notifications.timetable import Missed, Timetable
 
 
 class Schedule(models.Model):
     """A message or a batch that is sent again and again, as a cron expression says."""
 
-    class Missed(models.TextChoices):
-        """What becomes of ticks that passed while nobody was there to keep them."""
-
-        SKIP = "skip", "Skip them"
-        ONCE = "once", "Send once for all of them"
-        ALL = "all", "Send each"
+    Missed = Missed
 
     class Kind(models.TextChoices):
         NOTIFICATION = "notification", "Notification"
@@ -49,3 +45,7 @@ class Schedule(models.Model):
     @override
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def timetable(self) -> Timetable:
+        return Timetable(self.cron, self.time_zone, self.ends_at)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
@@ -23,6 +25,9 @@ class Work(models.Model):
         SEND = "send", "Send"
         RECONCILE = "reconcile", "Settle unknown outcomes"
 
+    LIMIT: ClassVar = 500
+    """Deliveries in one row, at most."""
+
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.SEND)
     lane = models.CharField(max_length=10, choices=Lane.choices)
@@ -37,6 +42,12 @@ class Work(models.Model):
         help_text="The batch, or the agent where there is none: an agent's flows take turns."
     )
     ids = ArrayField(models.UUIDField(), help_text="The deliveries, 500 at most.")
+    size = models.GeneratedField(
+        expression=models.Func("ids", function="cardinality"),
+        output_field=models.PositiveSmallIntegerField(),
+        db_persist=True,
+        help_text="Deliveries named. Counting them means reading the array: ten times as slow.",
+    )
     due_at = models.DateTimeField(default=timezone.now)
     held = models.BooleanField(default=False, help_text="Not to be claimed: its batch waits.")
     suspect = models.BooleanField(

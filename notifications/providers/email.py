@@ -9,10 +9,12 @@ import threading
 import time
 import traceback
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from email.encoders import encode_base64
 from email.mime.base import MIMEBase
 from email.utils import parseaddr
+from functools import lru_cache
 from typing import Any, ClassVar, NoReturn
 
 from anymail.exceptions import (
@@ -101,26 +103,22 @@ class EmailProvider(Provider):
         Raises `ProviderError` (`permanent_recipient`, `permanent_message`) where the message
         cannot be sent by anybody.
         """
-        _check(message)
+        check(message)
         text, html = message.parts.get("text", ""), message.parts.get("html", "")
-        sender = settings.DEFAULT_FROM_EMAIL
-        domain = parseaddr(sender)[1].rpartition("@")[2]
         mail = AnymailMessage(
             subject=message.parts.get("subject", ""),
             body=text or html,
-            from_email=sender,
+            from_email=settings.DEFAULT_FROM_EMAIL,
             to=[message.to],
             reply_to=[message.reply_to] if message.reply_to else None,
-            # The same in every attempt and with every provider, so that mail clients drop a
-            # duplicate. Amazon SES alone puts an id of its own in its place.
-            headers={"Message-ID": f"<{message.delivery_id}@{domain}>", **message.headers},
+            headers={"Message-ID": message_id(message), **message.headers},
         )
         if html and text:
             mail.attach_alternative(html, "text/html")
         elif html:
             mail.content_subtype = "html"
         for attachment in message.attachments:
-            _attach(mail, attachment)
+            attach(mail, attachment)
         self.label(mail, message)
         return mail
 
@@ -129,8 +127,7 @@ class EmailProvider(Provider):
 
         They are for webhooks and for the vendor's own statistics; the recipient must not see them.
         """
-        theirs = {key: value for key, value in message.metadata.items() if isinstance(value, str)}
-        mail.metadata = theirs | ids(message)
+        mail.metadata = labels(message)
         if message.tags:
             mail.tags = list(dict.fromkeys(message.tags))
 
@@ -150,6 +147,14 @@ class EmailProvider(Provider):
             raise
         self._slot.used = time.monotonic()
         return receipt
+
+    @contextmanager
+    def before_sending(self) -> Iterator[None]:
+        """Translates errors of what comes before a call: nothing was sent."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            raise self._translated(error, handed_over=False) from None
 
     def close(self) -> None:
         """Close the connection of this thread. The next message opens a new one."""
@@ -220,6 +225,25 @@ def ids(message: Outbound) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
+def labels(message: Outbound) -> dict[str, str]:
+    """The caller's metadata as far as they are text, and our ids."""
+    theirs = {key: value for key, value in message.metadata.items() if isinstance(value, str)}
+    return theirs | ids(message)
+
+
+def message_id(message: Outbound) -> str:
+    """The same in every attempt and with every provider, so that mail clients drop a duplicate.
+
+    Amazon SES alone puts an id of its own in its place.
+    """
+    return f"<{message.delivery_id}@{_domain(settings.DEFAULT_FROM_EMAIL)}>"
+
+
+@lru_cache(maxsize=8)
+def _domain(sender: str) -> str:
+    return parseaddr(sender)[1].rpartition("@")[2]
+
+
 def without_addresses(text: str) -> str:
     """What a vendor wrote, with the addresses in it blanked."""
     return _ADDRESSES.sub("[address]", text)
@@ -241,7 +265,7 @@ def _unexpected(error: Exception) -> ProviderError:
     return ProviderError(ErrorClass.AMBIGUOUS, kind, f"Unexpected {kind} in {place}.")
 
 
-def _attach(mail: EmailMessage, attachment: Attachment) -> None:
+def attach(mail: EmailMessage, attachment: Attachment) -> None:
     if not attachment.content_type.startswith("text/"):
         mail.attach(attachment.filename, attachment.content, attachment.content_type)
         return
@@ -253,22 +277,27 @@ def _attach(mail: EmailMessage, attachment: Attachment) -> None:
     mail.attach(part)
 
 
-def _check(message: Outbound) -> None:
+def check(message: Outbound) -> None:
     """Refuse what no provider may be given, most of all line ends that would start a header."""
-    if not ADDRESS.fullmatch(message.to) or "=?" in message.to:  # Django would decode that
-        raise ProviderError(ErrorClass.PERMANENT_RECIPIENT, "invalid_address")
+    check_recipient(message)
     if not (message.parts.get("text") or message.parts.get("html")):
         _refuse("no_content", "Neither text nor html.")
     if any(UNSAFE.search(value) for value in (message.parts.get("subject", ""), message.reply_to)):
         _refuse("line_break", "A line break in the subject or in Reply-To.")
     if message.reply_to and not ADDRESS.fullmatch(parseaddr(message.reply_to)[1]):
         _refuse("invalid_reply_to", "Reply-To has no address.")
-    _check_headers(message.headers)
     for attachment in message.attachments:
         if not CONTENT_TYPE.fullmatch(attachment.content_type):
             _refuse("content_type", "An attachment's content type is none.")
         if UNSAFE.search(attachment.filename + attachment.content_type):
             _refuse("line_break", "A line break in an attachment's name.")
+
+
+def check_recipient(message: Outbound) -> None:
+    """What of `check` can differ between the messages of a batch: address and headers."""
+    if not ADDRESS.fullmatch(message.to) or "=?" in message.to:  # Django would decode that
+        raise ProviderError(ErrorClass.PERMANENT_RECIPIENT, "invalid_address")
+    _check_headers(message.headers)
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:

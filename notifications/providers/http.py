@@ -73,13 +73,19 @@ def response_error(
     response: requests.Response, special: Mapping[int, ErrorClass] = STATUSES
 ) -> ProviderError:
     """The error an answer other than 2xx stands for. Nothing of its body is kept."""
-    status = response.status_code
+    return status_error(response.status_code, response.headers, special)
+
+
+def status_error(
+    status: int, headers: Mapping[str, str], special: Mapping[int, ErrorClass] = STATUSES
+) -> ProviderError:
+    """The same, of an answer's status and headers, which must not care about case."""
     return ProviderError(
         status_class(status, special),
         str(status),
         f"The provider answered HTTP {status}.",
         http_status=status,
-        retry_after=retry_after(response.headers),
+        retry_after=retry_after(headers),
     )
 
 
@@ -90,12 +96,12 @@ def transport_error(error: Exception) -> ProviderError:
     """
     for kinds, error_class, code in TRANSPORT:
         if isinstance(error, kinds):
-            return _unanswered(error_class, code)
+            return unanswered(error_class, code)
     inside = list(causes(error))
     for kind, error_class, code in CAUSES:
         if any(isinstance(cause, kind) for cause in inside):
-            return _unanswered(error_class, code)
-    return _unanswered(ErrorClass.AMBIGUOUS, "connection_lost")
+            return unanswered(error_class, code)
+    return unanswered(ErrorClass.AMBIGUOUS, "connection_lost")
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -137,5 +143,6 @@ def _wait(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def _unanswered(error_class: ErrorClass, code: str) -> ProviderError:
+def unanswered(error_class: ErrorClass, code: str) -> ProviderError:
+    """The error of a call that got no answer."""
     return ProviderError(error_class, code, f"The call had no answer: {code.replace('_', ' ')}.")

@@ -1,12 +1,12 @@
-"""Write down what came of a window, fenced by the claim's token, in a few statements for all."""
+"""Write down what came of a window, fenced by the claims' tokens, in a few statements for all."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 import structlog
@@ -15,8 +15,9 @@ from django.utils import timezone
 
 from commsproject.common.copy import copy_rows
 from notifications import queue
-from notifications.models import Attempt, DeadLetter, Delivery, Event, Work
-from notifications.services import status, suppress
+from notifications.models import Attempt, Batch, DeadLetter, Event, Work
+from notifications.services import counts, items, status, suppress
+from notifications.services.items import Item
 from notifications.services.status import StatusChange
 from notifications.states import PENDING, State
 from notifications.types import ErrorClass, EventType, ProviderError, Sent, SuppressionReason
@@ -24,84 +25,116 @@ from notifications.types import ErrorClass, EventType, ProviderError, Sent, Supp
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one delivery in one window. `attempt` is None where no call was made."""
 
-    delivery: Delivery
-    attempt: Attempt | None = None
+    item: Item
+    attempt: UUID | None = None
+    provider: str = ""
     answer: Sent | ProviderError | None = None
     state: State = State.QUEUED
     reason: str = ""
 
     @property
-    def number(self) -> int:
+    def made(self) -> int:
         """Calls made for the delivery so far."""
-        return self.attempt.number if self.attempt else self.delivery.attempts_made
+        return self.item.attempts_made + (self.attempt is not None)
 
 
 @dataclass
 class Successor:
-    """Work that follows: deliveries to send again, or to settle, at one due time."""
+    """Work that follows a claim: deliveries to send again, or to settle, at one due time.
+
+    `held`: not before its batch goes on.
+    """
 
     SEND: ClassVar[str] = Work.Kind.SEND
     RECONCILE: ClassVar[str] = Work.Kind.RECONCILE
 
+    lease: queue.Lease
     kind: str
     due_at: datetime
     ids: list[UUID] = field(default_factory=list)
+    held: bool = False
 
 
 def record(
-    lease: queue.Lease, outcomes: Sequence[Outcome], successors: Sequence[Successor] | None
-) -> None:
-    """Write `outcomes`; with `successors` (possibly none of them) also end the claim.
+    leases: Collection[queue.Lease],
+    outcomes: Sequence[Outcome],
+    done: Collection[queue.Lease] = (),
+    successors: Sequence[Successor] = (),
+) -> list[queue.Lease]:
+    """Write `outcomes` of deliveries under `leases`; end those of them that are `done`, leaving
+    `successors` behind.
 
-    Raises `queue.LeaseLost` after saving what a receipt would have told: messages that providers
-    took under a claim that is no longer ours.
+    Returns the claims that are no longer ours; unless there are none, no claim is ended. Of lost
+    ones only that is saved which a receipt would have told: messages that providers took.
     """
-    try:
-        with transaction.atomic():
-            queue.hold_token(lease)
-            changes = _write_deliveries(outcomes)  # before the attempts: the lock order of status
-            _write_attempts(outcomes)
-            _write_ends(outcomes)
-            if successors is not None:
-                _replace(lease, successors)
-            transaction.on_commit(partial(status.announce, changes), robust=True)
-    except queue.LeaseLost:
-        _save_late_answers(outcomes)
-        raise
-
-
-def split_off(lease: queue.Lease, pending: Sequence[UUID], later: Mapping[Any, Successor]) -> None:
-    """Stop in the middle of a chunk: the rest is due at once, for whoever comes."""
     with transaction.atomic():
-        queue.hold_token(lease)
-        rest = Successor(Successor.SEND, timezone.now(), list(pending))
-        _replace(lease, [rest, *later.values()])
+        ours = queue.hold(leases)
+        lost = [lease for lease in leases if lease.id not in ours]
+        valid = [outcome for outcome in outcomes if outcome.item.lease.id in ours]
+        changes = _write_deliveries(valid)  # before the attempts: the lock order of `status`
+        _write_attempts(valid)
+        _write_ends(valid)
+        if done and not lost:
+            _replace(done, successors)
+        transaction.on_commit(partial(status.announce, changes), robust=True)
+    if lost:
+        _save_late_answers([one for one in outcomes if one.item.lease.id not in ours])
+    return lost
 
 
-def _replace(lease: queue.Lease, successors: Collection[Successor]) -> None:
+@transaction.atomic
+def quarantine(lease: queue.Lease) -> bool:
+    """Give up the one message of a work that three workers died with.
+
+    False where that is not known to be the message's fault: a call for it was under way.
+    """
+    if not queue.hold([lease]):
+        return True
+    found = items.lock(dict.fromkeys(lease.ids, lease), lease.ids)
+    if any(one.state == State.UNKNOWN or one.in_state(Attempt.State.CALLING) for one in found):
+        return False
+    error = ProviderError(
+        ErrorClass.PERMANENT_MESSAGE, "quarantined", "Three workers ended while they held it."
+    )
+    reason = "quarantined: three workers ended while they held it"
+    record([lease], [Outcome(i, None, "", error, State.DEAD, reason) for i in found], [lease])
+    return True
+
+
+def _replace(leases: Collection[queue.Lease], successors: Collection[Successor]) -> None:
     now = timezone.now()
-    lease.follow_ups = [(successor.due_at - now).total_seconds() for successor in successors]
-    Work.objects.filter(id=lease.id).delete()
+    for successor in successors:
+        successor.lease.follow_ups.append((successor.due_at - now).total_seconds())
+    waiting = {one.lease.batch_id for one in successors if one.held and one.lease.batch_id}
+    held = _still_held(waiting)
+    Work.objects.filter(id__in=[lease.id for lease in leases]).delete()
     copy_rows(
         Work,
         (
             Work(
-                kind=successor.kind,
-                lane=lease.lane,
-                channel=lease.channel,
-                client_id=lease.client_id,
-                batch_id=lease.batch_id,
-                flow=lease.batch_id or lease.client_id,
-                ids=successor.ids,
-                due_at=successor.due_at,
+                kind=one.kind,
+                lane=one.lease.lane,
+                channel=one.lease.channel,
+                client_id=one.lease.client_id,
+                batch_id=one.lease.batch_id,
+                flow=one.lease.batch_id or one.lease.client_id,
+                ids=one.ids,
+                due_at=one.due_at,
+                held=one.held and one.lease.batch_id in held,
             )
-            for successor in successors
+            for one in successors
         ),
     )
+
+
+def _still_held(batch_ids: Collection[UUID]) -> set[UUID]:
+    """Read under a lock: a batch that is resumed meanwhile must not leave a chunk behind."""
+    rows = Batch.objects.select_for_update(no_key=True).filter(id__in=batch_ids).order_by("id")
+    return {row.id for row in rows if row.state in Batch.HOLDING}
 
 
 _STATE_OF_CLASS = {
@@ -122,7 +155,10 @@ FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::int[
 WHERE attempt.id = new.id AND attempt.state = 'calling'
 """
 
-_LOCK = "SELECT 1 FROM notifications_delivery WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
+_LOCK = """
+SELECT id, state FROM notifications_delivery
+WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
+"""
 """In one order for all, as `status` does: an update alone locks in whatever order it joins."""
 
 _DELIVERIES = """
@@ -154,7 +190,7 @@ def _write_attempts(outcomes: Sequence[Outcome]) -> None:
             state = Attempt.State.ACCEPTED
             ref = answer.ref if answer else ""
             told = ("", "", "", answer.http_status if answer else None, ref[:255])
-        columns.append((outcome.attempt.id, state.value, *told))
+        columns.append((outcome.attempt, state.value, *told))
     if columns:
         with connection.cursor() as cursor:
             cursor.execute(_ATTEMPTS, [list(column) for column in zip(*columns, strict=True)])
@@ -166,23 +202,27 @@ def _write_deliveries(outcomes: Sequence[Outcome]) -> list[StatusChange]:
         return []
     columns = [
         (
-            outcome.delivery.id,
+            outcome.item.id,
             outcome.state.value,
             outcome.reason[:200],
-            outcome.number,
-            outcome.attempt.provider if outcome.attempt else "",
+            outcome.made,
+            outcome.provider,
             outcome.answer.ref[:255] if isinstance(outcome.answer, Sent) else "",
         )
         for outcome in outcomes
     ]
+    batches = {outcome.item.id: outcome.item.lease.batch_id for outcome in outcomes}
     pending = [state.value for state in PENDING]
     with connection.cursor() as cursor:
-        cursor.execute(_LOCK, [[outcome.delivery.id for outcome in outcomes]])
+        cursor.execute(_LOCK, [[outcome.item.id for outcome in outcomes]])
+        was = dict(cursor.fetchall())
         cursor.execute(
             _DELIVERIES,
             [pending, pending, *(list(column) for column in zip(*columns, strict=True))],
         )
-        return [StatusChange(*row) for row in cursor.fetchall()]
+        changes = [StatusChange(*row) for row in cursor.fetchall()]
+    counts.move((batches[c.delivery_id], was[c.delivery_id], c.state) for c in changes)
+    return changes
 
 
 TOLD_BY_EVENT = {
@@ -195,13 +235,18 @@ TOLD_BY_EVENT = {
 """The ends that no attempt tells of."""
 
 
-def tell_ends(ends: Iterable[tuple[Delivery, State, str]]) -> None:
+class HasId(Protocol):
+    @property
+    def id(self) -> UUID: ...
+
+
+def tell_ends(ends: Iterable[tuple[HasId, State, str]]) -> None:
     """An event for each delivery that ended without a call: its state and why. Safe to repeat."""
     now = timezone.now()
     Event.objects.bulk_create(
         [
             Event(
-                delivery=delivery,
+                delivery_id=delivery.id,
                 type=TOLD_BY_EVENT[state],
                 at=now,
                 dedupe=f"{delivery.id}:{state.value}",
@@ -215,44 +260,49 @@ def tell_ends(ends: Iterable[tuple[Delivery, State, str]]) -> None:
 
 def _write_ends(outcomes: Sequence[Outcome]) -> None:
     ended = [outcome for outcome in outcomes if outcome.state in TOLD_BY_EVENT]
-    tell_ends((outcome.delivery, outcome.state, outcome.reason) for outcome in ended)
-    DeadLetter.objects.bulk_create(
-        [_dead_letter(outcome) for outcome in ended if outcome.state is State.DEAD],
-        ignore_conflicts=True,
-    )
+    if ended:
+        tell_ends((outcome.item, outcome.state, outcome.reason) for outcome in ended)
+        DeadLetter.objects.bulk_create(
+            [_dead_letter(outcome) for outcome in ended if outcome.state is State.DEAD],
+            ignore_conflicts=True,
+        )
+    bounced = [outcome for outcome in outcomes if _is_bounce(outcome)]
     # In one order for all, as two windows may hold the same two addresses.
-    for outcome in sorted(outcomes, key=lambda one: one.delivery.address_hash):
-        answer = outcome.answer
-        if (
-            isinstance(answer, ProviderError)
-            and answer.error_class is ErrorClass.PERMANENT_RECIPIENT
-        ):
-            source = outcome.attempt.provider if outcome.attempt else ""
-            suppress.recipient_of(outcome.delivery, SuppressionReason.BOUNCE, source=source)
+    for outcome in sorted(bounced, key=lambda one: one.item.address_hash):
+        suppress.recipient_of(outcome.item, SuppressionReason.BOUNCE, source=outcome.provider)
+
+
+def _is_bounce(outcome: Outcome) -> bool:
+    """The provider says that the address is no good, and it is the end of this delivery."""
+    answer = outcome.answer
+    return (
+        isinstance(answer, ProviderError)
+        and answer.error_class is ErrorClass.PERMANENT_RECIPIENT
+        and outcome.state is State.FAILED
+    )
 
 
 def _dead_letter(outcome: Outcome) -> DeadLetter:
     error = outcome.answer if isinstance(outcome.answer, ProviderError) else None
     return DeadLetter(
-        delivery=outcome.delivery,
+        delivery_id=outcome.item.id,
         error_class=error.error_class if error else "",
         code=error.code if error else "",
         reason=outcome.reason[:200],
-        providers=_asked(outcome.delivery),
+        providers=_asked(outcome),
     )
 
 
-def _asked(delivery: Delivery) -> list[str]:
+def _asked(outcome: Outcome) -> list[str]:
     """The providers that were tried, in the order of their first calls."""
-    names = delivery.attempts.order_by("id").values_list("provider", flat=True)
-    return list(dict.fromkeys(names))
+    last = [outcome.provider] if outcome.provider else []
+    return list(dict.fromkeys([*(call.provider for call in outcome.item.past), *last]))
 
 
 def _save_late_answers(outcomes: Sequence[Outcome]) -> None:
     """Our claim ran out while the provider was taking its time; what it said is still true."""
-    taken = [o for o in outcomes if o.attempt and isinstance(o.answer, Sent)]
-    for outcome in taken:
-        assert outcome.attempt is not None  # noqa: S101 - for the type checker: filtered above
-        assert isinstance(outcome.answer, Sent)  # noqa: S101
-        status.settle_late(outcome.attempt.id, outcome.answer)
+    taken = [(o.attempt, o.answer) for o in outcomes if isinstance(o.answer, Sent)]
+    for attempt_id, answer in taken:
+        if attempt_id is not None:
+            status.settle_late(attempt_id, answer)
     log.warning("answers after the lease", taken=len(taken), all=len(outcomes))

@@ -1,13 +1,14 @@
-"""Send one chunk: window by window, over to the next provider where one refuses, to its end."""
+"""Send a load of claimed work: window by window, over to the next provider where one refuses, to
+its end.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import SystemRandom
 from typing import Any, Protocol, TypeVar
@@ -19,12 +20,13 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from notifications import queue, retry
-from notifications.models import Delivery
-from notifications.providers.base import Provider
-from notifications.services import complete, route, status
+from notifications.models import Work
+from notifications.providers.base import LoopProvider
+from notifications.services import complete, route, status, window
 from notifications.services.complete import Outcome, Successor
+from notifications.services.items import Item
 from notifications.services.route import Stranded
-from notifications.services.window import Call, Window, open_window
+from notifications.services.window import CALLS, Call, Window, open_window
 from notifications.states import State
 from notifications.types import ErrorClass, Outbound, ProviderError, Sent
 
@@ -38,9 +40,6 @@ def call_limit() -> float:
     return float(settings.PROVIDER_CONNECT_TIMEOUT + settings.PROVIDER_READ_TIMEOUT + 1.0)
 
 
-WINDOW = 100
-"""Calls whose answers a kill can cost, at most."""
-
 _random = SystemRandom()
 
 
@@ -53,81 +52,155 @@ class Runner(Protocol):
         """Raises `TimeoutError` when the provider's client breaks its own time limits."""
         ...
 
+    async def close(self) -> None:
+        """Close what the calls on this loop have left open."""
+        ...
+
 
 @dataclass
-class _Chunk:
-    """What is known of a chunk while it is being sent."""
+class Load:
+    """Claims that are carried together, of one lane, channel and kind, and what is known of their
+    deliveries while they are being sent. One message is a load of one; small works share one, so
+    that they share its transactions.
+    """
 
-    lease: queue.Lease
-    pending: list[UUID]
+    leases: list[queue.Lease]
+    pending: list[UUID] = field(default_factory=list)
+    owners: dict[UUID, queue.Lease] = field(default_factory=dict)
     refused_by: dict[UUID, set[str]] = field(default_factory=lambda: defaultdict(set))
     last_error: dict[UUID, ProviderError] = field(default_factory=dict)
-    later: dict[tuple[str, str], Successor] = field(default_factory=dict)
+    together: dict[UUID, int] = field(default_factory=dict)
+    later: list[Successor] = field(default_factory=list)
+    filling: dict[tuple[UUID, str, str], Successor] = field(default_factory=dict)
+    """The successors that still have room, by flow, kind and reason."""
+
+    def __post_init__(self) -> None:
+        self.owners = {id_: lease for lease in self.leases for id_ in lease.ids}
+        self.pending = list(self.owners)
+
+    @property
+    def first(self) -> queue.Lease:
+        return self.leases[0]
+
+    def drop(self, lost: Sequence[queue.Lease]) -> None:
+        """Forget claims that are somebody else's now. Raises `LeaseLost` when none is left."""
+        if not lost:
+            return
+        log.warning("lease lost", lane=self.first.lane.value, works=[str(one.id) for one in lost])
+        gone = {lease.id for lease in lost}
+        self.leases = [lease for lease in self.leases if lease.id not in gone]
+        self.pending = [id_ for id_ in self.pending if self.owners[id_].id not in gone]
+        if not self.leases:
+            raise queue.LeaseLost
+
+    def without(self, lease: queue.Lease) -> None:
+        """Leave a claim out before anything is sent."""
+        self.leases.remove(lease)
+        self.pending = [id_ for id_ in self.pending if self.owners[id_] is not lease]
+
+    def done(self, calls: Collection[Call]) -> list[queue.Lease]:
+        """The claims of which nothing is pending and no call is out."""
+        busy = {self.owners[id_].id for id_ in self.pending}
+        busy.update(item.lease.id for call in calls for item in call.items)
+        return [lease for lease in self.leases if lease.id not in busy]
+
+    def successors(self, done: Collection[queue.Lease]) -> list[Successor]:
+        """The work that `done` claims leave behind."""
+        theirs = {lease.id for lease in done}
+        return [
+            replace(one, lease=self.owners[ids[0]], ids=ids)
+            for one in self.later
+            if (ids := [id_ for id_ in one.ids if self.owners[id_].id in theirs])
+        ]
+
+    def close(self, done: Collection[queue.Lease]) -> None:
+        """Forget claims that are ended."""
+        theirs = {lease.id for lease in done}
+        self.leases = [lease for lease in self.leases if lease.id not in theirs]
+        for one in self.later:
+            one.ids = [id_ for id_ in one.ids if self.owners[id_].id not in theirs]
 
 
-async def run(lease: queue.Lease, runner: Runner, stopping: Callable[[], bool]) -> None:
-    """Carry out one claim. Returns when its Work row is gone, handed on, or somebody else's.
+async def run(load: Load, runner: Runner, stopping: Callable[[], bool]) -> None:
+    """Carry out the claims of `load`. Returns when their Work rows are gone, handed on, or
+    somebody else's.
 
-    Answers are settled as they come: a call that hangs holds up no other message of the chunk.
+    Answers are settled as they come: a call that hangs holds up no other message of the load.
     """
-    chunk = _Chunk(lease, list(lease.ids))
     calls: _Calls = {}
+    step = await runner.database(_step, load.first)
     try:
-        while chunk.pending or calls:
+        while load.leases:
             if stopping() and not calls:
-                await runner.database(complete.split_off, lease, chunk.pending, chunk.later)
-                return
+                _put_back(load, load.pending, "stopped", timezone.now())
+                load.pending = []
             outcomes: list[Outcome] = []
-            room = 0 if stopping() else WINDOW - len(calls)
-            if chunk.pending and room >= min(len(chunk.pending), WINDOW // 2):
-                outcomes += await _open(chunk, runner, calls, room)
-            outcomes += await _answered(chunk, runner, calls)
-            done = not chunk.pending and not calls
-            successors = list(chunk.later.values()) if done else None
-            await _record(runner, lease, outcomes, successors)
+            room = 0 if stopping() else CALLS - len(calls)
+            if load.pending and room >= min(len(load.pending), CALLS // 2):
+                outcomes += await _open(load, runner, calls, step, room)
+            outcomes += await _answered(load, runner, calls)
+            done = load.done(calls.values())
+            if outcomes or done:
+                lost = await _record(runner, load, outcomes, done)
+                load.drop(lost)
+                load.close([] if lost else done)
+            for lease in load.leases:
+                lease.seen = time.monotonic()
     except queue.LeaseLost:
-        log.warning("lease lost", work=str(lease.id), lane=lease.lane.value)
+        pass
     finally:
-        await _keep(chunk, runner, calls)
+        await _keep(load, runner, calls)
+
+
+def _step(lease: queue.Lease) -> int:
+    """How many deliveries a window looks at: one batch call carries a whole chunk."""
+    return Work.LIMIT if window.merges(lease) else CALLS
 
 
 _Calls = dict["asyncio.Task[Answer]", Call]
 """The calls that are out."""
 
 
-async def _open(chunk: _Chunk, runner: Runner, calls: _Calls, room: int) -> list[Outcome]:
-    """Open a window for the next `room` deliveries and start its calls; what needed none."""
-    ids, chunk.pending = chunk.pending[:room], chunk.pending[room:]
-    window = await runner.database(open_window, chunk.lease, ids, chunk.refused_by)
+async def _open(load: Load, runner: Runner, calls: _Calls, step: int, room: int) -> list[Outcome]:
+    """Open a window for the next deliveries and start its calls; what needed none."""
+    size = step if step > CALLS else room
+    ids, load.pending = load.pending[:size], load.pending[size:]
+    opened = await runner.database(_open_window, load, ids, room)
+    load.pending = opened.left + load.pending
+    load.drop(opened.lost)
     halted: set[str] = set()
-    for call in window.calls:
-        calls[asyncio.create_task(_call(call, chunk.lease, runner, halted))] = call
-    return _without_call(chunk, window)
+    for call in opened.calls:
+        calls[asyncio.create_task(_call(call, runner, halted))] = call
+    return _without_call(load, opened)
 
 
-async def _answered(chunk: _Chunk, runner: Runner, calls: _Calls) -> list[Outcome]:
+def _open_window(load: Load, ids: Sequence[UUID], room: int) -> Window:
+    return open_window(load.owners, ids, load.refused_by, calls=room, together=load.together)
+
+
+async def _answered(load: Load, runner: Runner, calls: _Calls) -> list[Outcome]:
     """The outcomes of the first calls that end and of those that end soon after."""
     if not calls:
         return []
     await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
     ended, _ = await asyncio.wait(calls, timeout=FLUSH_SECONDS)
     pairs = [(calls.pop(task), task.result()) for task in ended]
-    # Before the outcomes: whoever gets this chunk's place must know how the providers are.
+    # Before the outcomes: whoever gets this load's place must know how the providers are.
     try:
         await runner.database(route.report, _reports(pairs))
     except Exception as error:  # noqa: BLE001 - health is advice, the answers are not
         log.warning("health not reported", error=type(error).__name__)
-    return [_outcome(chunk, call, answer) for call, answer in pairs]
+    return [outcome for call, answer in pairs for outcome in _outcomes(load, call, answer)]
 
 
-async def _keep(chunk: _Chunk, runner: Runner, calls: _Calls) -> None:
+async def _keep(load: Load, runner: Runner, calls: _Calls) -> None:
     """After a failure or a lost lease: what is still out has been sent, and its answer counts."""
     if calls:
         await asyncio.wait(calls)
         pairs = [(call, task.result()) for task, call in calls.items()]
-        outcomes = [_outcome(chunk, call, answer) for call, answer in pairs]
-        with contextlib.suppress(queue.LeaseLost):  # the answers are saved all the same
-            await _record(runner, chunk.lease, outcomes, None)
+        outcomes = [one for call, answer in pairs for one in _outcomes(load, call, answer)]
+        leases = {one.item.lease.id: one.item.lease for one in outcomes}
+        await _record(runner, Load(list(leases.values())), outcomes, [])
 
 
 FLUSH_SECONDS = 0.05
@@ -141,11 +214,8 @@ RECORD_FOR = 60.0
 
 
 async def _record(
-    runner: Runner,
-    lease: queue.Lease,
-    outcomes: Sequence[Outcome],
-    successors: Sequence[Successor] | None,
-) -> None:
+    runner: Runner, load: Load, outcomes: Sequence[Outcome], done: Sequence[queue.Lease]
+) -> list[queue.Lease]:
     """Providers' answers are worth keeping: without them every message of the window is unknown.
 
     Safe to repeat, for a commit whose reply was lost: the last window's token is gone then, and in
@@ -155,7 +225,8 @@ async def _record(
     pause = 0.1
     while True:
         try:
-            return await runner.database(complete.record, lease, outcomes, successors)
+            successors = load.successors(done)
+            return await runner.database(complete.record, load.leases, outcomes, done, successors)
         except (OperationalError, InterfaceError) as error:
             if time.monotonic() > give_up:
                 raise
@@ -163,6 +234,8 @@ async def _record(
         await asyncio.sleep(pause)
         pause = min(pause * 2, 2.0)
 
+
+# --- The calls -----------------------------------------------------------------------------------
 
 Answer = Sent | ProviderError
 
@@ -175,12 +248,16 @@ _HALTED = ProviderError(
 _NOT_CALLED = (_LEASE_LOST, _HALTED)
 
 
-async def _call(call: Call, lease: queue.Lease, runner: Runner, halted: set[str]) -> Answer:
+async def _call(call: Call, runner: Runner, halted: set[str]) -> Answer:
     if isinstance(call.outbound, ProviderError):
         return call.outbound
     try:
-        return await runner.provider(_send, call.provider, call.outbound, lease, halted)
+        if isinstance(call.provider, LoopProvider):
+            return await _carry(call, call.provider, call.outbound, halted)
+        return await runner.provider(_send, call, call.outbound[0], halted)
     except ProviderError as error:
+        if error.error_class in _PAUSES:
+            halted.add(call.provider.name)
         return error
     except TimeoutError:
         return ProviderError(ErrorClass.AMBIGUOUS, "deadline", "The provider's client hung.")
@@ -192,21 +269,30 @@ async def _call(call: Call, lease: queue.Lease, runner: Runner, halted: set[str]
 _PAUSES = (ErrorClass.THROTTLED, ErrorClass.AUTH_CONFIG)
 
 
-def _send(provider: Provider, message: Outbound, lease: queue.Lease, halted: set[str]) -> Answer:
-    """The call itself, unless the claim ran out while it waited for a free thread, or another
-    call of the window was told to come later.
+async def _carry(
+    call: Call, provider: LoopProvider, messages: Sequence[Outbound], halted: set[str]
+) -> Answer:
+    if stopped := _before(call, halted):
+        return stopped
+    async with asyncio.timeout(call_limit()):
+        return await provider.carry(messages)
+
+
+def _before(call: Call, halted: set[str]) -> ProviderError | None:
+    """Why the call must not be made after all: its claim or its leave ran out while it waited for
+    its turn, or another call of the window was told to come later.
     """
-    if not lease.holds():
+    if not all(item.lease.holds() for item in call.items):
         return _LEASE_LOST
-    if provider.name in halted:
-        return _HALTED
+    return _HALTED if call.provider.name in halted or not call.way.grant.is_usable else None
+
+
+def _send(call: Call, message: Outbound, halted: set[str]) -> Answer:
+    """A call in a thread."""
+    if stopped := _before(call, halted):
+        return stopped
     started = time.monotonic()
-    try:
-        sent = provider.send(message)
-    except ProviderError as error:
-        if error.error_class in _PAUSES:
-            halted.add(provider.name)
-        raise
+    sent = call.provider.send(message)
     if time.monotonic() - started > call_limit() - 0.5:
         _settle_late(message, sent)  # it may have been judged as unknown already
     return sent
@@ -219,17 +305,35 @@ def _settle_late(message: Outbound, sent: Sent) -> None:
         log.warning("late answer not written", error=type(error).__name__)
 
 
-# --- Decisions: no effects but on the chunk's own notes ---------------------------------------
+# --- Decisions: no effects but on the load's own notes -------------------------------------------
 
 
-def _without_call(chunk: _Chunk, window: Window) -> list[Outcome]:
-    outcomes = [Outcome(d, state=r.state, reason=r.reason) for d, r in window.refused]
-    outcomes += [_wait(chunk, delivery, None, None) for delivery in window.unknown]
-    outcomes += [
-        _stranded(chunk, delivery, way, window.rounds[delivery.id])
-        for delivery, way in window.stranded
-    ]
+def _without_call(load: Load, opened: Window) -> list[Outcome]:
+    outcomes = [Outcome(d, state=r.state, reason=r.reason) for d, r in opened.refused]
+    outcomes += [_wait(load, item) for item in opened.unknown]
+    stranded = (_stranded(load, item, way) for item, way in opened.stranded)
+    outcomes += [outcome for outcome in stranded if outcome]
+    _put_back(load, opened.held, "held", timezone.now(), held=True)
+    _spare_the_rest(load, opened)
     return outcomes
+
+
+def _spare_the_rest(load: Load, opened: Window) -> None:
+    """Where nobody takes a whole window, nobody would take the others either: those that were not
+    tried yet go back unread, and no claim is counted.
+    """
+    if opened.calls or not opened.stranded or load.last_error:
+        return
+    due = min(way.until or timezone.now() + LOOK_AGAIN for _, way in opened.stranded)
+    _put_back(load, load.pending, "blocked", due)
+    load.pending = []
+
+
+def _put_back(
+    load: Load, ids: Sequence[UUID], why: str, due: datetime, *, held: bool = False
+) -> None:
+    for id_ in ids:
+        _later(load, Successor.SEND, why, id_, due, held=held)
 
 
 def _reports(pairs: Sequence[tuple[Call, Answer]]) -> list[route.Answer]:
@@ -241,77 +345,102 @@ def _reports(pairs: Sequence[tuple[Call, Answer]]) -> list[route.Answer]:
     ]
 
 
-def _outcome(chunk: _Chunk, call: Call, answer: Answer) -> Outcome:
-    if isinstance(answer, Sent):
-        return Outcome(call.delivery, call.attempt, answer, state=State.SENT)
-    if answer is call.outbound:
-        reason = f"it could not be made: {answer.code}"
-        return Outcome(call.delivery, call.attempt, answer, state=State.FAILED, reason=reason)
-    if answer.error_class in retry.FINAL:
-        reason = f"refused by {call.provider.name}: {answer.code}"
-        return Outcome(call.delivery, call.attempt, answer, state=State.FAILED, reason=reason)
-    if answer.error_class is ErrorClass.AMBIGUOUS:
-        return _wait(chunk, call.delivery, call, answer)
-    if answer is _HALTED:
-        chunk.pending.append(call.delivery.id)
-        return Outcome(call.delivery, call.attempt, answer, state=State.QUEUED)
-    if answer is _LEASE_LOST:
-        _later(chunk, Successor.SEND, answer.code, call.delivery, timezone.now())
-        return Outcome(call.delivery, call.attempt, answer, state=State.QUEUED)
-    chunk.refused_by[call.delivery.id].add(call.provider.name)
-    chunk.last_error[call.delivery.id] = answer
-    chunk.pending.append(call.delivery.id)
-    reason = f"{call.provider.name} could not take it: {answer.code}"
-    return Outcome(call.delivery, call.attempt, answer, state=State.QUEUED, reason=reason)
+def _outcomes(load: Load, call: Call, answer: Answer) -> list[Outcome]:
+    if isinstance(answer, ProviderError):
+        return [
+            _outcome(load, call, item, attempt, answer)
+            for item, attempt in zip(call.items, call.attempts, strict=True)
+        ]
+    return [
+        Outcome(item, attempt, call.provider.name, answer, State.SENT)
+        for item, attempt in zip(call.items, call.attempts, strict=True)
+    ]
+
+
+def _outcome(load: Load, call: Call, item: Item, attempt: UUID, error: ProviderError) -> Outcome:
+    """After a refusal: what follows for one of its messages."""
+    name = call.provider.name
+
+    def ended(state: State, reason: str = "") -> Outcome:
+        return Outcome(item, attempt, name, error, state, reason)
+
+    if error is call.outbound:
+        return ended(State.FAILED, f"it could not be made: {error.code}")
+    if error.error_class in retry.FINAL and len(call.items) == 1:
+        return ended(State.FAILED, f"refused by {name}: {error.code}")
+    if error.error_class in retry.FINAL:  # one of them is at fault: which one, halves will tell
+        load.together[item.id] = len(call.items) // 2
+        load.pending.append(item.id)
+        return ended(State.QUEUED, f"{name} refused a call for {len(call.items)}: {error.code}")
+    if error.error_class is ErrorClass.AMBIGUOUS:
+        return _wait(load, item, attempt, name, error)
+    if error is _HALTED:
+        load.pending.append(item.id)
+        return ended(State.QUEUED)
+    if error is _LEASE_LOST:
+        _later(load, Successor.SEND, error.code, item.id, timezone.now())
+        return ended(State.QUEUED)
+    load.refused_by[item.id].add(name)
+    load.last_error[item.id] = error
+    load.pending.append(item.id)
+    return ended(State.QUEUED, f"{name} could not take it: {error.code}")
 
 
 def _wait(
-    chunk: _Chunk, delivery: Delivery, call: Call | None, error: ProviderError | None
+    load: Load,
+    item: Item,
+    attempt: UUID | None = None,
+    provider: str = "",
+    error: ProviderError | None = None,
 ) -> Outcome:
     """An unknown outcome waits for its receipt before anything else is tried."""
-    seconds = settings.UNKNOWN_WAIT[chunk.lease.lane.value]
-    _later(chunk, Successor.RECONCILE, "", delivery, timezone.now() + timedelta(seconds=seconds))
-    return Outcome(
-        delivery,
-        call.attempt if call else None,
-        error,
-        state=State.UNKNOWN,
-        reason="the provider did not answer; waiting for its receipt",
-    )
+    seconds = settings.UNKNOWN_WAIT[item.lease.lane.value]
+    _later(load, Successor.RECONCILE, "", item.id, timezone.now() + timedelta(seconds=seconds))
+    reason = "the provider did not answer; waiting for its receipt"
+    return Outcome(item, attempt, provider, error, State.UNKNOWN, reason)
 
 
-def _stranded(chunk: _Chunk, delivery: Delivery, way: Stranded, rounds: int) -> Outcome:
-    """Every provider has refused in this round, or is left alone for now."""
-    error = chunk.last_error.get(delivery.id)
-    until, now, lane = way.until, timezone.now(), chunk.lease.lane
-    if not retry.may_try_again(lane, rounds, now - _first_due(delivery)):
-        return _dead(delivery, error)
+def _stranded(load: Load, item: Item, way: Stranded) -> Outcome | None:
+    """Every provider has refused in this round, or is left alone for now. None: nothing to write,
+    for what only waits for a limit does so many times.
+    """
+    error = load.last_error.get(item.id)
+    until, now, lane = way.until, timezone.now(), item.lease.lane
+    turns = window.rounds(item)
+    if not retry.may_try_again(lane, turns, now - item.first_due):
+        return _dead(item, error)
     if error is None:
         due = until or now + LOOK_AGAIN
-        _later(chunk, Successor.SEND, "blocked", delivery, due)
-        return Outcome(delivery, state=State.QUEUED, reason="no provider is available now")
-    wait = retry.delay(lane, rounds, retry_after=error.retry_after, random=_random)
+        _later(load, Successor.SEND, "blocked", item.id, due)
+        if way.limited and item.state == State.QUEUED:
+            return None
+        return Outcome(item, state=State.QUEUED, reason="no provider is available now")
+    wait = retry.delay(lane, turns, retry_after=error.retry_after, random=_random)
     due = max(now + timedelta(seconds=wait), until or now)
-    _later(chunk, Successor.SEND, error.error_class.value, delivery, due)
+    _later(load, Successor.SEND, error.error_class.value, item.id, due)
     reason = f"all providers refused for now, last {error.code}"
-    return Outcome(delivery, state=State.QUEUED, reason=reason)
+    return Outcome(item, state=State.QUEUED, reason=reason)
 
 
-def _dead(delivery: Delivery, error: ProviderError | None) -> Outcome:
+def _dead(item: Item, error: ProviderError | None) -> Outcome:
     last = f", last {error.code}" if error else ""
-    reason = f"given up after {delivery.attempts_made} attempts{last}"
-    return Outcome(delivery, answer=error, state=State.DEAD, reason=reason)
+    reason = f"given up after {item.attempts_made} attempts{last}"
+    return Outcome(item, answer=error, state=State.DEAD, reason=reason)
 
 
-def _first_due(delivery: Delivery) -> datetime:
-    return max(delivery.created_at, delivery.notification.send_at or delivery.created_at)
-
-
-def _later(chunk: _Chunk, kind: str, why: str, delivery: Delivery, due: datetime) -> None:
+def _later(
+    load: Load, kind: str, why: str, delivery_id: UUID, due: datetime, *, held: bool = False
+) -> None:
     """Failures of one class go together, at the due time of the first of them; but each unknown
-    outcome gets its whole wait for a receipt.
+    outcome gets its whole wait for a receipt. Messages of one agent and batch, whatever claims
+    they came under, share their next one.
     """
-    successor = chunk.later.setdefault((kind, why), Successor(kind, due))
+    lease = load.owners[delivery_id]
+    key = (lease.batch_id or lease.client_id, kind, why)
+    successor = load.filling.get(key)
+    if successor is None or len(successor.ids) >= Work.LIMIT:
+        successor = load.filling[key] = Successor(lease, kind, due, held=held)
+        load.later.append(successor)
     if kind == Successor.RECONCILE:
         successor.due_at = max(successor.due_at, due)
-    successor.ids.append(delivery.id)
+    successor.ids.append(delivery_id)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from django.db.models import F
+from django.db import connection
 from django.utils import timezone
 from typing_extensions import override
 
 from commsproject.common.errors import CommsError, FieldError, InvalidInput
+from commsproject.common.ids import new_id
 from commsproject.common.models import ApiClient
 from notifications import addresses, policy
 from notifications.errors import NoChannel, NoProvider, TemplateProblem, UnknownRecipient
-from notifications.models import Address, Category, Delivery, Notification, Suppression
+from notifications.models import Category
 from notifications.providers import registry
 from notifications.services import render
 from notifications.states import State
@@ -26,7 +28,7 @@ from templates_app.errors import MissingVariable, TemplateError
 from templates_app.models import TemplateVersion
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False)
 class Target:
     """Whom a message is for. Addresses are in normal form."""
 
@@ -34,15 +36,16 @@ class Target:
     addresses: Mapping[Channel, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, repr=False)
-class Submission:
-    """One message as asked for, checked for form but not yet against what is stored."""
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Terms:
+    """What a message, or all messages of a batch, are asked for with: checked for form but not
+    yet against what is stored.
+    """
 
-    to: Target
-    channels: Sequence[Channel] = ()
     template: str = ""
     content: Mapping[str, str] | None = None
     data: Mapping[str, Any] | None = None
+    channels: Sequence[Channel] = ()
     locale: str = ""
     category: str = ""
     priority: Lane = Lane.NORMAL
@@ -54,40 +57,123 @@ class Submission:
     reply_to: str = ""
     attachments: Sequence[Mapping[str, str]] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
-    dry_run: bool = False
     idempotency_key: str = ""
-    fingerprint: bytes = b""
 
     @override
     def __repr__(self) -> str:
-        return f"<Submission {self.template or 'inline'}>"
+        return f"<{type(self).__name__} {self.template or 'inline'}>"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Submission(Terms):
+    """One message as asked for."""
+
+    to: Target
+    dry_run: bool = False
+    fingerprint: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Row:
+    """What is a message's own. `number` is its place in its batch, from 1."""
+
+    to: Target
+    data: Mapping[str, Any] | None = None
+    reference: str = ""
+    number: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """Terms, and what they name: all that the messages of a batch have in common.
+
+    `data` lies beneath each message's own; both None: the content is literal.
+    """
+
+    terms: Terms
+    client: ApiClient
+    version: TemplateVersion | None
+    content: render.Content
+    category: Category | None
+    data: Mapping[str, Any] | None = None
+    batch_id: UUID | None = None
+
+    @property
+    def is_essential(self) -> bool:
+        return self.category is not None and self.category.kind == Category.Kind.ESSENTIAL
+
+
+@dataclass(slots=True, repr=False)
+class PlannedDelivery:
+    id: UUID
+    channel: Channel
+    address: str
+    digest: str
+    state: State
+    reason: str
+
+
+@dataclass(slots=True, repr=False)
 class Planned:
-    """The rows of one message; `user_id` is set where a Recipient is still to be linked."""
+    """One message that would be stored like this."""
 
-    submission: Submission
-    notification: Notification
-    deliveries: Sequence[Delivery]
+    id: UUID
+    shared: Shared
+    row: Row
+    deliveries: Sequence[PlannedDelivery]
 
 
 @dataclass(frozen=True)
-class _World:
-    """What the submissions refer to, read in one query each."""
+class World:
+    """What is known at this moment of the people and addresses that are written to."""
 
     now: datetime
-    client: ApiClient
-    versions: Mapping[str, TemplateVersion]
-    categories: Mapping[str, Category]
     known_addresses: Mapping[str, Mapping[Channel, str]]
+    digests: Mapping[tuple[Channel, str], str]
     suppressions: Mapping[tuple[str, str], Sequence[policy.Suppressed]]
 
 
 def plan(client: ApiClient, submissions: Sequence[Submission]) -> list[Planned | CommsError]:
     """The rows of each submission, or what is wrong with it, in the same order."""
-    world = _load(client, submissions)
-    return [_attempt(submission, world) for submission in submissions]
+    names = _Names.of(submissions)
+    rows = [Row(asked.to, asked.data, asked.reference) for asked in submissions]
+    world = _look_at(rows)
+
+    def planned(asked: Submission, row: Row) -> Planned | CommsError:
+        try:
+            return _plan_one(names.resolve(client, asked), row, world)
+        except CommsError as error:
+            return error
+
+    return [planned(asked, row) for asked, row in zip(submissions, rows, strict=True)]
+
+
+def share(client: ApiClient, terms: Terms, batch_id: UUID) -> Shared:
+    """What the rows of a batch will have in common. Raises what no row could mend."""
+    names = _Names.of([terms])
+    shared = names.resolve(client, terms, data=terms.data, batch_id=batch_id)
+    for index, channel in enumerate(terms.channels):
+        if channel.value not in shared.content:
+            raise _no_content(index, channel)
+    for channel in terms.channels:
+        _check_carried(channel)
+    return shared
+
+
+def plan_rows(shared: Shared, rows: Sequence[Row]) -> Iterator[Planned | CommsError]:
+    """As `plan`, for rows of one batch; each is planned, and gets its keys, when it is asked for."""
+    world = _look_at(rows)
+    for row in rows:
+        try:
+            yield _plan_one(shared, row, world)
+        except CommsError as error:
+            yield error
+
+
+_SUPPRESSIONS = """
+SELECT channel, address_hash, scope, reason, expires_at
+FROM notifications_suppression WHERE address_hash = ANY(%s)
+"""
 
 
 def suppressed(
@@ -95,120 +181,140 @@ def suppressed(
 ) -> dict[tuple[str, str], list[policy.Suppressed]]:
     """The suppression list's entries for `(channel, address hash)` pairs, in one query."""
     found: dict[tuple[str, str], list[policy.Suppressed]] = defaultdict(list)
-    wanted = set(pairs)
-    rows = Suppression.objects.filter(address_hash__in={digest for _, digest in wanted})
-    for row in rows:
-        entry = policy.Suppressed(row.scope, SuppressionReason(row.reason), row.expires_at)
-        found[(row.channel, row.address_hash)].append(entry)
+    wanted = list({digest for _, digest in pairs})
+    if wanted:
+        with connection.cursor() as cursor:
+            cursor.execute(_SUPPRESSIONS, [wanted])
+            for channel, digest, scope, reason, expires_at in cursor.fetchall():
+                entry = policy.Suppressed(scope, SuppressionReason(reason), expires_at)
+                found[(channel, digest)].append(entry)
     return found
 
 
-def is_essential(category: Category | None) -> bool:
-    return category is not None and category.kind == Category.Kind.ESSENTIAL
+# --- What requests name ------------------------------------------------------------------------
 
 
-def _load(client: ApiClient, submissions: Sequence[Submission]) -> _World:
-    people = {s.to.user_id for s in submissions if s.to.user_id}
-    known: dict[str, dict[Channel, str]] = defaultdict(dict)
-    rows = Address.objects.filter(recipient__user_id__in=people).values_list(
-        "recipient__user_id", "channel", "value"
-    )
-    # The best one comes last and wins: verified ones after all others, the newest of its kind.
-    for user_id, channel, value in rows.order_by(F("verified_at").asc(nulls_first=True), "id"):
-        known[user_id][Channel(channel)] = value
-    given = [(c, a) for s in submissions for c, a in s.to.addresses.items()]
-    stored = [(c, a) for by_channel in known.values() for c, a in by_channel.items()]
-    keys = {s.category for s in submissions if s.category}
-    return _World(
+@dataclass(frozen=True)
+class _Names:
+    """Templates and categories by their keys, read in one query each."""
+
+    versions: Mapping[str, TemplateVersion]
+    categories: Mapping[str, Category]
+
+    @classmethod
+    def of(cls, many: Sequence[Terms]) -> _Names:
+        keys = {terms.category for terms in many if terms.category}
+        return cls(
+            templates.published({terms.template for terms in many if terms.template}),
+            {row.key: row for row in Category.objects.filter(key__in=keys)} if keys else {},
+        )
+
+    def resolve(
+        self,
+        client: ApiClient,
+        terms: Terms,
+        *,
+        data: Mapping[str, Any] | None = None,
+        batch_id: UUID | None = None,
+    ) -> Shared:
+        """Raises `InvalidInput`."""
+        version, content = self._content(terms)
+        return Shared(terms, client, version, content, self._category(terms), data, batch_id)
+
+    def _category(self, terms: Terms) -> Category | None:
+        if not terms.category:
+            return None
+        try:
+            return self.categories[terms.category]
+        except KeyError:
+            raise InvalidInput.of(
+                "category", "unknown_category", f"There is no category {terms.category!r}."
+            ) from None
+
+    def _content(self, terms: Terms) -> tuple[TemplateVersion | None, render.Content]:
+        if terms.content is not None:
+            content = render.inline(terms.content)
+            if not content:
+                raise InvalidInput.of(
+                    "content",
+                    "incomplete",
+                    "An email needs a subject and a text or html; an SMS a text.",
+                )
+            return None, content
+        try:
+            version = self.versions[terms.template]
+        except KeyError:
+            raise InvalidInput.of(
+                "template",
+                "unknown_template",
+                f"There is no published template {terms.template!r}.",
+            ) from None
+        return version, version.channels
+
+
+# --- Whom they are for -------------------------------------------------------------------------
+
+_KNOWN = """
+SELECT recipient.user_id, address.channel, address.value
+FROM notifications_address AS address
+JOIN notifications_recipient AS recipient ON recipient.id = address.recipient_id
+WHERE recipient.user_id = ANY(%s)
+ORDER BY address.verified_at NULLS FIRST, address.id
+"""
+"""The best one comes last and wins: verified ones after all others, the newest of its kind."""
+
+
+def _look_at(rows: Sequence[Row]) -> World:
+    known = _known_addresses({row.to.user_id for row in rows if row.to.user_id})
+    wanted = {pair for row in rows for pair in row.to.addresses.items()}
+    wanted.update(pair for by_channel in known.values() for pair in by_channel.items())
+    digests = {pair: addresses.digest(*pair) for pair in wanted}
+    return World(
         now=timezone.now(),
-        client=client,
-        versions=templates.published({s.template for s in submissions if s.template}),
-        categories={row.key: row for row in Category.objects.filter(key__in=keys)},
         known_addresses=known,
-        suppressions=suppressed((c.value, addresses.digest(c, a)) for c, a in [*given, *stored]),
+        digests=digests,
+        suppressions=suppressed(
+            (channel.value, digest) for (channel, _), digest in digests.items()
+        ),
     )
 
 
-def _attempt(submission: Submission, world: _World) -> Planned | CommsError:
-    try:
-        return _plan_one(submission, world)
-    except CommsError as error:
-        return error
+def _known_addresses(people: Collection[str]) -> Mapping[str, Mapping[Channel, str]]:
+    known: dict[str, dict[Channel, str]] = defaultdict(dict)
+    if people:
+        with connection.cursor() as cursor:
+            cursor.execute(_KNOWN, [list(people)])
+            for user_id, channel, value in cursor.fetchall():
+                known[user_id][Channel(channel)] = value
+    return known
 
 
-def _plan_one(asked: Submission, world: _World) -> Planned:
-    category = _category(asked, world)
-    version, content = _content(asked, world)
-    targets = _targets(asked, content, world)
+def _plan_one(shared: Shared, row: Row, world: World) -> Planned:
+    """Raises what is wrong with the row."""
+    targets = _targets(shared, row, world)
+    data = shared.data if row.data is None else {**(shared.data or {}), **row.data}
     for channel in targets:
         _check_carried(channel)
-        _check_renders(channel, content[channel.value], asked.data)
-    notification = Notification(
-        client=world.client,
-        category=category,
-        template_version=version,
-        content=None if version else content,
-        data=asked.data,
-        locale=asked.locale,
-        priority=asked.priority,
-        agent_id=asked.agent_id,
-        reference=asked.reference,
-        idempotency_key=asked.idempotency_key,
-        tags=list(asked.tags),
-        reply_to=asked.reply_to,
-        attachments=list(asked.attachments),
-        metadata=dict(asked.metadata),
-        send_at=asked.send_at,
-        expires_at=asked.expires_at,
-        created_at=world.now,
+        check_renders(channel, shared.content[channel.value], data)
+    return Planned(
+        new_id(),
+        shared,
+        row,
+        [_delivery(shared, channel, address, world) for channel, address in targets.items()],
     )
-    deliveries = [
-        _delivery(notification, channel, address, world) for channel, address in targets.items()
-    ]
-    return Planned(asked, notification, deliveries)
 
 
-def _category(asked: Submission, world: _World) -> Category | None:
-    if not asked.category:
-        return None
-    try:
-        return world.categories[asked.category]
-    except KeyError:
-        raise InvalidInput.of(
-            "category", "unknown_category", f"There is no category {asked.category!r}."
-        ) from None
-
-
-def _content(asked: Submission, world: _World) -> tuple[TemplateVersion | None, render.Content]:
-    if asked.content is not None:
-        content = render.inline(asked.content)
-        if not content:
-            raise InvalidInput.of(
-                "content",
-                "incomplete",
-                "An email needs a subject and a text or html; an SMS a text.",
-            )
-        return None, content
-    try:
-        version = world.versions[asked.template]
-    except KeyError:
-        raise InvalidInput.of(
-            "template",
-            "unknown_template",
-            f"There is no published template {asked.template!r}.",
-        ) from None
-    return version, version.channels
-
-
-def _targets(asked: Submission, content: render.Content, world: _World) -> dict[Channel, str]:
+def _targets(shared: Shared, row: Row, world: World) -> dict[Channel, str]:
     """The channels to use and the address on each; addresses given win over those stored."""
-    reachable = {**world.known_addresses.get(asked.to.user_id, {}), **asked.to.addresses}
+    to, content = row.to, shared.content
+    known = world.known_addresses.get(to.user_id) if to.user_id else None
+    reachable = {**known, **to.addresses} if known else to.addresses
     if not reachable:
         raise UnknownRecipient(
             "No address is known for this user; give one beside user_id.",
             errors=[FieldError("to.user_id", "unknown_recipient", "No address is known.")],
         )
-    if not asked.channels:
+    if not shared.terms.channels:
         chosen = [channel for channel in Channel if channel in reachable and channel in content]
         if not chosen:
             raise NoChannel(
@@ -216,16 +322,20 @@ def _targets(asked: Submission, content: render.Content, world: _World) -> dict[
                 errors=[FieldError("channels", "no_channel", "No channel has both.")],
             )
         return {channel: reachable[channel] for channel in chosen}
-    for index, channel in enumerate(asked.channels):
+    for index, channel in enumerate(shared.terms.channels):
         if channel not in reachable:
             raise InvalidInput.of(
                 f"channels.{index}", "no_address", f"No {channel.value} address is known."
             )
         if channel.value not in content:
-            raise InvalidInput.of(
-                f"channels.{index}", "no_content", f"There is no content for {channel.value}."
-            )
-    return {channel: reachable[channel] for channel in dict.fromkeys(asked.channels)}
+            raise _no_content(index, channel)
+    return {channel: reachable[channel] for channel in dict.fromkeys(shared.terms.channels)}
+
+
+def _no_content(index: int, channel: Channel) -> InvalidInput:
+    return InvalidInput.of(
+        f"channels.{index}", "no_content", f"There is no content for {channel.value}."
+    )
 
 
 def _names(channels: Iterable[str]) -> str:
@@ -238,7 +348,7 @@ def _check_carried(channel: Channel) -> None:
         raise NoProvider(message, errors=[FieldError("channels", "no_provider", message)])
 
 
-def _check_renders(
+def check_renders(
     channel: Channel, parts: Mapping[str, str], data: Mapping[str, Any] | None
 ) -> None:
     try:
@@ -257,30 +367,20 @@ def _check_renders(
         )
 
 
-def _delivery(
-    notification: Notification, channel: Channel, address: str, world: _World
-) -> Delivery:
-    digest = addresses.digest(channel, address)
-    category = notification.category
+def _delivery(shared: Shared, channel: Channel, address: str, world: World) -> PlannedDelivery:
+    digest = world.digests[channel, address]
+    terms = shared.terms
     refusal = policy.decide(
         policy.Facts(
             now=world.now,
-            expires_at=notification.expires_at,
-            category=category.key if category else "",
-            is_essential=is_essential(category),
+            expires_at=terms.expires_at,
+            category=terms.category,
+            is_essential=shared.is_essential,
             suppressed=world.suppressions.get((channel.value, digest), ()),
         )
     )
-    later = notification.send_at is not None and notification.send_at > world.now
+    if refusal:
+        return PlannedDelivery(new_id(), channel, address, digest, refusal.state, refusal.reason)
+    later = terms.send_at is not None and terms.send_at > world.now
     waiting = State.SCHEDULED if later else State.QUEUED
-    return Delivery(
-        notification=notification,
-        channel=channel,
-        address=address,
-        address_hash=digest,
-        state=refusal.state if refusal else waiting,
-        reason=refusal.reason if refusal else "",
-        expires_at=notification.expires_at,
-        created_at=world.now,
-        updated_at=world.now,
-    )
+    return PlannedDelivery(new_id(), channel, address, digest, waiting, "")

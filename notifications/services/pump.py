@@ -9,34 +9,50 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
+from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 
 from notifications import queue
 from notifications.models import Work
-from notifications.services import deliver, reconcile
-from notifications.services.deliver import Runner
+from notifications.providers import registry
+from notifications.providers.base import LoopProvider
+from notifications.services import complete, deliver, reconcile
+from notifications.services.deliver import Load, Runner
+from notifications.services.window import CALLS
 from notifications.types import Lane
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-CHUNKS = 64
-"""Chunks a lane works on at a time, in one process: as many as there are threads, so that single
-messages to a provider that hangs do not keep those behind them from another.
+SLOTS = 2000
+"""Messages a lane works on at a time, in one process: at 50 ms a call, 40,000 a second."""
+
+NOISY_FROM = 30
+NOISY_SHARE = 0.1
+"""An agent with at least so many messages in flight, and more than this share of all, is noisy:
+others come first, and this share of the slots is kept for them. (Amazon SQS fair queues.)
 """
 
-BREATH = 0.05
+BREATH = 0.02
 """Seconds between a place becoming free and the next claim, where there was none: what fails
 together is reported together, and the next messages see the breaker that it opens.
 """
+
+STUCK_SECONDS = 120.0
+"""A claim that makes no progress for longer, though its process lives, is left to others."""
+
+SUSPECTS_FOR = 1.0
+"""Seconds at a time for messages that workers died with; then the lanes have their turn again."""
 
 DATABASE_THREADS = 8
 PROVIDER_THREADS = 64
@@ -77,7 +93,13 @@ class Threads:
             self._provider = ThreadPoolExecutor(PROVIDER_THREADS, "provider")
             pool.shutdown(wait=False)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Close what providers keep open on this loop."""
+        for provider in registry.enabled().values():
+            if isinstance(provider, LoopProvider):
+                await provider.aclose()
+
+    def shut_down(self) -> None:
         self._database.shutdown(wait=False, cancel_futures=True)
         self._provider.shutdown(wait=False, cancel_futures=True)
 
@@ -95,21 +117,49 @@ def _soon(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None
         loop.call_soon_threadsafe(function)
 
 
+def loads(leases: Iterable[queue.Lease]) -> list[Load]:
+    """Claims as they are carried: small ones of one kind and channel together."""
+    found: list[Load] = []
+    filling: dict[tuple[str, str], list[queue.Lease]] = {}
+    sizes: Counter[tuple[str, str]] = Counter()
+    for lease in leases:
+        key = (lease.kind.value, lease.channel.value)
+        if len(lease.ids) > CALLS // 2:
+            found.append(Load([lease]))
+            continue
+        if key in filling and sizes[key] + len(lease.ids) > CALLS:
+            found.append(Load(filling.pop(key)))
+            sizes[key] = 0
+        filling.setdefault(key, []).append(lease)
+        sizes[key] += len(lease.ids)
+    return [*found, *(Load(few) for few in filling.values())]
+
+
+def noisy(in_flight: Mapping[UUID, int]) -> list[UUID]:
+    """The agents that have more than their share, of messages in flight by agent."""
+    least = max(NOISY_FROM, NOISY_SHARE * sum(in_flight.values()))
+    return [client for client, count in in_flight.items() if count >= least]
+
+
 class Pump:
-    """The claims of one process. `run` returns after `stop`, when its chunks are done."""
+    """The claims of one process. `run` returns after `stop`, when its loads are done."""
 
     def __init__(self, lanes: Iterable[Lane], runner: Runner) -> None:
         self._runner = runner
         self._bells = {lane: asyncio.Event() for lane in lanes}
         self._leases: set[queue.Lease] = set()
         self._stopping = asyncio.Event()
+        self._open_road = asyncio.Event()
+        self._open_road.set()
 
     async def run(self) -> None:
-        heartbeat = asyncio.create_task(self._heartbeat())
+        beside = [asyncio.create_task(self._heartbeat()), asyncio.create_task(self._suspects())]
         try:
             await asyncio.gather(*(self._serve(lane) for lane in self._bells))
         finally:
-            heartbeat.cancel()
+            for task in beside:
+                task.cancel()
+            await self._runner.close()
 
     def wake(self, lane: Lane) -> None:
         """Look at `lane` now. On the loop's own thread only."""
@@ -119,6 +169,7 @@ class Pump:
     def stop(self) -> None:
         """Claim nothing more and finish the windows that are open. On the loop's own thread."""
         self._stopping.set()
+        self._open_road.set()
         for bell in self._bells.values():
             bell.set()
 
@@ -126,28 +177,51 @@ class Pump:
         running: set[asyncio.Task[None]] = set()
         while not self._stopping.is_set():
             self._bells[lane].clear()
+            await self._open_road.wait()
             running = {task for task in running if not task.done()}
-            claimed = await self._claim(lane, CHUNKS - len(running))
-            running |= {asyncio.create_task(self._carry_out(lease)) for lease in claimed}
-            if not claimed or len(running) >= CHUNKS:
+            claimed = await self._claim(lane)
+            running |= {asyncio.create_task(self._carry_out(load)) for load in loads(claimed)}
+            if not claimed or self._room(lane) <= 0:
                 await self._pause(lane, running)
         if running:
             await asyncio.wait(running)
 
-    async def _claim(self, lane: Lane, room: int) -> list[queue.Lease]:
-        if room <= 0:
+    def _in_flight(self, lane: Lane) -> Counter[UUID]:
+        found: Counter[UUID] = Counter()
+        for lease in self._leases:
+            if lease.lane is lane:
+                found[lease.client_id] += len(lease.ids)
+        return found
+
+    def _room(self, lane: Lane) -> int:
+        return SLOTS - self._in_flight(lane).total()
+
+    async def _claim(self, lane: Lane) -> list[queue.Lease]:
+        in_flight = self._in_flight(lane)
+        room = SLOTS - in_flight.total()
+        if room <= 0 or self._stopping.is_set():
             return []
+        loud = noisy(in_flight)
+        claim = partial(
+            queue.claim,
+            lane,
+            room,
+            noisy=loud,
+            noisy_room=max(0, room - round(SLOTS * NOISY_SHARE)) if loud else room,
+        )
         try:
             await self._runner.database(queue.answer_bell, lane)
-            return await self._runner.database(queue.claim, lane, room)
+            claimed = await self._runner.database(claim)
         except Exception as error:  # noqa: BLE001 - whatever it is, look again after a pause
             log.warning("claim failed", lane=lane.value, error=type(error).__name__)
             return []
+        self._leases.update(claimed)
+        return claimed
 
     async def _pause(self, lane: Lane, running: set[asyncio.Task[None]]) -> None:
         """Until the bell, until a place is free where there was none, or for the poll interval."""
         bell = asyncio.create_task(self._bells[lane].wait())
-        others = running if len(running) >= CHUNKS else set()
+        others = running if self._room(lane) <= 0 else set()
         await asyncio.wait(
             {bell, *others}, timeout=settings.POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED
         )
@@ -155,32 +229,101 @@ class Pump:
         if others:
             await asyncio.sleep(BREATH)
 
-    async def _carry_out(self, lease: queue.Lease) -> None:
-        self._leases.add(lease)
+    async def _carry_out(self, load: Load) -> None:
+        leases = list(load.leases)
         try:
-            if lease.kind is Work.Kind.RECONCILE:
-                await self._runner.database(reconcile.settle, lease)
-            else:
-                await deliver.run(lease, self._runner, self._stopping.is_set)
-        except Exception as error:  # noqa: BLE001 - the lease runs out and the chunk is claimed again
-            log.error("chunk failed", work=str(lease.id), error=type(error).__name__)
+            await self._carry_on(load)
+        except (OperationalError, InterfaceError) as error:
+            log.warning("database away", error=type(error).__name__)
+            await self._give_back(leases)
+        except Exception as error:  # noqa: BLE001 - the lease runs out and the work is claimed again
+            log.error("load failed", error=type(error).__name__, works=[str(x.id) for x in leases])
         finally:
-            self._leases.discard(lease)
-            self._wake_when_due(lease)
+            self._leases.difference_update(leases)
+            for lease in leases:
+                self._wake_when_due(lease)
+
+    async def _carry_on(self, load: Load) -> None:
+        if load.first.kind is Work.Kind.RECONCILE:
+            for lease in load.leases:
+                await self._runner.database(reconcile.settle, lease)
+            return
+        for lease in [lease for lease in load.leases if self._is_suspect(lease)]:
+            log.error("suspect", work=str(lease.id), messages=len(lease.ids), claims=lease.claims)
+            await self._runner.database(queue.take_apart, lease)
+            load.without(lease)
+        if load.leases:
+            await deliver.run(load, self._runner, self._stopping.is_set)
+
+    @staticmethod
+    def _is_suspect(lease: queue.Lease) -> bool:
+        return lease.claims > queue.SUSPECT_AT and not lease.is_suspect
+
+    async def _give_back(self, leases: Collection[queue.Lease]) -> None:
+        """An outage is no fault of the messages: it must not count against them. While it lasts,
+        nobody else can claim them either.
+        """
+        give_up = time.monotonic() + deliver.RECORD_FOR
+        while time.monotonic() < give_up:
+            with contextlib.suppress(OperationalError, InterfaceError):
+                await self._runner.database(queue.give_back, leases)
+                return
+            await asyncio.sleep(0.5)
 
     def _wake_when_due(self, lease: queue.Lease) -> None:
-        """What this chunk left to do later is looked at when it is due, not at the next poll."""
+        """What this claim left to do later is looked at when it is due, not at the next poll."""
         for seconds in lease.follow_ups:
             asyncio.get_running_loop().call_later(max(seconds, 0) + 0.01, self.wake, lease.lane)
 
     async def _heartbeat(self) -> None:
         while True:
-            await asyncio.sleep(
-                settings.LEASE_SECONDS / 6
-            )  # a beat that finds a row locked skips it
-            if self._leases:
+            # A beat that finds a row locked skips it.
+            await asyncio.sleep(settings.LEASE_SECONDS / 6)
+            alive = time.monotonic() - STUCK_SECONDS
+            leases = [lease for lease in self._leases if lease.seen > alive]
+            if leases:
                 with contextlib.suppress(Exception):  # the leases run out, which is the point
-                    await self._runner.database(queue.renew, list(self._leases))
+                    await self._runner.database(queue.renew, leases)
+
+    async def _suspects(self) -> None:
+        """Messages that workers died with are claimed one at a time, while nothing else is held:
+        if it happens again it is known which one it was, and it takes nothing with it.
+        """
+        while not self._stopping.is_set():
+            await asyncio.sleep(settings.POLL_SECONDS)
+            with contextlib.suppress(Exception):  # the database is away: look again
+                if await self._runner.database(queue.has_suspect, list(self._bells)):
+                    await self._alone()
+
+    async def _alone(self) -> None:
+        self._open_road.clear()
+        try:
+            if not await self._empty_handed():
+                return
+            until = time.monotonic() + SUSPECTS_FOR
+            while time.monotonic() < until and not self._stopping.is_set():
+                claimed = await self._runner.database(queue.claim_suspect, list(self._bells))
+                if not claimed:
+                    return
+                self._leases.update(claimed)
+                await self._carry_suspect(claimed[0])
+        finally:
+            self._open_road.set()
+
+    async def _empty_handed(self) -> bool:
+        """Wait until nothing is held any more; False if a claim takes too long."""
+        until = time.monotonic() + 2 * deliver.call_limit()
+        while self._leases and time.monotonic() < until:  # noqa: ASYNC110 - a set has no event
+            await asyncio.sleep(0.01)
+        return not self._leases
+
+    async def _carry_suspect(self, lease: queue.Lease) -> None:
+        if lease.claims > queue.QUARANTINE_AT and lease.kind is Work.Kind.SEND:
+            log.error("quarantined", work=str(lease.id))
+            if await self._runner.database(complete.quarantine, lease):
+                self._leases.discard(lease)
+                return
+        await self._carry_out(Load([lease]))
 
 
 class _Host:
@@ -209,7 +352,7 @@ class _Host:
     def stop(self, seconds: float) -> bool:
         _soon(self._loop, self._pump.stop)
         self._thread.join(seconds)
-        self._runner.close()
+        self._runner.shut_down()
         return not self._thread.is_alive()
 
 

@@ -8,57 +8,47 @@ from django.db import transaction
 from django.utils import timezone
 
 from notifications import queue, retry
-from notifications.models import Attempt, Category, Delivery
+from notifications.models import Attempt
 from notifications.retry import AfterUnknown
-from notifications.services import complete
+from notifications.services import complete, items
 from notifications.services.complete import Outcome, Successor
-from notifications.services.window import attempts_of, lock_pending
+from notifications.services.items import Item
 from notifications.states import State
 
 
 def settle(lease: queue.Lease) -> None:
-    """Carry out one claim of reconcile work. Raises `queue.LeaseLost`."""
+    """Carry out one claim of reconcile work; nothing where it is no longer ours."""
     with transaction.atomic():
-        queue.hold_token(lease)
-        unknown = [d for d in lock_pending(lease.ids) if d.state == State.UNKNOWN]
-        attempts = attempts_of(unknown)
-        again = Successor(Successor.SEND, timezone.now())
-        wait = Successor(Successor.RECONCILE, timezone.now() + retry.HOLD_FOR)
-        outcomes = [_decide(lease, d, attempts[d.id], again, wait) for d in unknown]
-        complete.record(lease, outcomes, [work for work in (again, wait) if work.ids])
+        if not queue.hold([lease]):
+            return
+        found = items.lock(dict.fromkeys(lease.ids, lease), lease.ids)
+        again = Successor(lease, Successor.SEND, timezone.now())
+        wait = Successor(lease, Successor.RECONCILE, timezone.now() + retry.HOLD_FOR)
+        outcomes = [_decide(item, again, wait) for item in found if item.state == State.UNKNOWN]
+        complete.record([lease], outcomes, [lease], [one for one in (again, wait) if one.ids])
 
 
-def _decide(
-    lease: queue.Lease,
-    delivery: Delivery,
-    attempts: list[Attempt],
-    again: Successor,
-    wait: Successor,
-) -> Outcome:
-    since = _asked_at(attempts) or delivery.updated_at
+def _decide(item: Item, again: Successor, wait: Successor) -> Outcome:
+    since = _asked_at(item) or item.first_due
     match retry.after_unknown(
-        lease.lane,
-        hold=_holds(delivery.notification.category),
+        item.lease.lane,
+        hold=item.holds_unknown,
         waited=timezone.now() - since,
-        copies=sum(attempt.state == Attempt.State.UNKNOWN for attempt in attempts),
+        copies=sum(call.state == Attempt.State.UNKNOWN for call in item.past),
     ):
         case AfterUnknown.RESEND:
-            again.ids.append(delivery.id)
-            return Outcome(delivery, state=State.QUEUED, reason="no receipt came; sending again")
+            again.ids.append(item.id)
+            return Outcome(item, state=State.QUEUED, reason="no receipt came; sending again")
         case AfterUnknown.WAIT:
-            wait.ids.append(delivery.id)
+            wait.ids.append(item.id)
             wait.due_at = min(wait.due_at, since + retry.HOLD_FOR)
-            return Outcome(delivery, state=State.UNKNOWN, reason="held until a receipt comes")
+            return Outcome(item, state=State.UNKNOWN, reason="held until a receipt comes")
         case AfterUnknown.END_UNCONFIRMED:
-            return Outcome(delivery, state=State.UNCONFIRMED, reason="no receipt came in 24 hours")
+            return Outcome(item, state=State.UNCONFIRMED, reason="no receipt came in 24 hours")
         case AfterUnknown.GIVE_UP:
-            return Outcome(delivery, state=State.DEAD, reason="no provider ever answered")
+            return Outcome(item, state=State.DEAD, reason="no provider ever answered")
 
 
-def _holds(category: Category | None) -> bool:
-    return category is not None and category.on_unknown == Category.OnUnknown.HOLD
-
-
-def _asked_at(attempts: list[Attempt]) -> datetime | None:
-    """When the provider was last left without an answer."""
-    return max((a.ended_at for a in attempts if a.ended_at), default=None)
+def _asked_at(item: Item) -> datetime | None:
+    """When a provider was last left without an answer."""
+    return max((call.ended_at for call in item.past if call.ended_at), default=None)

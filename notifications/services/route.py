@@ -24,9 +24,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Stranded:
-    """No provider will take the message now; `until` is when the first of them may."""
+    """No provider will take the message now; `until` is when the first of them may.
+
+    `limited`: because of a rate limit, not because anything is wrong.
+    """
 
     until: datetime | None
+    limited: bool = False
 
 
 class Routes:
@@ -70,6 +74,10 @@ class Routes:
             provider.name not in excluded and self._is_enabled(provider.name)
             for provider in self._providers
         )
+
+    def state(self, name: str) -> ProviderState | None:
+        """The provider's row, as it was read; None where nothing was ever noted of it."""
+        return self._states.get(name)
 
     def health(self, name: str) -> Health:
         row = self._states.get(name)
@@ -129,6 +137,33 @@ def switch(name: str, *, on: bool, by: str) -> None:
         provider=row, at=row.changed_at, was=was, now=now, reason=f"switched by {by}"[:200]
     )
     log.warning("provider switched", provider=name, on=on)
+
+
+@transaction.atomic
+def limit(name: str, *, count: int | None, seconds: float | None, by: str) -> None:
+    """Let at most `count` calls or recipients go by a provider in any `seconds`, as staff wish.
+
+    None, for both: what the settings say.
+    """
+    ProviderState.objects.get_or_create(name=name)
+    row = ProviderState.objects.select_for_update().get(name=name)
+    if (row.limit_count, row.limit_seconds) == (count, seconds):
+        return
+    was = _limit_words(row)
+    row.limit_count, row.limit_seconds, row.changed_at = count, seconds, timezone.now()
+    row.save(update_fields=["limit_count", "limit_seconds", "changed_at"])
+    ProviderChange.objects.create(
+        provider=row,
+        at=row.changed_at,
+        was=was,
+        now=_limit_words(row),
+        reason=f"limit set by {by}"[:200],
+    )
+    log.warning("provider limit set", provider=name, count=count, seconds=seconds)
+
+
+def _limit_words(row: ProviderState) -> str:
+    return f"{row.limit_count}/{row.limit_seconds:g}" if row.limit_count else "limit of settings"
 
 
 @transaction.atomic

@@ -15,18 +15,19 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.utils import OperationalError
+from django.utils import timezone
 from psycopg.errors import LockNotAvailable
 
-from commsproject.common.copy import copy_rows
+from commsproject.common.copy import as_json, copy_rows, copy_values
 from commsproject.common.errors import CommsError
 from commsproject.common.models import ApiClient, IdempotencyKey
 from notifications import queue
 from notifications.errors import KeyInFlight, KeyReused
 from notifications.models import Address, Delivery, Notification, Recipient, Work
-from notifications.services import complete, status
-from notifications.services.plan import Planned, Submission, plan
+from notifications.services import complete, counts, status
+from notifications.services.plan import Planned, Shared, Submission, plan
 from notifications.services.status import StatusChange
-from notifications.states import PENDING, State, furthest
+from notifications.states import PENDING, furthest
 from notifications.types import Channel, Lane
 
 CHUNK = 500
@@ -63,14 +64,16 @@ def accept(client: ApiClient, submissions: Sequence[Submission]) -> list[Result]
         for index, item in zip(
             fresh, plan(client, [submissions[index] for index in fresh]), strict=True
         ):
-            if isinstance(item, Planned) and not item.submission.dry_run:
-                planned[index] = item
+            if not isinstance(item, Planned):
+                results[index] = item
+            elif submissions[index].dry_run:
+                results[index] = Accepted(_response(item, dry_run=True), dry_run=True)
             else:
-                results[index] = (
-                    Accepted(_response(item), dry_run=True) if isinstance(item, Planned) else item
-                )
-        results.update(_claim_keys(client, planned))
-        _write([item for index, item in planned.items() if index not in results])
+                planned[index] = item
+        results.update(_claim_keys(client, submissions, planned))
+        fresh_ones = [item for index, item in planned.items() if index not in results]
+        for lane in write(fresh_ones):
+            transaction.on_commit(partial(queue.ring, lane), robust=True)
         for index, item in planned.items():
             results.setdefault(index, Accepted(_response(item)))
     return [results[index] for index in range(len(submissions))]
@@ -98,20 +101,23 @@ def _replay(row: IdempotencyKey, submission: Submission) -> Result:
     return Accepted(row.response or {}, replayed=True)
 
 
-def _claim_keys(client: ApiClient, planned: Mapping[int, Planned]) -> dict[int, Result]:
+def _claim_keys(
+    client: ApiClient, submissions: Sequence[Submission], planned: Mapping[int, Planned]
+) -> dict[int, Result]:
     """Write the keys with their answers; the result of those that somebody else wrote first.
 
     Sorted, so that two lists with the same keys wait for each other instead of deadlocking.
     """
     by_key: dict[str, list[int]] = defaultdict(list)
-    for index, item in planned.items():
-        if item.submission.idempotency_key:
-            by_key[item.submission.idempotency_key].append(index)
+    for index in planned:
+        if key := submissions[index].idempotency_key:
+            by_key[key].append(index)
     results: dict[int, Result] = {}
     for indexes in by_key.values():  # the same key twice in one list: the first one counts
         for later in indexes[1:]:
             results[later] = KeyReused("This key occurs twice in the same request.")
-    rows = [_key_row(client, planned[by_key[key][0]]) for key in sorted(by_key)]
+    first_ones = [by_key[key][0] for key in sorted(by_key)]
+    rows = [_key_row(client, submissions[index], planned[index]) for index in first_ones]
     if not rows:
         return results
     try:
@@ -128,105 +134,181 @@ def _claim_keys(client: ApiClient, planned: Mapping[int, Planned]) -> dict[int, 
     for row in IdempotencyKey.objects.filter(client=client, key__in=list(by_key)):
         if row.id not in mine:
             index = by_key[row.key][0]
-            results[index] = _replay(row, planned[index].submission)
+            results[index] = _replay(row, submissions[index])
     return results
 
 
-def _key_row(client: ApiClient, item: Planned) -> IdempotencyKey:
+def _key_row(client: ApiClient, asked: Submission, item: Planned) -> IdempotencyKey:
     return IdempotencyKey(
         client=client,
-        key=item.submission.idempotency_key,
-        fingerprint=item.submission.fingerprint,
+        key=asked.idempotency_key,
+        fingerprint=asked.fingerprint,
         response=_response(item),
     )
 
 
 # --- Rows ------------------------------------------------------------------------------------
 
+_NOTIFICATION = (
+    *("id", "recipient_id", "row", "reference", "data"),
+    *("client_id", "batch_id", "category_id", "template_version_id", "content", "locale"),
+    *("priority", "agent_id", "idempotency_key", "tags", "reply_to", "attachments", "metadata"),
+    *("send_at", "expires_at", "created_at"),
+)
+_DELIVERY = (
+    *("id", "notification_id", "channel", "address", "address_hash", "state", "reason"),
+    *("expires_at", "created_at", "updated_at", "attempts_made", "provider", "provider_ref"),
+)
 
-def _write(planned: Sequence[Planned]) -> None:
+
+def write(planned: Sequence[Planned], *, chunk: int = CHUNK, held: bool = False) -> set[Lane]:
+    """Store `planned` in the caller's transaction with the work to do, `chunk` deliveries a piece.
+
+    The lanes that have new work; nobody is told of it yet. `held`: not to be claimed yet.
+    """
     if not planned:
-        return
-    _link_recipients(planned)
-    copy_rows(Notification, (item.notification for item in planned))
-    copy_rows(Delivery, (delivery for item in planned for delivery in item.deliveries))
-    work = list(_work(planned))
+        return set()
+    now = timezone.now()
+    people = _link_recipients(planned)
+    common = {id(item.shared): item.shared for item in planned}
+    columns = {key: _common_columns(shared, now) for key, shared in common.items()}
+    copy_values(
+        Notification,
+        _NOTIFICATION,
+        (
+            (
+                item.id,
+                people.get(item.row.to.user_id),
+                item.row.number,
+                item.row.reference,
+                as_json(item.row.data),
+                *columns[id(item.shared)],
+            )
+            for item in planned
+        ),
+    )
+    copy_values(Delivery, _DELIVERY, _delivery_rows(planned, now))
+    counts.move(
+        (item.shared.batch_id, "", delivery.state.value)
+        for item in planned
+        for delivery in item.deliveries
+    )
+    work = list(_work(planned, now, chunk, held))
     copy_rows(Work, work)
-    _tell_refused([delivery for item in planned for delivery in item.deliveries])
-    for lane in {Lane(row.lane) for row in work}:
-        transaction.on_commit(partial(queue.ring, lane), robust=True)
+    _tell_refused(planned)
+    return {Lane(row.lane) for row in work}
 
 
-def _tell_refused(deliveries: Iterable[Delivery]) -> None:
+def _common_columns(shared: Shared, now: datetime) -> tuple[Any, ...]:
+    """What a batch's messages have in common is in each row, but for what can be long."""
+    terms = shared.terms
+    has_own = shared.batch_id is None and shared.version is None
+    return (
+        shared.client.id,
+        shared.batch_id,
+        shared.category.id if shared.category else None,
+        shared.version.id if shared.version else None,
+        as_json(shared.content) if has_own else None,
+        terms.locale,
+        terms.priority.value,
+        terms.agent_id,
+        terms.idempotency_key if shared.batch_id is None else "",
+        list(terms.tags),
+        terms.reply_to,
+        as_json(list(terms.attachments)),
+        as_json(dict(terms.metadata)),
+        terms.send_at,
+        terms.expires_at,
+        now,
+    )
+
+
+def _delivery_rows(planned: Iterable[Planned], now: datetime) -> Iterator[tuple[Any, ...]]:
+    for item in planned:
+        expires_at = item.shared.terms.expires_at
+        for one in item.deliveries:
+            yield (
+                *(one.id, item.id, one.channel.value, one.address, one.digest, one.state.value),
+                *(one.reason, expires_at, now, now, 0, "", ""),
+            )
+
+
+def _tell_refused(planned: Iterable[Planned]) -> None:
     """What may not be sent ends here, with its event, and is announced like any other end."""
-    refused = [delivery for delivery in deliveries if delivery.state not in PENDING]
+    refused = [
+        (item, delivery)
+        for item in planned
+        for delivery in item.deliveries
+        if delivery.state not in PENDING
+    ]
     if refused:
-        complete.tell_ends((one, State(one.state), one.reason) for one in refused)
+        complete.tell_ends((Delivery(id=one.id), one.state, one.reason) for _, one in refused)
         changes = [
-            StatusChange(one.id, one.notification_id, one.state, one.reason) for one in refused
+            StatusChange(one.id, item.id, one.state.value, one.reason) for item, one in refused
         ]
         transaction.on_commit(partial(status.announce, changes), robust=True)
 
 
-def _link_recipients(planned: Sequence[Planned]) -> None:
-    """Make the people and addresses that are new, and point the notifications at them."""
-    by_user = {item.submission.to.user_id for item in planned if item.submission.to.user_id}
-    if not by_user:
-        return
-    rows = [Recipient(user_id=user_id) for user_id in sorted(by_user)]
-    Recipient.objects.bulk_create(rows, ignore_conflicts=True)
-    ids = dict(Recipient.objects.filter(user_id__in=by_user).values_list("user_id", "id"))
-    given: set[tuple[str, Channel, str]] = set()
+def _link_recipients(planned: Iterable[Planned]) -> dict[str, UUID]:
+    """Make the people and addresses that are new; the key of each person by `user_id`."""
+    given: dict[str, set[tuple[Channel, str]]] = defaultdict(set)
     for item in planned:
-        to = item.submission.to
-        if to.user_id:
-            item.notification.recipient_id = ids[to.user_id]
-            given.update((to.user_id, channel, value) for channel, value in to.addresses.items())
+        if item.row.to.user_id:
+            given[item.row.to.user_id].update(item.row.to.addresses.items())
+    if not given:
+        return {}
+    rows = [Recipient(user_id=user_id) for user_id in sorted(given)]
+    Recipient.objects.bulk_create(rows, ignore_conflicts=True)
+    known = Recipient.objects.filter(user_id__in=given)
+    ids: dict[str, UUID] = dict(known.values_list("user_id", "id"))
     Address.objects.bulk_create(
         [
             Address(recipient_id=ids[user_id], channel=channel, value=value)
-            for user_id, channel, value in sorted(given)
+            for user_id in sorted(given)
+            for channel, value in sorted(given[user_id])
         ],
         ignore_conflicts=True,
     )
+    return ids
 
 
-def _work(planned: Iterable[Planned]) -> Iterator[Work]:
-    """The pending deliveries in chunks of one lane, channel and due time."""
-    chunks: dict[tuple[UUID, str, str, datetime], list[Delivery]] = defaultdict(list)
+def _work(planned: Iterable[Planned], now: datetime, chunk: int, held: bool) -> Iterator[Work]:
+    """The pending deliveries in chunks of one flow, lane, channel and due time."""
+    alike: dict[tuple[UUID, UUID | None, Lane, Channel, datetime], list[UUID]] = defaultdict(list)
     for item in planned:
-        created = item.notification.created_at
-        due = max(item.notification.send_at or created, created)  # the past is no way to the front
+        shared, terms = item.shared, item.shared.terms
+        due = max(terms.send_at or now, now)  # the past is no way to the front
         for delivery in item.deliveries:
             if delivery.state in PENDING:
-                asked = item.notification
-                key = (asked.client_id, asked.priority, delivery.channel, due)
-                chunks[key].append(delivery)
-    for (client_id, lane, channel, due), deliveries in chunks.items():
-        for start in range(0, len(deliveries), CHUNK):
+                key = (shared.client.id, shared.batch_id, terms.priority, delivery.channel, due)
+                alike[key].append(delivery.id)
+    for (client_id, batch_id, lane, channel, due), ids in alike.items():
+        for start in range(0, len(ids), chunk):
             yield Work(
                 lane=lane,
                 channel=channel,
                 client_id=client_id,
-                flow=client_id,
+                batch_id=batch_id,
+                flow=batch_id or client_id,
                 due_at=due,
-                ids=[delivery.id for delivery in deliveries[start : start + CHUNK]],
+                held=held,
+                ids=ids[start : start + chunk],
             )
 
 
-def _response(item: Planned) -> dict[str, Any]:
+def _response(item: Planned, *, dry_run: bool = False) -> dict[str, Any]:
     deliveries = [
         {
-            "id": None if item.submission.dry_run else str(delivery.id),
-            "channel": str(delivery.channel),
+            "id": None if dry_run else str(delivery.id),
+            "channel": delivery.channel.value,
             "to": delivery.address,
-            "status": str(delivery.state),
+            "status": delivery.state.value,
             "reason": delivery.reason,
         }
         for delivery in item.deliveries
     ]
     return {
-        "id": None if item.submission.dry_run else str(item.notification.id),
-        "status": str(furthest(State(delivery.state) for delivery in item.deliveries)),
+        "id": None if dry_run else str(item.id),
+        "status": furthest(delivery.state for delivery in item.deliveries).value,
         "deliveries": deliveries,
     }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 from uuid import UUID
 
 from notifications import addresses
-from notifications.models import Delivery, Suppression
+from notifications.models import Suppression
 from notifications.types import SuppressionReason
 from templates_app.links import Unsubscribe
 
@@ -41,8 +42,21 @@ def add(
     return Suppression.objects.filter(id=row.id).exists()
 
 
+class Addressed(Protocol):
+    """A delivery, as far as this module looks at it."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def channel(self) -> str: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def address_hash(self) -> str: ...
+
+
 def recipient_of(
-    delivery: Delivery, reason: SuppressionReason, *, source: str, scope: str = Suppression.ALL
+    delivery: Addressed, reason: SuppressionReason, *, source: str, scope: str = Suppression.ALL
 ) -> bool:
     """Suppress the address of a delivery that bounced, was complained about or opted out.
 

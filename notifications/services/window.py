@@ -6,236 +6,421 @@ One short transaction; afterwards no connection is held while providers are call
 from __future__ import annotations
 
 import base64
+import secrets
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
+from random import SystemRandom
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
-from commsproject.common.copy import copy_rows
-from notifications import policy, queue
-from notifications.models import Attempt, Delivery
+from commsproject.common.copy import copy_values
+from commsproject.common.ids import new_id
+from notifications import limits, policy, queue
+from notifications.models import Attempt, Batch, Work
 from notifications.policy import Refusal
-from notifications.providers.base import Provider
-from notifications.services import plan, render
+from notifications.providers.base import LoopProvider, Provider
+from notifications.services import items, plan, render
+from notifications.services.items import Item
 from notifications.services.route import Routes, Stranded
-from notifications.states import PENDING, State
-from notifications.types import Attachment, Channel, ErrorClass, Outbound, ProviderError
-from templates_app import links
+from notifications.states import State
+from notifications.types import Attachment, Channel, ErrorClass, Lane, Outbound, ProviderError
+from templates_app import links, merge
 from templates_app.errors import TemplateError
 
+_random = SystemRandom()
 
-@dataclass(frozen=True)
+CALLS = 100
+"""Calls whose answers a kill can cost, at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """A provider, and the leave to call it."""
+
+    provider: Provider
+    grant: limits.Grant
+
+
+@dataclass(frozen=True, eq=False)
 class Call:
-    """One provider call that is written down and not yet made.
+    """One provider call that is written down and not yet made: `items[i]` by `attempts[i]`.
 
     `outbound` is an error where the message could not be made after all: no call is made then.
     """
 
-    delivery: Delivery
-    attempt: Attempt
-    provider: Provider
-    outbound: Outbound | ProviderError
+    way: Way
+    items: Sequence[Item]
+    attempts: Sequence[UUID]
+    outbound: Sequence[Outbound] | ProviderError
+
+    @property
+    def provider(self) -> Provider:
+        return self.way.provider
 
 
 @dataclass
 class Window:
+    """What becomes of the deliveries that were asked about: each is in one of these."""
+
     calls: list[Call] = field(default_factory=list)
-    refused: list[tuple[Delivery, Refusal]] = field(default_factory=list)
-    stranded: list[tuple[Delivery, Stranded]] = field(default_factory=list)
-    rounds: dict[UUID, int] = field(default_factory=dict)
-    """How often each delivery has been tried by way of the providers: `_rounds`."""
-    unknown: list[Delivery] = field(default_factory=list)
+    refused: list[tuple[Item, Refusal]] = field(default_factory=list)
+    stranded: list[tuple[Item, Stranded]] = field(default_factory=list)
+    unknown: list[Item] = field(default_factory=list)
     """Called under an earlier claim whose process died before it could write the answer, or before
     it could leave the work that waits for the receipt. Never called again from here.
     """
+    held: list[UUID] = field(default_factory=list)
+    """Of batches that are not to go on now."""
+    left: list[UUID] = field(default_factory=list)
+    """Beyond the calls that were allowed: for the next window."""
+    lost: list[queue.Lease] = field(default_factory=list)
+    """Claimed by another process since: their deliveries are no longer ours."""
+
+
+_ENDED = {Batch.State.CANCELLED, Batch.State.ABORTED}
+_CANCELLED = Refusal(State.CANCELLED, "its batch was cancelled")
 
 
 def open_window(
-    lease: queue.Lease, ids: Sequence[UUID], tried: Mapping[UUID, Collection[str]]
+    owners: Mapping[UUID, queue.Lease],
+    ids: Sequence[UUID],
+    refused_by: Mapping[UUID, Collection[str]],
+    *,
+    calls: int = CALLS,
+    together: Mapping[UUID, int] | None = None,
 ) -> Window:
-    """Sort the pending deliveries among `ids`; `tried` names the providers each was refused by.
+    """Sort the pending deliveries among `ids`, for `calls` calls at most.
 
-    Raises `queue.LeaseLost`.
+    `owners` names the claim of each delivery, `refused_by` the providers each was refused by in
+    this round, `together` how many may share a batch call, where fewer than the provider takes.
     """
     window = Window()
-    planned: list[tuple[Delivery, Attempt, Provider]] = []
     with transaction.atomic():
-        queue.hold_token(lease)
-        deliveries = lock_pending(ids)
-        attempts = attempts_of(deliveries)
-        routes = Routes(lease.channel)
-        suppressed = plan.suppressed((d.channel, d.address_hash) for d in deliveries)
-        now = timezone.now()
-        for delivery in deliveries:
-            earlier = attempts[delivery.id]
-            delivery.attempts_made = len(earlier)
-            window.rounds[delivery.id] = _rounds(earlier)
-            if delivery.state == State.UNKNOWN or _is_open(earlier):
-                window.unknown.append(delivery)
-                continue
-            refusal = policy.decide(_facts(delivery, suppressed, now))
-            if refusal:
-                window.refused.append((delivery, refusal))
-                continue
-            provider = _choose(routes, tried.get(delivery.id, ()), earlier)
-            if isinstance(provider, Stranded):
-                window.stranded.append((delivery, provider))
-                continue
-            planned.append((delivery, _attempt(lease, delivery, provider, earlier), provider))
+        ids = _ours(window, owners, ids)
+        found = items.lock(owners, ids)
+        ready = _admitted(window, found)
+        routes = Routes(owners[ids[0]].channel) if ready else None
+        routed = _routed(window, ready, routes, refused_by) if routes else []
+        groups = _grouped(routed, together or {})
+        for way, group in groups[calls:]:
+            limits.give_back(way.grant, len(group))
+            window.left += [item.id for item in group]
         _mark_unknown(window.unknown)
-        copy_rows(Attempt, (attempt for _, attempt, _ in planned))
-    window.calls = [
-        Call(delivery, attempt, provider, _outbound(delivery, attempt))
-        for delivery, attempt, provider in planned
-    ]
+        window.calls = [call for group in groups[:calls] for call in _calls(*group)]
+        _write_attempts(window.calls)
     return window
 
 
-def lock_pending(ids: Sequence[UUID]) -> list[Delivery]:
-    """The deliveries among `ids` that are not at an end, locked in one order for all."""
-    rows = (
-        Delivery.objects.select_for_update(of=("self",), no_key=True)
-        .filter(id__in=ids, state__in=PENDING)
-        .select_related("notification__category", "notification__template_version__template")
-        .order_by("id")
-    )
-    return list(rows)
+def _ours(
+    window: Window, owners: Mapping[UUID, queue.Lease], ids: Sequence[UUID]
+) -> Sequence[UUID]:
+    """Lock the claims; the deliveries of those that are still ours and may go on, or must end."""
+    leases = {owners[id_].id: owners[id_] for id_ in ids}
+    ours = queue.hold(leases.values())
+    window.lost = [lease for lease in leases.values() if lease.id not in ours]
+    kept = [id_ for id_ in ids if owners[id_].id in ours]
+    window.held = [id_ for id_ in kept if owners[id_].batch_state in Batch.HOLDING]
+    return [id_ for id_ in kept if owners[id_].batch_state not in Batch.HOLDING]
 
 
-def attempts_of(deliveries: Sequence[Delivery]) -> dict[UUID, list[Attempt]]:
-    """Read after the deliveries are locked, in a new statement: sees what their lock waited for."""
-    found: dict[UUID, list[Attempt]] = defaultdict(list)
-    for attempt in Attempt.objects.filter(delivery__in=deliveries):
-        found[attempt.delivery_id].append(attempt)
-    return found
+def _admitted(window: Window, found: Sequence[Item]) -> list[Item]:
+    """Those that may be sent now. This answer of `policy` is the binding one."""
+    now = timezone.now()
+    suppressed = plan.suppressed((item.channel.value, item.address_hash) for item in found)
+    ready: list[Item] = []
+    for item in found:
+        entries = suppressed.get((item.channel.value, item.address_hash), ())
+        if item.state == State.UNKNOWN or item.in_state(Attempt.State.CALLING):
+            window.unknown.append(item)
+        elif item.lease.batch_state in _ENDED:
+            window.refused.append((item, _CANCELLED))
+        elif refusal := policy.decide(_facts(item, entries, now)):
+            window.refused.append((item, refusal))
+        else:
+            ready.append(item)
+    return ready
 
 
-def _facts(
-    delivery: Delivery,
-    suppressed: Mapping[tuple[str, str], Sequence[policy.Suppressed]],
-    now: datetime,
-) -> policy.Facts:
-    category = delivery.notification.category
+def _facts(item: Item, entries: Sequence[policy.Suppressed], now: datetime) -> policy.Facts:
     return policy.Facts(
         now=now,
-        expires_at=delivery.expires_at,
-        category=category.key if category else "",
-        is_essential=plan.is_essential(category),
-        suppressed=suppressed.get((delivery.channel, delivery.address_hash), ()),
+        expires_at=item.expires_at,
+        category=item.category,
+        is_essential=item.is_essential,
+        suppressed=entries,
     )
+
+
+# --- Which way ---------------------------------------------------------------------------------
+
+
+def _routed(
+    window: Window,
+    ready: Sequence[Item],
+    routes: Routes,
+    refused_by: Mapping[UUID, Collection[str]],
+) -> list[tuple[Way, Item]]:
+    """A way for each, as far as the limits allow; what exceeds them goes to the next provider."""
+    routed: list[tuple[Way, Item]] = []
+    spent: dict[UUID, dict[str, datetime]] = defaultdict(dict)
+    while ready:
+        asked: dict[tuple[Provider, UUID | None], list[Item]] = defaultdict(list)
+        for item in ready:
+            provider = _choose(routes, refused_by.get(item.id, ()), item, spent[item.id])
+            if isinstance(provider, Stranded):
+                window.stranded.append((item, provider))
+            else:
+                asked[provider, item.lease.batch_id].append(item)
+        ready = []
+        for (provider, _), wanting in asked.items():
+            way, until = _ration(provider, wanting, routes)
+            routed += [(way, item) for item in wanting[: way.grant.granted]]
+            for item in wanting[way.grant.granted :]:
+                spent[item.id][provider.name] = until
+                ready.append(item)
+    return routed
 
 
 def _choose(
-    routes: Routes, refused_by: Collection[str], earlier: Sequence[Attempt]
+    routes: Routes, refused_by: Collection[str], item: Item, spent: Mapping[str, datetime]
 ) -> Provider | Stranded:
-    """After an unknown outcome another provider is tried, where there is one."""
-    silent = {a.provider for a in earlier if a.state == Attempt.State.UNKNOWN}
+    """After an unknown outcome another provider is tried, where there is one.
+
+    `spent` names providers whose limit is reached, and until when.
+    """
+    silent = {call.provider for call in item.past if call.state == Attempt.State.UNKNOWN}
     excluded = {*refused_by, *silent}
-    return routes.choose(excluded if routes.has_other_than(excluded) else refused_by)
+    if not routes.has_other_than(excluded):
+        excluded = set(refused_by)
+    way = routes.choose({*excluded, *spent})
+    if isinstance(way, Stranded) and spent:
+        return Stranded(min(filter(None, (way.until, *spent.values()))), limited=True)
+    return way
+
+
+def _ration(provider: Provider, wanting: list[Item], routes: Routes) -> tuple[Way, datetime]:
+    """Leave for the first so many of them, and when it is worth asking for the others.
+
+    Those that this provider has been called for before come last, as far as the budget of retries
+    reaches: when much fails, repeating all of it would be most of what a provider gets.
+    """
+    lease = wanting[0].lease
+    again = [item for item in wanting if any(call.provider == provider.name for call in item.past)]
+    first = [item for item in wanting if item not in again] if again else wanting
+    allowed = len(again)
+    if again and lease.lane is not Lane.URGENT:
+        allowed = limits.spend(provider.name, len(again))
+    if first:
+        limits.earn(provider.name, len(first))
+    wanting[:] = [*first, *again]
+    grant = limits.lease(
+        provider=provider.name,
+        channel=lease.channel.value,
+        lane=lease.lane.value,
+        wanted=len(first) + allowed,
+        state=routes.state(provider.name),
+        batch_limit=_batch_limit(provider, wanting[0]),
+        batch=lease.batch_id,
+        pace=lease.pace,
+    )
+    wait = grant.wait or _random.uniform(1, 5)
+    return Way(provider, grant), timezone.now() + timedelta(seconds=wait)
 
 
 _COSTS_NOTHING = {"lease_lost", "halted"}
 """Codes of attempts that were written down and then not made."""
 
 
-def _rounds(attempts: Sequence[Attempt]) -> int:
+def rounds(item: Item) -> int:
     """How often all providers there are have had their turn: the calls of the most called one.
 
     A throttle is no failed try: it slows a message down and must not use up its chances.
     """
     turns = Counter(
-        attempt.provider
-        for attempt in attempts
-        if attempt.state != Attempt.State.THROTTLED and attempt.code not in _COSTS_NOTHING
+        call.provider
+        for call in item.past
+        if call.state != Attempt.State.THROTTLED and call.code not in _COSTS_NOTHING
     )
     return max(turns.values(), default=0)
 
 
-def _attempt(
-    lease: queue.Lease, delivery: Delivery, provider: Provider, earlier: Sequence[Attempt]
-) -> Attempt:
-    return Attempt(
-        delivery=delivery,
-        work_id=lease.id,
-        token=lease.token,
-        number=len(earlier) + 1,
-        provider=provider.name,
-        started_at=timezone.now(),
+# --- Which calls -------------------------------------------------------------------------------
+
+
+def merges(lease: queue.Lease) -> bool:
+    """Whether all messages of this claim can share calls: known without reading them."""
+    if lease.batch_id is None:
+        return False
+    return _merge_form(items.batch_source(lease)) is not None
+
+
+def _grouped(
+    routed: Sequence[tuple[Way, Item]], together: Mapping[UUID, int]
+) -> list[tuple[Way, list[Item]]]:
+    """Messages that may share one call: of one template that only fills values in, to different
+    addresses.
+    """
+    groups: list[tuple[Way, list[Item]]] = []
+    filling: dict[tuple[object, ...], tuple[list[Item], set[str]]] = {}
+    for way, item in routed:
+        limit = min(together.get(item.id, Work.LIMIT), _batch_limit(way.provider, item))
+        if limit <= 1:
+            groups.append((way, [item]))
+            continue
+        key = (id(way), id(items.source(item)), item.reply_to, tuple(item.tags), limit)
+        group, addresses = filling.get(key, ([], set()))
+        if not group or len(group) >= limit or item.address in addresses:
+            group, addresses = filling[key] = [], set()
+            groups.append((way, group))
+        group.append(item)
+        addresses.add(item.address)
+    return groups
+
+
+def _batch_limit(provider: Provider, item: Item) -> int:
+    if not isinstance(provider, LoopProvider) or provider.batch_limit == 1 or item.attachments:
+        return 1
+    if item.content is not None or items.data(item) is None:
+        return 1  # a message of its own: to look for others like it would cost more than it saves
+    if _merge_form(items.source(item)) is None:
+        return 1
+    return min(provider.batch_limit, Work.LIMIT)
+
+
+@lru_cache(maxsize=256)
+def _merge_form(source: items.Source) -> merge.MergeForm | None:
+    return merge.merge_form(source.parts)
+
+
+_ATTEMPT = (
+    *("id", "delivery_id", "work_id", "token", "number", "provider", "state", "error_class"),
+    *("code", "detail", "http_status", "provider_ref", "started_at", "ended_at"),
+)
+
+
+def _write_attempts(calls: Iterable[Call]) -> None:
+    now = timezone.now()
+    copy_values(
+        Attempt,
+        _ATTEMPT,
+        (
+            (
+                *(attempt_id, item.id, item.lease.id, item.lease.token, item.attempts_made + 1),
+                *(call.provider.name, Attempt.State.CALLING.value, "", "", "", None, "", now, None),
+            )
+            for call in calls
+            for item, attempt_id in zip(call.items, call.attempts, strict=True)
+        ),
     )
 
 
-def _is_open(attempts: Sequence[Attempt]) -> bool:
-    return any(attempt.state == Attempt.State.CALLING for attempt in attempts)
+_UNKNOWN_DELIVERIES = """
+UPDATE notifications_delivery AS delivery
+SET state = %s, attempts_made = new.made
+FROM unnest(%s::uuid[], %s::int[]) AS new (id, made) WHERE delivery.id = new.id
+"""
 
 
-def _mark_unknown(deliveries: Sequence[Delivery]) -> None:
+def _mark_unknown(lost: Sequence[Item]) -> None:
     """With the attempts in one transaction: a delivery whose outcome is unknown must never look
     like one that may be sent.
     """
-    for delivery in deliveries:
-        delivery.state = State.UNKNOWN
-    if deliveries:
-        Delivery.objects.bulk_update(deliveries, ["state", "attempts_made"])
-        Attempt.objects.filter(delivery__in=deliveries, state=Attempt.State.CALLING).update(
-            state=Attempt.State.UNKNOWN,
-            error_class=ErrorClass.AMBIGUOUS,
-            code="process_lost",
-            detail="The process ended before it could write down the provider's answer.",
-            ended_at=timezone.now(),
+    if not lost:
+        return
+    ids = [item.id for item in lost]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _UNKNOWN_DELIVERIES,
+            [State.UNKNOWN.value, ids, [item.attempts_made for item in lost]],
         )
+    Attempt.objects.filter(delivery__in=ids, state=Attempt.State.CALLING).update(
+        state=Attempt.State.UNKNOWN,
+        error_class=ErrorClass.AMBIGUOUS,
+        code="process_lost",
+        detail="The process ended before it could write down the provider's answer.",
+        ended_at=timezone.now(),
+    )
 
 
 # --- What the provider gets ------------------------------------------------------------------
 
 
-def _outbound(delivery: Delivery, attempt: Attempt) -> Outbound | ProviderError:
-    notification = delivery.notification
-    version = notification.template_version
-    content: render.Content = version.channels if version else notification.content or {}
-    try:
-        parts = render.render(content[delivery.channel], notification.data)
-    except TemplateError as error:
-        return ProviderError(ErrorClass.PERMANENT_MESSAGE, "render", str(error))
+def _calls(way: Way, group: Sequence[Item]) -> list[Call]:
+    """One call for all of `group`, and one that is not made for each that cannot be rendered.
+
+    Rendered before the calls are written down: a message that kills its renderer was not sent.
+    """
+    source = items.source(group[0])
+    form = _merge_form(source) if len(group) > 1 else None
+    prefix = f"-{secrets.token_hex(4)}-"
+    shared, names = (form.shared(prefix), form.placeholders(prefix)) if form else ({}, [])
+    calls: list[Call] = []
+    good: list[tuple[Item, Outbound]] = []
+    for item in group:
+        try:
+            filled = items.data(item)
+            if form:
+                values = dict(zip(names, form.values(filled or {}), strict=True))
+                message = _outbound(item, source.template, shared, values)
+            else:
+                parts = render.render(source.parts, filled)
+                message = _outbound(item, source.template, parts, {})
+        except TemplateError as error:
+            refusal = ProviderError(ErrorClass.PERMANENT_MESSAGE, "render", str(error))
+            calls.append(Call(way, [item], [new_id()], refusal))
+        else:
+            good.append((item, message))
+    if good:
+        messages = [message for _, message in good]
+        attempts = [message.attempt_id for message in messages]
+        calls.append(Call(way, [item for item, _ in good], attempts, messages))
+    return calls
+
+
+def _outbound(
+    item: Item, template: str, parts: Mapping[str, str], values: Mapping[str, str]
+) -> Outbound:
     return Outbound(
-        attempt_id=attempt.id,
-        delivery_id=delivery.id,
-        notification_id=notification.id,
-        channel=Channel(delivery.channel),
-        to=delivery.address,
+        attempt_id=new_id(),
+        delivery_id=item.id,
+        notification_id=item.notification_id,
+        channel=item.channel,
+        to=item.address,
         parts=parts,
-        number=attempt.number,
-        agent_id=notification.agent_id,
-        template_id=version.template.key if version else "",
-        reply_to=notification.reply_to,
-        headers=_headers(delivery),
-        tags=notification.tags,
-        metadata=notification.metadata,
+        values=values,
+        number=item.attempts_made + 1,
+        agent_id=item.agent_id,
+        template_id=template,
+        reply_to=item.reply_to,
+        headers=_headers(item),
+        tags=item.tags,
+        metadata=item.metadata,
         attachments=[
             Attachment(
-                item["filename"],
-                base64.b64decode(item["content"]),
-                item.get("content_type", "application/octet-stream"),
+                file["filename"],
+                base64.b64decode(file["content"]),
+                file.get("content_type", "application/octet-stream"),
             )
-            for item in notification.attachments
+            for file in item.attachments
         ],
     )
 
 
-def _headers(delivery: Delivery) -> dict[str, str]:
+def _headers(item: Item) -> dict[str, str]:
     """RFC 8058 one-click unsubscribe, on every email that a person may refuse."""
-    category = delivery.notification.category
-    if delivery.channel != Channel.EMAIL or plan.is_essential(category):
+    if item.channel is not Channel.EMAIL or item.is_essential:
         return {}
     token = links.unsubscribe_token(
-        channel=delivery.channel,
-        address_hash=delivery.address_hash,
-        scope=category.key if category else policy.ALL,
-        delivery_id=delivery.id,
+        channel=item.channel,
+        address_hash=item.address_hash,
+        scope=item.category or policy.ALL,
+        delivery_id=item.id,
     )
     return {
         "List-Unsubscribe": f"<{settings.PUBLIC_URL}/u/{token}>",

@@ -109,6 +109,9 @@ def test_a_pump_outlives_claims_and_chunks_that_fail() -> None:
         async def provider(self, function: Callable[..., T], *args: Any) -> T:
             raise AssertionError("nothing was claimed")
 
+        async def close(self) -> None:
+            pass
+
     async def run() -> None:
         one = pump.Pump([Lane.NORMAL], Away())
         serving = asyncio.create_task(one.run())
@@ -192,13 +195,14 @@ def test_an_answer_outlives_a_health_report_that_fails(agent: ApiClient) -> None
 
 
 def test_each_unknown_outcome_gets_its_whole_wait(agent: ApiClient) -> None:
-    chunk = deliver._Chunk(lease=None, pending=[])  # type: ignore[arg-type]
     first, second = send(agent, 2)
+    lease = claim()
+    load = deliver.Load([lease])
     now = timezone.now()
     for seconds, delivery in ((15, first), (29, second)):
         due = now + timedelta(seconds=seconds)
-        deliver._later(chunk, Successor.RECONCILE, "", delivery, due)
-    (work,) = chunk.later.values()
+        deliver._later(load, Successor.RECONCILE, "", delivery.id, due)
+    (work,) = load.later
     assert work.due_at == now + timedelta(seconds=29)
     assert work.ids == [first.id, second.id]
-    drain()
+    carry_out(lease)

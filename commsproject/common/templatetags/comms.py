@@ -17,6 +17,12 @@ def ago(moment: datetime | None) -> SafeString:
     return show.ago(moment)
 
 
+@register.filter
+def thousands(count: int) -> str:
+    """`1,234,567`."""
+    return f"{count:,}"
+
+
 @register.simple_tag
 def mail(html: str, title: str = "Message") -> SafeString:
     from commsproject.common.admin import sandbox  # as above

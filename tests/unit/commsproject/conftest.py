@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from commsproject.common import doorbell
+from commsproject.common import valkey
 from tests.fakes.proxy import TcpProxy
 
 
@@ -17,7 +17,7 @@ def broker(settings: Any) -> Iterator[TcpProxy]:
     with TcpProxy(address.port or 6379, address.hostname or "localhost") as proxy:
         where = f"{address.netloc.rpartition('@')[0]}@{proxy.host}:{proxy.port}".lstrip("@")
         settings.REDIS_URL = f"redis://{where}{address.path}"
-        doorbell.client.cache_clear()
+        valkey.client.cache_clear()
         yield proxy
-        doorbell.client().close()
-    doorbell.client.cache_clear()
+        valkey.client().close()
+    valkey.client.cache_clear()

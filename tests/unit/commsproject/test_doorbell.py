@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from commsproject.common import doorbell
+from commsproject.common import doorbell, valkey
 
 FAULTS = ["refuse", "blackhole", "reset"]
 
@@ -27,7 +27,7 @@ def sent() -> Counter:
 
 @pytest.fixture(autouse=True)
 def _quiet() -> None:
-    doorbell.client().delete("comms:bell:tests", "comms:bell:others")
+    valkey.client().delete("comms:bell:tests", "comms:bell:others")
 
 
 def often(function, *args) -> None:
@@ -61,7 +61,7 @@ def test_each_bell_rings_by_itself(sent):
 
 def test_a_ring_that_nobody_answers_is_forgotten(sent):
     doorbell.ring("tests", sent)
-    left: Any = doorbell.client().pttl("comms:bell:tests")
+    left: Any = valkey.client().pttl("comms:bell:tests")
     assert 0 < left <= 1000
 
 
@@ -101,7 +101,7 @@ def test_a_second_later_the_broker_is_asked_again(broker, sent):
         doorbell.ring("tests", sent)
     doorbell.ring("tests", sent)
     assert sent.count == 0
-    doorbell._silent_until = time.monotonic()  # a second has passed
+    valkey._silent_until = time.monotonic()  # a second has passed
     doorbell.ring("tests", sent)
     assert sent.count == 1
 
@@ -109,7 +109,7 @@ def test_a_second_later_the_broker_is_asked_again(broker, sent):
 def test_it_is_left_alone_for_a_second_and_no_longer(broker, sent):
     with broker.fault("refuse"):
         doorbell.ring("tests", sent)
-    assert 0.9 < doorbell._silent_until - time.monotonic() <= 1
+    assert 0.9 < valkey._silent_until - time.monotonic() <= 1
 
 
 @pytest.mark.parametrize("error", [OSError, ValueError, TimeoutError], ids=lambda e: e.__name__)
@@ -125,5 +125,5 @@ def test_the_log_says_that_the_bell_is_away_and_nothing_else(broker, sent, caplo
     with broker.fault("refuse"):
         doorbell.ring("tests", sent)
         doorbell.ring("tests", sent)
-    assert caplog.text.count("doorbell unavailable") == 1
+    assert caplog.text.count("valkey unavailable") == 1
     assert "redis://" not in caplog.text

@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from commsproject.common.admin import base
-from notifications import addresses
+from notifications import addresses, limits
 from notifications.models import (
     Category,
     Notification,
@@ -163,6 +163,64 @@ def test_the_switch_keeps_messages_from_a_provider_and_is_remembered(staff):
     assert row.enabled
     route.switch("simulator", on=True, by="root")
     assert ProviderChange.objects.count() == 2
+
+
+LIMITED = {"enabled": "on", "limit_count": "50", "limit_seconds": "10"}
+
+
+@pytest.fixture
+def ses_page(staff) -> str:
+    staff.get(reverse(LIST.format("providerstate")))
+    return reverse("admin:notifications_providerstate_change", args=["ses"])
+
+
+def save(staff, page: str, fields: dict[str, str]) -> None:
+    staff.post(page, {**fields, "changes-TOTAL_FORMS": 0, "changes-INITIAL_FORMS": 0})
+
+
+def test_staff_set_a_limit_and_it_is_remembered(staff, ses_page):
+    save(staff, ses_page, LIMITED)
+    row = ProviderState.objects.get(name="ses")
+    assert (row.limit_count, row.limit_seconds) == (50, 10)
+    save(staff, ses_page, LIMITED)
+    save(staff, ses_page, {"enabled": "on"})
+    changes = [(change.was, change.now, change.reason) for change in row.changes.order_by("id")]
+    assert changes == [
+        ("limit of settings", "50/10", "limit set by root"),
+        ("50/10", "limit of settings", "limit set by root"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"limit_count": "0"},
+        {"limit_count": "-1"},
+        {"limit_count": ""},
+        {"limit_count": "many"},
+        {"limit_count": "99999999999"},
+        {"limit_seconds": "0"},
+        {"limit_seconds": ""},
+        {"limit_seconds": "nan"},
+        {"limit_seconds": "1e9"},
+    ],
+    ids=str,
+)
+def test_a_limit_that_means_nothing_is_refused(staff, ses_page, wrong):
+    save(staff, ses_page, {**LIMITED, **wrong})
+    row = ProviderState.objects.get(name="ses")
+    assert (row.limit_count, row.limit_seconds) == (None, None)
+    assert not row.changes.exists()
+
+
+def test_the_state_of_a_limit_is_shown(staff, ses_page):
+    save(staff, ses_page, LIMITED)
+    row = ProviderState.objects.get(name="ses")
+    limits.lease(provider="ses", channel="email", lane="normal", wanted=8, state=row)
+    assert "42 of 50 left, for 10 s" in staff.get(ses_page).content.decode()
+    limits.lease(provider="ses", channel="email", lane="normal", wanted=500, state=row)
+    listed = staff.get(reverse(LIST.format("providerstate"))).content.decode()
+    assert "0 of 50 left, for 10 s; turns promised for 1" in listed
 
 
 # --- Categories ------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ def test_calls_that_hang_are_judged_by_their_own_time_and_cost_no_place(few: Non
             return [*ended, answer]
         finally:
             release.set()
-            threads.close()
+            threads.shut_down()
 
     *hung, answer = asyncio.run(main())
     assert [type(error) for error in hung] == [TimeoutError, TimeoutError]

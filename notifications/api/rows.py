@@ -1,0 +1,302 @@
+"""The rows of a batch: read piece by piece, each checked for form. A lean serializer of its own,
+because DRF's takes longer than everything else that is done with a row.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import hashlib
+import json
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import IO, Any, Protocol
+
+import orjson
+
+from commsproject.common.api import strict_json
+from commsproject.common.api.problems import TooLarge
+from commsproject.common.errors import FieldError, InvalidInput
+from notifications import addresses
+from notifications.services.bulk import Rejected
+from notifications.services.plan import Row, Target
+from notifications.types import Channel
+
+PIECE = 65_536
+MAX_LINE = 262_144
+"""Bytes of one row of NDJSON."""
+MAX_RECORD = 1_048_576
+"""Characters of one row of CSV, which may have several lines."""
+MAX_COLUMNS = 100
+MAX_REFERENCE = 200
+MAX_USER_ID = 200
+
+_FIELDS = frozenset({"to", "data", "reference"})
+_ADDRESSES = {"email": Channel.EMAIL, "phone": Channel.SMS}
+_TARGET = frozenset({"user_id", *_ADDRESSES})
+_UNPRINTABLE = frozenset({"Cc", "Zl", "Zp"})
+
+
+# --- One row -----------------------------------------------------------------------------------
+
+
+class _Wrong(Exception):
+    def __init__(self, field: str, code: str, message: str) -> None:
+        self.error = FieldError(field, code, message)
+
+
+def check(raw: Any, number: int) -> Row | Rejected:
+    """`{"to": {...}, "data": {...}, "reference": "..."}`, or all that is wrong with it."""
+    if type(raw) is not dict:
+        return Rejected(number, [FieldError("", "not_an_object", "A row is an object.")])
+    errors = [
+        FieldError(str(name), "unknown_field", "Unknown field. Known here: to, data, reference.")
+        for name in sorted(raw.keys() - _FIELDS)
+    ]
+    reference, to, data = "", None, None
+    try:
+        reference = (
+            _line("reference", raw["reference"], MAX_REFERENCE) if "reference" in raw else ""
+        )
+    except _Wrong as wrong:
+        errors.append(wrong.error)
+    try:
+        to = _target(raw.get("to"))
+    except _Wrong as wrong:
+        errors.append(wrong.error)
+    try:
+        data = _data(raw["data"]) if "data" in raw else None
+    except _Wrong as wrong:
+        errors.append(wrong.error)
+    if errors or to is None:
+        return Rejected(number, errors, reference)
+    return Row(to, data, reference, number)
+
+
+def _target(raw: Any) -> Target:
+    if type(raw) is not dict:
+        raise _Wrong("to", "required", "Say whom: user_id, email or phone.")
+    for name in raw.keys() - _TARGET:
+        raise _Wrong(f"to.{name}", "unknown_field", "Known here: user_id, email, phone.")
+    user_id = _line("to.user_id", raw["user_id"], MAX_USER_ID) if "user_id" in raw else ""
+    given = {
+        channel: _address(name, raw[name]) for name, channel in _ADDRESSES.items() if name in raw
+    }
+    if not given and not user_id:
+        raise _Wrong("to", "required", "Say whom: user_id, email or phone.")
+    return Target(user_id, given)
+
+
+def _address(name: str, value: Any) -> str:
+    if type(value) is not str:
+        raise _Wrong(f"to.{name}", "not_a_text", "Not a text.")
+    try:
+        return addresses.normalise(_ADDRESSES[name], value)
+    except addresses.BadAddress as error:
+        raise _Wrong(f"to.{name}", "bad_address", str(error)) from None
+
+
+def _line(field: str, value: Any, longest: int) -> str:
+    """One line of text that is not empty."""
+    if type(value) is not str:
+        raise _Wrong(field, "not_a_text", "Not a text.")
+    if not value.isprintable() and any(
+        unicodedata.category(char) in _UNPRINTABLE for char in value
+    ):
+        message = "Control characters and line breaks are not allowed here."
+        raise _Wrong(field, "control_character", message)
+    value = value.strip()
+    if not value:
+        raise _Wrong(field, "blank", "It may not be empty.")
+    if len(value) > longest:
+        raise _Wrong(field, "max_length", f"At most {longest} characters.")
+    return value
+
+
+def _data(value: Any) -> dict[str, Any]:
+    if type(value) is not dict:
+        raise _Wrong("data", "not_an_object", "Not an object.")
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        raise _Wrong("data", "number_too_large", "A whole number has at most 64 bits.") from None
+    return value
+
+
+# --- Many rows ---------------------------------------------------------------------------------
+
+
+class Stream:
+    """A request's body, hashed while it is read. Raises `TooLarge` beyond `limit` bytes."""
+
+    def __init__(self, stream: IO[bytes], limit: int) -> None:
+        self._stream = stream
+        self._limit = limit
+        self._size = 0
+        self._hash = hashlib.sha256()
+
+    def pieces(self) -> Iterator[bytes]:
+        while piece := self._stream.read(PIECE):
+            self._size += len(piece)
+            if self._size > self._limit:
+                raise TooLarge(f"An upload may have at most {self._limit} bytes.")
+            self._hash.update(piece)
+            yield piece
+
+    def digest(self) -> bytes:
+        for _ in self.pieces():
+            pass
+        return self._hash.digest()
+
+
+class Format(Protocol):
+    def __call__(self, pieces: Iterator[bytes], /) -> Iterator[Row | Rejected]: ...
+
+
+class Uploaded:
+    """An upload in one of the formats below."""
+
+    def __init__(self, stream: Stream, read: Format) -> None:
+        self._stream = stream
+        self._read = read
+
+    def rows(self) -> Iterator[Row | Rejected]:
+        return self._read(self._stream.pieces())
+
+    def digest(self) -> bytes:
+        return self._stream.digest()
+
+
+class Listed:
+    """Rows that came in a JSON body, read already."""
+
+    def __init__(self, raw: Sequence[Any]) -> None:
+        self._raw = raw
+
+    def rows(self) -> Iterator[Row | Rejected]:
+        return (check(raw, number) for number, raw in enumerate(self._raw, 1))
+
+    def digest(self) -> bytes:
+        canonical = json.dumps(self._raw, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).digest()
+
+
+def ndjson(pieces: Iterator[bytes], /) -> Iterator[Row | Rejected]:
+    """A row a line. A line that is no JSON is that row's error; empty lines do not count."""
+    number = 0
+    for line in _lines(pieces):
+        if not line.strip():
+            continue
+        number += 1
+        if len(line) > MAX_LINE:
+            error = FieldError("", "too_large", f"A row has at most {MAX_LINE} bytes.")
+            yield Rejected(number, [error])
+            continue
+        try:
+            raw = strict_json.loads(line)
+        except strict_json.BadJSON as bad:
+            yield Rejected(number, [FieldError("", "malformed", str(bad))])
+        else:
+            yield check(raw, number)
+
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Lines without their end; of one that is too long, enough to see it."""
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from whole
+        rest = rest[: MAX_LINE + 1]
+    yield rest
+
+
+def comma_separated(pieces: Iterator[bytes], /) -> Iterator[Row | Rejected]:
+    """CSV in UTF-8 with a header. Where the quoting breaks, all that follows is in doubt: raises
+    `InvalidInput`.
+    """
+    text = _Text(pieces)
+    records = csv.reader(text, strict=True)
+    number = 0
+    try:
+        header = _header(next(records, []))
+        for cells in records:
+            text.characters = 0
+            if cells:
+                number += 1
+                yield _from_cells(header, cells, number)
+    except csv.Error as error:
+        line = records.line_num
+        raise InvalidInput.of("rows", "malformed", f"Not CSV at line {line}: {error}.") from None
+
+
+class _Text:
+    """Lines of text with their ends. `characters` counts them since it was last set to 0."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._lines = self._decoded(pieces)
+        self.characters = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.characters += len(line)
+        if self.characters > MAX_RECORD:
+            raise _too_long()
+        return line
+
+    @staticmethod
+    def _decoded(pieces: Iterator[bytes]) -> Iterator[str]:
+        decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        rest = ""
+        try:
+            for piece in pieces:
+                *whole, rest = (rest + decoder.decode(piece)).split("\n")
+                for line in whole:
+                    yield line + "\n"
+                if len(rest) > MAX_RECORD:
+                    raise _too_long()
+            yield rest + decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            raise InvalidInput.of("rows", "malformed", "The upload is not UTF-8.") from None
+
+
+def _too_long() -> InvalidInput:
+    message = f"A row has at most {MAX_RECORD} characters. Is a quote left open?"
+    return InvalidInput.of("rows", "too_large", message)
+
+
+def _header(names: list[str]) -> list[str]:
+    names = [name.strip() for name in names]
+    if len(names) > MAX_COLUMNS:
+        raise InvalidInput.of("rows", "header", f"At most {MAX_COLUMNS} columns.")
+    if "" in names or len(set(names)) < len(names) or any(not name.isprintable() for name in names):
+        message = "The first line names each column, once, in one line."
+        raise InvalidInput.of("rows", "header", message)
+    if not _TARGET & set(names):
+        message = "The first line names the columns; one is email, phone or user_id."
+        raise InvalidInput.of("rows", "header", message)
+    return names
+
+
+def _from_cells(header: list[str], cells: list[str], number: int) -> Row | Rejected:
+    if len(cells) != len(header):
+        message = f"{len(cells)} cells for {len(header)} columns."
+        return Rejected(number, [FieldError("", "cells", message)])
+    row: dict[str, Any] = {"to": {}, "data": {}}
+    for name, cell in zip(header, cells, strict=True):
+        if name in _TARGET:
+            if cell:
+                row["to"][name] = cell
+        elif name == "reference":
+            if cell:
+                row["reference"] = cell
+        elif "\0" in cell:
+            error = FieldError(f"data.{name}", "control_character", "NUL is not allowed here.")
+            return Rejected(number, [error])
+        else:
+            row["data"][name] = cell
+    if not row["data"]:
+        del row["data"]
+    return check(row, number)

@@ -1,0 +1,204 @@
+"""Deliveries as the engine handles them: locked, with all that sending needs, in one query.
+
+Plain tuples of slots instead of model instances: those cost more than everything else together
+(measured).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+from django.db import connection
+
+from notifications import queue
+from notifications.models import Attempt, Batch, Category
+from notifications.services import render
+from notifications.states import PENDING
+from notifications.types import Channel
+from templates_app.models import TemplateVersion
+
+_LOCK = """
+SELECT delivery.id, delivery.notification_id, delivery.address, delivery.address_hash,
+       delivery.state, delivery.attempts_made, delivery.expires_at,
+       greatest(delivery.created_at, notification.send_at),
+       notification.template_version_id, notification.content,
+       CASE WHEN delivery.replay_of_id IS NULL THEN notification.data ELSE coalesce(
+           (SELECT data FROM notifications_deadletter WHERE delivery_id = delivery.replay_of_id),
+           notification.data) END,
+       notification.agent_id, notification.reply_to, notification.tags, notification.metadata,
+       notification.attachments, category.key, category.kind, category.on_unknown
+FROM notifications_delivery AS delivery
+JOIN notifications_notification AS notification ON notification.id = delivery.notification_id
+LEFT JOIN notifications_category AS category ON category.id = notification.category_id
+WHERE delivery.id = ANY(%s) AND delivery.state = ANY(%s)
+ORDER BY delivery.id FOR NO KEY UPDATE OF delivery
+"""
+
+_PAST = """
+SELECT delivery_id, number, provider, state, code, ended_at
+FROM notifications_attempt WHERE delivery_id = ANY(%s) ORDER BY id
+"""
+
+
+class Past(NamedTuple):
+    """An earlier call for a delivery."""
+
+    number: int
+    provider: str
+    state: str
+    code: str
+    ended_at: datetime | None
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Item:
+    """One delivery with its message. `lease` is the claim it is carried under, `past` its calls."""
+
+    lease: queue.Lease
+    id: UUID
+    notification_id: UUID
+    address: str
+    address_hash: str
+    state: str
+    attempts_made: int
+    expires_at: datetime | None
+    first_due: datetime
+    version_id: UUID | None
+    content: Mapping[str, Mapping[str, str]] | None
+    data: Mapping[str, Any] | None
+    agent_id: str
+    reply_to: str
+    tags: Sequence[str]
+    metadata: Mapping[str, Any]
+    attachments: Sequence[Mapping[str, str]]
+    category: str
+    is_essential: bool
+    holds_unknown: bool
+    past: Sequence[Past] = ()
+
+    @property
+    def channel(self) -> Channel:
+        return self.lease.channel
+
+    def in_state(self, *states: Attempt.State) -> bool:
+        return any(call.state in states for call in self.past)
+
+
+def lock(owners: Mapping[UUID, queue.Lease], ids: Iterable[UUID]) -> list[Item]:
+    """The deliveries among `ids` that are not at an end, locked in one order for all.
+
+    `owners` names the claim of each. Earlier calls are read in a statement of its own, after the
+    lock: it sees what the lock waited for.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK, [list(ids), [state.value for state in PENDING]])
+        items = [_item(owners[row[0]], row) for row in cursor.fetchall()]
+        # A work that nobody has claimed before cannot have been called for: its deliveries
+        # count all calls that were made under earlier ones.
+        called = [item.id for item in items if item.attempts_made or not item.lease.is_first]
+        if called:
+            cursor.execute(_PAST, [called])
+            past: dict[UUID, list[Past]] = defaultdict(list)
+            for delivery_id, *call in cursor.fetchall():
+                past[delivery_id].append(Past(*call))
+            for item in items:
+                item.past = past.get(item.id, ())
+                item.attempts_made = max(item.attempts_made, len(item.past))
+    return items
+
+
+def _item(lease: queue.Lease, row: tuple[Any, ...]) -> Item:
+    """`row` has the columns of `_LOCK`: first as `Item` has them, then three of the category."""
+    *columns, content, data, agent_id, reply_to, tags, metadata, attachments = row[:-3]
+    category, kind, on_unknown = row[-3:]
+    values = (
+        *columns,
+        *(_json(content), _json(data), agent_id, reply_to, tags),
+        *(_json(metadata), _json(attachments)),
+        *(category or "", kind == Category.Kind.ESSENTIAL),
+        on_unknown == Category.OnUnknown.HOLD,
+    )
+    return Item(lease, *values)
+
+
+def _json(text: str | None) -> Any:
+    """Django leaves jsonb as text; most columns hold one of these."""
+    if text is None:
+        return None
+    return _EMPTY[text] if text in _EMPTY else orjson.loads(text)
+
+
+_EMPTY: dict[str, Any] = {"{}": {}, "[]": []}
+
+
+# --- What messages share: never changes once it is there, so a process may keep it --------------
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Source:
+    """The parts of one channel, before data is filled in, and the key of their template.
+
+    One object for all messages of a version or a batch: its identity is its equality.
+    """
+
+    parts: Mapping[str, str]
+    template: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Shared:
+    version_id: UUID | None
+    content: render.Content
+    data: Mapping[str, Any] | None
+
+
+def source(item: Item) -> Source:
+    """What `item` says, before its data is filled in."""
+    if item.version_id:
+        return _of_version(item.version_id, item.channel.value)
+    if item.content is not None:
+        return Source(item.content[item.channel.value], "")
+    return batch_source(item.lease)
+
+
+def batch_source(lease: queue.Lease) -> Source:
+    """What all messages of a batch say."""
+    assert lease.batch_id is not None  # noqa: S101 - where there is none, `submit` wrote content
+    version_id = _batch(lease.batch_id).version_id
+    if version_id:
+        return _of_version(version_id, lease.channel.value)
+    return _of_batch(lease.batch_id, lease.channel.value)
+
+
+def data(item: Item) -> Mapping[str, Any] | None:
+    """The data of `item`: its own over that of its batch. None: its content is literal."""
+    if item.lease.batch_id is None:
+        return item.data
+    shared = _batch(item.lease.batch_id).data
+    if shared is None or item.data is None:
+        return item.data if shared is None else shared
+    return {**shared, **item.data}
+
+
+@lru_cache(maxsize=256)
+def _of_version(version_id: UUID, channel: str) -> Source:
+    version = TemplateVersion.objects.select_related("template").get(id=version_id)
+    return Source(version.channels[channel], version.template.key)
+
+
+@lru_cache(maxsize=256)
+def _of_batch(batch_id: UUID, channel: str) -> Source:
+    return Source(_batch(batch_id).content[channel], "")
+
+
+@lru_cache(maxsize=64)
+def _batch(batch_id: UUID) -> _Shared:
+    row = Batch.objects.only("template_version", "content", "data").get(id=batch_id)
+    return _Shared(row.template_version_id, row.content or {}, row.data)

@@ -1,0 +1,135 @@
+"""The batch form of a template: one text for all, and each person's values to put into it.
+
+A provider that substitutes gets the text once with placeholders in it, and the values as our own
+engine has rendered and escaped them. Put together they are what `rendering.render` gives, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from templates_app.compile import (
+    BETWEEN,
+    ONE_LINE,
+    Substitutions,
+    compile_part,
+    compile_substitutions,
+)
+from templates_app.markup import LINK_START
+from templates_app.rendering import finished
+from templates_app.values import admit
+
+
+def merge_form(parts: Mapping[str, str]) -> MergeForm | None:
+    """The batch form of `{"subject": source, "html": source}`.
+
+    None where a part does more than put values into a text (`if`, `for`). Raises
+    TemplateSyntaxError, and RenderLimit for a text that is too long whatever the data.
+    """
+    found: list[_Part] = []
+    for part, source in parts.items():
+        substitutions = compile_substitutions(source, part)
+        if substitutions is None:
+            return None
+        if not substitutions.slots:
+            found.append(_Literal(part, finished(part, substitutions.texts[0])))
+        elif part in ONE_LINE:
+            found.append(_Line(part, source))
+        else:
+            found.append(_Text(part, substitutions))
+    return MergeForm(found)
+
+
+class MergeForm:
+    """Safe in threads. A placeholder is the caller's `prefix`, a number and an underscore."""
+
+    def __init__(self, parts: Sequence[_Part]) -> None:
+        self._parts = parts
+        self._count = sum(part.count for part in parts)
+
+    def placeholders(self, prefix: str) -> list[str]:
+        """Their names, in the order of `values`.
+
+        `prefix` has to be new and unguessable for each call to the provider: so no value can
+        contain a placeholder of somebody else's.
+        """
+        return [f"{prefix}{number}_" for number in range(self._count)]
+
+    def shared(self, prefix: str) -> dict[str, str]:
+        """The parts with placeholders in place of values."""
+        names = iter(self.placeholders(prefix))
+        return {
+            part.name: part.filled([next(names) for _ in range(part.count)]) for part in self._parts
+        }
+
+    def values(self, data: Mapping[str, object]) -> list[str]:
+        """One person's values, escaped for the place they go to.
+
+        The whole message is put together and checked once, so what `rendering.render` would refuse
+        is refused here. Raises its errors, but for TemplateSyntaxError.
+        """
+        admitted = admit(data)
+        return [value for part in self._parts for value in part.values(admitted)]
+
+
+@dataclass(frozen=True)
+class _Literal:
+    """A part without values."""
+
+    name: str
+    text: str
+    count: int = 0
+
+    def filled(self, _names: Sequence[str]) -> str:
+        return self.text
+
+    def values(self, _data: dict[str, object]) -> list[str]:
+        return []
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A part of one line, whole in one value: its whitespace is settled between values and text."""
+
+    name: str
+    source: str
+    count: int = 1
+
+    def filled(self, names: Sequence[str]) -> str:
+        return names[0]
+
+    def values(self, data: dict[str, object]) -> list[str]:
+        return [finished(self.name, compile_part(self.source, self.name).run(data))]
+
+
+class _Text:
+    """A text with values in it."""
+
+    def __init__(self, name: str, substitutions: Substitutions) -> None:
+        self.name = name
+        self.count = max(substitutions.slots) + 1
+        self._marked = substitutions.texts
+        self._plain = tuple(self._without_marks(text) for text in substitutions.texts)
+        self._slots = substitutions.slots
+        self._program = substitutions.program
+
+    def filled(self, names: Sequence[str]) -> str:
+        return self._joined(self._plain, names)
+
+    def values(self, data: dict[str, object]) -> list[str]:
+        printed = self._program.run(data)
+        finished(self.name, self._joined(self._marked, printed.split(BETWEEN)))
+        return self._without_marks(printed.replace("\0", "")).split(BETWEEN)
+
+    def _without_marks(self, text: str) -> str:
+        return text.replace(LINK_START, "") if self.name == "html" else text
+
+    def _joined(self, texts: Sequence[str], values: Sequence[str]) -> str:
+        pieces = [""] * (len(texts) + len(self._slots))
+        pieces[::2] = texts
+        pieces[1::2] = [values[slot] for slot in self._slots]
+        return "".join(pieces)
+
+
+_Part = _Literal | _Line | _Text

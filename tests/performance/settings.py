@@ -1,0 +1,22 @@
+"""As production, but for TLS and with providers that are sinks on this machine.
+
+The program sets DATABASE_URL, REDIS_URL and the provider of a run: SENDGRID_API_URL, SMTP_URL or
+BENCH_NULL.
+"""
+
+from __future__ import annotations
+
+from commsproject.settings.base import *  # noqa: F403
+from commsproject.settings.base import PROVIDERS, env
+
+DEBUG = False
+SECRET_KEY = "benchmarks-only-and-long-enough-to-sign-with-sha-256"
+ADDRESS_HASH_KEY = "benchmarks-only"
+ALLOWED_HOSTS = ["127.0.0.1"]
+
+PROVIDERS["simulator"]["ENABLED"] = False
+PROVIDERS["null"] = {
+    "CLASS": "tests.performance.null.Null",
+    "ENABLED": env.bool("BENCH_NULL", default=False),
+    "OPTIONS": {},
+}

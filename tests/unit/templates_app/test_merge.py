@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from templates_app import compile as compiler
+from templates_app.errors import (
+    MissingVariable,
+    RenderLimit,
+    TemplateError,
+    TemplateSyntaxError,
+    UnsafeLink,
+)
+from templates_app.markup import LINK_START
+from templates_app.merge import MergeForm, merge_form
+from templates_app.rendering import MAX_LINE, render
+
+PREFIX = "p7Qx-"
+
+
+def form_of(**parts) -> MergeForm:
+    form = merge_form(parts)
+    assert form is not None
+    return form
+
+
+def put_together(form: MergeForm, data) -> dict[str, str]:
+    """What a provider makes of it."""
+    shared = form.shared(PREFIX)
+    for name, value in zip(form.placeholders(PREFIX), form.values(data), strict=True):
+        shared = {part: text.replace(name, value) for part, text in shared.items()}
+    return shared
+
+
+def outcome(function, *args):
+    try:
+        return function(*args)
+    except TemplateError as error:
+        return type(error), error.message, error.part
+
+
+NAMES = ("a", "b", "c.d", "items", "c.keys", "l[0]", "missing")
+FILTERS = (
+    "upper",
+    "trim",
+    "title",
+    "urlencode",
+    "default('?')",
+    "e",
+    "truncate(4)",
+    "length",
+    "first",
+)
+TEXTS = (
+    "",
+    " ",
+    "  ",
+    "x",
+    "\n",
+    "{",
+    "}",
+    "{#",
+    "%}",
+    '"',
+    "'",
+    "&amp;",
+    "é✓",
+    LINK_START,
+    "p7Qx-0",
+)
+HTML = (
+    "<p>",
+    "</p>",
+    "<br/>",
+    '<a href="',
+    "<img src='",
+    '<a title="',
+    '">',
+    "'>",
+    "https://x.example/?q=",
+    "java",
+    "script:",
+    "<!-- ",
+    " -->",
+)
+
+expressions = st.builds(
+    lambda name, filters, trims: f"{{{{{trims[0]} {' | '.join([name, *filters])} {trims[1]}}}}}",
+    st.sampled_from(NAMES),
+    st.lists(st.sampled_from(FILTERS), max_size=2),
+    st.tuples(st.sampled_from(("", "-")), st.sampled_from(("", "-"))),
+)
+sources = st.lists(st.sampled_from(TEXTS) | expressions, max_size=8).map("".join)
+pages = st.lists(st.sampled_from(TEXTS + HTML) | expressions, max_size=10).map("".join)
+links = st.builds(
+    '<a {}="{}{}">{}</a>'.format,
+    st.sampled_from(("href", "title", "SRC")),
+    st.sampled_from(("", "https:", "java", "//", "x")),
+    expressions,
+    expressions,
+)
+words = st.text(
+    st.sampled_from(
+        string.ascii_letters + " \t\n\r\0\x1f\x7f<>&\"'/:?é✓\u2028\u202e\U0001f600" + LINK_START
+    ),
+    max_size=12,
+)
+values = (
+    words
+    | st.sampled_from(("javascript:alert(1)", "https://x.example", "java\tscript:x", LINK_START))
+    | st.none()
+    | st.booleans()
+    | st.integers(-1000, 1000)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.just([])
+    | st.just({})
+)
+datas = st.fixed_dictionaries(
+    {"a": values, "b": values, "c": st.fixed_dictionaries({"d": values}), "l": st.just(["x"])},
+    optional={"items": values},
+)
+
+
+@settings(max_examples=400)
+@given(
+    subject=sources,
+    text=sources,
+    html=pages | st.lists(links | pages, max_size=3).map("".join),
+    data=datas,
+)
+def test_values_put_into_the_shared_text_are_the_rendered_message(subject, text, html, data):
+    parts = {"subject": subject, "text": text, "html": html}
+    form = outcome(merge_form, parts)
+    if isinstance(form, MergeForm):
+        assert outcome(put_together, form, data) == outcome(render, parts, data)
+    else:
+        assert form == outcome(render, parts, data)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% if a %}x{% endif %}",
+        "{% for x in a %}{{ x }}{% endfor %}",
+        "{{ a }}{% if a %}{% endif %}",
+    ],
+)
+@pytest.mark.parametrize("part", ["subject", "text", "html"])
+def test_a_part_that_decides_or_repeats_has_no_form(part, source):
+    assert merge_form({"subject": "Hi {{ a }}", part: source}) is None
+
+
+def test_raw_text_and_comments_are_no_statements():
+    form = form_of(text="{% raw %}{{ a }}{% endraw %}{# note #}{{ a }}")
+    assert put_together(form, {"a": 1}) == {"text": "{{ a }}1"}
+
+
+def test_the_same_expression_is_one_value():
+    form = form_of(html="<p>{{ a }}</p>{{ a }}{{ a | upper }}", text="{{ a }} {{ a }}")
+    assert form.values({"a": "x<"}) == ["x&lt;", "X&lt;", "x<"]
+    assert form.shared("_") == {"html": "<p>_0_</p>_0__1_", "text": "_2_ _2_"}
+
+
+def test_no_placeholder_begins_another():
+    names = form_of(text="".join(f"{{{{ a[{n}] }}}}" for n in range(12))).placeholders(PREFIX)
+    assert not any(a != b and b.startswith(a) for a in names for b in names)
+
+
+def test_a_line_is_one_value_because_its_whitespace_is_settled_as_a_whole():
+    form = form_of(subject="Hi {{ a }} {{ b }} ")
+    assert form.shared(PREFIX) == {"subject": f"{PREFIX}0_"}
+    assert form.values({"a": "", "b": "x\n"}) == ["Hi x"]
+
+
+def test_a_part_without_values_stays_as_it_is():
+    form = form_of(subject=" Hi  you ", text="{{ a }}", html="<p>x</p>")
+    assert form.shared(PREFIX) == {"subject": "Hi you", "text": f"{PREFIX}0_", "html": "<p>x</p>"}
+    assert form.placeholders(PREFIX) == [f"{PREFIX}0_"]
+
+
+@pytest.mark.parametrize("start", ["", "java", "{{ a }}"])
+def test_a_link_that_values_make_unsafe_is_refused(start):
+    form = form_of(html=f'<a href="{start}{{{{ b }}}}">x</a>')
+    with pytest.raises(UnsafeLink):
+        form.values({"a": "java", "b": "javascript:x" if not start else "script:x"})
+
+
+def test_a_missing_variable_is_named():
+    with pytest.raises(MissingVariable) as caught:
+        form_of(subject="x", text="{{ order.items }}").values({"order": {}})
+    assert (caught.value.name, caught.value.part) == ("order.items", "text")
+
+
+def test_limits_are_those_of_a_render():
+    with pytest.raises(RenderLimit):
+        form_of(subject="{{ a }}").values({"a": "x" * (MAX_LINE + 1)})
+    with pytest.raises(RenderLimit):
+        merge_form({"subject": "x" * (MAX_LINE + 1)})
+    with pytest.raises(RenderLimit):
+        form_of(text="{{ a }}" * 200).values({"a": "x" * 10_000})
+    with pytest.raises(TemplateSyntaxError):
+        merge_form({"text": "{{ a"})
+
+
+def test_no_value_can_be_taken_for_two(monkeypatch):
+    form = form_of(text="{{ a }}{{ b }}")
+    assert form.values({"a": "\x1f", "b": "\x1fx"}) == ["\x1f", "\x1fx"]
+    assert len(compiler.BETWEEN) > 16
