@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
-from hypothesis import HealthCheck, settings
+import redis
+from django.conf import settings as django_settings
+from hypothesis import HealthCheck
 from rest_framework.test import APIClient
 
 from commsproject.common import limits, valkey
@@ -15,23 +20,34 @@ from commsproject.common.identity.scopes import Scope
 from commsproject.common.models import ApiClient
 from notifications.providers import registry
 from notifications.providers.simulator import Simulator
+from tests.fakes.proxy import TcpProxy
 
 # How long an example takes says something about the machine, nothing about the code.
-settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("tests")
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)
 def _fresh_process() -> Iterator[None]:
     """What a process remembers between calls must not leak between tests."""
-    valkey.reset()
-    limits.forget()
-    if left := list(valkey.client().scan_iter("comms:limit:*", count=1000)):
-        valkey.client().delete(*left)
+    valkey._silent_until = 0.0
+    _forget_limits()
     registry.enabled.cache_clear()
     yield
     _send_postmen_home()
     registry.enabled.cache_clear()
+
+
+def _forget_limits() -> None:
+    with redis.Redis.from_url(django_settings.REDIS_URL) as patient:
+        if left := list(patient.scan_iter("comms:limit:*", count=1000)):
+            patient.delete(*left)
+    limits._observed.clear()
+    limits._observed_here.clear()
+    limits._local = limits._Local()
+    limits._earned = limits._Earned()
 
 
 def _send_postmen_home() -> None:
@@ -41,6 +57,19 @@ def _send_postmen_home() -> None:
         if isinstance(provider, Simulator):
             provider._never.set()
             provider._postman.shutdown(cancel_futures=True)
+
+
+@pytest.fixture
+def broker(settings: Any) -> Iterator[TcpProxy]:
+    """The broker of this process, by a line that can break."""
+    address = urlsplit(settings.REDIS_URL)
+    with TcpProxy(address.port or 6379, address.hostname or "localhost") as proxy:
+        where = f"{address.netloc.rpartition('@')[0]}@{proxy.host}:{proxy.port}".lstrip("@")
+        settings.REDIS_URL = f"redis://{where}{address.path}"
+        valkey.client.cache_clear()
+        yield proxy
+        valkey.client().close()
+    valkey.client.cache_clear()
 
 
 @pytest.fixture

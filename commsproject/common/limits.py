@@ -189,14 +189,6 @@ class RetryBudget:
             return _take_locally([floor], wanted, time.monotonic()).granted
 
 
-def forget() -> None:
-    """What this process remembers: as if it had just started."""
-    _observed.clear()
-    _observed_here.clear()
-    _local.clear()
-    _earned.clear()
-
-
 # --- In Valkey -------------------------------------------------------------------------------
 
 _observed: dict[str, int] = {}
@@ -287,10 +279,6 @@ class _Local:
                 if slot in taken:
                     taken[slot] = max(0, taken[slot] - count)
 
-    def clear(self) -> None:
-        with self._lock:
-            self._taken.clear()
-
     def _free(self, bucket: Bucket, now: float) -> int:
         return max(0, _share(bucket.most) - self._used(bucket, now))
 
@@ -362,11 +350,6 @@ class _Earned:
         with self._lock:
             self._told[name] = time.monotonic()
             return self._calls.pop(name, 0)
-
-    def clear(self) -> None:
-        with self._lock:
-            self._calls.clear()
-            self._told.clear()
 
 
 _earned = _Earned()

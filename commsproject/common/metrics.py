@@ -23,6 +23,7 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -40,6 +41,7 @@ NO_ROUTE = "none"
 
 log = structlog.get_logger(__name__)
 registry = CollectorRegistry()
+disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, for nobody
 
 _LOOPBACK = {"127.0.0.1", "::1"}
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}

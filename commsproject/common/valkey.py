@@ -58,9 +58,3 @@ def ask(question: Callable[[redis.Redis], T], *, what: str) -> T:
 def outages() -> int:
     """How often this process has found it away: a new number says that something was missed."""
     return _outages
-
-
-def reset() -> None:
-    """Ask again at once."""
-    global _silent_until
-    _silent_until = 0.0

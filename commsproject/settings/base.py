@@ -155,6 +155,7 @@ SPECTACULAR_SETTINGS = {
         "ChannelEnum": "notifications.types.Channel",
         "PriorityEnum": "notifications.types.Lane",
         "StatusEnum": "notifications.states.State",
+        "ScheduleKindEnum": "notifications.models.Schedule.Kind",
         "ScopeEnum": "commsproject.common.identity.scopes.Scope",
     },
     "SCHEMA_PATH_PREFIX": "/api/v1",

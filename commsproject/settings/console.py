@@ -77,6 +77,8 @@ UNFOLD: dict[str, Any] = {
                 "title": "Messages",
                 "items": [
                     _page("Notifications", "send", "notifications", "notification"),
+                    _page("Batches", "group_work", "notifications", "batch"),
+                    _page("Schedules", "event_repeat", "notifications", "schedule"),
                     _page("Work queue", "stacks", "notifications", "work"),
                     _page("Dead letters", "report", "notifications", "deadletter"),
                     _page(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from notifications.admin import (
+    batches,
     categories,
     dead_letters,
     mailbox,
@@ -10,10 +11,12 @@ from notifications.admin import (
     people,
     providers,
     queue,
+    schedules,
     suppressions,
 )
 
 __all__ = [
+    "batches",
     "categories",
     "dead_letters",
     "mailbox",
@@ -21,5 +24,6 @@ __all__ = [
     "people",
     "providers",
     "queue",
+    "schedules",
     "suppressions",
 ]

@@ -145,8 +145,8 @@ class DeadLetterAdmin(BaseAdmin[DeadLetter]):
         "error_class",
         "delivery__channel",
         TriedBy,
-        ("delivery__notification__client", admin.RelatedOnlyFieldListFilter),
-        ("delivery__notification__category", admin.RelatedOnlyFieldListFilter),
+        "delivery__notification__client",
+        "delivery__notification__category",
     )
     list_select_related = ("delivery",)
     nothing = "Nothing was given up"

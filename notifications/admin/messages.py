@@ -10,9 +10,11 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
+from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from typing_extensions import override
 
@@ -24,8 +26,8 @@ from notifications.admin.search import digests
 from notifications.admin.selected import ask_first
 from notifications.models import Attempt, Delivery, Notification, Recipient
 from notifications.selectors import TimelineEntry
-from notifications.services import render, replay
-from notifications.states import State
+from notifications.services import cancel, render, replay
+from notifications.states import PENDING, State
 from notifications.types import Channel, EventType, Lane
 from templates_app.errors import TemplateError
 
@@ -129,6 +131,33 @@ class NotificationAdmin(ReadOnlyAdmin[Notification]):
     def has_act_permission(self, request: HttpRequest) -> bool:
         return self.may_act(request)
 
+    @override
+    def get_urls(self) -> list[URLPattern]:
+        stop = self.admin_site.admin_view(self.stop)
+        return [
+            path("<uuid:pk>/cancel/", stop, name="notifications_notification_cancel"),
+            *super().get_urls(),
+        ]
+
+    def stop(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        row = get_object_or_404(Notification, pk=pk)
+        if not self.may_act(request):
+            raise PermissionDenied
+
+        def act() -> str:
+            results = cancel.cancel(row, cancel.BY_STAFF)
+            return " ".join(
+                f"{Channel(result.delivery.channel).label}: {result.outcome.label}"
+                for result in results
+            )
+
+        question = Question(
+            title="Cancel this message?",
+            text="What no provider has been called for is not sent. This cannot be undone.",
+            button="Cancel the message",
+        )
+        return self.ask_first(request, row, question, act)
+
     @admin.action(description="Send again what was never confirmed", permissions=["act"])
     def resend_unconfirmed(
         self, request: HttpRequest, rows: QuerySet[Notification]
@@ -214,6 +243,7 @@ def _page(row: Notification) -> dict[str, Any]:
         "data": json.dumps(row.data, indent=2, ensure_ascii=False) if row.data else "",
         "files": [str(item.get("filename", "file")) for item in row.attachments],
         "person": _person(row.recipient) if row.recipient else "",
+        "is_pending": any(delivery.state in PENDING for delivery in deliveries),
     }
 
 

@@ -67,7 +67,7 @@ class WorkAdmin(ReadOnlyAdmin[Work]):
         "lane_badge",
         "kind",
         "channel",
-        "size",
+        "deliveries",
         "agent",
         "claims",
     )
@@ -83,7 +83,7 @@ class WorkAdmin(ReadOnlyAdmin[Work]):
     list_before_template = "notifications/admin/queues.html"
     nothing = "The queue is empty"
     fields = (
-        "due", "state", "lane_badge", "kind", "channel", "agent", "size", "claims", "leased",
+        "due", "state", "lane_badge", "kind", "channel", "agent", "deliveries", "claims", "leased",
     )  # fmt: skip
 
     @override
@@ -116,8 +116,8 @@ class WorkAdmin(ReadOnlyAdmin[Work]):
         return work.client.name
 
     @admin.display(description="Deliveries")
-    def size(self, work: Work) -> int:
-        return work.size
+    def deliveries(self, work: Work) -> int:
+        return len(work.ids)
 
     @admin.display(description="Claimed until")
     def leased(self, work: Work) -> SafeString:
@@ -142,7 +142,7 @@ def _card(lane: Lane, figures: Figures, samples: Sequence[QueueSample], now: dat
         waiting=_waiting(lane, figures),
         last=samples[-1] if recent else None,
         charts=[
-            _chart("Due", "warn", [(sample.at, sample.due) for sample in samples], now),
+            _chart("Due", "busy", [(sample.at, sample.due) for sample in samples], now),
             _chart("Sent a minute", "good", [(sample.at, sample.sent) for sample in samples], now),
         ],
     )

@@ -97,7 +97,7 @@ class _StreamParser(BaseParser):
         stream: IO[Any],
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
-    ) -> rows.Stream:
+    ) -> Any:
         limit = settings.BATCH_UPLOAD_MAX_SIZE
         request = (parser_context or {})["request"]
         if int(request.META.get("CONTENT_LENGTH") or 0) > limit:

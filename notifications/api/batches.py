@@ -18,8 +18,7 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 from rest_framework import status as http
-from rest_framework.parsers import BaseParser
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
@@ -130,7 +129,7 @@ class ResultOutput(serializers.Serializer[Any]):
     number = serializers.IntegerField(help_text="Its place in the upload, from 1.")
     reference = serializers.CharField()
     status = serializers.ChoiceField(["accepted", "rejected"])
-    errors = RowError(many=True)
+    errors = RowError(many=True)  # type: ignore[assignment]  # a field, as DRF has it
     notification_id = serializers.UUIDField(allow_null=True)
     deliveries = RowDelivery(many=True)
 
@@ -157,11 +156,7 @@ def _shown(several: list[Batch]) -> Any:
 class Batches(APIView):
     """Send one message to many; list those sent."""
 
-    parser_classes: ClassVar[list[type[BaseParser]]] = [
-        StrictJSONParser,
-        NdjsonParser,
-        CsvParser,
-    ]
+    parser_classes = (StrictJSONParser, NdjsonParser, CsvParser)
     required_scopes: ClassVar[Mapping[str, Scope | None]] = {
         "GET": Scope.NOTIFICATIONS_READ,
         "POST": Scope.NOTIFICATIONS_WRITE,
@@ -275,7 +270,7 @@ class _Csv(_Ndjson):
 class BatchResults(APIView):
     """What became of each row."""
 
-    renderer_classes: ClassVar[list[type[BaseRenderer]]] = [JSONRenderer, _Ndjson, _Csv]
+    renderer_classes = (JSONRenderer, _Ndjson, _Csv)
     required_scopes: ClassVar[Mapping[str, Scope | None]] = {"GET": Scope.NOTIFICATIONS_READ}
 
     @extend_schema(

@@ -88,7 +88,7 @@ def _target(raw: Any) -> Target:
 
 
 def _address(name: str, value: Any) -> str:
-    if type(value) is not str:
+    if not isinstance(value, str):
         raise _Wrong(f"to.{name}", "not_a_text", "Not a text.")
     try:
         return addresses.normalise(_ADDRESSES[name], value)
@@ -98,7 +98,7 @@ def _address(name: str, value: Any) -> str:
 
 def _line(field: str, value: Any, longest: int) -> str:
     """One line of text that is not empty."""
-    if type(value) is not str:
+    if not isinstance(value, str):
         raise _Wrong(field, "not_a_text", "Not a text.")
     if not value.isprintable() and any(
         unicodedata.category(char) in _UNPRINTABLE for char in value

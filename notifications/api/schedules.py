@@ -4,27 +4,32 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any, ClassVar
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+from typing_extensions import override
 
 from commsproject.common.api.pages import page, page_of
 from commsproject.common.api.serializers import StrictSerializer, validated
 from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
 from notifications import timetable
+from notifications.api import rows
+from notifications.api.batch_input import BatchInput
 from notifications.api.input import Line, NotificationInput
 from notifications.models import Schedule
 from notifications.services import schedule as service
-from notifications.services.plan import Target
+from notifications.services.bulk import Rejected
+from notifications.services.plan import Row, Target
 from notifications.timetable import Missed
 from notifications.types import Channel
 
 NEXT_RUNS = 5
+MAX_ROWS = 5000
+"""Rows of a batch that is sent again and again: they are written in one transaction."""
 
 _REQUEST = OpenApiExample(
     "Every working day at nine in Berlin",
@@ -41,6 +46,28 @@ _REQUEST = OpenApiExample(
 )
 
 
+class ScheduledBatch(BatchInput):
+    """A batch with its rows, all of which have to be right."""
+
+    rows = serializers.ListField(
+        child=serializers.DictField(), min_length=1, max_length=MAX_ROWS, help_text="As in a batch."
+    )
+
+    def validate_rows(self, value: list[Any]) -> list[dict[str, Any]]:
+        checked = [rows.check(row, index) for index, row in enumerate(value)]
+        wrong = {
+            str(row.number): {
+                error.field: serializers.ErrorDetail(error.message, code=error.code)
+                for error in row.errors
+            }
+            for row in checked
+            if isinstance(row, Rejected)
+        }
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return [_row_as_json(row) for row in checked if isinstance(row, Row)]
+
+
 class ScheduleChange(StrictSerializer):
     """`PATCH /schedules/{id}`: what is left out stays as it is."""
 
@@ -54,6 +81,10 @@ class ScheduleChange(StrictSerializer):
     notification = NotificationInput(
         required=False,
         help_text="As for `POST /notifications`, without `send_at`, `expires_at` and `dry_run`.",
+    )
+    batch = ScheduledBatch(
+        required=False,
+        help_text="As for `POST /batches` with rows, without `send_at` and `expires_at`.",
     )
     missed = serializers.ChoiceField(
         Missed.choices,
@@ -81,14 +112,19 @@ class ScheduleChange(StrictSerializer):
 
     def validate_notification(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """In the normal form in which a schedule keeps it."""
-        fixed = [name for name in ("send_at", "expires_at", "dry_run") if value.get(name)]
-        if fixed:
-            raise serializers.ValidationError(
-                dict.fromkeys(fixed, "Not in a message that is sent again and again."),
-                code="not_in_a_schedule",
-            )
+        _refuse(value, "send_at", "expires_at", "dry_run")
         kept = {name: part for name, part in value.items() if name != "dry_run"}
         return {**kept, "to": _as_json(value["to"])}
+
+    def validate_batch(self, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        _refuse(value, "send_at", "expires_at")
+        return value
+
+    @override
+    def validate(self, attrs: Any) -> Any:
+        if "notification" in attrs and "batch" in attrs:
+            raise _one_of_two()
+        return attrs
 
 
 class ScheduleInput(ScheduleChange):
@@ -96,7 +132,25 @@ class ScheduleInput(ScheduleChange):
 
     name = Line(max_length=100)
     cron = Line(max_length=100, help_text=ScheduleChange().fields["cron"].help_text)
-    notification = NotificationInput()
+
+    @override
+    def validate(self, attrs: Any) -> Any:
+        if "notification" not in attrs and "batch" not in attrs:
+            raise _one_of_two()
+        return super().validate(attrs)
+
+
+def _refuse(value: Mapping[str, Any], *names: str) -> None:
+    if fixed := [name for name in names if value.get(name)]:
+        raise serializers.ValidationError(
+            dict.fromkeys(fixed, "Not in what is sent again and again."), code="not_in_a_schedule"
+        )
+
+
+def _one_of_two() -> serializers.ValidationError:
+    return serializers.ValidationError(
+        {"notification": "Give either a notification or a batch."}, code="notification_or_batch"
+    )
 
 
 def _as_json(target: Target) -> dict[str, str]:
@@ -105,11 +159,19 @@ def _as_json(target: Target) -> dict[str, str]:
     return {"user_id": target.user_id, **given} if target.user_id else given
 
 
+def _row_as_json(row: Row) -> dict[str, Any]:
+    given = {"data": row.data, "reference": row.reference or None}
+    return {"to": _as_json(row.to)} | {
+        name: value for name, value in given.items() if value is not None
+    }
+
+
 def _fields(validated_data: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a `Schedule`."""
     fields = dict(validated_data)
-    if "notification" in fields:
-        fields |= {"kind": Schedule.Kind.NOTIFICATION, "request": fields.pop("notification")}
+    for kind in Schedule.Kind:
+        if kind.value in fields:
+            fields |= {"kind": kind, "request": fields.pop(kind.value)}
     return fields
 
 
@@ -122,7 +184,9 @@ class LastError(serializers.Serializer[Any]):
 
 
 class ScheduleOutput(serializers.ModelSerializer[Schedule]):
-    notification = serializers.JSONField(source="request", help_text="What is sent.")
+    """A schedule in a list."""
+
+    kind = serializers.ChoiceField(Schedule.Kind.choices)
     missed = serializers.ChoiceField(Missed.choices)
     next_runs = serializers.SerializerMethodField()
     last_run_at = serializers.DateTimeField(source="last_at", allow_null=True)
@@ -135,7 +199,7 @@ class ScheduleOutput(serializers.ModelSerializer[Schedule]):
             "name",
             "cron",
             "time_zone",
-            "notification",
+            "kind",
             "missed",
             "enabled",
             "ends_at",
@@ -148,14 +212,28 @@ class ScheduleOutput(serializers.ModelSerializer[Schedule]):
     @extend_schema_field(serializers.ListField(child=serializers.DateTimeField()))
     def get_next_runs(self, row: Schedule) -> list[str]:
         """In the schedule's own time zone; none while it is paused or after its end."""
-        if row.next_at is None:
-            return []
-        runs = [row.next_at, *islice(row.timetable.after(row.next_at), NEXT_RUNS - 1)]
-        return [run.astimezone(ZoneInfo(row.time_zone)).isoformat() for run in runs]
+        return [run.isoformat() for run in islice(service.next_runs(row), NEXT_RUNS)]
+
+
+class ScheduleDetail(ScheduleOutput):
+    """A schedule with what it sends."""
+
+    notification = serializers.SerializerMethodField()
+    batch = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Schedule
+        fields = [*ScheduleOutput.Meta.fields, "notification", "batch"]
+
+    def get_notification(self, row: Schedule) -> dict[str, Any] | None:
+        return row.request if row.kind == Schedule.Kind.NOTIFICATION else None
+
+    def get_batch(self, row: Schedule) -> dict[str, Any] | None:
+        return row.request if row.kind == Schedule.Kind.BATCH else None
 
 
 class Schedules(APIView):
-    """Messages that are sent again and again."""
+    """Messages and batches that are sent again and again."""
 
     required_scopes: ClassVar[Mapping[str, Scope | None]] = {
         "GET": Scope.NOTIFICATIONS_READ,
@@ -164,19 +242,19 @@ class Schedules(APIView):
 
     @extend_schema(
         operation_id="schedules_create",
-        summary="Send a message again and again",
+        summary="Send a message or a batch again and again",
         description=(
             "The message is checked as if it were sent now. A run whose message is refused later "
             "(its template was archived, say) is told of in `last_error`; the next one is tried."
         ),
         request=ScheduleInput,
-        responses={201: ScheduleOutput},
+        responses={201: ScheduleDetail},
         examples=[_REQUEST],
     )
     def post(self, request: Request) -> Response:
         fields = _fields(validated(ScheduleInput, request))
         made = service.create(agent(request).client, fields)
-        return Response(ScheduleOutput(made).data, status=201)
+        return Response(ScheduleDetail(made).data, status=201)
 
     @extend_schema(
         operation_id="schedules_list",
@@ -184,7 +262,8 @@ class Schedules(APIView):
         responses=page_of(ScheduleOutput),
     )
     def get(self, request: Request) -> Response:
-        return page(service.of_client(agent(request).client), ScheduleOutput, request)
+        found = service.of_client(agent(request).client).defer("request")
+        return page(found, ScheduleOutput, request)
 
 
 class ScheduleById(APIView):
@@ -199,10 +278,10 @@ class ScheduleById(APIView):
     @extend_schema(
         operation_id="schedules_get",
         summary="One schedule, with its next runs",
-        responses=ScheduleOutput,
+        responses=ScheduleDetail,
     )
     def get(self, request: Request, schedule_id: UUID) -> Response:
-        return Response(ScheduleOutput(service.get(agent(request).client, schedule_id)).data)
+        return Response(ScheduleDetail(service.get(agent(request).client, schedule_id)).data)
 
     @extend_schema(
         operation_id="schedules_change",
@@ -212,12 +291,12 @@ class ScheduleById(APIView):
             "from now: runs that passed meanwhile are not caught up."
         ),
         request=ScheduleChange,
-        responses=ScheduleOutput,
+        responses=ScheduleDetail,
     )
     def patch(self, request: Request, schedule_id: UUID) -> Response:
         fields = _fields(validated(ScheduleChange, request))
         changed = service.change(agent(request).client, schedule_id, fields)
-        return Response(ScheduleOutput(changed).data)
+        return Response(ScheduleDetail(changed).data)
 
     @extend_schema(
         operation_id="schedules_delete",

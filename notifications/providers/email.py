@@ -28,6 +28,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import BadHeaderError, EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
+from django.utils.encoding import punycode
 from typing_extensions import override
 
 from notifications.providers.base import Provider
@@ -149,12 +150,12 @@ class EmailProvider(Provider):
         return receipt
 
     @contextmanager
-    def before_sending(self) -> Iterator[None]:
+    def before_sending(self, *, opening: bool = False) -> Iterator[None]:
         """Translates errors of what comes before a call: nothing was sent."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever it is
-            raise self._translated(error, handed_over=False) from None
+            raise self._translated(error, handed_over=False, opening=opening) from None
 
     def close(self) -> None:
         """Close the connection of this thread. The next message opens a new one."""
@@ -187,9 +188,9 @@ class EmailProvider(Provider):
         for kind, error_class, code in UNSENDABLE:
             if isinstance(error, kind):
                 return ProviderError(error_class, code, f"Not sent: {code.replace('_', ' ')}.")
-        found = self.classify(error) or _unexpected(error)
+        found = self.classify(error) or unexpected(error)
         if found.error_class is ErrorClass.AMBIGUOUS and not handed_over:
-            return ProviderError(_unsent(error, opening), found.code, found.detail)
+            return ProviderError(unsent(error, opening=opening), found.code, found.detail)
         return found
 
 
@@ -241,7 +242,7 @@ def message_id(message: Outbound) -> str:
 
 @lru_cache(maxsize=8)
 def _domain(sender: str) -> str:
-    return parseaddr(sender)[1].rpartition("@")[2]
+    return punycode(parseaddr(sender)[1].rpartition("@")[2])
 
 
 def without_addresses(text: str) -> str:
@@ -249,14 +250,14 @@ def without_addresses(text: str) -> str:
     return _ADDRESSES.sub("[address]", text)
 
 
-def _unsent(error: Exception, opening: bool) -> ErrorClass:
+def unsent(error: Exception, *, opening: bool) -> ErrorClass:
     """The class of an error that says little, when it is known that nothing was sent."""
     if isinstance(error, (OSError, smtplib.SMTPException)):  # those of requests are OSErrors
         return ErrorClass.TEMPORARY
     return ErrorClass.AUTH_CONFIG if opening else ErrorClass.PERMANENT_MESSAGE
 
 
-def _unexpected(error: Exception) -> ProviderError:
+def unexpected(error: Exception) -> ProviderError:
     """An error nobody foresaw: by type and place, as its text may hold anything."""
     kind = type(error).__name__
     frames = traceback.extract_tb(error.__traceback__)

@@ -37,7 +37,9 @@ MAX_REQUEST = 30_000_000
 UNTRACKED = {"subscription_tracking": {"enable": False}}
 """SendGrid's subscription tracking would put its own link in place of our List-Unsubscribe."""
 
-_USUAL = re.compile(r"[a-z0-9_+-]+(\.[a-z0-9_+-]+)*@[a-z0-9-]+(\.[a-z0-9-]+)+", re.ASCII | re.IGNORECASE)
+_USUAL = re.compile(
+    r"[a-z0-9_+-]+(\.[a-z0-9_+-]+)*@[a-z0-9-]+(\.[a-z0-9-]+)+", re.ASCII | re.IGNORECASE
+)
 """An address that Anymail passes on as it is."""
 
 _Data = dict[str, Any]

@@ -1,4 +1,7 @@
-"""SMTP: mail to a relay of one's own, through Django's backend. Nothing is ever reported back.
+"""SMTP: mail to a relay of one's own. Nothing is ever reported back.
+
+The engine's messages go over the event loop (`carry`), plain Django mail through Django's backend
+(`deliver`). What a reply means is the same for both.
 
 Facts: RFC 5321 (replies), RFC 3463 and its IANA registry (enhanced codes), RFC 4954 (login).
 """
@@ -11,19 +14,27 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Sequence
+from email.utils import parseaddr
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiosmtplib
 from anymail.message import AnymailMessage
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.smtp import EmailBackend
+from django.core.mail.message import sanitize_address
 from environ import Env
 from typing_extensions import Buffer, override
 
-from notifications.providers.email import EmailProvider
-from notifications.types import ErrorClass, Outbound, ProviderError
+from notifications.providers import http, mime
+from notifications.providers.base import LoopProvider
+from notifications.providers.email import EmailProvider, check, unexpected, unsent
+from notifications.providers.loops import PerLoop
+from notifications.providers.smtp_loop import Busy, Failed, Mail, Pool, Relay
+from notifications.types import ErrorClass, Outbound, ProviderError, Sent
 
 logger = logging.getLogger(__name__)
 
@@ -74,17 +85,30 @@ FAILURES: tuple[tuple[type[Exception], ErrorClass, str], ...] = (
 )
 """Ends without a reply. Ambiguous counts as temporary until the whole mail is with the server."""
 
+LOOP_FAILURES: tuple[tuple[type[Exception], ErrorClass, str], ...] = (
+    (ssl.SSLCertVerificationError, ErrorClass.AUTH_CONFIG, "certificate"),
+    (ssl.SSLError, ErrorClass.AMBIGUOUS, "tls"),
+    (socket.gaierror, ErrorClass.TEMPORARY, "unknown_host"),
+    (ConnectionRefusedError, ErrorClass.TEMPORARY, "connect_failed"),
+    (aiosmtplib.SMTPConnectTimeoutError, ErrorClass.TEMPORARY, "connect_timeout"),
+    (TimeoutError, ErrorClass.AMBIGUOUS, "read_timeout"),
+    (OSError, ErrorClass.AMBIGUOUS, "connection_lost"),
+    (aiosmtplib.SMTPException, ErrorClass.AUTH_CONFIG, "not_supported"),  # no STARTTLS, no login
+)
+"""The same for the event loop: what an error is or was made of, the special first."""
+
 QUIT_SECONDS = 1.0
 _ENHANCED = re.compile(r"(?<![\w.])[245]\.\d{1,3}\.\d{1,3}(?!\.?\w)")
 """Anywhere in the reply: qmail ends it with `(#5.1.1)`. No part of an IP address."""
 
 
-class SMTP(EmailProvider):
+class SMTP(EmailProvider, LoopProvider):
     """Option `url`: `smtp+tls://user:password@host:587`, with what is special percent-encoded."""
 
     def __init__(self, name: str, *, url: str) -> None:
         super().__init__(name)
         self._url = url
+        self._pools = PerLoop(self._pool)
 
     @override
     def problems(self) -> list[str]:
@@ -93,20 +117,65 @@ class SMTP(EmailProvider):
         return [] if known else [f"SMTP_URL is none: it must start with one of {form}."]
 
     @override
-    def connect(self) -> BaseEmailBackend:
+    async def carry(self, messages: Sequence[Outbound]) -> Sent:
+        (message,) = messages
+        with self.before_sending():
+            mail = self._mail(message)
+        with self.before_sending(opening=True):
+            pool = self._pools.get()
+        try:
+            await pool.send(mail)
+        except Failed as failed:
+            raise _loop_error(failed) from None
+        except Busy:
+            raise ProviderError(ErrorClass.TEMPORARY, "busy", "No connection was free.") from None
+        return Sent()
+
+    @override
+    async def aclose(self) -> None:
+        if pool := self._pools.pop():
+            await pool.aclose()
+
+    def relay(self) -> Relay:
+        """Raises `ImproperlyConfigured` and others where the URL is none."""
         scheme = urlsplit(self._url).scheme
         if scheme not in PORTS:
             raise ImproperlyConfigured(f"SMTP_URL must start with one of {', '.join(PORTS)}")
         config = Env.email_url_config(self._url)
-        return _Backend(
-            host=config["EMAIL_HOST"],
+        return Relay(
+            host=config["EMAIL_HOST"] or "",
             port=config["EMAIL_PORT"] or PORTS[scheme],
             username=config["EMAIL_HOST_USER"] or "",
             password=config["EMAIL_HOST_PASSWORD"] or "",
-            use_tls=config.get("EMAIL_USE_TLS", False),
-            use_ssl=config.get("EMAIL_USE_SSL", False),
+            start_tls=config.get("EMAIL_USE_TLS", False),
+            tls=config.get("EMAIL_USE_SSL", False),
+        )
+
+    @override
+    def connect(self) -> BaseEmailBackend:
+        relay = self.relay()
+        return _Backend(
+            host=relay.host,
+            port=relay.port,
+            username=relay.username,
+            password=relay.password,
+            use_tls=relay.start_tls,
+            use_ssl=relay.tls,
             timeout=settings.PROVIDER_CONNECT_TIMEOUT,
         )
+
+    def _pool(self) -> Pool:
+        return Pool(self.relay())
+
+    def _mail(self, message: Outbound) -> Mail:
+        check(message)
+        if message.attachments:
+            content = self.build(message).message().as_bytes(linesep="\r\n")
+        else:
+            content = mime.compose(message)
+        sender = _envelope(settings.DEFAULT_FROM_EMAIL)
+        recipient = message.to if message.to.isascii() else sanitize_address(message.to, "utf-8")
+        return Mail(sender, recipient, mime.wire(content))
 
     @override
     def label(self, mail: AnymailMessage, message: Outbound) -> None:
@@ -127,6 +196,33 @@ class SMTP(EmailProvider):
                 name = "read_timeout" if late else name
                 return ProviderError(error_class, name, f"The connection failed: {name}.")
         return None
+
+
+@lru_cache(maxsize=8)
+def _envelope(sender: str) -> str:
+    return parseaddr(sanitize_address(sender, "utf-8"))[1]
+
+
+def _loop_error(failed: Failed) -> ProviderError:
+    found = _loop_class(failed)
+    if found.error_class is not ErrorClass.AMBIGUOUS or failed.handed_over:
+        return found
+    if isinstance(failed.error, (OSError, aiosmtplib.SMTPException)):
+        return ProviderError(ErrorClass.TEMPORARY, found.code, found.detail)
+    opening = failed.stage == "connect"
+    return ProviderError(unsent(failed.error, opening=opening), found.code, found.detail)
+
+
+def _loop_class(failed: Failed) -> ProviderError:
+    error = failed.error
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        login = isinstance(error, aiosmtplib.SMTPAuthenticationError)
+        return _refused("login" if login else failed.stage, error.code, error.message)
+    causes = list(http.causes(error))
+    for kind, error_class, name in LOOP_FAILURES:
+        if any(isinstance(cause, kind) for cause in causes):
+            return ProviderError(error_class, name, f"The connection failed: {name}.")
+    return unexpected(error)
 
 
 def _refused(stage: str, code: int, text: bytes | str) -> ProviderError:

@@ -10,6 +10,7 @@ from functools import partial
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from commsproject.common.ids import new_id
@@ -49,7 +50,7 @@ def act(batch: Batch, action: Batch.Action, *, reason: str = "") -> Batch:
     if now is Batch.State.PAUSED:
         _hold(batch)
     elif now is Batch.State.CANCELLED:  # the engine ends them: who holds the work, ends it
-        _release(batch, at_once=True)
+        _hasten(batch)
     else:
         free_key(batch)
     return batch
@@ -86,6 +87,19 @@ UPDATE notifications_work SET held = true WHERE id IN (
     FOR UPDATE SKIP LOCKED)
 """
 
+_HASTEN = """
+UPDATE notifications_work
+SET held = false, due_at = CASE kind WHEN 'send' THEN statement_timestamp() ELSE due_at END
+WHERE id IN (
+    SELECT id FROM notifications_work
+    WHERE batch_id = %s AND (held OR kind = 'send' AND due_at > statement_timestamp())
+      AND (lease_until IS NULL OR lease_until < statement_timestamp())
+    FOR UPDATE SKIP LOCKED)
+"""
+"""For a batch that was cancelled: the sooner its work is claimed, the sooner it is ended. What
+went out without an answer has its whole wait.
+"""
+
 _RELEASE = """
 WITH waiting AS MATERIALIZED (
     SELECT id, due_at, size FROM notifications_work
@@ -95,9 +109,8 @@ WITH waiting AS MATERIALIZED (
     SELECT id, sum(size) OVER (ORDER BY due_at, id) - size AS before FROM waiting
 )
 UPDATE notifications_work AS work
-SET held = false,
-    due_at = CASE WHEN %(at_once)s THEN statement_timestamp() ELSE greatest(
-        work.due_at, statement_timestamp() + line.before * %(gap)s * interval '1 second') END
+SET held = false, due_at = greatest(
+    work.due_at, statement_timestamp() + line.before * %(gap)s * interval '1 second')
 FROM line WHERE work.id = line.id
 """
 """Each chunk falls due when those before it have had their time: after a pause too, nothing that
@@ -110,10 +123,16 @@ def _hold(batch: Batch) -> None:
         cursor.execute(_HOLD, [batch.id])
 
 
-def _release(batch: Batch, *, only: list[UUID] | None = None, at_once: bool = False) -> None:
+def _release(batch: Batch, only: list[UUID] | None = None) -> None:
     gap = 1 / batch.pace if batch.pace else 0.0
     with connection.cursor() as cursor:
-        cursor.execute(_RELEASE, {"batch": batch.id, "only": only, "gap": gap, "at_once": at_once})
+        cursor.execute(_RELEASE, {"batch": batch.id, "only": only, "gap": gap})
+    transaction.on_commit(partial(queue.ring, Lane(batch.priority)), robust=True)
+
+
+def _hasten(batch: Batch) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_HASTEN, [batch.id])
     transaction.on_commit(partial(queue.ring, Lane(batch.priority)), robust=True)
 
 
@@ -262,29 +281,32 @@ WHERE finished_at IS NULL AND state IN ('running', 'cancelled')
 """
 
 
+def _left(batch: Batch) -> bool:
+    """Whether there is work that waits without need: a race left it held, or due much later."""
+    work = Work.objects.filter(batch=batch)
+    if batch.state == Batch.State.CANCELLED:
+        later = Q(kind=Work.Kind.SEND, due_at__gt=timezone.now())
+        return work.filter(Q(held=True) | later).exists()
+    return not _canary_is_out(batch) and work.filter(held=True).exists()
+
+
 def tend() -> None:
     """What is due: canaries, work that a race left held, batches that are done."""
     unfinished = Batch.objects.filter(finished_at=None)
     for batch in unfinished.filter(state=Batch.State.RUNNING):
         if _canary_is_out(batch):
             _watch_canary(batch.id)
-    for batch in _left_held():
-        _release_left(batch.id)
+    for batch in unfinished.filter(state__in=[Batch.State.RUNNING, Batch.State.CANCELLED]):
+        if _left(batch):
+            _release_left(batch.id)
     with connection.cursor() as cursor:
         cursor.execute(_FINISH)
-
-
-def _left_held() -> list[Batch]:
-    going = Batch.objects.filter(
-        finished_at=None, state__in=[Batch.State.RUNNING, Batch.State.CANCELLED]
-    )
-    return [batch for batch in going if Work.objects.filter(batch=batch, held=True).exists()]
 
 
 @transaction.atomic
 def _release_left(batch_id: UUID) -> None:
     batch = Batch.objects.select_for_update(no_key=True).get(id=batch_id)
     if batch.state == Batch.State.CANCELLED:
-        _release(batch, at_once=True)
+        _hasten(batch)
     elif batch.state == Batch.State.RUNNING and not _canary_is_out(batch):
         _release(batch)

@@ -7,7 +7,6 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from itertools import islice
 from typing import Protocol
 
 import orjson
@@ -25,7 +24,9 @@ from notifications.services.plan import Planned, Row, Shared, Terms, plan_rows, 
 from notifications.types import Channel
 
 ROWS = 5000
-"""Rows of one commit."""
+"""Rows of one commit, at most."""
+BYTES = 4 * 1024 * 1024
+"""Of their data as JSON, roughly: large rows must not fill the memory."""
 
 SILENT = timedelta(seconds=60)
 """An upload that stores nothing for so long has lost its process: a commit takes half a second."""
@@ -121,7 +122,8 @@ def _known(client: ApiClient, request: BatchRequest, upload: Upload) -> Batch | 
     key = IdempotencyKey.objects.filter(client=client, key=request.idempotency_key).first()
     if key is None:
         return None
-    batch = Batch.objects.filter(id=(key.response or {}).get("batch")).first()
+    made = (key.response or {}).get("batch", "")
+    batch = Batch.objects.filter(id=made).first() if made else None
     if batch is None:
         raise KeyReused("This key was used for something else than a batch.")
     if batch.state == Batch.State.RECEIVING:
@@ -170,40 +172,48 @@ def _open(batch: Batch, request: BatchRequest, shared: Shared) -> bool:
 
 
 def _take(batch: Batch, request: BatchRequest, shared: Shared, upload: Upload) -> None:
-    rows, seen = upload.rows(), set[int]()
-    while some := list(islice(rows, ROWS)):
-        _store(batch, request, shared, _once(some, seen))
+    for some in _commits(upload.rows()):
+        _store(batch, request, shared, some)
     if not Batch.objects.filter(id=batch.id, received__gt=0).exists():
         raise InvalidInput.of("rows", "required", "There are no rows.")
 
 
-def _once(some: Iterable[Row | Rejected], seen: set[int]) -> Iterator[Row | Rejected]:
-    """A row that says the same as an earlier one, reference and all, is an accident."""
-    for row in some:
+def _commits(rows: Iterable[Row | Rejected]) -> Iterator[list[Row | Rejected]]:
+    """What is stored together."""
+    seen: set[int] = set()
+    some: list[Row | Rejected] = []
+    size = 0
+    for row in rows:
         if isinstance(row, Row):
-            # 64 bits: two of a million different rows are taken for one once in 40 million uploads.
-            mark = hash(
-                (
-                    row.to.user_id,
-                    row.to.addresses.get(Channel.EMAIL),
-                    row.to.addresses.get(Channel.SMS),
-                    row.reference,
-                    orjson.dumps(row.data, option=orjson.OPT_SORT_KEYS),
-                )
-            )
-            if mark in seen:
-                error = FieldError("", "duplicate", "An earlier row is the same in all fields.")
-                yield Rejected(row.number or 0, [error], row.reference)
-                continue
-            seen.add(mark)
-        yield row
+            data = orjson.dumps(row.data, option=orjson.OPT_SORT_KEYS)
+            size += len(data)
+            some.append(_unless_seen(row, data, seen))
+        else:
+            some.append(row)
+        if len(some) == ROWS or size > BYTES:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
+
+
+def _unless_seen(row: Row, data: bytes, seen: set[int]) -> Row | Rejected:
+    """A row that says the same as an earlier one, reference and all, is an accident."""
+    to = row.to
+    email, phone = to.addresses.get(Channel.EMAIL), to.addresses.get(Channel.SMS)
+    # 64 bits: two of a million different rows are taken for one once in 40 million uploads.
+    mark = hash((to.user_id, email, phone, row.reference, data))
+    if mark in seen:
+        error = FieldError("", "duplicate", "An earlier row is the same in all fields.")
+        return Rejected(row.number or 0, [error], row.reference)
+    seen.add(mark)
+    return row
 
 
 @transaction.atomic
 def _store(
-    batch: Batch, request: BatchRequest, shared: Shared, some: Iterable[Row | Rejected]
+    batch: Batch, request: BatchRequest, shared: Shared, received: Sequence[Row | Rejected]
 ) -> None:
-    received = list(some)
     planned: list[Planned] = []
     rejections: list[BatchRejection] = []
     results = plan_rows(shared, [row for row in received if isinstance(row, Row)])
@@ -216,7 +226,7 @@ def _store(
     if batch.canary:  # the first chunks go first: they must not be the first rows
         random.shuffle(planned)
     # A chunk is what goes out at once: a second's worth, where there is a pace.
-    chunk = min(submit.CHUNK, max(1, int(request.pace))) if request.pace else submit.CHUNK
+    chunk = min(Work.LIMIT, max(1, int(request.pace))) if request.pace else Work.LIMIT
     submit.write(planned, chunk=chunk, held=True)
     copy_rows(BatchRejection, rejections)
     mine = Batch.objects.filter(id=batch.id, state=Batch.State.RECEIVING)
@@ -229,10 +239,12 @@ def _store(
 
 
 def _rejection(batch: Batch, row: Row | Rejected, why: Rejected | CommsError) -> BatchRejection:
-    errors = why.errors or [FieldError("", why.code, why.detail)]
+    errors = why.errors
+    if isinstance(why, CommsError) and not errors:
+        errors = [FieldError("", why.code, why.detail)]
     return BatchRejection(
         batch=batch,
-        row=row.number,
+        row=row.number or 0,
         reference=row.reference,
         errors=[vars(error) for error in errors],
     )

@@ -1,4 +1,4 @@
-"""Messages that are sent again and again. What a schedule owes is said by `timetable`.
+"""Messages and batches that are sent again and again. What a schedule owes is said by `timetable`.
 
 A run is submitted and noted in one transaction that holds the schedule's row, under an idempotency
 key made of schedule and time: no crash and no second scheduler can send it twice. The clock is
@@ -7,26 +7,24 @@ PostgreSQL's, so schedulers whose clocks differ agree.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import structlog
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from commsproject.common.errors import CommsError, InvalidInput, NotFound
+from commsproject.common.errors import InvalidInput, NotFound
 from commsproject.common.models import ApiClient
 from notifications.errors import NameTaken
 from notifications.models import Schedule
-from notifications.services import submit
-from notifications.services.plan import Submission, Target
+from notifications.services import scheduled
 from notifications.timetable import MOST_CAUGHT_UP, Missed, owed
-from notifications.types import Channel, Lane
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +52,14 @@ def _found(rows: QuerySet[Schedule], schedule_id: UUID) -> Schedule:
     return row
 
 
+def next_runs(schedule: Schedule) -> Iterator[datetime]:
+    """In its own time zone; none while it is paused, or over."""
+    if schedule.next_at is not None:
+        zone = ZoneInfo(schedule.time_zone)
+        for run in chain([schedule.next_at], schedule.timetable.after(schedule.next_at)):
+            yield run.astimezone(zone)
+
+
 def create(client: ApiClient, fields: Mapping[str, Any]) -> Schedule:
     """`fields` are those of `Schedule`, checked for form.
 
@@ -62,7 +68,7 @@ def create(client: ApiClient, fields: Mapping[str, Any]) -> Schedule:
     """
     schedule = Schedule(client=client, **fields)
     schedule.next_at = _next(schedule)
-    _rehearse(schedule)
+    scheduled.rehearse(schedule)
     _save(schedule, force_insert=True)
     return schedule
 
@@ -77,7 +83,7 @@ def change(client: ApiClient, schedule_id: UUID, fields: Mapping[str, Any]) -> S
         if was != (schedule.timetable, schedule.enabled):
             schedule.next_at = _next(schedule)
         if "request" in fields:
-            _rehearse(schedule)
+            scheduled.rehearse(schedule)
         _save(schedule)
     return schedule
 
@@ -98,18 +104,6 @@ def _save(schedule: Schedule, *, force_insert: bool = False) -> None:
             schedule.save(force_insert=force_insert)
     except IntegrityError:
         raise NameTaken(f"There is a schedule {schedule.name!r}; names are unique.") from None
-
-
-def _rehearse(schedule: Schedule) -> None:
-    """Refuse now what a run would be refused for, with the fields' paths in the schedule."""
-    asked = replace(_submission(schedule.request), dry_run=True)
-    (result,) = submit.accept(schedule.client, [asked])
-    if isinstance(result, CommsError):
-        errors = [
-            replace(error, field=f"{schedule.kind}.{error.field}".strip("."))
-            for error in result.errors
-        ]
-        raise type(result)(result.detail, errors=errors)
 
 
 def _now() -> datetime:
@@ -176,38 +170,14 @@ def _send(schedule: Schedule, runs: Sequence[datetime]) -> None:
     if not schedule.client.is_active:
         schedule.last_error = _error(runs[-1], "agent_inactive", "The agent is inactive.")
         return
-    results = submit.accept(schedule.client, [_submission_of_run(schedule, run) for run in runs])
-    for run, result in zip(runs, results, strict=True):
-        if not isinstance(result, CommsError):
+    for run, error in zip(runs, scheduled.send(schedule, runs), strict=True):
+        if error is None:
             schedule.last_at = run
-        elif result.retry_after is not None:
-            raise _Later from result
+        elif error.retry_after is not None:
+            raise _Later from error
         else:
-            schedule.last_error = _error(run, result.code, result.detail)
-            log.warning("schedule was refused", schedule=str(schedule.id), code=result.code)
-
-
-def _submission_of_run(schedule: Schedule, run: datetime) -> Submission:
-    """The key is the run, whatever the message has become since."""
-    key = f"schedule:{schedule.id}:{run.isoformat()}"
-    return replace(
-        _submission(schedule.request),
-        idempotency_key=key,
-        fingerprint=hashlib.sha256(key.encode()).digest(),
-    )
-
-
-def _submission(request: Mapping[str, Any]) -> Submission:
-    """The body of `POST /notifications`, in the normal form in which a schedule keeps it."""
-    to = request["to"]
-    addresses = {Channel.EMAIL: to.get("email"), Channel.SMS: to.get("phone")}
-    given = {
-        **request,
-        "to": Target(to.get("user_id", ""), {c: a for c, a in addresses.items() if a}),
-        "channels": [Channel(name) for name in request.get("channels", [])],
-        "priority": Lane(request["priority"]),
-    }
-    return Submission(**given)
+            schedule.last_error = _error(run, error.code, error.detail)
+            log.warning("schedule was refused", schedule=str(schedule.id), code=error.code)
 
 
 def _too_many(runs: Sequence[datetime]) -> dict[str, str]:

@@ -30,9 +30,6 @@ from notifications.services.status import StatusChange
 from notifications.states import PENDING, furthest
 from notifications.types import Channel, Lane
 
-CHUNK = 500
-"""Deliveries in one Work row, at most."""
-
 KEY_LOCK_MS = 2000
 """How long a second request with the same key waits for the first before it is told 409."""
 
@@ -161,7 +158,7 @@ _DELIVERY = (
 )
 
 
-def write(planned: Sequence[Planned], *, chunk: int = CHUNK, held: bool = False) -> set[Lane]:
+def write(planned: Sequence[Planned], *, chunk: int = Work.LIMIT, held: bool = False) -> set[Lane]:
     """Store `planned` in the caller's transaction with the work to do, `chunk` deliveries a piece.
 
     The lanes that have new work; nobody is told of it yet. `held`: not to be claimed yet.

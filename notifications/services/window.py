@@ -26,7 +26,7 @@ from notifications.models import Attempt, Batch, Work
 from notifications.policy import Refusal
 from notifications.providers.base import LoopProvider, Provider
 from notifications.services import items, plan, render
-from notifications.services.items import Item
+from notifications.services.items import Item, Past
 from notifications.services.route import Routes, Stranded
 from notifications.states import State
 from notifications.types import Attachment, Channel, ErrorClass, Lane, Outbound, ProviderError
@@ -211,8 +211,8 @@ def _ration(provider: Provider, wanting: list[Item], routes: Routes) -> tuple[Wa
     reaches: when much fails, repeating all of it would be most of what a provider gets.
     """
     lease = wanting[0].lease
-    again = [item for item in wanting if any(call.provider == provider.name for call in item.past)]
-    first = [item for item in wanting if item not in again] if again else wanting
+    again = [item for item in wanting if any(_is_call(call, provider) for call in item.past)]
+    first = [item for item in wanting if item not in again] if again else list(wanting)
     allowed = len(again)
     if again and lease.lane is not Lane.URGENT:
         allowed = limits.spend(provider.name, len(again))
@@ -235,6 +235,10 @@ def _ration(provider: Provider, wanting: list[Item], routes: Routes) -> tuple[Wa
 
 _COSTS_NOTHING = {"lease_lost", "halted"}
 """Codes of attempts that were written down and then not made."""
+
+
+def _is_call(call: Past, provider: Provider) -> bool:
+    return call.provider == provider.name and call.code not in _COSTS_NOTHING
 
 
 def rounds(item: Item) -> int:
@@ -295,7 +299,10 @@ def _batch_limit(provider: Provider, item: Item) -> int:
 
 @lru_cache(maxsize=256)
 def _merge_form(source: items.Source) -> merge.MergeForm | None:
-    return merge.merge_form(source.parts)
+    try:
+        return merge.merge_form(source.parts)
+    except TemplateError:  # a batch's literal content need not be a template
+        return None
 
 
 _ATTEMPT = (

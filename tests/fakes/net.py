@@ -69,7 +69,10 @@ async def let_callbacks_run() -> None:
 
 def send_rst(transport: asyncio.BaseTransport) -> None:
     """Drop a connection so that the peer sees a reset, not an end of file."""
-    sock = transport.get_extra_info("socket")
+    try:
+        sock = transport.get_extra_info("socket")
+    except AttributeError:  # asyncio's TLS transport, once it has closed
+        return
     if sock is not None:
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +21,8 @@ class FakeServer(ABC):
         self._listener: socket.socket | None = None
         self._arriving: set[asyncio.Task[Any]] = set()
         self._transports: set[asyncio.BaseTransport] = set()
+        self.tls: ssl.SSLContext | None = None
+        """Set before `start`: every connection begins with TLS."""
         self.host = LOOPBACK
         self.port = self._reserved.number
 
@@ -84,7 +87,7 @@ class FakeServer(ABC):
             return
         sock.setblocking(False)
         loop = asyncio.get_running_loop()
-        task = loop.create_task(loop.connect_accepted_socket(self._protocol, sock))
+        task = loop.create_task(loop.connect_accepted_socket(self._protocol, sock, ssl=self.tls))
         self._arriving.add(task)
         task.add_done_callback(self._arriving.discard)
 

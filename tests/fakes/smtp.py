@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import ssl
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -47,6 +48,8 @@ class SmtpServer(FakeServer):
         super().__init__()
         self.username = username
         self.password = password
+        self.start_tls: ssl.SSLContext | None = None
+        """Set before `start`: STARTTLS is offered."""
         self.script: Script[SmtpBehaviour] = Script(Take())
         self.ledger: Ledger[ReceivedMail] = Ledger()
         self.commands: Ledger[tuple[str, str]] = Ledger()
@@ -82,6 +85,7 @@ class _Connection(SMTP):
             loop=asyncio.get_running_loop(),
             auth_require_tls=not fake.username,
             authenticator=fake.authenticate,
+            tls_context=fake.start_tls,
         )
         self.fake = fake
         self.plan: SmtpBehaviour = Take()
@@ -89,9 +93,10 @@ class _Connection(SMTP):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._mine = transport
         super().connection_made(transport)
-        self.fake._opened(transport)
+        if self._mine is None:  # after STARTTLS this comes again, for what is inside
+            self._mine = transport
+            self.fake._opened(transport)
 
     @override
     def connection_lost(self, error: Exception | None) -> None:

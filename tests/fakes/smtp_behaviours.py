@@ -87,6 +87,22 @@ class Stall(SmtpBehaviour):
         return await _forever()
 
 
+@dataclass(frozen=True)
+class Drip(SmtpBehaviour):
+    """A reply whose lines have no end, each sent before a read timeout of the client."""
+
+    stage: Stage
+    interval: float = 0.05
+    accepts: bool = True
+
+    @override
+    async def act(self, transport: asyncio.BaseTransport) -> str:
+        while isinstance(transport, asyncio.WriteTransport):
+            transport.write(b"250-wait\r\n")
+            await asyncio.sleep(self.interval)
+        raise AssertionError("not a connection")
+
+
 async def _forever() -> str:
     """The end of the connection cancels whoever waits here."""
     await asyncio.Event().wait()

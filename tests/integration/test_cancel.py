@@ -76,7 +76,8 @@ def in_state(agent: ApiClient, state: State, attempt: Attempt.State | None = Non
         notification=message, state=state, attempts_made=1 if attempt else 0
     )
     if attempt:
-        AttemptFactory.create(delivery=delivery, state=attempt)
+        ended = None if attempt is Attempt.State.CALLING else timezone.now()
+        AttemptFactory.create(delivery=delivery, state=attempt, ended_at=ended)
     if state in PENDING:
         WorkFactory.create(client=agent, deliveries=[delivery])
     return message

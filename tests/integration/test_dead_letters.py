@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -533,6 +534,33 @@ def test_a_replay_that_dies_too_says_again_what_it_said(api: APIClient, world: E
     drain()
     (mail,) = world.sendgrid.messages
     assert mail.subject == "Hello Bob"
+
+
+def test_a_replay_stays_in_its_batch(api: APIClient, agent: ApiClient, world: EmailWorld) -> None:
+    content = {"email": {"subject": "{{ shop }} for {{ name }}", "text": "It works."}}
+    batch = Batch.objects.create(
+        client=agent, state=Batch.State.PAUSED, content=content, data={"shop": "Lamps"}
+    )
+    letter = letter_of(
+        agent,
+        delivery__notification__batch=batch,
+        delivery__notification__content=None,
+        delivery__notification__data={"name": "Ada"},
+    )
+    patch(api, letter, data={"name": "Bob"})
+    api.post(f"{URL}/{letter.id}/replay")
+    drain()
+    assert Work.objects.get().held
+
+    Batch.objects.update(state=Batch.State.RUNNING)
+    Work.objects.update(held=False)
+    drain()
+    (mail,) = world.sendgrid.messages
+    assert mail.subject == "Lamps for Bob"
+    moved: Counter[str] = Counter()
+    for delta in BatchDelta.objects.all():
+        moved.update(delta.counts)
+    assert +moved == {"sent": 1}
 
 
 def test_an_address_that_is_suppressed_since_gets_nothing(

@@ -6,13 +6,14 @@ Exits non-zero where messages were lost or the ledger does not add up, never bec
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.performance import others, ours, report, sinks
+from tests.performance import latency, limits, others, ours, report, sinks
 from tests.performance.profiler import Profiler
 from tests.performance.world import ROOT, Failed, World
 
@@ -27,7 +28,9 @@ class Measurement:
     peers: tuple[str, ...] = ()
 
 
-def measurements(world: World, count: int | None, profiler: Profiler | None) -> list[Measurement]:
+def measurements(
+    world: World, count: int | None, rows: int, profiler: Profiler | None
+) -> list[Measurement]:
     """All there are, ours and theirs in turn: a machine's moods meet both."""
     found = []
     for mode in ours.MODES:
@@ -40,15 +43,24 @@ def measurements(world: World, count: int | None, profiler: Profiler | None) -> 
             for other in peers
             if not any(one.key == other.key for one in found)
         ]
-    return found
+    return [
+        *found,
+        Measurement("copy", "COPY into the tables", partial(limits.copy, world)),
+        Measurement("http-sink", "The HTTP sink itself", partial(limits.http_sink, world)),
+        Measurement("smtp-sink", "The SMTP sink itself", partial(limits.smtp_sink, world)),
+        Measurement("submission", "POST notifications", partial(latency.submission, world)),
+        Measurement("urgent", "Urgent during a bulk of 50,000", partial(latency.urgent, world)),
+        Measurement("million", "A batch in NDJSON", partial(latency.million, world, rows)),
+    ]
 
 
 def main() -> int:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))  # and everything with it
     with World(options.directory.absolute()) as world:
         world.prepare()
         profiler = Profiler(world.directory / "profiles") if options.profile else None
-        chosen = _chosen(measurements(world, options.count, profiler), options.only)
+        chosen = _chosen(measurements(world, options.count, options.rows, profiler), options.only)
         results = report.Report(
             report.machine() | world.versions | {"HTTP sink": sinks.description(world.directory)}
         )
@@ -75,7 +87,7 @@ def _measure(one: Measurement, results: report.Report, round_: str) -> None:
     sys.stderr.flush()
     try:
         figures = one.run()
-    except Failed as error:
+    except (Failed, TimeoutError) as error:
         results.errors.append(f"{one.key}: {error}")
         sys.stderr.write(f"FAILED: {error}\n")
     else:
@@ -89,6 +101,9 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--only", nargs="+", metavar="KEY", help="the measurements to make (default: all)")
     add("--count", type=int, help="messages of each of our measurements (default: its own)")
+    add(
+        "--rows", type=int, default=latency.ROWS, help="rows of the huge batch (default: 1,000,000)"
+    )
     add("--rounds", type=int, default=3)
     add("--profile", action="store_true", help="where the first worker spends its time")
     add("--directory", type=Path, default=ROOT / ".data" / "bench", help="servers, logs, results")

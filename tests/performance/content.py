@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+
+import orjson
 
 SUBJECT = "Order {{ number }} for {{ first }}"
 
@@ -83,3 +86,9 @@ def own(number: int) -> dict[str, Any]:
 
 def address(number: int) -> str:
     return f"person-{number}@example.org"
+
+
+def ndjson(numbers: Iterable[int]) -> bytes:
+    """The rows of an upload: a recipient and what is their own."""
+    rows = ({"to": {"email": address(number)}, "data": own(number)} for number in numbers)
+    return b"".join(orjson.dumps(row) + b"\n" for row in rows)

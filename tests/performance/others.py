@@ -54,7 +54,9 @@ def measure(world: World, other: Other, count: int) -> Figures:
         program = f"tests.performance.peers.{module}"
         sender = stack.enter_context(world.sender(module, program, spec, **env))
         taken = sink.messages() or 0
-        parts = {"accept": [sender], "workers": workers, "sink": [sink.child] if sink.child else []}
+        parts: dict[str, list[Child]] = {"sink": [sink.child] if sink.child else []}
+        # post_office's command forks its workers by itself.
+        parts |= {"accept": [sender], "workers": workers} if workers else {"workers": [sender]}
         before = world.cpu(**parts)
         times = sender.go()
         after, found = world.cpu(**parts), sink.messages() or 0

@@ -12,7 +12,9 @@ from tests.performance.profiler import Profiler
 from tests.performance.report import CPU, RATE, Figures
 from tests.performance.world import Child, Failed, Sender, World, memory
 
-PATIENCE = 600.0
+PATIENCE = 60.0
+SLOWEST = 300.0
+"""Seconds for a measurement to end, and messages a second on top: whatever is slower hangs."""
 WARM_UP = 2000
 
 
@@ -44,7 +46,7 @@ def measure(world: World, mode: Mode, count: int, profiler: Profiler | None = No
         workers = stack.enter_context(world.workers("normal", "bulk", **sink.env))
         with sender(world, mode.template, WARM_UP, sink.env) as first:
             first.go()
-            wait_until_idle(world, workers)
+            wait_until_idle(world, WARM_UP, workers)
         world.empty()
         agent = stack.enter_context(sender(world, mode.template, count, sink.env))
         parts = {"accept": [agent], "workers": workers, "sink": [sink.child] if sink.child else []}
@@ -53,7 +55,7 @@ def measure(world: World, mode: Mode, count: int, profiler: Profiler | None = No
             stack.enter_context(profiler.watching(workers, mode.key))
         started = time.monotonic()
         accepted = agent.go()["seconds"]
-        wait_until_idle(world, workers)
+        wait_until_idle(world, count, workers)
         seconds = time.monotonic() - started
         after, found = world.cpu(**parts), sink.messages()
         if found is not None and taken is not None and found - taken != count:
@@ -85,7 +87,18 @@ def sender(
     return world.sender("sender", "tests.performance.sender", spec, **env)
 
 
-def wait_until_idle(world: World, workers: list[Child]) -> None:
+def wait_until_idle(world: World, count: int, workers: list[Child]) -> None:
     """The queue is empty exactly when nothing is left to do: its rows go with the last outcome."""
     left = "SELECT count(*) FROM (SELECT FROM notifications_work LIMIT 1) AS one"
-    world.wait(lambda: not world.number(left), PATIENCE, workers)
+    try:
+        world.wait(lambda: not world.number(left), PATIENCE + count / SLOWEST, workers)
+    except TimeoutError as error:
+        raise Failed(f"{error}: {_standing(world)}") from None
+
+
+def _standing(world: World) -> str:
+    states = "SELECT state, count(*) FROM notifications_delivery GROUP BY 1 ORDER BY 1"
+    work = "SELECT count(*), min(due_at - now()), max(claims) FROM notifications_work"
+    deliveries = ", ".join(f"{n} {state}" for state, n in world.database.execute(states))
+    rows, due, claims = next(iter(world.database.execute(work)))
+    return f"{deliveries}; {rows} work rows, the first due in {due}, claimed {claims} times at most"

@@ -1,51 +1,48 @@
-"""An agent that sends in bulk, by the function that every way into the service ends in.
+"""An agent that sends in bulk: batches in NDJSON, by the function that `POST /api/v1/batches` calls.
 
 python -m tests.performance.sender '{"count": 50000, "template": "bench-loops"}'
 """
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import time
-from collections.abc import Iterator
 
 import django
 
 from tests.performance import content
 from tests.performance.prepare import CATEGORY, CLIENT
 
-LIST = 5000
-"""Messages accepted in one transaction."""
+BATCH = 10_000
+"""Rows of one upload. None of them goes out before its upload is whole, while the next comes in."""
+
+LIMIT = 2**30
 
 
 def main(count: int, template: str) -> None:
     django.setup()
     from commsproject.common.models import ApiClient
-    from notifications.services import submit
-    from notifications.services.plan import Submission, Target
-    from notifications.types import Channel, Lane
-
-    def submissions(numbers: range) -> Iterator[Submission]:
-        for number in numbers:
-            yield Submission(
-                to=Target(addresses={Channel.EMAIL: content.address(number)}),
-                template=template,
-                data={**content.SHARED, **content.own(number)},
-                category=CATEGORY,
-                priority=Lane.BULK,
-            )
+    from notifications.api.rows import Stream, Uploaded, ndjson
+    from notifications.services.bulk import BatchRequest, receive
+    from notifications.types import Lane
 
     client = ApiClient.objects.get(name=CLIENT)
+    request = BatchRequest(
+        template=template, data=content.SHARED, category=CATEGORY, priority=Lane.BULK
+    )
+    uploads = [
+        content.ndjson(range(start, min(count, start + BATCH))) for start in range(0, count, BATCH)
+    ]
     sys.stdout.write("ready\n")
     sys.stdin.readline()
     started = time.perf_counter()
-    for start in range(0, count, LIST):
-        numbers = range(start, min(count, start + LIST))
-        results = submit.accept(client, list(submissions(numbers)))
-        refused = [result for result in results if not isinstance(result, submit.Accepted)]
-        if refused:
-            raise SystemExit(f"{len(refused)} refused, the first: {refused[0]!r}")
+    for upload in uploads:
+        batch, _ = receive(client, request, Uploaded(Stream(io.BytesIO(upload), LIMIT), ndjson))
+        batch.refresh_from_db()
+        if batch.rejected:
+            raise SystemExit(f"{batch.rejected} of {batch.received} rows were refused")
     sys.stdout.write(json.dumps({"seconds": time.perf_counter() - started}) + "\n")
     sys.stdin.read()
 

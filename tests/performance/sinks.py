@@ -16,7 +16,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from tests.performance.world import Child, Failed, World
+from tests.performance.world import Child, Failed, World, free_port
 
 HERE = Path(__file__).parent
 
@@ -82,14 +82,14 @@ class SmtpSink(Sink):
         program = smtp_sink(world.directory)
         if not program:
             raise Failed("There is no smtp-sink.")
-        self.port = _free_port()
+        self.port = free_port()
         self.env = {"SMTP_URL": f"smtp://127.0.0.1:{self.port}"}
         self._counts = world.logs / "smtp-sink.counts"
         user = ["-u", "nobody"] if os.geteuid() == 0 else []
         command = [str(program), *user, "-c", f"127.0.0.1:{self.port}", "1000"]
         with self._counts.open("wb") as counts:
             self.child = Child("smtp-sink", command, _with(program), world.logs, stdout=counts)
-        world.wait(self._answers, 5, [self.child])
+        world.wait(lambda: listens(self.port), 5, [self.child])
 
     @override
     def messages(self) -> int:
@@ -98,11 +98,6 @@ class SmtpSink(Sink):
             counts.seek(max(0, self._counts.stat().st_size - 500))
             lines = [line for line in counts.read().split(b"\r") if b"mesg=" in line]
         return int(lines[-1].rpartition(b"=")[2]) if lines else 0
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-            return True
-        return False
 
 
 _KINDS: Mapping[str, Callable[[World], Sink]] = {
@@ -183,7 +178,7 @@ def _with(program: Path) -> dict[str, str]:
     return {**os.environ, "LD_LIBRARY_PATH": str(libraries)}
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +20,7 @@ import psycopg
 import redis
 
 from commsproject import embedded
+from commsproject.embedded.system import die_with_parent
 
 ROOT = Path(__file__).resolve().parents[2]
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
@@ -53,6 +56,7 @@ class Child:
                 cwd=ROOT,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGTERM),
                 **{"stdin": subprocess.DEVNULL, "stdout": log, **pipes},
             )
 
@@ -202,6 +206,10 @@ class World:
         assert row is not None
         return int(row[0])
 
+    def another_connection(self) -> psycopg.Connection[Any]:
+        """For another thread."""
+        return psycopg.connect(self.database_url, autocommit=True)
+
     def empty(self) -> None:
         self.database.execute(f"TRUNCATE {_HOT} CASCADE".encode())
         self.database.execute("CHECKPOINT")
@@ -209,14 +217,14 @@ class World:
     def wait(
         self, done: Callable[[], bool], seconds: float, children: Iterable[Child] = ()
     ) -> None:
-        """Until `done`; raises `Failed` when that takes too long, or a child has died."""
+        """Until `done`. Raises `TimeoutError`, or `Failed` when a child has died."""
         children = list(children)
         deadline = time.monotonic() + seconds
         while not done():
             for child in children:
                 child.check()
             if time.monotonic() > deadline:
-                raise Failed(f"not within {seconds:.0f} s")
+                raise TimeoutError(f"not within {seconds:.0f} s")
             time.sleep(0.01)
 
     def cpu(self, **parts: Iterable[Child]) -> dict[str, float]:
@@ -248,16 +256,19 @@ def memory(children: Iterable[Child]) -> int:
     return max(sizes)
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def _cpu(process: psutil.Process) -> float:
+    """With the children that have ended: whose times it has inherited."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        times = process.cpu_times()
-        return float(times.user + times.system)
+        return float(sum(process.cpu_times()[:4]))
     return 0.0
 
 
 def _server_cpu(server: embedded.Server) -> float:
-    """With the backends that have ended: their parent has inherited their times."""
     main = psutil.Process(server.home.state.pid)
-    times = main.cpu_times()
-    ended = float(times.children_user + times.children_system)
-    return ended + sum(_cpu(process) for process in [main, *main.children(recursive=True)])
+    return sum(_cpu(process) for process in [main, *main.children(recursive=True)])

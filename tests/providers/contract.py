@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import threading
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage as Mime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.core.mail import EmailMessage
+from typing_extensions import override
 
 from notifications.providers import email
+from notifications.providers.base import LoopProvider
 from notifications.providers.email import EmailProvider
-from notifications.types import Attachment, Channel, ErrorClass, Outbound, ProviderError
+from notifications.types import Attachment, Channel, ErrorClass, Outbound, ProviderError, Sent
+from tests.fakes.net import let_callbacks_run
 from tests.fakes.server import FakeServer
+
+T = TypeVar("T")
 
 ADDRESS = "anna.schmidt@kunde.example"
 SECRET = "hunter2-very-secret"  # each provider's own is made to contain it
@@ -68,6 +75,19 @@ PLAIN = replace(
 MESSAGE_ID = "<019a0000-0000-7000-8000-000000000002@example.com>"
 
 
+RUNNERS = {
+    "asyncio": asyncio.Runner(),
+    "uvloop": asyncio.Runner(loop_factory=uvloop.new_event_loop),
+}
+"""Event loops like the engine's; each only turns while something runs on it. Closed by conftest.py."""
+
+loop = "asyncio"
+"""Which of them is used."""
+
+by_loop = True
+"""Whether providers that can be called on the loop are."""
+
+
 @dataclass
 class Arrived:
     """A mail as the vendor has it."""
@@ -84,7 +104,9 @@ class Arrived:
     """All that the recipient gets to see."""
 
 
-class ProviderContract(ABC):
+class Vendor(ABC):
+    """A provider and a fake of its vendor."""
+
     fails: Sequence[Any] = ()
     """Behaviours of the server that answer with an error of the vendor, telling the address."""
     silent: Any
@@ -121,12 +143,27 @@ class ProviderContract(ABC):
     def provider(self, server: FakeServer) -> Iterator[EmailProvider]:
         provider = self.make(server.port)
         yield provider
-        provider.close()
+        close(provider)
 
+    @pytest.fixture
+    def opened(self, server, monkeypatch) -> list[Any]:
+        """Every connection the server gets from here on."""
+        found: list[Any] = []
+        original = server._opened
+
+        def note(transport: Any) -> None:
+            found.append(transport)
+            original(transport)
+
+        monkeypatch.setattr(server, "_opened", note)
+        return found
+
+
+class ProviderContract(Vendor):
     # What arrives
 
     def test_a_rich_message_arrives_intact(self, provider, server):
-        provider.send(RICH)
+        send(provider, RICH)
         (mail,) = self.arrived(server)
         assert mail.to == [ADDRESS]
         assert mail.sender == FROM
@@ -142,13 +179,13 @@ class ProviderContract(ABC):
 
     @pytest.mark.parametrize("part", ["text", "html"])
     def test_one_part_is_enough(self, provider, server, part):
-        provider.send(replace(PLAIN, parts={"subject": "Hi", part: CONTENT}))
+        send(provider, replace(PLAIN, parts={"subject": "Hi", part: CONTENT}))
         (mail,) = self.arrived(server)
         assert getattr(mail, part).strip() == CONTENT
         assert {mail.text.strip(), mail.html.strip()} == {CONTENT, ""}
 
     def test_the_recipient_sees_nothing_of_our_ids(self, provider, server):
-        provider.send(RICH)
+        send(provider, RICH)
         (mail,) = self.arrived(server)
         for private in ("A17", "first mail", "agent-1", "welcome.v3", str(RICH.attempt_id)):
             assert private not in mail.everything
@@ -198,14 +235,14 @@ class ProviderContract(ABC):
         with full_port() as port:
             provider = self.make(port)
             error = failure(provider)
-            provider.close()
+            close(provider)
         assert (error.error_class, error.code) == (ErrorClass.TEMPORARY, "connect_timeout")
 
     def test_a_server_without_a_trusted_certificate_is_our_fault(self, tmp_path):
         with impostor(tmp_path) as port:
             provider = self.make_encrypted(port)
             error = failure(provider)
-            provider.close()
+            close(provider)
         assert (error.error_class, error.code) == (ErrorClass.AUTH_CONFIG, "certificate")
 
     def test_no_answer_is_ambiguous_and_not_asked_for_twice(self, provider, server):
@@ -220,8 +257,8 @@ class ProviderContract(ABC):
         settings.PROVIDER_READ_TIMEOUT = 5.0
         server.script.always(self.slow)
         provider = self.make(server.port)
-        provider.send(PLAIN)
-        provider.close()
+        send(provider, PLAIN)
+        close(provider)
 
     def test_a_lost_connection_is_ambiguous_and_not_tried_again(self, provider, server):
         for times, behaviour in enumerate(self.lost, start=1):
@@ -247,21 +284,24 @@ class ProviderContract(ABC):
             raise LookupError(CONTENT)
 
         monkeypatch.setattr(type(provider), "receipt", explode)
-        error = failure(provider, PLAIN)
+        with pytest.raises(ProviderError) as caught:
+            deliver(provider)
+        error = caught.value
         assert (error.error_class, error.code) == (ErrorClass.AMBIGUOUS, "LookupError")
         assert CONTENT not in tell(error) + logged(caplog)
 
-    # Connections
+    # Connections of threads: of every message where there is no loop, else of plain Django mail
 
     def test_a_thread_keeps_its_connection(self, provider, opened):
         for _ in range(3):
-            provider.send(PLAIN)
+            deliver(provider)
         assert len(opened) == 1
 
     def test_an_error_replaces_the_connection(self, provider, server, opened):
         server.script.next(self.refusal)
-        failure(provider, PLAIN)
-        provider.send(PLAIN)
+        with pytest.raises(ProviderError):
+            deliver(provider)
+        deliver(provider)
         assert len(opened) == 2
 
     def test_an_interrupted_worker_leaves_no_connection(self, provider, opened, monkeypatch):
@@ -271,65 +311,206 @@ class ProviderContract(ABC):
         with monkeypatch.context() as patch:
             patch.setattr(type(provider), "receipt", interrupt)
             with pytest.raises(KeyboardInterrupt):
-                provider.send(PLAIN)
-        provider.send(PLAIN)
+                deliver(provider)
+        deliver(provider)
         assert len(opened) == 2
 
     def test_a_connection_that_does_not_close_is_forgotten(self, provider, opened, monkeypatch):
         def fail() -> None:
             raise OSError(SECRET)
 
-        provider.send(PLAIN)
+        deliver(provider)
         backend = provider._slot.backend
         with monkeypatch.context() as patch:
             patch.setattr(backend, "close", fail)
             provider.close()
         backend.close()
-        provider.send(PLAIN)
+        deliver(provider)
         assert len(opened) == 2
 
     def test_an_idle_connection_is_replaced(self, provider, opened, monkeypatch):
-        provider.send(PLAIN)
+        deliver(provider)
         monkeypatch.setattr(email, "IDLE_SECONDS", 0.0)
-        provider.send(PLAIN)
+        deliver(provider)
         assert len(opened) == 2
 
     def test_each_thread_has_a_connection_of_its_own(self, provider, opened):
         sent, over = threading.Event(), threading.Event()
 
         def other() -> None:
-            provider.send(PLAIN)
+            deliver(provider)
             sent.set()
             over.wait(10)
             provider.close()
 
-        provider.send(PLAIN)
+        deliver(provider)
         thread = threading.Thread(target=other)
         thread.start()
         assert sent.wait(10)
-        provider.send(PLAIN)
+        deliver(provider)
         assert len(opened) == 2
         over.set()
         thread.join(10)
 
-    @pytest.fixture
-    def opened(self, server, monkeypatch) -> list[Any]:
-        """Every connection the server gets from here on."""
-        found: list[Any] = []
-        original = server._opened
 
-        def note(transport: Any) -> None:
-            found.append(transport)
-            original(transport)
+class ThreadContract(ProviderContract):
+    """The way of plain Django mail, of a provider that the engine calls on its loop."""
 
-        monkeypatch.setattr(server, "_opened", note)
-        return found
+    @pytest.fixture(autouse=True)
+    def _by_thread(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("tests.providers.contract.by_loop", False)
+
+
+class LoopContract(Vendor):
+    """What the engine's way of sending has to keep besides, where a provider is on its loop."""
+
+    drips: Any
+    """The server's answer comes in pieces, each before a read timeout."""
+
+    @override
+    @pytest.fixture(params=RUNNERS)
+    def provider(
+        self, server: FakeServer, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[EmailProvider]:
+        monkeypatch.setattr("tests.providers.contract.loop", request.param)
+        provider = self.make(server.port)
+        yield provider
+        close(provider)
+
+    def test_the_blocking_way_sends_the_same(self, provider, server):
+        send(provider)
+        provider.send(RICH)
+        ours, djangos = self.arrived(server)
+        ours.everything = djangos.everything = ""
+        assert ours == djangos
+
+    def test_a_call_leaves_its_connection_to_the_next(self, provider, opened):
+        for _ in range(3):
+            send(provider, PLAIN)
+        assert len(opened) == 1
+
+    def test_calls_at_once_have_a_connection_each(self, provider, server, opened, settings):
+        settings.PROVIDER_READ_TIMEOUT = 5.0
+        server.script.always(self.slow)
+
+        async def both() -> None:
+            async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(provider.carry([replace(PLAIN, to=to)]))
+                    for to in ("a@kunde.example", "b@kunde.example")
+                ]
+            assert all(task.done() for task in tasks)
+
+        run(both())
+        assert len(opened) == 2
+        assert len(self.arrived(server)) == 2
+
+    def test_a_kept_connection_that_the_server_closes_is_replaced(self, provider, server, opened):
+        for _ in range(3):
+            send(provider, PLAIN)
+            server.refuse()  # while nothing runs on our loop
+            server.accept()
+        assert len(opened) == 3
+        assert self.calls(server) == 3
+
+    def test_a_refusal_leaves_the_connection(self, provider, server, opened):
+        server.script.next(self.refusal)
+        failure(provider, PLAIN)
+        send(provider, PLAIN)
+        assert len(opened) == 1
+
+    def test_a_call_that_is_interrupted_leaves_no_connection(self, provider, server):
+        server.script.next(self.silent)
+
+        async def interrupt() -> None:
+            task = asyncio.ensure_future(provider.carry([PLAIN]))
+            await asyncio.to_thread(self.wait_for_a_call, server)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+        run(interrupt())
+        run(let_callbacks_run())
+        assert wait_until(lambda: server.connections == 0)
+        send(provider, PLAIN)
+
+    @abstractmethod
+    def wait_for_a_call(self, server: Any) -> None: ...
+
+    def test_an_answer_that_drips_ends_too(self, provider, server, settings):
+        settings.PROVIDER_READ_TIMEOUT = READ_TIMEOUT
+        server.script.next(self.drips)
+        started = time.monotonic()
+        error = failure(provider, PLAIN)
+        assert time.monotonic() - started < 3
+        assert (error.error_class, error.code) == (ErrorClass.AMBIGUOUS, "read_timeout")
+
+    def test_an_error_before_the_call_sends_nothing(self, provider, server, caplog):
+        class Broken(dict[str, str]):
+            @override
+            def items(self) -> Any:
+                raise LookupError(CONTENT)
+
+        error = failure(provider, replace(PLAIN, headers=Broken({"X-A": "1"})))
+        assert (error.error_class, error.code) == (ErrorClass.PERMANENT_MESSAGE, "LookupError")
+        assert CONTENT not in tell(error) + logged(caplog)
+        assert self.calls(server) == 0
+
+    def test_each_loop_has_connections_of_its_own(self, provider, opened):
+        send(provider, PLAIN)
+
+        async def elsewhere() -> None:
+            await provider.carry([PLAIN])
+            await provider.aclose()
+
+        asyncio.run(elsewhere())
+        send(provider, PLAIN)
+        assert len(opened) == 2
+
+    def test_closing_closes(self, provider, server):
+        send(provider, PLAIN)
+        run(provider.aclose())
+        run(let_callbacks_run())
+        assert wait_until(lambda: server.connections == 0)
+        run(provider.aclose())
+        send(provider, PLAIN)
+
+
+def run(call: Coroutine[Any, Any, T]) -> T:
+    """On the loop of this test."""
+    return RUNNERS[loop].run(call)
+
+
+def send(provider: EmailProvider, message: Outbound = RICH) -> Sent:
+    """Send as the engine does."""
+    if by_loop and isinstance(provider, LoopProvider):
+        return run(provider.carry([message]))
+    return provider.send(message)
+
+
+def deliver(provider: EmailProvider) -> None:
+    """Send as plain Django mail is sent."""
+    provider.deliver(provider.build(PLAIN))
+
+
+def close(provider: EmailProvider) -> None:
+    provider.close()
+    if isinstance(provider, LoopProvider):
+        run(provider.aclose())
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = 5) -> bool:
+    """Whether it comes true in time."""
+    end = time.monotonic() + timeout
+    while not condition() and time.monotonic() < end:
+        threading.Event().wait(0.01)
+    return condition()
 
 
 def failure(provider: EmailProvider, message: Outbound = RICH) -> ProviderError:
     """The error of sending `message`."""
     with pytest.raises(ProviderError) as caught:
-        provider.send(message)
+        send(provider, message)
     return caught.value
 
 
@@ -406,6 +587,16 @@ def full_port() -> Iterator[int]:
 @contextmanager
 def impostor(folder: Path) -> Iterator[int]:
     """A port with a TLS server whose certificate nobody trusts."""
+    context, _ = own_certificate(folder)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_shake_hands, args=(server, context))
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(5)
+
+
+def own_certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """For a server at `localhost`, signed by itself, and the file of key and certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
@@ -431,11 +622,7 @@ def impostor(folder: Path) -> Iterator[int]:
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=_shake_hands, args=(server, context))
-        thread.start()
-        yield server.getsockname()[1]
-        thread.join(5)
+    return context, pem
 
 
 def _shake_hands(server: socket.socket, context: ssl.SSLContext) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -18,8 +19,10 @@ from tests.fakes import sendgrid_events
 from tests.fakes.behaviours import (
     Answer,
     Close,
+    Drip,
     Garbage,
     HalfBody,
+    HugeBody,
     MalformedJson,
     Redirect,
     Reset,
@@ -40,9 +43,14 @@ from tests.providers.contract import (
     SECRET,
     SLOW,
     Arrived,
+    LoopContract,
     ProviderContract,
+    ThreadContract,
+    Vendor,
+    close,
     failure,
     flips,
+    send,
 )
 from tests.providers.vectors import SENDGRID
 
@@ -60,10 +68,10 @@ def provider_at(url: str, keys: str = "") -> SendGrid:
     return SendGrid("sendgrid", api_key=KEY, api_url=f"{url}/v3/", webhook_public_key=keys)
 
 
-class TestSendGrid(ProviderContract):
+class _SendGrid(Vendor):
     silent = Silent()
     slow = Answer(delay=SLOW)
-    lost = (Reset(), Close(), HalfBody(), Garbage())
+    lost: Sequence[Any] = (Reset(), Close(), Garbage())
     fails = (Status(400, TELLING), Status(500, TELLING), Status(401, f"<p>{ADDRESS}".encode()))
     refusal = Status(400)
 
@@ -83,8 +91,34 @@ class TestSendGrid(ProviderContract):
     def calls(self, server: SendGridServer) -> int:
         return len(server.ledger)
 
+
+class TestSendGridInThreads(_SendGrid, ThreadContract):
+    lost = (Reset(), Close(), HalfBody(), Garbage())
+
+    def test_a_redirect_is_not_followed(self, provider, server):
+        server.script.next(Redirect(f"{server.url}/elsewhere"))
+        error = failure(provider)
+        assert (error.error_class, error.code) == (ErrorClass.AUTH_CONFIG, "redirect")
+        assert len(server.ledger) == 1
+
+    @pytest.mark.parametrize(("status", "error_class"), STATUSES.items())
+    def test_each_status_of_the_table(self, provider, server, status, error_class):
+        server.script.next(Status(status))
+        error = failure(provider)
+        assert (error.error_class, error.http_status) == (error_class, status)
+
+
+class TestSendGridOnLoops(_SendGrid, LoopContract):
+    drips = Drip()
+
+    @override
+    def wait_for_a_call(self, server: SendGridServer) -> None:
+        server.ledger.wait_for(1)
+
+
+class TestSendGrid(_SendGrid, ProviderContract):
     def test_the_request(self, provider, server):
-        provider.send(RICH)
+        send(provider, RICH)
         (request,) = server.ledger
         assert (request.method, request.path) == ("POST", "/v3/mail/send")
         assert request.headers["authorization"] == f"Bearer {KEY}"
@@ -122,7 +156,7 @@ class TestSendGrid(ProviderContract):
         }
 
     def test_the_receipt(self, provider, server):
-        sent = provider.send(PLAIN)
+        sent = send(provider, PLAIN)
         assert (sent.ref, sent.http_status) == (server.messages.last.message_id, 202)
 
     @pytest.mark.parametrize(("status", "error_class"), STATUSES.items())
@@ -157,7 +191,12 @@ class TestSendGrid(ProviderContract):
 
     def test_an_answer_of_202_counts_whatever_its_body(self, provider, server):
         server.script.next(MalformedJson())
-        assert provider.send(PLAIN).http_status == 202
+        assert send(provider, PLAIN).http_status == 202
+
+    @pytest.mark.parametrize("cut", [HalfBody(), HugeBody()])
+    def test_an_answer_of_202_counts_whatever_becomes_of_its_body(self, provider, server, cut):
+        server.script.next(cut)
+        assert send(provider, PLAIN).ref == server.messages.last.message_id
 
     def test_throttling_says_until_when(self, provider, server):
         server.script.next(server.throttled(reset_in=30))
@@ -193,12 +232,12 @@ class TestSendGrid(ProviderContract):
     def test_a_url_that_is_none_is_our_fault(self, url):
         provider = provider_at(url)
         assert failure(provider).error_class is ErrorClass.AUTH_CONFIG
-        provider.close()
+        close(provider)
 
     def test_an_unknown_host_is_temporary(self):
         provider = provider_at("http://no-such-host.invalid")
         error = failure(provider)
-        provider.close()
+        close(provider)
         assert (error.error_class, error.code) == (ErrorClass.TEMPORARY, "connect_failed")
 
 
@@ -307,8 +346,8 @@ def test_a_key_that_is_none_keeps_the_events_for_later(signer, key):
 @pytest.fixture
 def mail(server: SendGridServer) -> SentMail:
     provider = provider_at(server.url)
-    provider.send(RICH)
-    provider.close()
+    send(provider, RICH)
+    close(provider)
     return server.messages.last
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,12 +13,13 @@ import pytest
 from django.core.mail import EmailMessage
 from typing_extensions import override
 
+from notifications.providers import smtp_loop
 from notifications.providers.base import BadSignature, Webhook
 from notifications.providers.email import EmailProvider
 from notifications.providers.smtp import ANY, REPLIES, SMTP
-from notifications.types import ErrorClass
+from notifications.types import Attachment, ErrorClass
 from tests.fakes.smtp import ReceivedMail, SmtpServer
-from tests.fakes.smtp_behaviours import Disconnect, Reply, Stage, Stall, Take
+from tests.fakes.smtp_behaviours import Disconnect, Drip, Reply, Stage, Stall, Take
 from tests.providers.contract import (
     ADDRESS,
     CONTENT,
@@ -28,10 +30,17 @@ from tests.providers.contract import (
     SECRET,
     SLOW,
     Arrived,
+    LoopContract,
     ProviderContract,
+    ThreadContract,
+    Vendor,
+    close,
     failure,
     from_mime,
     logged,
+    own_certificate,
+    run,
+    send,
 )
 
 RECIPIENT, MESSAGE = ErrorClass.PERMANENT_RECIPIENT, ErrorClass.PERMANENT_MESSAGE
@@ -47,7 +56,7 @@ def server():
         yield server
 
 
-class TestSmtp(ProviderContract):
+class _Smtp(Vendor):
     silent = Stall("END")
     slow = Take(delay=SLOW)
     lost = (Disconnect("END"), Disconnect("END", rst=True))
@@ -75,8 +84,92 @@ class TestSmtp(ProviderContract):
     def calls(self, server: SmtpServer) -> int:
         return len([command for command, _ in server.commands if command == "MAIL"])
 
+
+class TestSmtpInThreads(_Smtp, ThreadContract):
+    @pytest.mark.parametrize("stage", ["MAIL", "RCPT", "DATA"])
+    @pytest.mark.parametrize("kind", [Stall, Disconnect])
+    def test_an_end_before_the_mail_was_handed_over_is_temporary(
+        self, provider, server, stage, kind
+    ):
+        server.script.next(kind(stage))
+        assert failure(provider, PLAIN).error_class is TEMPORARY
+        assert self.calls(server) == 1
+
+    def test_a_wrong_password(self, server):
+        provider = SMTP("smtp", url=f"smtp://relay:wrong@127.0.0.1:{server.port}")
+        error = failure(provider, PLAIN)
+        assert (error.error_class, error.code) == (CONFIG, "535 5.7.8")
+
+
+class TestSmtpOnLoops(_Smtp, LoopContract):
+    drips = Drip("END")
+
+    @override
+    def wait_for_a_call(self, server: SmtpServer) -> None:
+        server.ledger.wait_for(1)
+
+    @pytest.mark.parametrize("end", [Disconnect("MAIL"), Reply("MAIL", "421 4.4.2 idle too long")])
+    def test_a_kept_connection_that_ends_at_the_next_mail_is_replaced(
+        self, provider, server, opened, end
+    ):
+        send(provider, PLAIN)
+        server.script.next(end)
+        send(provider, PLAIN)
+        assert len(opened) == 2
+        assert len(server.accepted) == 2
+
+    def test_a_new_connection_that_ends_is_not_tried_again(self, provider, server):
+        server.script.always(Disconnect("MAIL"))
+        assert failure(provider, PLAIN).error_class is TEMPORARY
+        assert self.calls(server) == 1
+
+    def test_a_kept_connection_unused_for_long_is_replaced(self, provider, opened, monkeypatch):
+        send(provider, PLAIN)
+        monkeypatch.setattr(smtp_loop, "IDLE_SECONDS", -1.0)
+        send(provider, PLAIN)
+        assert len(opened) == 2
+
+    def test_a_call_that_finds_all_connections_in_use_is_temporary(
+        self, provider, server, monkeypatch
+    ):
+        monkeypatch.setattr(smtp_loop, "CONNECTIONS", 1)
+        server.script.always(self.silent)
+
+        async def both() -> list[Any]:
+            calls = [provider.carry([PLAIN]), provider.carry([PLAIN])]
+            return await asyncio.gather(*calls, return_exceptions=True)
+
+        first, second = run(both())
+        assert (first.error_class, first.code) == (AMBIGUOUS, "read_timeout")
+        assert (second.error_class, second.code) == (TEMPORARY, "busy")
+        assert self.calls(server) == 1
+
+    @pytest.mark.parametrize("scheme", ["smtp+tls", "smtp+ssl"])
+    @pytest.mark.usefixtures("provider")  # for its loop
+    def test_encrypted_mail_arrives(self, scheme, tmp_path, monkeypatch):
+        context, trusted = own_certificate(tmp_path)
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        relay = SmtpServer("relay", SECRET)
+        relay.tls, relay.start_tls = (context, None) if scheme == "smtp+ssl" else (None, context)
+        with relay:
+            provider = SMTP("smtp", url=f"{scheme}://relay:{SECRET}@localhost:{relay.port}")
+            send(provider, PLAIN)
+            send(provider, RICH)
+            close(provider)
+        assert len(relay.accepted) == 2
+
+    def test_a_mail_of_which_a_part_has_left_is_temporary(self):
+        with deaf() as port:
+            provider = SMTP("smtp", url=f"smtp://127.0.0.1:{port}")
+            big = Attachment("a.bin", bytes(20_000_000), "application/octet-stream")
+            error = failure(provider, replace(PLAIN, attachments=(big,)))
+            close(provider)
+        assert (error.error_class, error.code) == (TEMPORARY, "read_timeout")
+
+
+class TestSmtp(_Smtp, ProviderContract):
     def test_the_mail(self, provider, server):
-        provider.send(RICH)
+        send(provider, RICH)
         (mail,) = server.ledger
         assert (mail.mail_from, mail.recipients) == ("notifications@example.com", (ADDRESS,))
         assert str(mail.message["Message-ID"]).strip() == MESSAGE_ID
@@ -91,7 +184,7 @@ class TestSmtp(ProviderContract):
 
     def test_the_second_attempt_has_the_same_message_id(self, provider, server):
         for attempt in (RICH.attempt_id, RICH.notification_id):
-            provider.send(replace(PLAIN, attempt_id=attempt))
+            send(provider, replace(PLAIN, attempt_id=attempt))
         assert len({str(mail.message["Message-ID"]) for mail in server.ledger}) == 1
 
     @pytest.mark.parametrize(
@@ -154,14 +247,21 @@ class TestSmtp(ProviderContract):
         assert failure(provider, PLAIN).error_class is error_class
 
     def test_a_mail_after_one_that_was_handed_over_starts_anew(self, provider, server):
-        provider.send(PLAIN)
-        server.script.next(Disconnect("MAIL"))
+        send(provider, PLAIN)
+        server.script.next(Disconnect("RCPT"))
         assert failure(provider, PLAIN).error_class is TEMPORARY
 
-    def test_a_wrong_password(self, server):
-        provider = SMTP("smtp", url=f"smtp://relay:wrong@127.0.0.1:{server.port}")
-        error = failure(provider, PLAIN)
-        assert (error.error_class, error.code) == (CONFIG, "535 5.7.8")
+    def test_attachments_arrive_by_way_of_djangos_mail(self, provider, server):
+        send(provider, RICH)
+        assert server.ledger.last.raw.count(b"\n") == server.ledger.last.raw.count(b"\r\n")
+
+    def test_an_address_that_is_not_ascii_is_encoded_as_django_does(self, provider, server):
+        message = replace(PLAIN, to="müller@bücher.example")
+        send(provider, message)
+        provider.send(message)
+        ours, djangos = (address for command, address in server.commands if command == "RCPT")
+        assert ours == djangos
+        assert ours.endswith("@xn--bcher-kva.example")
 
     @pytest.mark.parametrize(
         ("greeting", "error_class", "code"),
@@ -234,6 +334,30 @@ def test_it_has_no_webhooks():
 def _arrived(mail: ReceivedMail) -> Arrived:
     message: Mime = mail.message
     return from_mime(message, list(mail.recipients))
+
+
+@contextmanager
+def deaf() -> Iterator[int]:
+    """A port that says yes to everything up to DATA and then reads no more."""
+
+    def serve() -> None:
+        client, _ = listening.accept()
+        with client, client.makefile("rb") as lines:
+            client.sendall(b"220 deaf\r\n")
+            for line in lines:
+                if line.startswith(b"DATA"):
+                    client.sendall(b"354 go on\r\n")
+                    over.wait(10)
+                    return
+                client.sendall(b"250 fine\r\n")
+
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listening.getsockname()[1]
+        over.set()
+        thread.join(5)
 
 
 @contextmanager

@@ -23,5 +23,9 @@ def download(
 
 
 async def _in_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    while (piece := await sync_to_async(next)(pieces, None)) is not None:
+    while (piece := await sync_to_async(_following)(pieces)) is not None:
         yield piece
+
+
+def _following(pieces: Iterator[bytes]) -> bytes | None:
+    return next(pieces, None)

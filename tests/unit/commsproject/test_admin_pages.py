@@ -25,6 +25,7 @@ from notifications.models import (
     Notification,
     ProviderChange,
     ProviderState,
+    Schedule,
     SimulatedMessage,
     Suppression,
     Work,
@@ -111,6 +112,14 @@ def everything(agent: ApiClient) -> None:
     ProviderChange.objects.create(provider=provider, was=EVIL[:20], now="open", reason=EVIL)
     suppress.add(channel="sms", address_hash="0" * 64, reason=SuppressionReason.MANUAL, source=EVIL)
     WebhookReceipt.objects.create(provider=EVIL, dedupe="1", body=EVIL.encode(), error=EVIL)
+    Schedule.objects.create(
+        client=agent,
+        name=EVIL,
+        cron="0 9 * * *",
+        kind=Schedule.Kind.NOTIFICATION,
+        request={EVIL: EVIL},
+        last_error={"run": EVIL, "code": EVIL, "message": EVIL},
+    )
     ScheduledJob.objects.create(name=EVIL, last_run_at=timezone.now(), last_error=EVIL)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -155,3 +156,22 @@ def test_only_the_simulators_own_domain_takes_instructions(address, asked):
 )
 def test_an_instruction_without_a_label_is_nobodys_address(address, nobody):
     assert is_instruction(address) is nobody
+
+
+_LABEL = st.text("abcXYZ019-_.+'ü", max_size=12)
+
+
+@given(st.builds("{}@{}.{}".format, _LABEL, st.text("abC09-.ßé@ ", max_size=12), _LABEL))
+@example("a@b.c")
+@example("ada@EXAMPLE.com")
+@example("ada@xn--bcher-kva.de")
+@example("ada@b@example.com")
+@example(f"{'a' * 60}@example.com")
+def test_the_short_way_gives_what_the_library_gives(address):
+    try:
+        expected = validate_email(address.strip(), check_deliverability=False).normalized
+    except EmailNotValidError:
+        with pytest.raises(BadAddress):
+            normalise(EMAIL, address)
+    else:
+        assert normalise(EMAIL, address) == expected

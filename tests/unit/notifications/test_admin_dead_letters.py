@@ -15,7 +15,7 @@ from django.utils import timezone
 from notifications.models import DeadLetter, Delivery, Event, Work
 from notifications.states import State
 from notifications.types import Channel
-from tests.factories import DeadLetterFactory, DeliveryFactory
+from tests.factories import CategoryFactory, DeadLetterFactory, DeliveryFactory
 
 LIST = reverse("admin:notifications_deadletter_changelist")
 MESSAGES = reverse("admin:notifications_notification_changelist")
@@ -56,11 +56,22 @@ def told(answer: Any) -> list[str]:
         ("delivery__channel__exact=sms", []),
     ],
 )
-def test_the_list_is_filtered(staff: Client, query: str, found: list[str]) -> None:
+def test_the_list_is_filtered_by_a_word(staff: Client, query: str, found: list[str]) -> None:
     letter(code="a")
     letter(code="b", providers=["simulator", "ses"], replayed_at=timezone.now())
     rows = staff.get(f"{LIST}?{query}").context["cl"].result_list
     assert sorted(row.code for row in rows) == found
+
+
+def test_the_list_is_filtered_by_agent_and_category(staff: Client) -> None:
+    category: Any = CategoryFactory()
+    mine, _other = letter(delivery__notification__category=category), letter()
+    notification = mine.delivery.notification
+    for query in (
+        {"delivery__notification__client__id__exact": str(notification.client_id)},
+        {"delivery__notification__category__id__exact": str(category.id)},
+    ):
+        assert list(staff.get(LIST, query).context["cl"].result_list) == [mine]
 
 
 # --- Editing ---------------------------------------------------------------------------------

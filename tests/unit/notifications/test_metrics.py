@@ -24,6 +24,7 @@ from notifications.models import Attempt, DeadLetter, QueueSample, Work
 from notifications.services import metrics
 from notifications.services.metrics import Figures
 from notifications.types import Lane
+from tests.engine import drain
 from tests.factories import (
     ApiClientFactory,
     AttemptFactory,
@@ -38,8 +39,7 @@ MINUTE = timedelta(minutes=1)
 def work(lane: Lane, size: int, *, due: timedelta = -MINUTE, **fields: Any) -> Work:
     """`size` deliveries of one chunk; due a minute ago unless told."""
     ids = [new_id() for _ in range(size)]
-    row: Work = WorkFactory(lane=lane, ids=ids, due_at=timezone.now() + due, **fields)
-    return row
+    return WorkFactory.create(lane=lane, ids=ids, due_at=timezone.now() + due, **fields)
 
 
 def id_of(moment: datetime) -> UUID:
@@ -63,15 +63,14 @@ def calls(agent: ApiClient, lane: Lane, *states: str, number: int = 1, age: floa
 
 def give_up(agent: ApiClient, lane: Lane, *, age: float = 0.0) -> None:
     notification = NotificationFactory(client=agent, priority=lane)
-    delivery = DeliveryFactory(notification=notification, state="dead")
+    delivery = DeliveryFactory.create(notification=notification, state="dead")
     moment = id_of(timezone.now() - timedelta(seconds=age))
     DeadLetter.objects.create(id=moment, delivery=delivery, reason="x")
 
 
 @pytest.fixture
 def other(db: None) -> ApiClient:
-    made: ApiClient = ApiClientFactory(name="shop")
-    return made
+    return ApiClientFactory.create(name="shop")
 
 
 @pytest.fixture
@@ -279,6 +278,18 @@ def test_a_key_that_sees_providers_sees_the_whole_service(agent):
     assert first["at"] < second["at"]
     busiest = body["service"]["agents"]
     assert [(one["name"], one["depth"]) for one in busiest] == [("shop", 600), ("billing", 8)]
+
+
+def test_a_message_moves_from_waiting_to_sent(api):
+    body = {"content": {"subject": "Hi", "text": "Hi"}, "priority": "urgent"}
+    for name in ("delivered", "bounce"):
+        to = {"email": f"{name}@simulator.test"}
+        assert api.post("/api/v1/notifications", {**body, "to": to}, format="json").data["id"]
+    before = lane_of(api.get("/api/v1/queues").json()["lanes"], "urgent")
+    assert (before["depth"], before["last_minute"]["sent"]) == (2, 0)
+    drain(Lane.URGENT)
+    after = lane_of(api.get("/api/v1/queues").json()["lanes"], "urgent")
+    assert (after["depth"], after["last_minute"]["sent"]) == (0, 2)
 
 
 def test_only_so_many_agents_are_named(agent):

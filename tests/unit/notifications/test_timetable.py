@@ -112,12 +112,12 @@ def test_runs_ascend_and_do_not_depend_on_where_one_begins(
     assert table.next(found[skipped] - timedelta(microseconds=1)) == found[skipped]
 
 
-@given(cron=st.sampled_from(_EXPRESSIONS), zone=st.sampled_from(_ZONES), moment=_moments)
-def test_a_time_of_day_comes_once_on_each_day(cron: str, zone: str, moment: datetime) -> None:
+@given(zone=st.sampled_from(_ZONES), moment=_moments)
+def test_a_time_of_day_comes_once_on_each_day(zone: str, moment: datetime) -> None:
     found = islice(Timetable("30 2 * * *", zone).after(moment), 20)
     days = [run.astimezone(ZoneInfo(zone)).date() for run in found]
     assert len(set(days)) == 20
-    assert days[-1] - days[0] <= timedelta(days=20)  # Apia left out a day, not in these years
+    assert days[-1] - days[0] <= timedelta(days=20)
 
 
 # --- Reading ---------------------------------------------------------------------------------

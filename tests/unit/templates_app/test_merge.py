@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import string
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -108,7 +109,7 @@ words = st.text(
     ),
     max_size=12,
 )
-values = (
+values: st.SearchStrategy[Any] = (
     words
     | st.sampled_from(("javascript:alert(1)", "https://x.example", "java\tscript:x", LINK_START))
     | st.none()
@@ -124,7 +125,7 @@ datas = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(
     subject=sources,
     text=sources,

@@ -1,0 +1,69 @@
+"""Scheduler processes, really started and really killed: each run of a schedule is sent once."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db.models.functions import Now
+
+from notifications.models import Notification, Schedule
+from notifications.services import schedule
+from tests.factories import ApiClientFactory
+from tests.processes import eventually, running
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+COUNT = 150
+
+
+def make() -> None:
+    client = ApiClientFactory.create()
+    half_a_day_from_now = f"0 {(schedule._now().hour + 12) % 24} * * *"
+    Schedule.objects.bulk_create(
+        Schedule(
+            client=client,
+            name=f"n{number}",
+            cron=half_a_day_from_now,
+            kind=Schedule.Kind.NOTIFICATION,
+            request={
+                "to": {"email": f"user-{number}@simulator.test"},
+                "content": {"subject": "Hello", "text": "It works."},
+                "priority": "normal",
+            },
+        )
+        for number in range(COUNT)
+    )
+
+
+def make_all_due() -> None:
+    Schedule.objects.update(next_at=Now() - timedelta(seconds=1))
+
+
+def sent() -> int:
+    keys = list(Notification.objects.values_list("idempotency_key", flat=True))
+    assert len(keys) == len(set(keys))
+    return len(keys)
+
+
+def leads(log: Path) -> bool:
+    return "scheduler leads" in log.read_text()
+
+
+def test_two_schedulers_and_the_death_of_the_one_that_leads(tmp_path: Path) -> None:
+    make()
+    first, second = tmp_path / "first.log", tmp_path / "second.log"
+    with ExitStack() as stack:
+        leader = stack.enter_context(running("scheduler", log=first))
+        eventually(lambda: leads(first))
+        stack.enter_context(running("scheduler", log=second))
+        make_all_due()
+        eventually(lambda: sent() == COUNT)
+        make_all_due()
+        eventually(lambda: sent() > COUNT)
+        leader.kill()  # with some of the runs done
+        eventually(lambda: sent() == 2 * COUNT, seconds=30)
+        assert leads(second)
+    assert not Schedule.objects.exclude(last_error=None).exists()
