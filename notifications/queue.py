@@ -167,7 +167,7 @@ class Lease:
 
     @property
     def is_first(self) -> bool:
-        """Nobody has ever claimed this work before."""
+        """Nobody has ever claimed these deliveries before: work that follows keeps its token."""
         return self.token == 1
 
 
@@ -295,6 +295,7 @@ def take_apart(lease: Lease) -> None:
                 ids=[delivery_id],
                 due_at=lease.due_at,
                 suspect=True,
+                token=lease.token,
                 claims=SUSPECT_AT,
             )
             for delivery_id in lease.ids

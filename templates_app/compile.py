@@ -31,7 +31,7 @@ from templates_app.errors import (
 )
 from templates_app.filters import FILTERS, FREE, start_work, text
 from templates_app.language import Refused, Translator
-from templates_app.values import for_engine, own_key
+from templates_app.values import Admitted, own_key
 
 ONE_LINE = frozenset({"subject", "title", "preheader"})
 """Parts of one line without control characters; values lose theirs (see `rendering`)."""
@@ -57,11 +57,11 @@ class Program:
     names: Mapping[str, str]
     engine: minijinja.Environment
 
-    def run(self, values: dict[str, object]) -> str:
+    def run(self, data: Admitted) -> str:
         """The printed part, unfinished (see `rendering`). Raises MissingVariable, InvalidValue, RenderLimit."""
         start_work()
         try:
-            return self.engine.render_template(self.part, **for_engine(values))
+            return self.engine.render_template(self.part, **data.values)
         except minijinja.TemplateError as error:
             raise self._explained(error) from None
         except TemplateError as error:  # by a filter, which does not know the part

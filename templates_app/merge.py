@@ -18,7 +18,7 @@ from templates_app.compile import (
 )
 from templates_app.markup import LINK_START
 from templates_app.rendering import finished
-from templates_app.values import admit
+from templates_app.values import Admitted, admit
 
 
 def merge_form(parts: Mapping[str, str]) -> MergeForm | None:
@@ -63,13 +63,13 @@ class MergeForm:
             part.name: part.filled([next(names) for _ in range(part.count)]) for part in self._parts
         }
 
-    def values(self, data: Mapping[str, object]) -> list[str]:
+    def values(self, data: Mapping[str, object], shared: Admitted | None = None) -> list[str]:
         """One person's values, escaped for the place they go to.
 
         The whole message is put together and checked once, so what `rendering.render` would refuse
         is refused here. Raises its errors, but for TemplateSyntaxError.
         """
-        admitted = admit(data)
+        admitted = admit(data, shared)
         return [value for part in self._parts for value in part.values(admitted)]
 
 
@@ -84,7 +84,7 @@ class _Literal:
     def filled(self, _names: Sequence[str]) -> str:
         return self.text
 
-    def values(self, _data: dict[str, object]) -> list[str]:
+    def values(self, _data: Admitted) -> list[str]:
         return []
 
 
@@ -99,7 +99,7 @@ class _Line:
     def filled(self, names: Sequence[str]) -> str:
         return names[0]
 
-    def values(self, data: dict[str, object]) -> list[str]:
+    def values(self, data: Admitted) -> list[str]:
         return [finished(self.name, compile_part(self.source, self.name).run(data))]
 
 
@@ -117,7 +117,7 @@ class _Text:
     def filled(self, names: Sequence[str]) -> str:
         return self._joined(self._plain, names)
 
-    def values(self, data: dict[str, object]) -> list[str]:
+    def values(self, data: Admitted) -> list[str]:
         printed = self._program.run(data)
         finished(self.name, self._joined(self._marked, printed.split(BETWEEN)))
         return self._without_marks(printed.replace("\0", "")).split(BETWEEN)

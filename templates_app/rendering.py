@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from templates_app.compile import ONE_LINE, compile_part
 from templates_app.errors import RenderLimit, UnsafeLink
 from templates_app.markup import check_links
-from templates_app.values import admit
+from templates_app.values import Admitted, admit
 
 MAX_LINE = 998
 """Characters of a part of one line: the longest line of an e-mail (RFC 5322)."""
@@ -18,7 +18,9 @@ MAX_OUTPUT = 1_048_576
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-def render(parts: Mapping[str, str], data: Mapping[str, object]) -> dict[str, str]:
+def render(
+    parts: Mapping[str, str], data: Mapping[str, object], shared: Admitted | None = None
+) -> dict[str, str]:
     """`{"subject": source, "html": source}` and JSON data to `{"subject": text, "html": text}`.
 
     Values in `html` are escaped and links with values in them checked; null prints nothing. Raises
@@ -26,7 +28,7 @@ def render(parts: Mapping[str, str], data: Mapping[str, object]) -> dict[str, st
     Safe in threads; compiled parts are kept.
     """
     programs = [compile_part(source, part) for part, source in parts.items()]
-    values = admit(data)
+    values = admit(data, shared)
     return {program.part: finished(program.part, program.run(values)) for program in programs}
 
 

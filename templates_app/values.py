@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import orjson
 
@@ -31,18 +32,30 @@ METHOD_NAMES = frozenset(
 """Keys the engine would take for a method of Python's where the data lacks them: see `own_key`."""
 
 
-def admit(data: Mapping[str, object]) -> dict[str, object]:
-    """The data, checked. Raises InvalidValue for what is not JSON, RenderLimit for what is too large."""
-    values = dict(data)
+@dataclass(frozen=True, slots=True, repr=False)
+class Admitted:
+    """Data that was checked: `values` under the engine's names, `size` in bytes of JSON."""
+
+    values: Mapping[str, object]
+    size: int
+
+
+def admit(data: Mapping[str, object], shared: Admitted | None = None) -> Admitted:
+    """The data, checked; laid over what many `shared`, which is checked once for all of them.
+
+    Raises InvalidValue for what is not JSON, RenderLimit for what is too large.
+    """
     try:
-        size = len(orjson.dumps(values, option=_JSON_ONLY))
+        size = len(orjson.dumps(dict(data), option=_JSON_ONLY))
     except TypeError:
         raise InvalidValue("The data is not JSON (or is nested too deeply).") from None
+    size += shared.size if shared else 0
     if size > MAX_BYTES:
         raise RenderLimit(f"The data is larger than {MAX_BYTES} bytes.")
-    for name, value in values.items():
+    for name, value in data.items():
         _inspect(value, name, 1)
-    return values
+    own = for_engine(data)
+    return Admitted({**shared.values, **own} if shared else own, size)
 
 
 def _inspect(value: object, name: str, depth: int) -> None:

@@ -22,6 +22,13 @@ from notifications.providers import registry
 from notifications.providers.simulator import Simulator
 from tests.fakes.proxy import TcpProxy
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--full-faults", action="store_true", help="run the fault tests at their full sizes"
+    )
+
+
 # How long an example takes says something about the machine, nothing about the code.
 hypothesis.settings.register_profile(
     "tests", deadline=None, suppress_health_check=[HealthCheck.too_slow]

@@ -15,7 +15,8 @@ from datetime import timedelta
 
 import structlog
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
-from django.utils import timezone
+from django.db.models import Value
+from django.db.models.functions import Now
 from django.utils.module_loading import autodiscover_modules
 
 from commsproject.common.models import ScheduledJob
@@ -76,11 +77,24 @@ def _is_leader() -> bool:
 def _lead(stopping: threading.Event) -> None:
     log.info("scheduler leads", jobs=sorted(_jobs))
     try:
-        while not stopping.is_set():
+        # Django opens a lost connection again by itself where a job has a transaction of its own:
+        # the lock is gone then, and somebody else may lead.
+        while not stopping.is_set() and _still_leads():
             run_due()
             stopping.wait(_TICK_SECONDS)
     finally:
         _give_up_lock()
+
+
+def _still_leads() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted"
+            " AND pid = pg_backend_pid() AND (classid::bigint << 32) + objid::bigint = %s"
+            " AND objsubid = 1)",
+            [_LOCK],
+        )
+        return bool(cursor.fetchone()[0])
 
 
 def _give_up_lock() -> None:
@@ -96,7 +110,7 @@ def run_due() -> list[str]:
     ScheduledJob.objects.bulk_create(
         [ScheduledJob(name=name) for name in _jobs if name not in known], ignore_conflicts=True
     )
-    due = ScheduledJob.objects.filter(name__in=_jobs, next_run_at__lte=timezone.now())
+    due = ScheduledJob.objects.filter(name__in=_jobs, next_run_at__lte=Now())
     names = list(due.values_list("name", flat=True))
     for name in names:
         _run(_jobs[name])
@@ -104,7 +118,7 @@ def run_due() -> list[str]:
 
 
 def _run(one: Job) -> None:
-    started, clock = timezone.now(), time.monotonic()
+    clock = time.monotonic()
     error = ""
     try:
         one.run()
@@ -113,8 +127,10 @@ def _run(one: Job) -> None:
             raise  # the connection is gone, and the lock with it
         error = type(caught).__name__
         log.exception("job failed", job=one.name)
+    # By the database's clock alone: the next leader's may be another one.
+    started = Now() - Value(timedelta(seconds=time.monotonic() - clock))
     ScheduledJob.objects.filter(name=one.name).update(
-        next_run_at=started + one.every,
+        next_run_at=started + Value(one.every),
         last_run_at=started,
         last_duration_ms=round((time.monotonic() - clock) * 1000),
         last_error=error,

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, F, Func, IntegerField, Q, QuerySet, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from commsproject.common.ids import floor
 from notifications.models import DeadLetter, Delivery, ProviderState, Work
+from notifications.services import metrics
 from notifications.states import State
 from notifications.types import Lane
 
@@ -33,20 +33,8 @@ class LaneDepth:
 
 def queue_depth() -> list[LaneDepth]:
     """Every lane, the empty ones too."""
-    size = Func(F("ids"), function="cardinality", output_field=IntegerField())
-    now = Q(held=False, due_at__lte=timezone.now())
-    rows = (
-        Work.objects.order_by()
-        .values("lane")
-        .annotate(due=Coalesce(Sum(size, filter=now), 0), everything=Coalesce(Sum(size), 0))
-    )
-    found = {row["lane"]: row for row in rows}
-    return [
-        LaneDepth(lane, row["due"], row["everything"] - row["due"])
-        if (row := found.get(lane.value))
-        else LaneDepth(lane, 0, 0)
-        for lane in Lane
-    ]
+    found = metrics.by_lane(metrics.depths())
+    return [LaneDepth(lane, one.due, one.later + one.held) for lane, one in found.items()]
 
 
 @dataclass(frozen=True)

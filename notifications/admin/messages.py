@@ -116,7 +116,9 @@ class NotificationAdmin(ReadOnlyAdmin[Notification]):
         return (
             super()
             .get_queryset(request)
-            .select_related("client", "category", "recipient", "template_version__template")
+            .select_related(
+                "client", "category", "recipient", "template_version__template", "batch"
+            )
             .prefetch_related(Prefetch("deliveries", queryset=deliveries))
         )
 
@@ -208,9 +210,15 @@ def _what(row: Notification) -> str:
     """The template's key, or how the message begins."""
     if row.template_version is not None:
         return row.template_version.template.key
-    parts = row.content or {}
+    parts = _inline(row)
     text = parts.get("email", {}).get("subject") or parts.get("sms", {}).get("text") or "Message"
     return shorten(text)
+
+
+def _inline(row: Notification) -> render.Content:
+    """Its own content, or that of its batch."""
+    found: render.Content = row.content or (row.batch.content if row.batch else None) or {}
+    return found
 
 
 def _named(term: str) -> set[UUID]:
@@ -273,10 +281,12 @@ def _rendered(
 ) -> tuple[dict[str, str], str]:
     """What was sent, made again from version and data; or why it cannot be."""
     version = row.template_version
-    content: render.Content = version.channels if version else row.content or {}
+    content = version.channels if version else _inline(row)
     if channel not in content:
         return {}, "The content of this message is no longer kept."
+    shared = row.batch.data if row.batch else None
+    both = shared if data is None else {**(shared or {}), **data}
     try:
-        return render.render(content[channel], data), ""
+        return render.render(content[channel], both), ""
     except TemplateError as error:
         return {}, str(error)

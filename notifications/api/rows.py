@@ -105,12 +105,12 @@ def _line(field: str, value: Any, longest: int) -> str:
     ):
         message = "Control characters and line breaks are not allowed here."
         raise _Wrong(field, "control_character", message)
-    value = value.strip()
-    if not value:
+    line = str(value).strip()
+    if not line:
         raise _Wrong(field, "blank", "It may not be empty.")
-    if len(value) > longest:
+    if len(line) > longest:
         raise _Wrong(field, "max_length", f"At most {longest} characters.")
-    return value
+    return line
 
 
 def _data(value: Any) -> dict[str, Any]:

@@ -40,7 +40,7 @@ IDLE_SECONDS = 60.0
 """A connection unused for longer is replaced before its next use. Servers close idle connections
 (SMTP often after a minute) and networks forget them, which the next message would suffer for."""
 
-ADDRESS = re.compile(r"[^\s@<>(),;:\"\\]+@[^\s@<>(),;:\"\\]+")
+ADDRESS = re.compile(r"[^\s\x00-\x1f\x7f@<>(),;:\"\\]+@[^\s\x00-\x1f\x7f@<>(),;:\"\\]+")
 HEADER_NAME = re.compile(r"[!-9;-~]+")
 CONTENT_TYPE = re.compile(r"(?!multipart/|message/)[\w.+-]+/[\w.+-]+(\s*;.*)?", re.ASCII)
 
@@ -285,7 +285,7 @@ def check(message: Outbound) -> None:
         _refuse("no_content", "Neither text nor html.")
     if any(UNSAFE.search(value) for value in (message.parts.get("subject", ""), message.reply_to)):
         _refuse("line_break", "A line break in the subject or in Reply-To.")
-    if message.reply_to and not ADDRESS.fullmatch(parseaddr(message.reply_to)[1]):
+    if message.reply_to and not _has_address(message.reply_to):
         _refuse("invalid_reply_to", "Reply-To has no address.")
     for attachment in message.attachments:
         if not CONTENT_TYPE.fullmatch(attachment.content_type):
@@ -299,6 +299,11 @@ def check_recipient(message: Outbound) -> None:
     if not ADDRESS.fullmatch(message.to) or "=?" in message.to:  # Django would decode that
         raise ProviderError(ErrorClass.PERMANENT_RECIPIENT, "invalid_address")
     _check_headers(message.headers)
+
+
+@lru_cache(maxsize=1024)
+def _has_address(text: str) -> bool:
+    return bool(ADDRESS.fullmatch(parseaddr(text)[1]))
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:

@@ -80,6 +80,14 @@ class Connection:
             start_tls=relay.start_tls,
             tls_context=tls_context,
         )
+        if self._client.is_ehlo_or_helo_needed:  # without a login nothing has asked for it yet
+            await self._greet()
+
+    async def _greet(self) -> None:
+        try:
+            await self._client.ehlo()
+        except aiosmtplib.SMTPHeloError:  # RFC 5321 3.2: older servers know HELO only
+            await self._client.helo()
 
     async def transmit(self, mail: Mail) -> None:
         """Raises `SMTPResponseException` where the server refuses, else what went wrong."""
@@ -129,14 +137,16 @@ class Pool:
         self._tls_context = ssl.create_default_context() if encrypted else None
 
     async def send(self, mail: Mail) -> None:
-        """Raises `Failed`, or `Busy`."""
+        """Raises `Failed`, or `Busy`. One deadline is for all of it, the wait for a connection too."""
+        now = asyncio.get_running_loop().time()
+        connect, read = settings.PROVIDER_CONNECT_TIMEOUT, settings.PROVIDER_READ_TIMEOUT
         try:
-            async with asyncio.timeout(settings.PROVIDER_CONNECT_TIMEOUT):
+            async with asyncio.timeout(connect):
                 await self._free.acquire()
         except TimeoutError:
             raise Busy from None
         try:
-            await self._send(mail)
+            await self._send(mail, now + connect + read)
         finally:
             self._free.release()
 
@@ -144,17 +154,15 @@ class Pool:
         idle, self._idle = self._idle, []
         await asyncio.gather(*(connection.quit() for connection in idle))
 
-    async def _send(self, mail: Mail) -> None:
-        start = asyncio.get_running_loop().time()
+    async def _send(self, mail: Mail, deadline: float) -> None:
         if kept := await self._kept():
             try:
-                return await self._on(kept, mail, start + settings.PROVIDER_READ_TIMEOUT)
+                return await self._on(kept, mail, deadline)
             except Failed as failed:
                 # The server ended an idle connection and we had not heard: it has seen nothing.
                 if not (failed.stage == "sender" and _is_end(failed.error)):
                     raise
-        limit = settings.PROVIDER_CONNECT_TIMEOUT + settings.PROVIDER_READ_TIMEOUT
-        return await self._on(Connection(self._relay), mail, start + limit)
+        return await self._on(Connection(self._relay), mail, deadline)
 
     async def _kept(self) -> Connection | None:
         if self._idle:

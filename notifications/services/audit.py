@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection
 
+from notifications.models import Work
 from notifications.states import PENDING, REPORTED, State
 
 
@@ -98,6 +99,72 @@ _RULES = {
         FROM notifications_delivery AS delivery
         WHERE delivery.state = 'dead'
           AND NOT EXISTS (SELECT FROM notifications_deadletter WHERE delivery_id = delivery.id)""",
+    "lost_replay": """
+        SELECT 'dead letter ' || letter.id,
+               'replayed by ' || count(delivery.id) || ' deliveries instead of one'
+        FROM notifications_deadletter AS letter
+        LEFT JOIN notifications_delivery AS delivery ON delivery.replay_of_id = letter.delivery_id
+        WHERE letter.replayed_at IS NOT NULL
+        GROUP BY letter.id HAVING count(delivery.id) <> 1""",
+    "untold_replay": """
+        SELECT 'delivery ' || delivery.id,
+               'replays delivery ' || delivery.replay_of_id || ', whose dead letter knows of none'
+        FROM notifications_delivery AS delivery
+        WHERE delivery.replay_of_id IS NOT NULL
+          AND NOT EXISTS (SELECT FROM notifications_deadletter
+                          WHERE delivery_id = delivery.replay_of_id
+                            AND replayed_at IS NOT NULL)""",
+    "foreign_replay": """
+        SELECT 'delivery ' || new.id, 'replays a delivery of another message or channel'
+        FROM notifications_delivery AS new
+        JOIN notifications_delivery AS old ON old.id = new.replay_of_id
+        WHERE new.notification_id <> old.notification_id OR new.channel <> old.channel""",
+    "wrong_work": """
+        SELECT 'work ' || work.id, 'names ' || size || ' deliveries, suspect: ' || suspect
+        FROM notifications_work AS work
+        WHERE size NOT BETWEEN 1 AND %(chunk)s OR suspect AND size > 1
+           OR flow <> coalesce(batch_id, client_id)""",
+    "foreign_work": """
+        SELECT 'work ' || work.id, 'carries delivery ' || delivery.id || ' of another queue'
+        FROM (SELECT *, unnest(ids) AS named FROM notifications_work) AS work
+        JOIN notifications_delivery AS delivery ON delivery.id = work.named
+        JOIN notifications_notification AS notification
+          ON notification.id = delivery.notification_id
+        WHERE delivery.channel <> work.channel OR notification.priority <> work.lane
+           OR notification.client_id <> work.client_id
+           OR notification.batch_id IS DISTINCT FROM work.batch_id""",
+    "forgotten_hold": """
+        SELECT 'work ' || work.id, 'held, though its batch is ' || coalesce(batch.state, 'none')
+        FROM notifications_work AS work
+        LEFT JOIN notifications_batch AS batch ON batch.id = work.batch_id
+        WHERE work.held AND (batch.id IS NULL OR batch.finished_at IS NOT NULL)""",
+    "early_end": """
+        SELECT 'batch ' || batch.id, batch.state || ', with work left'
+        FROM notifications_batch AS batch
+        WHERE batch.finished_at IS NOT NULL AND batch.state = 'done'
+          AND EXISTS (SELECT FROM notifications_work AS work
+                      JOIN notifications_delivery AS delivery ON delivery.id = ANY(work.ids)
+                      WHERE work.batch_id = batch.id AND delivery.replay_of_id IS NULL)""",
+    "wrong_batch_count": """
+        WITH told AS (
+            SELECT batch_id, state, sum(n) AS n FROM (
+                SELECT id AS batch_id, key AS state, value::bigint AS n
+                FROM notifications_batch, jsonb_each_text(counts)
+                UNION ALL
+                SELECT batch_id, key, value::bigint
+                FROM notifications_batchdelta, jsonb_each_text(counts)
+            ) AS parts GROUP BY batch_id, state HAVING sum(n) <> 0
+        ), real AS (
+            SELECT notification.batch_id, delivery.state, count(*) AS n
+            FROM notifications_notification AS notification
+            JOIN notifications_delivery AS delivery ON delivery.notification_id = notification.id
+            WHERE notification.batch_id IS NOT NULL GROUP BY 1, 2
+        )
+        SELECT 'batch ' || coalesce(told.batch_id, real.batch_id),
+               'counts ' || coalesce(told.n, 0) || ' as ' || coalesce(told.state, real.state)
+               || ', there are ' || coalesce(real.n, 0)
+        FROM told FULL JOIN real ON real.batch_id = told.batch_id AND real.state = told.state
+        WHERE told.n IS DISTINCT FROM real.n""",
     "state_below_report": """
         SELECT 'delivery ' || delivery.id, delivery.state || ', but ' || event.type || ' was reported'
         FROM notifications_event AS event
@@ -115,6 +182,7 @@ def findings() -> Iterator[Finding]:
         "called": [state.value for state in _CALLED],
         "lattice": [event.value for event in REPORTED],
         "lease": settings.LEASE_SECONDS,
+        "chunk": Work.LIMIT,
     }
     for rule, query in _RULES.items():
         with connection.cursor() as cursor:

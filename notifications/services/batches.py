@@ -175,6 +175,7 @@ def _cut(work_id: UUID, keep: int) -> None:
         flow=work.flow,
         due_at=work.due_at,
         held=True,
+        token=work.token,
         ids=rest,
     )
 

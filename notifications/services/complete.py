@@ -77,7 +77,9 @@ def record(
         valid = [outcome for outcome in outcomes if outcome.item.lease.id in ours]
         changes = _write_deliveries(valid)  # before the attempts: the lock order of `status`
         _write_attempts(valid)
-        _write_ends(valid)
+        now = {change.delivery_id: change.state for change in changes}
+        # Not those that were cancelled meanwhile, or that a webhook has told more of.
+        _write_ends([outcome for outcome in valid if now[outcome.item.id] == outcome.state])
         if done and not lost:
             _replace(done, successors)
         transaction.on_commit(partial(status.announce, changes), robust=True)
@@ -124,6 +126,7 @@ def _replace(leases: Collection[queue.Lease], successors: Collection[Successor])
                 flow=one.lease.batch_id or one.lease.client_id,
                 ids=one.ids,
                 due_at=one.due_at,
+                token=one.lease.token,
                 held=one.held and one.lease.batch_id in held,
             )
             for one in successors

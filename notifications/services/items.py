@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -23,11 +23,12 @@ from notifications.services import render
 from notifications.states import PENDING
 from notifications.types import Channel
 from templates_app.models import TemplateVersion
+from templates_app.values import Admitted, admit
 
 _LOCK = """
 SELECT delivery.id, delivery.notification_id, delivery.address, delivery.address_hash,
        delivery.state, delivery.attempts_made, delivery.expires_at,
-       greatest(delivery.created_at, notification.send_at),
+       extract(epoch FROM greatest(delivery.created_at, notification.send_at))::float8,
        notification.template_version_id, notification.content,
        CASE WHEN delivery.replay_of_id IS NULL THEN notification.data ELSE coalesce(
            (SELECT data FROM notifications_deadletter WHERE delivery_id = delivery.replay_of_id),
@@ -69,7 +70,7 @@ class Item:
     state: str
     attempts_made: int
     expires_at: datetime | None
-    first_due: datetime
+    due_epoch: float
     version_id: UUID | None
     content: Mapping[str, Mapping[str, str]] | None
     data: Mapping[str, Any] | None
@@ -82,6 +83,11 @@ class Item:
     is_essential: bool
     holds_unknown: bool
     past: Sequence[Past] = ()
+
+    @property
+    def first_due(self) -> datetime:
+        """When it was to go out at first. Read as a number: most are never asked."""
+        return datetime.fromtimestamp(self.due_epoch, UTC)
 
     @property
     def channel(self) -> Channel:
@@ -156,7 +162,7 @@ class Source:
 class _Shared:
     version_id: UUID | None
     content: render.Content
-    data: Mapping[str, Any] | None
+    data: Admitted | None
 
 
 def source(item: Item) -> Source:
@@ -178,13 +184,15 @@ def batch_source(lease: queue.Lease) -> Source:
 
 
 def data(item: Item) -> Mapping[str, Any] | None:
-    """The data of `item`: its own over that of its batch. None: its content is literal."""
-    if item.lease.batch_id is None:
-        return item.data
-    shared = _batch(item.lease.batch_id).data
-    if shared is None or item.data is None:
-        return item.data if shared is None else shared
-    return {**shared, **item.data}
+    """The data of `item` itself, to be laid over what it shares. None: its content is literal."""
+    if item.data is None and item.lease.batch_id and _batch(item.lease.batch_id).data is not None:
+        return {}
+    return item.data
+
+
+def shared(item: Item) -> Admitted | None:
+    """The data that all messages of its batch have, checked."""
+    return _batch(item.lease.batch_id).data if item.lease.batch_id else None
 
 
 @lru_cache(maxsize=256)
@@ -201,4 +209,5 @@ def _of_batch(batch_id: UUID, channel: str) -> Source:
 @lru_cache(maxsize=64)
 def _batch(batch_id: UUID) -> _Shared:
     row = Batch.objects.only("template_version", "content", "data").get(id=batch_id)
-    return _Shared(row.template_version_id, row.content or {}, row.data)
+    data = None if row.data is None else admit(row.data)
+    return _Shared(row.template_version_id, row.content or {}, data)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from notifications.types import Channel, Lane, SuppressionReason
 from templates_app import selectors as templates
 from templates_app.errors import MissingVariable, TemplateError
 from templates_app.models import TemplateVersion
+from templates_app.values import Admitted, admit
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -97,6 +99,14 @@ class Shared:
     category: Category | None
     data: Mapping[str, Any] | None = None
     batch_id: UUID | None = None
+
+    @cached_property
+    def admitted(self) -> Admitted | None:
+        """`data`, checked once for all rows. Raises `TemplateProblem`."""
+        try:
+            return None if self.data is None else admit(self.data)
+        except TemplateError as error:
+            raise TemplateProblem.of("data", "template", str(error)) from None
 
     @property
     def is_essential(self) -> bool:
@@ -292,10 +302,10 @@ def _known_addresses(people: Collection[str]) -> Mapping[str, Mapping[Channel, s
 def _plan_one(shared: Shared, row: Row, world: World) -> Planned:
     """Raises what is wrong with the row."""
     targets = _targets(shared, row, world)
-    data = shared.data if row.data is None else {**(shared.data or {}), **row.data}
+    data = {} if row.data is None and shared.data is not None else row.data
     for channel in targets:
         _check_carried(channel)
-        check_renders(channel, shared.content[channel.value], data)
+        check_renders(channel, shared.content[channel.value], data, shared.admitted)
     return Planned(
         new_id(),
         shared,
@@ -349,10 +359,13 @@ def _check_carried(channel: Channel) -> None:
 
 
 def check_renders(
-    channel: Channel, parts: Mapping[str, str], data: Mapping[str, Any] | None
+    channel: Channel,
+    parts: Mapping[str, str],
+    data: Mapping[str, Any] | None,
+    shared: Admitted | None = None,
 ) -> None:
     try:
-        rendered = render.render(parts, data)
+        rendered = render.render(parts, data, shared)
     except MissingVariable as error:
         field_error = FieldError(f"data.{error.name}", "missing_variable", str(error))
         raise TemplateProblem(str(error), errors=[field_error]) from None

@@ -318,12 +318,14 @@ class Pump:
         return not self._leases
 
     async def _carry_suspect(self, lease: queue.Lease) -> None:
-        if lease.claims > queue.QUARANTINE_AT and lease.kind is Work.Kind.SEND:
-            log.error("quarantined", work=str(lease.id))
-            if await self._runner.database(complete.quarantine, lease):
-                self._leases.discard(lease)
-                return
-        await self._carry_out(Load([lease]))
+        try:
+            if lease.claims > queue.QUARANTINE_AT and lease.kind is Work.Kind.SEND:
+                log.error("quarantined", work=str(lease.id))
+                if await self._runner.database(complete.quarantine, lease):
+                    return
+            await self._carry_out(Load([lease]))
+        finally:
+            self._leases.discard(lease)
 
 
 class _Host:

@@ -7,6 +7,7 @@ from typing import Any
 
 from notifications.types import Channel
 from templates_app import rendering
+from templates_app.values import Admitted
 
 Content = Mapping[str, Mapping[str, str]]
 """Channel to part name to source: `{"email": {"subject": ..., "html": ...}}`."""
@@ -31,9 +32,12 @@ def is_complete(channel: Channel, parts: Mapping[str, str]) -> bool:
     return bool(parts.get("text"))
 
 
-def render(parts: Mapping[str, str], data: Mapping[str, Any] | None) -> dict[str, str]:
-    """The parts with `data` filled in; without data (None) they are literal text.
+def render(
+    parts: Mapping[str, str], data: Mapping[str, Any] | None, shared: Admitted | None = None
+) -> dict[str, str]:
+    """The parts with `data` filled in, over what many messages share; without data (None) they are
+    literal text.
 
     Raises `templates_app.errors.TemplateError`.
     """
-    return dict(parts) if data is None else rendering.render(parts, data)
+    return dict(parts) if data is None else rendering.render(parts, data, shared)

@@ -371,12 +371,12 @@ def _calls(way: Way, group: Sequence[Item]) -> list[Call]:
     good: list[tuple[Item, Outbound]] = []
     for item in group:
         try:
-            filled = items.data(item)
+            own, common = items.data(item), items.shared(item)
             if form:
-                values = dict(zip(names, form.values(filled or {}), strict=True))
+                values = dict(zip(names, form.values(own or {}, common), strict=True))
                 message = _outbound(item, source.template, shared, values)
             else:
-                parts = render.render(source.parts, filled)
+                parts = render.render(source.parts, own, common)
                 message = _outbound(item, source.template, parts, {})
         except TemplateError as error:
             refusal = ProviderError(ErrorClass.PERMANENT_MESSAGE, "render", str(error))

@@ -35,6 +35,7 @@ def env(sendgrid: SendGridServer, **changes: str) -> dict[str, str]:
     return {
         "SENDGRID_API_KEY": KEY,
         "SENDGRID_API_URL": sendgrid.api_url,
+        "SENDGRID_LIMIT": "none",
         "DJANGO_SETTINGS_MODULE": "tests.impatient_settings",
         **changes,
     }

@@ -116,7 +116,7 @@ def test_a_post_that_says_something_else_is_400_and_unsubscribes_nobody(
         lambda token: token[:-1],
         lambda token: token[:-1] + ("A" if token[-1] != "A" else "B"),
         lambda token: "A" + token[1:],
-        lambda token: token.replace(":", "."),
+        lambda token: token.swapcase(),
         lambda token: "x",
         lambda token: "%C3%A9:%C3%A9:%C3%A9",
         lambda token: "%00",

@@ -22,7 +22,6 @@ from tests.performance.world import ROOT, Failed, World
 class Measurement:
     """`run` makes it once; `peers` are the keys of those that it is compared with."""
 
-    key: str
     title: str
     run: Callable[[], report.Figures]
     peers: tuple[str, ...] = ()
@@ -30,28 +29,29 @@ class Measurement:
 
 def measurements(
     world: World, count: int | None, rows: int, profiler: Profiler | None
-) -> list[Measurement]:
+) -> dict[str, Measurement]:
     """All there are, ours and theirs in turn: a machine's moods meet both."""
-    found = []
+    has_smtp = sinks.smtp_sink(world.directory) is not None
+    if not has_smtp:
+        sys.stderr.write("Without smtp-sink nothing of SMTP is measured.\n")
+    found: dict[str, Measurement] = {}
     for mode in ours.MODES:
+        if mode.sink == "smtp" and not has_smtp:
+            continue
         peers = [other for other in others.OTHERS if other.sink == mode.sink]
         run = partial(ours.measure, world, mode, count or mode.count, profiler)
-        keys = tuple(other.key for other in peers)
-        found.append(Measurement(mode.key, mode.title, run, keys))
-        found += [
-            Measurement(other.key, other.title, partial(others.measure, world, other, other.count))
-            for other in peers
-            if not any(one.key == other.key for one in found)
-        ]
-    return [
-        *found,
-        Measurement("copy", "COPY into the tables", partial(limits.copy, world)),
-        Measurement("http-sink", "The HTTP sink itself", partial(limits.http_sink, world)),
-        Measurement("smtp-sink", "The SMTP sink itself", partial(limits.smtp_sink, world)),
-        Measurement("submission", "POST notifications", partial(latency.submission, world)),
-        Measurement("urgent", "Urgent during a bulk of 50,000", partial(latency.urgent, world)),
-        Measurement("million", "A batch in NDJSON", partial(latency.million, world, rows)),
-    ]
+        found[mode.key] = Measurement(mode.title, run, tuple(other.key for other in peers))
+        for other in peers:
+            run = partial(others.measure, world, other, other.count)
+            found.setdefault(other.key, Measurement(other.title, run))
+    found["copy"] = Measurement("COPY into the tables", partial(limits.copy, world))
+    found["http-sink"] = Measurement("The HTTP sink", partial(limits.http_sink, world))
+    if has_smtp:
+        found["smtp-sink"] = Measurement("The SMTP sink", partial(limits.smtp_sink, world))
+    found["submission"] = Measurement("POST notifications", partial(latency.submission, world))
+    found["urgent"] = Measurement("Urgent during a bulk", partial(latency.urgent, world))
+    found["million"] = Measurement("A batch in NDJSON", partial(latency.million, world, rows))
+    return found
 
 
 def main() -> int:
@@ -65,33 +65,32 @@ def main() -> int:
             report.machine() | world.versions | {"HTTP sink": sinks.description(world.directory)}
         )
         for number in range(options.rounds):
-            for one in chosen:
-                _measure(one, results, f"{number + 1}/{options.rounds}")
+            for key, one in chosen.items():
+                _measure(key, one, results, f"{number + 1}/{options.rounds}")
         path = results.save(world.directory / "results")
     sys.stdout.write(f"\n{results.text()}\nKept in {path} and beside it as JSON.\n")
     return 1 if results.errors else 0
 
 
-def _chosen(found: list[Measurement], keys: list[str] | None) -> list[Measurement]:
-    unknown = set(keys or ()) - {one.key for one in found}
-    if unknown:
-        raise SystemExit(f"Unknown: {', '.join(unknown)}. Known: {', '.join(m.key for m in found)}")
-    return [one for one in found if not keys or one.key in keys]
+def _chosen(found: dict[str, Measurement], keys: list[str] | None) -> dict[str, Measurement]:
+    if unknown := set(keys or ()) - found.keys():
+        raise SystemExit(f"Unknown: {', '.join(sorted(unknown))}. Known: {', '.join(found)}.")
+    return {key: one for key, one in found.items() if not keys or key in keys}
 
 
-def _measure(one: Measurement, results: report.Report, round_: str) -> None:
+def _measure(key: str, one: Measurement, results: report.Report, round_: str) -> None:
     """A measurement that fails is told of and does not stop the others."""
-    results.titles[one.key] = one.title
-    results.peers[one.key] = one.peers
-    sys.stderr.write(f"{round_} {one.key}: ")
+    results.titles[key] = one.title
+    results.peers[key] = one.peers
+    sys.stderr.write(f"{round_} {key}: ")
     sys.stderr.flush()
     try:
         figures = one.run()
     except (Failed, TimeoutError) as error:
-        results.errors.append(f"{one.key}: {error}")
+        results.errors.append(f"{key}: {error}")
         sys.stderr.write(f"FAILED: {error}\n")
     else:
-        results.figures[one.key].append(figures)
+        results.figures[key].append(figures)
         shown = (f"{name} {value:,.6g}" for name, value in figures.items())
         sys.stderr.write(f"{', '.join(shown)}\n")
 

@@ -22,7 +22,7 @@ SECONDS = 5.0
 WARM_UP = 1.0
 
 BULK = 50_000
-URGENT_EVERY = 0.02
+URGENT_EVERY = 0.1
 """Seconds between two urgent messages, however long each takes."""
 
 ROWS = 1_000_000
@@ -41,8 +41,8 @@ def submission(world: World) -> Figures:
         world.empty()
         env = sinks.Sink.env
         port, _ = stack.enter_context(_web(world, **env))
-        workers = stack.enter_context(world.workers("urgent", count=1, **env))
-        workers += stack.enter_context(world.workers("normal", "bulk", count=1, **env))
+        workers = stack.enter_context(world.workers("urgent", count=1, env=env))
+        workers += stack.enter_context(world.workers("normal", "bulk", count=1, env=env))
         for clients in CLIENTS:
             asyncio.run(_load(world, port, clients, WARM_UP, posted))
             posted = _accepted(world)
@@ -118,8 +118,8 @@ def urgent(world: World) -> Figures:
         assert isinstance(sink, sinks.HttpSink)
         world.empty()
         port, _ = stack.enter_context(_web(world, **sink.env))
-        workers = stack.enter_context(world.workers("urgent", count=1, **sink.env))
-        workers += stack.enter_context(world.workers("normal", "bulk", **sink.env))
+        workers = stack.enter_context(world.workers("urgent", count=1, env=sink.env))
+        workers += stack.enter_context(world.workers("normal", "bulk", env=sink.env))
         agent = stack.enter_context(ours.sender(world, "bench-loops", BULK, sink.env))
         asyncio.run(_probes(world, port, 10, threading.Event()))  # connections, templates
         over = threading.Event()
@@ -165,27 +165,22 @@ async def _probes(
 ) -> dict[int, float]:
     """Number to the moment of its POST, of at most `count`, until `over`."""
     posted: dict[int, float] = {}
-    under_way: set[asyncio.Task[float]] = set()
-    idle: list[Connection] = []
+    under_way: list[asyncio.Task[None]] = []
 
-    async def post(number: int) -> float:
-        connection = idle.pop() if idle else await Connection(port, world.api_key).__aenter__()
+    async def post(number: int) -> None:
         body = _message(f"probe-{number}@example.org", "bench-loops", priority="urgent")
         posted[number] = time.monotonic()
-        seconds = await connection.notify(body, f"probe-{number}")
-        idle.append(connection)
-        return seconds
+        async with Connection(port, world.api_key) as connection:
+            await connection.notify(body, f"probe-{number}")
 
     next_at = time.monotonic()
     for number in range(first, first + count):
         if over.is_set():
             break
-        under_way.add(asyncio.create_task(post(number)))
+        under_way.append(asyncio.create_task(post(number)))
         next_at += URGENT_EVERY
         await asyncio.sleep(max(0.0, next_at - time.monotonic()))
     await asyncio.gather(*under_way)
-    for connection in idle:
-        await connection.__aexit__()
     return posted
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.performance import sinks
@@ -54,12 +55,12 @@ def measure(world: World, other: Other, count: int) -> Figures:
         program = f"tests.performance.peers.{module}"
         sender = stack.enter_context(world.sender(module, program, spec, **env))
         taken = sink.messages() or 0
-        parts: dict[str, list[Child]] = {"sink": [sink.child] if sink.child else []}
+        parts: dict[str, Sequence[Child]] = {"sink": sink.children}
         # post_office's command forks its workers by itself.
         parts |= {"accept": [sender], "workers": workers} if workers else {"workers": [sender]}
-        before = world.cpu(**parts)
+        before = world.cpu(parts)
         times = sender.go()
-        after, found = world.cpu(**parts), sink.messages() or 0
+        after, found = world.cpu(parts), sink.messages() or 0
         if found - taken != count:
             raise Failed(f"the sink took {found - taken} messages of {count}")
     if other.durable:

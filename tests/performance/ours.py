@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.performance import sinks
@@ -43,21 +43,25 @@ def measure(world: World, mode: Mode, count: int, profiler: Profiler | None = No
     with contextlib.ExitStack() as stack:
         sink = stack.enter_context(sinks.of_kind(world, mode.sink))
         world.empty()
-        workers = stack.enter_context(world.workers("normal", "bulk", **sink.env))
+        workers = stack.enter_context(world.workers("normal", "bulk", env=sink.env))
         with sender(world, mode.template, WARM_UP, sink.env) as first:
             first.go()
             wait_until_idle(world, WARM_UP, workers)
         world.empty()
         agent = stack.enter_context(sender(world, mode.template, count, sink.env))
-        parts = {"accept": [agent], "workers": workers, "sink": [sink.child] if sink.child else []}
-        taken, before = sink.messages(), world.cpu(**parts)
+        parts: dict[str, Sequence[Child]] = {
+            "accept": [agent],
+            "workers": workers,
+            "sink": sink.children,
+        }
+        taken, before = sink.messages(), world.cpu(parts)
         if profiler:
             stack.enter_context(profiler.watching(workers, mode.key))
         started = time.monotonic()
         accepted = agent.go()["seconds"]
         wait_until_idle(world, count, workers)
         seconds = time.monotonic() - started
-        after, found = world.cpu(**parts), sink.messages()
+        after, found = world.cpu(parts), sink.messages()
         if found is not None and taken is not None and found - taken != count:
             raise Failed(f"the sink took {found - taken} messages of {count}")
         figures = {

@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from http.client import HTTPConnection
 from pathlib import Path
@@ -29,6 +29,10 @@ class Sink:
 
     env: Mapping[str, str] = {"BENCH_NULL": "1"}
     child: Child | None = None
+
+    @property
+    def children(self) -> Sequence[Child]:
+        return [self.child] if self.child else []
 
     def messages(self) -> int | None:
         """How many it has taken; None where nobody counts."""
@@ -114,11 +118,11 @@ def of_kind(world: World, kind: str) -> Iterator[Sink]:
     sink = _KINDS[kind](world)
     try:
         yield sink
-        if sink.child:
-            sink.child.check()
+        for child in sink.children:
+            child.check()
     finally:
-        if sink.child:
-            sink.child.stop()
+        for child in sink.children:
+            child.stop()
 
 
 @cache

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
 import psutil
@@ -31,7 +31,7 @@ PEERS = "tests.performance.peers.settings"
 
 _HOT = (
     "notifications_batch, notifications_batchdelta, notifications_notification, notifications_work, "
-    "notifications_recipient, common_idempotencykey"
+    "notifications_recipient, notifications_providerstate, common_idempotencykey"
 )
 """Emptied between measurements, with all that refers to them."""
 
@@ -122,6 +122,7 @@ class World:
 
     def __enter__(self) -> Self:
         self.redis_url = self._valkey.start()
+        self.broker = redis.Redis.from_url(self.redis_url)
         admin = self._postgres.start()
         with psycopg.connect(admin, autocommit=True) as connection:
             connection.execute("DROP DATABASE IF EXISTS bench WITH (FORCE)")
@@ -137,6 +138,7 @@ class World:
 
     def __exit__(self, *_: object) -> None:
         self.database.close()
+        self.broker.close()
         self._postgres.stop()
         self._valkey.stop()
 
@@ -172,7 +174,9 @@ class World:
             child.stop()
 
     @contextlib.contextmanager
-    def workers(self, *lanes: str, count: int = WORKERS, **env: str) -> Iterator[list[Child]]:
+    def workers(
+        self, *lanes: str, env: Mapping[str, str], count: int = WORKERS
+    ) -> Iterator[list[Child]]:
         """Worker processes as `make run` starts them, looking for work already."""
         command = [*MANAGE, "worker", *(word for lane in lanes for word in ("--lane", lane))]
         names = [f"worker-{lanes[0]}-{number}" for number in range(count)]
@@ -211,6 +215,8 @@ class World:
         return psycopg.connect(self.database_url, autocommit=True)
 
     def empty(self) -> None:
+        """No messages, no memory of how providers did."""
+        self.broker.flushdb()
         self.database.execute(f"TRUNCATE {_HOT} CASCADE".encode())
         self.database.execute("CHECKPOINT")
 
@@ -227,7 +233,7 @@ class World:
                 raise TimeoutError(f"not within {seconds:.0f} s")
             time.sleep(0.01)
 
-    def cpu(self, **parts: Iterable[Child]) -> dict[str, float]:
+    def cpu(self, parts: Mapping[str, Iterable[Child]]) -> dict[str, float]:
         """CPU seconds so far of the named children and of the two servers."""
         used = {
             name: sum(_cpu(process) for child in children for process in child.processes())
@@ -241,9 +247,8 @@ class World:
     def versions(self) -> dict[str, str]:
         row = self.database.execute("SHOW server_version").fetchone()
         assert row is not None
-        with redis.Redis.from_url(self.redis_url) as broker:
-            valkey = broker.info("server")["valkey_version"]
-        return {"PostgreSQL": f"{row[0]}, on loopback, fsync on", "Valkey": valkey}
+        server = cast("dict[str, str]", self.broker.info("server"))
+        return {"PostgreSQL": f"{row[0]}, on loopback, fsync on", "Valkey": server["valkey_version"]}
 
 
 def memory(children: Iterable[Child]) -> int:

@@ -202,6 +202,7 @@ class ProviderContract(Vendor):
         [
             ({"to": "nobody"}, ErrorClass.PERMANENT_RECIPIENT),
             ({"to": "a@b.example, c@d.example"}, ErrorClass.PERMANENT_RECIPIENT),
+            ({"to": "a\1@b.example"}, ErrorClass.PERMANENT_RECIPIENT),
             ({"to": "a@b.example\r\nBcc: c@d.example"}, ErrorClass.PERMANENT_RECIPIENT),
             ({"parts": {"subject": "Hi"}}, ErrorClass.PERMANENT_MESSAGE),
             ({"parts": {"subject": "Hi\nBcc: c@d.example", "text": "x"}}, None),

@@ -144,19 +144,28 @@ class TestSmtpOnLoops(_Smtp, LoopContract):
         assert (second.error_class, second.code) == (TEMPORARY, "busy")
         assert self.calls(server) == 1
 
-    @pytest.mark.parametrize("scheme", ["smtp+tls", "smtp+ssl"])
+    @pytest.mark.parametrize("login", ["", f"relay:{SECRET}@"])
+    @pytest.mark.parametrize("scheme", ["smtp", "smtp+tls", "smtp+ssl"])
     @pytest.mark.usefixtures("provider")  # for its loop
-    def test_encrypted_mail_arrives(self, scheme, tmp_path, monkeypatch):
+    def test_each_kind_of_relay(self, scheme, login, tmp_path, monkeypatch):
         context, trusted = own_certificate(tmp_path)
         monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
-        relay = SmtpServer("relay", SECRET)
-        relay.tls, relay.start_tls = (context, None) if scheme == "smtp+ssl" else (None, context)
+        relay = SmtpServer("relay", SECRET) if login else SmtpServer()
+        relay.tls = context if scheme == "smtp+ssl" else None
+        relay.start_tls = context if scheme == "smtp+tls" else None
         with relay:
-            provider = SMTP("smtp", url=f"{scheme}://relay:{SECRET}@localhost:{relay.port}")
+            provider = SMTP("smtp", url=f"{scheme}://{login}localhost:{relay.port}")
             send(provider, PLAIN)
             send(provider, RICH)
             close(provider)
         assert len(relay.accepted) == 2
+
+    @pytest.mark.usefixtures("provider")
+    def test_a_server_that_knows_helo_only(self):
+        with deaf(knows_ehlo=False) as port:
+            provider = SMTP("smtp", url=f"smtp://127.0.0.1:{port}")
+            assert failure(provider, PLAIN).code == "read_timeout"  # after DATA
+            close(provider)
 
     def test_a_mail_of_which_a_part_has_left_is_temporary(self):
         with deaf() as port:
@@ -337,7 +346,7 @@ def _arrived(mail: ReceivedMail) -> Arrived:
 
 
 @contextmanager
-def deaf() -> Iterator[int]:
+def deaf(*, knows_ehlo: bool = True) -> Iterator[int]:
     """A port that says yes to everything up to DATA and then reads no more."""
 
     def serve() -> None:
@@ -349,7 +358,8 @@ def deaf() -> Iterator[int]:
                     client.sendall(b"354 go on\r\n")
                     over.wait(10)
                     return
-                client.sendall(b"250 fine\r\n")
+                unknown = line.startswith(b"EHLO") and not knows_ehlo
+                client.sendall(b"502 what?\r\n" if unknown else b"250 fine\r\n")
 
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listening:

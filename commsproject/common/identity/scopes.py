@@ -12,7 +12,10 @@ from commsproject.common.errors import InvalidInput
 class Scope(models.TextChoices):
     """`<area>:<read|write>`; the label says what the scope allows. `write` does not imply `read`."""
 
-    NOTIFICATIONS_READ = "notifications:read", "See messages, batches, schedules, queues and dead letters"
+    NOTIFICATIONS_READ = (
+        "notifications:read",
+        "See messages, batches, schedules, queues and dead letters",
+    )
     NOTIFICATIONS_WRITE = "notifications:write", "Send, schedule, cancel and replay messages"
     TEMPLATES_READ = "templates:read", "See and preview templates"
     TEMPLATES_WRITE = "templates:write", "Change and publish templates"

@@ -29,13 +29,13 @@ app.conf.update(
 )
 
 
-@app.task  # type: ignore[misc]  # Celery has no types
+@app.task  # type: ignore[untyped-decorator]  # Celery has no types
 def plain(address: str, data: dict[str, Any]) -> None:
     """Nothing is stored: a worker that is killed may lose or repeat it without a trace."""
     _mail(address, data).send()
 
 
-@app.task  # type: ignore[misc]
+@app.task  # type: ignore[untyped-decorator]
 def durable(delivery_id: str) -> None:
     """The same rows as ours: the delivery's state and an attempt."""
     from notifications.models import Attempt, Delivery

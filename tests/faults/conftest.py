@@ -1,0 +1,65 @@
+"""The fault tests: how large each is, what they share, and the check after each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.sendgrid import SendGridServer
+from tests.faults import invariants
+from tests.faults.world import KEY
+
+Size = Mapping[str, float]
+
+SIZES: dict[str, tuple[Size, Size]] = {
+    # test: the short form of `make test`, the full form of `make faults`
+    "workers_die": ({"messages": 300, "kills": 6}, {"messages": 1500, "kills": 40}),
+    "bulk_workers_die": ({"messages": 200, "kills": 4}, {"messages": 1000, "kills": 20}),
+    "web_dies": ({"kills": 3}, {"kills": 20}),
+    "rolling_restart": ({"rounds": 1}, {"rounds": 3}),
+    "valkey_is_gone": ({"seconds": 2}, {"seconds": 10}),
+    "valkey_is_a_black_hole": ({"seconds": 3}, {"seconds": 12}),
+    "postgres_crashes": ({"crashes": 2}, {"crashes": 3}),
+    "postgres_is_down": ({"seconds": 3}, {"seconds": 20}),
+    "flood": ({"bulk": 3_000, "urgent": 30}, {"bulk": 50_000, "urgent": 200}),
+    "poison": ({"messages": 40}, {"messages": 150}),
+    "skewed_workers": ({"messages": 100}, {"messages": 500}),
+    "long_transaction": (
+        {"messages": 2_000, "seconds": 3},
+        {"messages": 20_000, "seconds": 60},
+    ),
+}
+"""Numbers of messages and faults, and seconds that a fault lasts."""
+
+TIMEOUT = 240
+"""Seconds. A machine that does other work may be several times as slow."""
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.timeout(TIMEOUT))
+
+
+@pytest.fixture
+def size(request: pytest.FixtureRequest) -> Size:
+    """The sizes of this test, by its name."""
+    short, full = SIZES[request.node.originalname.removeprefix("test_")]
+    return full if request.config.getoption("full_faults") else short
+
+
+@pytest.fixture
+def sendgrid() -> Iterator[SendGridServer]:
+    with SendGridServer(api_key=KEY) as server:
+        yield server
+
+
+@pytest.fixture
+def moves(transactional_db: None) -> Iterator[None]:
+    """What `invariants.check` needs."""
+    with invariants.moves_recorded():
+        yield

@@ -1,0 +1,109 @@
+"""Valkey killed, emptied, or silent: a doorbell less, and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from commsproject import embedded
+from notifications.models import Delivery
+from tests.fakes.proxy import Mode, TcpProxy
+from tests.fakes.sendgrid import SendGridServer
+from tests.faults import invariants
+from tests.faults.conftest import Size
+from tests.faults.nursery import Nursery
+from tests.faults.world import (
+    PATIENCE,
+    Agents,
+    all_ended,
+    env,
+    is_ready,
+    percentile,
+    secret_of,
+    told,
+)
+from tests.processes import eventually, free_port
+
+LONGEST = 1.0
+"""Seconds for a request while the broker is away, for 95 of 100 on a machine with other work."""
+
+
+def test_valkey_is_gone(moves: None, sendgrid: SendGridServer, tmp_path: Path, size: Size) -> None:
+    """G3: killed for a while, back with nothing in it."""
+    valkey = embedded.Server(embedded.Valkey, tmp_path / "valkey", durable=False)
+    port = free_port()
+    with valkey, Nursery(tmp_path, **env(sendgrid, REDIS_URL=valkey.url)) as nursery:
+        nursery.start("web", PORT=str(port))
+        nursery.start("worker")
+        eventually(lambda: is_ready(port), PATIENCE)
+        url = f"http://127.0.0.1:{port}"
+        with Agents(lambda: url, secret_of("billing"), pause=0.02) as agents:
+            agents.more(20)
+            since, before = time.monotonic(), len(sendgrid.messages)
+            with valkey.down():
+                shutil.rmtree(valkey.home.data / "appendonlydir")
+                time.sleep(size["seconds"])
+                eventually(lambda: len(sendgrid.messages) > before + 5, PATIENCE)
+            agents.more(20)
+        eventually(all_ended, PATIENCE)
+
+    assert_in_time(agents, since)
+    assert len(sendgrid.messages) == Delivery.objects.count()
+    invariants.check(sendgrid.messages, answered=agents.accepted)
+
+
+def test_valkey_is_a_black_hole(
+    moves: None, sendgrid: SendGridServer, tmp_path: Path, size: Size
+) -> None:
+    """G4: it takes connections and never answers. The provider's limit holds all the while."""
+    count, seconds = 60, 3.0
+    port = free_port()
+    with (
+        embedded.Server(embedded.Valkey, tmp_path / "valkey", durable=False) as valkey,
+        TcpProxy(int(valkey.url.rpartition(":")[2].partition("/")[0])) as broker,
+    ):
+        redis_url = valkey.url.replace(f":{broker.upstream[1]}/", f":{broker.port}/")
+        limited = env(sendgrid, REDIS_URL=redis_url, SENDGRID_LIMIT=f"{count}/{seconds:g}")
+        with Nursery(tmp_path, **limited) as nursery:
+            nursery.start("web", PORT=str(port))
+            nursery.start("worker")
+            nursery.start("worker")
+            eventually(lambda: is_ready(port), PATIENCE)
+            url = f"http://127.0.0.1:{port}"
+            with Agents(lambda: url, secret_of("billing"), pause=0.02) as agents:
+                agents.more(20)
+                since, before = time.monotonic(), len(sendgrid.messages)
+                with broker.fault(Mode.BLACKHOLE):
+                    time.sleep(size["seconds"])
+                    agents.more(count)  # more than the limit lets through at once
+                    eventually(lambda: len(sendgrid.messages) > before + 5, PATIENCE)
+                agents.more(10)
+            eventually(all_ended, PATIENCE)
+
+    assert_in_time(agents, since)
+    calls = [request.at for request in sendgrid.ledger]
+    # The fake notes a call a little late where the machine is busy, and two of them seem closer.
+    assert most_in(calls, seconds * 0.7) <= count
+    invariants.check(sendgrid.messages, answered=agents.accepted)
+
+
+def assert_in_time(agents: Agents, since: float) -> None:
+    during = [answer for answer in agents.answers if answer.at >= since]
+    took = [answer.seconds for answer in during]
+    print(told("requests without Valkey", took))
+    assert {answer.status for answer in during} == {202}
+    assert percentile(took, 0.95) < LONGEST
+    assert max(took) < 5 * LONGEST
+
+
+def most_in(moments: Sequence[float], seconds: float) -> int:
+    """The most of them in any `seconds`."""
+    ranked = sorted(moments)
+    most, first = 0, 0
+    for last, moment in enumerate(ranked):
+        while moment - ranked[first] > seconds:
+            first += 1
+        most = max(most, last - first + 1)
+    return most

@@ -1,0 +1,443 @@
+"""Every order in which workers, people and providers may come, with a fault at any step.
+
+Hypothesis chooses a schedule: a byte for each move, of those that are possible then. Afterwards all
+that is left is carried out in peace, and the ledger must add up: nothing is lost, nothing is sent
+twice without an unknown outcome that explains it, nothing after it was stopped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+from hypothesis import Phase, given, note, settings
+from hypothesis import strategies as st
+
+from commsproject.common import limits as buckets
+from commsproject.common import valkey
+from commsproject.common.copy import copy_rows
+from commsproject.common.models import ApiClient
+from notifications.addresses import digest
+from notifications.errors import BatchState, CannotCancel
+from notifications.models import (
+    Attempt,
+    Batch,
+    Category,
+    Delivery,
+    Notification,
+    ProviderState,
+    Work,
+)
+from notifications.services import audit, batches, cancel, counts, status
+from notifications.services import suppress as suppressions
+from notifications.states import PENDING, State, rank
+from notifications.types import Channel, EventType, Lane, ProviderEvent, SuppressionReason
+from tests.faults.stepping import (
+    PROVIDERS,
+    Clockwork,
+    Heard,
+    Worker,
+    faulty_connection,
+    finish,
+    times,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PHASES = [Phase.explicit, Phase.generate, Phase.shrink]
+
+MOVES = 28
+"""In one schedule."""
+
+_LOG = """
+CREATE UNLOGGED TABLE seen_states (delivery uuid, was text, now text);
+CREATE UNLOGGED TABLE seen_unknown (delivery uuid, attempt uuid);
+CREATE FUNCTION note_state() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+    INSERT INTO seen_states VALUES (NEW.id, OLD.state, NEW.state); RETURN NEW; END$$;
+CREATE FUNCTION note_unknown() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+    INSERT INTO seen_unknown VALUES (NEW.delivery_id, NEW.id); RETURN NEW; END$$;
+CREATE TRIGGER note_state AFTER UPDATE ON notifications_delivery
+    FOR EACH ROW WHEN (OLD.state <> NEW.state) EXECUTE FUNCTION note_state();
+CREATE TRIGGER note_unknown AFTER UPDATE ON notifications_attempt
+    FOR EACH ROW WHEN (NEW.state = 'unknown' AND OLD.state <> 'unknown')
+    EXECUTE FUNCTION note_unknown();
+"""
+
+_UNLOG = """
+DROP TRIGGER note_state ON notifications_delivery;
+DROP TRIGGER note_unknown ON notifications_attempt;
+DROP FUNCTION note_state; DROP FUNCTION note_unknown; DROP TABLE seen_states, seen_unknown;
+"""
+
+
+@pytest.fixture
+def stage(db: None, settings: Any) -> Iterator[Stage]:
+    settings.PROVIDERS = PROVIDERS
+    with connection.cursor() as cursor:
+        cursor.execute(_LOG)
+    stage = Stage()
+    with faulty_connection():
+        yield stage
+    for loop in stage.loops:
+        loop.close()
+    with connection.cursor() as cursor:
+        cursor.execute(_UNLOG)
+
+
+class Stage:
+    """What all schedules share: two agents, a category that never sends twice, two clocks."""
+
+    def __init__(self) -> None:
+        self.clients = [ApiClient.objects.create(name=name) for name in ("billing", "shop")]
+        self.careful = Category.objects.create(key="careful", name="Careful", on_unknown="hold")
+        self.loops = [Clockwork(), Clockwork()]
+
+
+Move = tuple[str, Callable[[], None]]
+
+
+class World:
+    """One schedule: a few messages, two workers, and what people and providers do meanwhile."""
+
+    def __init__(self, stage: Stage, lane: Lane, works: list[int], batched: bool, careful: bool):
+        self.stage, self.lane = stage, lane
+        self.ledger: list[Heard] = []
+        self.workers = [Worker(loop, lane, self.ledger) for loop in stage.loops]
+        self.stopped: list[tuple[str, set[UUID], set[UUID]]] = []
+        """Who was promised that no more calls are made: why, deliveries, their attempts by then."""
+        self.paused: set[UUID] | None = None
+        """The attempts there were when the batch was paused."""
+        self.sends_once = lane is Lane.BULK or careful
+        self.batch = _batch(stage, lane) if batched else None
+        self.deliveries = _deliveries(stage, lane, works, self.batch, careful)
+
+    # --- What may happen next ---------------------------------------------------------------
+
+    def moves(self) -> list[Move]:
+        """The first one is what would happen by itself."""
+        found: list[Move] = []
+        for number, worker in enumerate(self.workers):
+            found += [(f"{number}: {what}", do) for what, do in _moves(self, worker, number)]
+        return found + self._of_others()
+
+    def _of_others(self) -> list[Move]:
+        found: list[Move] = [
+            ("the leases of the dead run out", self.expire_dead),
+            ("the leases of the dead run out", self.expire_dead),
+            ("all leases run out", self.expire_all),
+            ("time passes", make_due),
+            ("time passes", make_due),
+        ]
+        for number, delivery in enumerate(self.deliveries):
+            found.append((f"cancel {number}", lambda one=delivery: self.cancel(one)))  # type: ignore[misc]
+        found.append(("opt out of 0", lambda: self.opt_out(self.deliveries[0])))
+        for heard in [heard for heard in self.ledger if heard.taken][:2]:
+            found.append((f"receipt of call {heard.at}", lambda one=heard: self.receipt(one)))  # type: ignore[misc]
+        if self.batch:
+            found += [(action.value, lambda a=action: self.act(a)) for action in _ACTIONS]  # type: ignore[misc]
+            found.append(("tend", batches.tend))
+        return found
+
+    def expire_dead(self) -> None:
+        held = [lease.id for worker in self.workers for lease in worker.leases]
+        _expire(Work.objects.exclude(id__in=held))
+
+    def expire_all(self) -> None:
+        _expire(Work.objects.all())
+        for worker in self.workers:
+            worker.run_out()
+
+    def cancel(self, delivery: Delivery) -> None:
+        with suppress(CannotCancel):
+            results = cancel.cancel(delivery.notification, cancel.BY_SENDER)
+            if all(result.outcome in cancel.STOPPED for result in results):
+                self.promise("cancelled", {delivery.id})
+
+    def opt_out(self, delivery: Delivery) -> None:
+        suppressions.add(
+            channel=delivery.channel,
+            address_hash=delivery.address_hash,
+            reason=SuppressionReason.UNSUBSCRIBE,
+        )
+        self.promise("opted out", {delivery.id})
+
+    def act(self, action: Batch.Action) -> None:
+        assert self.batch is not None
+        with suppress(BatchState):
+            batches.act(self.batch, action)
+            if action is Batch.Action.RESUME:
+                self.check_pause()
+            elif action is Batch.Action.PAUSE:
+                self.paused = _attempts()
+            else:
+                self.check_pause()
+                self.promise("batch cancelled", {one.id for one in self.deliveries})
+
+    def check_pause(self) -> None:
+        """Nothing was written down to be called while the batch was paused."""
+        if self.paused is not None:
+            assert _attempts() == self.paused
+        self.paused = None
+
+    def promise(self, why: str, deliveries: set[UUID]) -> None:
+        self.stopped.append((why, deliveries, _attempts(deliveries)))
+
+    def receipt(self, heard: Heard) -> None:
+        """The provider reports on what it took; twice, as they do."""
+        for message in heard.messages:
+            kind = EventType.BOUNCED if message.delivery_id.int % 5 == 0 else EventType.DELIVERED
+            event = ProviderEvent(kind, timezone.now(), f"{message.attempt_id}", message.attempt_id)
+            status.apply(heard.provider, [event])
+            status.apply(heard.provider, [event])
+
+    def kill(self, number: int) -> None:
+        """A worker dies, and another one takes its place."""
+        worker = self.workers[number]
+        worker.kill()
+        worker.loop.clear()
+        self.workers[number] = Worker(worker.loop, self.lane, self.ledger)
+
+    # --- The end ----------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """In peace: nothing fails any more, and time passes."""
+        for number in range(len(self.workers)):
+            self.kill(number)
+        self.check_pause()
+        worker = self.workers[0]
+        for _ in range(12):
+            ProviderState.objects.update(opened_until=None, failures=0, probe_until=None)
+            if self.batch:
+                with suppress(BatchState):
+                    batches.act(self.batch, Batch.Action.RESUME)
+                batches.tend()
+            Attempt.objects.update(ended_at=F("ended_at") - timedelta(hours=25))
+            make_due()
+            self.expire_all()
+            if not worker.claim():
+                return
+            finish([worker])
+        raise AssertionError("the lane does not become empty")
+
+
+_ACTIONS = (Batch.Action.PAUSE, Batch.Action.RESUME, Batch.Action.CANCEL)
+
+
+def _moves(world: World, worker: Worker, number: int) -> Iterator[Move]:
+    """What one worker may do next, and what may go wrong with it."""
+    if worker.steps:
+        yield from _steps(worker)
+    for which in range(min(2, len(worker.calls))):
+        for how in _ANSWERS:
+            yield f"call {which} is answered: {how}", lambda w=which, h=how: worker.answer(w, h)  # type: ignore[misc]
+    if not worker.is_busy:
+        yield "claim", lambda: void(worker.claim())
+        yield "claim one", lambda: void(worker.claim(1))
+        yield "claim, reply lost", lambda: void(worker.claim(hears=False))
+        return
+    if worker.loop.has_timers:
+        yield "its time passes", worker.loop.pass_time
+    yield "killed", lambda: world.kill(number)
+    yield "killed", lambda: world.kill(number)
+    yield "renews", worker.renew
+    yield "stops", worker.stop
+
+
+_ANSWERS = ("ok", "ok", "ok", "temporary", "refused", "throttled", "unauthorised", "lost", "silent")
+
+
+def _steps(worker: Worker) -> Iterator[Move]:
+    for which, step in enumerate(worker.steps[:2]):
+        name = f"step {which} {step.function.__name__}"
+        if step.has_run:
+            for _ in range(3):
+                yield f"{name}, replied", lambda w=which: worker.step(w)  # type: ignore[misc]
+            continue
+        for how in _ANSWERS if step.calls_provider else ("ok", "ok", "ok"):
+            yield f"{name}: {how}", lambda w=which, h=how: worker.step(w, answer=h)  # type: ignore[misc]
+        yield f"{name}, reply held", lambda w=which: worker.step(w, hold_reply=True)  # type: ignore[misc]
+        if not step.calls_provider:
+            for at in (0, 2, 4, 6, 8):
+                yield f"{name}, refused at {at}", lambda w=which, k=at: worker.step(w, refuse=k)  # type: ignore[misc]
+            yield f"{name}, reply lost", lambda w=which: worker.step(w, lose_reply=True)  # type: ignore[misc]
+
+
+def void(_: object) -> None: ...
+
+
+def make_due() -> None:
+    Work.objects.update(due_at=timezone.now())
+
+
+def _expire(rows: Any) -> None:
+    rows.filter(lease_until__isnull=False).update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+def _attempts(deliveries: set[UUID] | None = None) -> set[UUID]:
+    rows = (
+        Attempt.objects.all()
+        if deliveries is None
+        else Attempt.objects.filter(delivery__in=deliveries)
+    )
+    return set(rows.values_list("id", flat=True))
+
+
+# --- Rows ----------------------------------------------------------------------------------------
+
+
+def _batch(stage: Stage, lane: Lane) -> Batch:
+    content = {"email": {"subject": "Hello", "text": "Hello {{ name }}."}}
+    return Batch.objects.create(
+        client=stage.clients[0],
+        state=Batch.State.RUNNING,
+        content=content,
+        data={},
+        priority=lane,
+        started_at=timezone.now(),
+    )
+
+
+def _deliveries(
+    stage: Stage, lane: Lane, works: list[int], batch: Batch | None, careful: bool
+) -> list[Delivery]:
+    """A Work row for each of `works`, with so many deliveries."""
+    notifications = [
+        Notification(
+            client=stage.clients[0] if batch else stage.clients[number % 2],
+            batch=batch,
+            category=stage.careful if careful else None,
+            priority=lane,
+            content=None if batch else {"email": {"subject": "Hello", "text": "It works."}},
+            data={"name": "Ada"} if batch else None,
+        )
+        for number in range(sum(works))
+    ]
+    deliveries = [
+        Delivery(
+            notification=one,
+            channel=Channel.EMAIL,
+            address=(address := f"user-{number}@example.org"),
+            address_hash=digest(Channel.EMAIL, address),
+        )
+        for number, one in enumerate(notifications)
+    ]
+    left = iter(deliveries)
+    rows = []
+    for number, size in enumerate(works):
+        mine = [next(left) for _ in range(size)]
+        client = stage.clients[0] if batch else stage.clients[number % 2]
+        flow = batch.id if batch else client.id
+        rows.append(
+            Work(
+                lane=lane,
+                channel=Channel.EMAIL,
+                client=client,
+                batch=batch,
+                flow=flow,
+                ids=[one.id for one in mine],
+            )
+        )
+    copy_rows(Notification, notifications)
+    copy_rows(Delivery, deliveries)
+    copy_rows(Work, rows)
+    counts.move((one.notification.batch_id, "", State.QUEUED) for one in deliveries)
+    return deliveries
+
+
+# --- What must hold ------------------------------------------------------------------------------
+
+
+def check(world: World) -> None:
+    for worker in world.workers:
+        assert worker.errors == []
+    assert not Work.objects.exists()
+    assert list(audit.findings()) == []
+    attempts = list(Attempt.objects.values_list("id", "delivery_id"))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT delivery, count(DISTINCT attempt) FROM seen_unknown GROUP BY 1")
+        unknown: dict[UUID, int] = dict(cursor.fetchall())
+        cursor.execute("SELECT was, now FROM seen_states")
+        moves = cursor.fetchall()
+    for was, now in moves:
+        assert _may_follow(State(was), State(now)), f"{was} -> {now}"
+    _check_copies(world, {attempt for attempt, _ in attempts}, unknown)
+    _check_promises(world, attempts)
+
+
+def _may_follow(was: State, now: State) -> bool:
+    """An end is only ever left for what a provider has reported."""
+    return was in PENDING or rank(now) > rank(was)
+
+
+def _check_copies(world: World, attempts: set[UUID], unknown: dict[UUID, int]) -> None:
+    calls: Counter[UUID] = Counter()
+    copies: Counter[UUID] = Counter()
+    for heard in world.ledger:
+        for message in heard.messages:
+            assert message.attempt_id in attempts, "called without having written it down"
+            calls[message.attempt_id] += 1
+            copies[message.delivery_id] += heard.taken
+    assert max(calls.values(), default=1) == 1
+    for delivery in Delivery.objects.all():
+        assert delivery.state not in PENDING
+        sent = copies[delivery.id]
+        assert sent <= 1 + (0 if world.sends_once else unknown.get(delivery.id, 0))
+        if delivery.state in (State.SENT, State.DELIVERED, State.BOUNCED):
+            assert sent
+        if delivery.state == State.CANCELLED:
+            assert not sent
+
+
+def _check_promises(world: World, attempts: list[tuple[UUID, UUID]]) -> None:
+    for why, deliveries, before in world.stopped:
+        since = {id_ for id_, delivery_id in attempts if delivery_id in deliveries} - before
+        assert not since, why
+
+
+# --- The tests -----------------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(300)
+def test_every_schedule_keeps_the_ledger(stage: Stage) -> None:
+    @settings(max_examples=times(75, 2000), database=None, phases=PHASES)
+    @given(
+        lane=st.sampled_from([Lane.NORMAL, Lane.BULK, Lane.URGENT]),
+        works=st.sampled_from([[1], [2], [1, 1], [3], [2, 1]]),
+        batched=st.booleans(),
+        careful=st.booleans(),
+        schedule=st.binary(min_size=MOVES, max_size=MOVES),
+    )
+    def play(lane: Lane, works: list[int], batched: bool, careful: bool, schedule: bytes) -> None:
+        _forget_calls()
+        with transaction.atomic():
+            world = World(stage, lane, works, batched, careful)
+            try:
+                for byte in schedule:
+                    moves = world.moves()
+                    what, do = moves[byte % len(moves)]
+                    note(what)
+                    do()
+                world.drain()
+                check(world)
+            finally:
+                for worker in world.workers:
+                    worker.kill()
+                    worker.loop.clear()
+                transaction.set_rollback(True)
+
+    play()
+
+
+def _forget_calls() -> None:
+    """The budget of retries is no subject here."""
+    buckets._earned = buckets._Earned()
+    names = [f"comms:limit:{part}:{name}" for part in ("calls", "retries") for name in PROVIDERS]
+    valkey.client().delete(*names)

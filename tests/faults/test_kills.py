@@ -1,0 +1,167 @@
+"""Processes that are killed, and processes that are told to go, while messages flow."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from notifications.models import Attempt, DeadLetter, Delivery
+from notifications.states import State
+from notifications.types import Lane
+from tests.fakes.behaviours import Answer
+from tests.fakes.sendgrid import SendGridServer
+from tests.faults import invariants
+from tests.faults.conftest import Size
+from tests.faults.nursery import Infant, Nursery
+from tests.faults.world import (
+    PATIENCE,
+    Agents,
+    accept,
+    all_ended,
+    env,
+    has_started,
+    is_quiet,
+    is_ready,
+    secret_of,
+)
+from tests.processes import eventually, free_port
+
+KILL_EVERY = 0.35
+PIECES = 5
+WORKERS = 3
+
+
+@pytest.fixture
+def nursery(sendgrid: SendGridServer, tmp_path: Path, moves: None) -> Iterator[Nursery]:
+    with Nursery(tmp_path, **env(sendgrid)) as nursery:
+        yield nursery
+
+
+def kill_workers(nursery: Nursery, size: Size, lane: Lane) -> None:
+    """While messages come in, kill any of three workers every 0.35 s, with another in its place."""
+    workers = [nursery.start("worker") for _ in range(WORKERS)]
+    eventually(lambda: all(has_started(worker.log) for worker in workers), PATIENCE)
+    kills = int(size["kills"])
+    share = int(size["messages"]) // (kills * PIECES)
+    for kill in range(kills):
+        for piece in range(PIECES):
+            accept(share, first=(kill * PIECES + piece) * share, lane=lane)
+            time.sleep(KILL_EVERY / PIECES)
+        at_work = [worker for worker in workers if has_started(worker.log)]
+        victim = random.choice(at_work or workers)
+        victim.kill()
+        workers[workers.index(victim)] = nursery.start("worker")
+
+
+def test_workers_die(nursery: Nursery, sendgrid: SendGridServer, size: Size) -> None:
+    """G1: nothing is lost, and each copy is paired with a call that was left open."""
+    sendgrid.script.always(Answer(delay=0.3))
+    kill_workers(nursery, size, Lane.NORMAL)
+    eventually(all_ended, PATIENCE)
+
+    assert set(Delivery.objects.values_list("state", flat=True)) == {State.SENT}
+    taken = sendgrid.messages.all()
+    open_calls = Attempt.objects.filter(state=Attempt.State.UNKNOWN).values_list("id", flat=True)
+    left_open = {str(id_) for id_ in open_calls}
+    assert left_open
+    copies = invariants.copies(taken)
+    assert copies == sum(mail.custom_args["attempt_id"] in left_open for mail in taken)
+    assert not DeadLetter.objects.exists()
+    invariants.check(taken)
+
+
+def test_bulk_workers_die(nursery: Nursery, sendgrid: SendGridServer, size: Size) -> None:
+    """G1 in bulk: what was left open waits for its receipt; nobody gets a second copy."""
+    sendgrid.script.always(Answer(delay=0.3))
+    kill_workers(nursery, size, Lane.BULK)
+    eventually(is_quiet, PATIENCE)
+
+    assert invariants.copies(sendgrid.messages.all()) == 0
+    assert set(Delivery.objects.values_list("state", flat=True)) <= {State.SENT, State.UNKNOWN}
+    assert Delivery.objects.filter(state=State.UNKNOWN).exists()
+    invariants.check(sendgrid.messages)
+
+
+class Doors:
+    """Two web processes; agents are sent to the older one that is ready."""
+
+    def __init__(self, nursery: Nursery) -> None:
+        self._nursery = nursery
+        self._open = [self._another(), self._another()]
+        eventually(lambda: is_ready(self._open[0][1]), PATIENCE)
+
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._open[0][1]}"
+
+    def kill(self) -> None:
+        """kill -9 the one that agents talk to, once the other is ready."""
+        eventually(lambda: is_ready(self._open[1][1]), PATIENCE)
+        self._open[0][0].kill()
+        self._open = [self._open[1], self._another()]
+
+    def replace(self) -> None:
+        """SIGTERM to the one that agents talk to, once they have been sent to the other."""
+        eventually(lambda: is_ready(self._open[1][1]), PATIENCE)
+        old, self._open = self._open[0][0], [self._open[1], self._another()]
+        old.stop(seconds=10)
+
+    def _another(self) -> tuple[Infant, int]:
+        port = free_port()
+        return self._nursery.start("web", PORT=str(port)), port
+
+
+def test_web_dies(nursery: Nursery, sendgrid: SendGridServer, size: Size) -> None:
+    """G2: every 202 has its rows; the same key gets the same id, and one delivery."""
+    doors = Doors(nursery)
+    nursery.start("worker")
+    with Agents(doors.url, secret_of("billing")) as agents:
+        agents.more(5)
+        for _ in range(int(size["kills"])):
+            agents.more(5)
+            doors.kill()
+        agents.more(5)
+    agents.repeat(20)
+    eventually(all_ended, PATIENCE)
+
+    assert 0 in agents.statuses()  # some were cut off in the middle
+    assert agents.statuses() <= {0, 202}
+    assert len(sendgrid.messages) == len(agents.ids) == Delivery.objects.count()
+    invariants.check(sendgrid.messages, answered=agents.accepted)
+
+
+def test_rolling_restart(moves: None, sendgrid: SendGridServer, tmp_path: Path, size: Size) -> None:
+    """G17: workers and web are replaced one by one while agents post: no call is left open."""
+    sendgrid.script.always(Answer(delay=0.05))
+    patient = env(sendgrid, DJANGO_SETTINGS_MODULE="commsproject.settings.test")
+    with Nursery(tmp_path, **patient) as nursery:
+        doors = Doors(nursery)
+        workers = [at_work(nursery), at_work(nursery)]
+        with Agents(doors.url, secret_of("billing"), pause=0.02) as agents:
+            agents.more(20)
+            for _ in range(int(size["rounds"])):
+                workers = [replaced(nursery, worker) for worker in workers]
+                doors.replace()
+            agents.more(20)
+        eventually(all_ended, PATIENCE)
+
+    assert agents.statuses() <= {0, 202}
+    assert invariants.copies(sendgrid.messages.all()) == 0
+    assert not Attempt.objects.exclude(state=Attempt.State.ACCEPTED).exists()
+    invariants.check(sendgrid.messages, answered=agents.accepted)
+
+
+def at_work(nursery: Nursery) -> Infant:
+    worker = nursery.start("worker")
+    eventually(lambda: has_started(worker.log), PATIENCE)
+    return worker
+
+
+def replaced(nursery: Nursery, worker: Infant) -> Infant:
+    successor = at_work(nursery)
+    worker.stop(seconds=10)
+    assert '"finished": true' in worker.log.read_text()
+    return successor
