@@ -27,7 +27,7 @@ test: .venv/.dev ## run the tests, on database servers of their own
 	$(V) pytest -n 2 --cov --cov-report=term
 
 faults: .venv/.dev ## the fault tests alone: processes killed, servers away
-	$(V) pytest tests/faults --full-faults
+	$(V) pytest tests/faults --full-faults -rP
 
 bench: .venv/.bench ## how fast it is, beside others (ARGS="--help" tells what can be chosen)
 	@.venv/bin/python -m tests.performance $(ARGS)

@@ -20,7 +20,8 @@ from django.db.models.functions import Now
 
 from commsproject.common import doorbell
 from commsproject.common.copy import copy_rows
-from notifications.models import Work
+from notifications.models import Delivery, Work
+from notifications.states import PENDING
 from notifications.types import Channel, Lane
 
 # Work-conserving round robin: first one chunk of each agent, then the second of each; within an
@@ -107,6 +108,12 @@ RETURNING work.id
 
 _GIVE_BACK = """
 UPDATE notifications_work AS work SET lease_until = NULL, claims = work.claims - 1
+FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS mine (id, token)
+WHERE work.id = mine.id AND work.token = mine.token
+"""
+
+_PROGRESS = """
+UPDATE notifications_work AS work SET claims = 1
 FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS mine (id, token)
 WHERE work.id = mine.id AND work.token = mine.token
 """
@@ -254,6 +261,16 @@ def give_back(leases: Iterable[Lease]) -> None:
         cursor.execute(_GIVE_BACK, _mine(leases))
 
 
+def note_progress(leases: Iterable[Lease]) -> None:
+    """Claims that died before this are no sign of a message that kills its workers."""
+    again = [lease for lease in leases if lease.claims > 1]
+    if again:
+        with connection.cursor() as cursor:
+            cursor.execute(_PROGRESS, _mine(again))
+        for lease in again:
+            lease.claims = 1
+
+
 def hold(leases: Collection[Lease]) -> set[UUID]:
     """Lock the Work rows that are still ours until the end of the caller's transaction.
 
@@ -281,6 +298,8 @@ def take_apart(lease: Lease) -> None:
     """
     if not hold([lease]):
         raise LeaseLost(str(lease.id))
+    rest = Delivery.objects.filter(id__in=lease.ids, state__in=PENDING)
+    pending = sorted(rest.values_list("id", flat=True))
     Work.objects.filter(id=lease.id).delete()
     copy_rows(
         Work,
@@ -298,7 +317,7 @@ def take_apart(lease: Lease) -> None:
                 token=lease.token,
                 claims=SUSPECT_AT,
             )
-            for delivery_id in lease.ids
+            for delivery_id in pending
         ),
     )
 

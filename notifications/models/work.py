@@ -56,7 +56,7 @@ class Work(models.Model):
     lease_until = models.DateTimeField(null=True)
     token = models.BigIntegerField(default=0)
     claims = models.PositiveIntegerField(
-        default=0, help_text="Claims that were neither completed nor given back."
+        default=0, help_text="Claims since its last progress that were not given back."
     )
 
     class Meta:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 from django.core.mail import EmailMessage
 from typing_extensions import override
 
+from notifications.providers.loops import PerLoop
 from notifications.types import Channel, Outbound, ProviderEvent, Sent
 
 
@@ -91,6 +93,17 @@ class LoopProvider(Provider):
     batch_limit: ClassVar[int] = 1
     """Messages that one call can carry."""
 
+    concurrency: ClassVar[int] = 1000
+    """Calls at a time on one loop: who waits for a place has not begun, and may still be stopped."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._places = PerLoop(lambda: asyncio.Semaphore(self.concurrency))
+
+    def place(self) -> asyncio.Semaphore:
+        """To be held during a call."""
+        return self._places.get()
+
     @abstractmethod
     async def carry(self, messages: Sequence[Outbound]) -> Sent:
         """One call for 1 to `batch_limit` messages with the same parts to different addresses.
@@ -101,6 +114,7 @@ class LoopProvider(Provider):
 
     async def aclose(self) -> None:
         """Close what is open on the running loop. Called before the loop ends."""
+        self._places.pop()
 
 
 @runtime_checkable

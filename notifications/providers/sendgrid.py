@@ -172,6 +172,7 @@ class SendGrid(EmailProvider, LoopProvider):
 
     @override
     async def aclose(self) -> None:
+        await super().aclose()
         await self._http.aclose()
 
     @cached_property

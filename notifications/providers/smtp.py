@@ -16,7 +16,7 @@ import ssl
 from collections.abc import Sequence
 from email.utils import parseaddr
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import aiosmtplib
@@ -33,7 +33,7 @@ from notifications.providers import http, mime
 from notifications.providers.base import LoopProvider
 from notifications.providers.email import EmailProvider, check, unexpected, unsent
 from notifications.providers.loops import PerLoop
-from notifications.providers.smtp_loop import Busy, Failed, Mail, Pool, Relay
+from notifications.providers.smtp_loop import CONNECTIONS, Busy, Failed, Mail, Pool, Relay
 from notifications.types import ErrorClass, Outbound, ProviderError, Sent
 
 logger = logging.getLogger(__name__)
@@ -105,6 +105,8 @@ _ENHANCED = re.compile(r"(?<![\w.])[245]\.\d{1,3}\.\d{1,3}(?!\.?\w)")
 class SMTP(EmailProvider, LoopProvider):
     """Option `url`: `smtp+tls://user:password@host:587`, with what is special percent-encoded."""
 
+    concurrency: ClassVar = CONNECTIONS
+
     def __init__(self, name: str, *, url: str) -> None:
         super().__init__(name)
         self._url = url
@@ -133,6 +135,7 @@ class SMTP(EmailProvider, LoopProvider):
 
     @override
     async def aclose(self) -> None:
+        await super().aclose()
         if pool := self._pools.pop():
             await pool.aclose()
 

@@ -31,10 +31,9 @@ _CALLED = (
     State.BOUNCED,
     State.COMPLAINED,
     State.FAILED,
-    State.DEAD,
     State.UNCONFIRMED,
 )
-"""States that only a provider call leads to."""
+"""States that only a provider call leads to. What killed its workers is `dead` without one."""
 
 _RULES = {
     "lost_work": """

@@ -80,6 +80,7 @@ def record(
         now = {change.delivery_id: change.state for change in changes}
         # Not those that were cancelled meanwhile, or that a webhook has told more of.
         _write_ends([outcome for outcome in valid if now[outcome.item.id] == outcome.state])
+        queue.note_progress({one.item.lease.id: one.item.lease for one in valid}.values())
         if done and not lost:
             _replace(done, successors)
         transaction.on_commit(partial(status.announce, changes), robust=True)

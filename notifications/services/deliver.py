@@ -272,10 +272,11 @@ _PAUSES = (ErrorClass.THROTTLED, ErrorClass.AUTH_CONFIG)
 async def _carry(
     call: Call, provider: LoopProvider, messages: Sequence[Outbound], halted: set[str]
 ) -> Answer:
-    if stopped := _before(call, halted):
-        return stopped
-    async with asyncio.timeout(call_limit()):
-        return await provider.carry(messages)
+    async with provider.place():
+        if stopped := _before(call, halted):
+            return stopped
+        async with asyncio.timeout(call_limit()):
+            return await provider.carry(messages)
 
 
 def _before(call: Call, halted: set[str]) -> ProviderError | None:

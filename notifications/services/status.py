@@ -13,7 +13,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from notifications import states
-from notifications.models import Attempt, Delivery, Event
+from notifications.models import Attempt, Delivery, Event, Notification
+from notifications.services import counts
 from notifications.signals import status_changed
 from notifications.states import State
 from notifications.types import EventType, ProviderEvent, Sent
@@ -65,7 +66,10 @@ def apply(provider: str, events: Sequence[ProviderEvent]) -> list[Applied]:
         if row.id in stored
     ]
     _confirm_attempts(applied, attempts)
-    transaction.on_commit(partial(announce, _raise_states(applied, attempts)), robust=True)
+    was = {delivery.id: delivery.state for delivery in deliveries.values()}
+    changes = _raise_states(applied, attempts)
+    _count(was, changes)
+    transaction.on_commit(partial(announce, changes), robust=True)
     return applied
 
 
@@ -77,8 +81,21 @@ def settle_late(attempt_id: UUID, answer: Sent) -> None:
     attempt = Attempt.objects.get(id=attempt_id)
     delivery = _lock({attempt.delivery_id})[attempt.delivery_id]
     _accept({attempt.id: answer.ref})
+    was = {delivery.id: delivery.state}
     change = _raise(delivery, [EventType.SENT], attempt)
-    transaction.on_commit(partial(announce, [change] if change else []), robust=True)
+    changes = [change] if change else []
+    _count(was, changes)
+    transaction.on_commit(partial(announce, changes), robust=True)
+
+
+def _count(was: Mapping[UUID, str], changes: Sequence[StatusChange]) -> None:
+    """Note the moves of those that belong to a batch; `was` has the states before."""
+    asked = [change.notification_id for change in changes]
+    in_batches = Notification.objects.filter(id__in=asked, batch__isnull=False)
+    batches = dict(in_batches.values_list("id", "batch_id"))
+    counts.move(
+        (batches.get(one.notification_id), was[one.delivery_id], one.state) for one in changes
+    )
 
 
 def _attempts(events: Sequence[ProviderEvent]) -> dict[UUID, Attempt]:

@@ -25,7 +25,7 @@ from notifications import limits, policy, queue
 from notifications.models import Attempt, Batch, Work
 from notifications.policy import Refusal
 from notifications.providers.base import LoopProvider, Provider
-from notifications.services import items, plan, render
+from notifications.services import counts, items, plan, render
 from notifications.services.items import Item, Past
 from notifications.services.route import Routes, Stranded
 from notifications.states import State
@@ -279,11 +279,12 @@ def _grouped(
             continue
         key = (id(way), id(items.source(item)), item.reply_to, tuple(item.tags), limit)
         group, addresses = filling.get(key, ([], set()))
-        if not group or len(group) >= limit or item.address in addresses:
+        address = item.address.casefold()
+        if not group or len(group) >= limit or address in addresses:
             group, addresses = filling[key] = [], set()
             groups.append((way, group))
         group.append(item)
-        addresses.add(item.address)
+        addresses.add(address)
     return groups
 
 
@@ -346,6 +347,7 @@ def _mark_unknown(lost: Sequence[Item]) -> None:
             _UNKNOWN_DELIVERIES,
             [State.UNKNOWN.value, ids, [item.attempts_made for item in lost]],
         )
+    counts.move((item.lease.batch_id, item.state, State.UNKNOWN) for item in lost)
     Attempt.objects.filter(delivery__in=ids, state=Attempt.State.CALLING).update(
         state=Attempt.State.UNKNOWN,
         error_class=ErrorClass.AMBIGUOUS,
@@ -365,7 +367,7 @@ def _calls(way: Way, group: Sequence[Item]) -> list[Call]:
     """
     source = items.source(group[0])
     form = _merge_form(source) if len(group) > 1 else None
-    prefix = f"-{secrets.token_hex(4)}-"
+    prefix = f"-{secrets.token_hex(8)}-"
     shared, names = (form.shared(prefix), form.placeholders(prefix)) if form else ({}, [])
     calls: list[Call] = []
     good: list[tuple[Item, Outbound]] = []

@@ -37,6 +37,12 @@ class Infant:
         eventually(lambda: not self.runs, seconds)
 
     @property
+    def cpu(self) -> float:
+        """Seconds of processor time so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
     def runs(self) -> bool:
         return Path(f"/proc/{self.pid}").exists()
 

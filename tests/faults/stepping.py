@@ -8,7 +8,6 @@ its clock stands until the test moves it. Each step is a whole transaction, as t
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -26,11 +25,6 @@ from notifications.services import pump
 from notifications.types import Channel, ErrorClass, Lane, Outbound, ProviderError, Sent
 
 T = TypeVar("T")
-
-
-def times(short: int, full: int) -> int:
-    """How often: `make faults` sets FAULTS=full."""
-    return full if os.environ.get("FAULTS") == "full" else short
 
 
 # --- Time ----------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from tests.faults.world import (
     is_ready,
     percentile,
     secret_of,
-    told,
+    tell,
 )
 from tests.processes import eventually, free_port
 
@@ -92,7 +92,7 @@ def test_valkey_is_a_black_hole(
 def assert_in_time(agents: Agents, since: float) -> None:
     during = [answer for answer in agents.answers if answer.at >= since]
     took = [answer.seconds for answer in during]
-    print(told("requests without Valkey", took))
+    tell("requests without Valkey", took)
     assert {answer.status for answer in during} == {202}
     assert percentile(took, 0.95) < LONGEST
     assert max(took) < 5 * LONGEST

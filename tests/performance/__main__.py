@@ -48,7 +48,9 @@ def measurements(
     found["http-sink"] = Measurement("The HTTP sink", partial(limits.http_sink, world))
     if has_smtp:
         found["smtp-sink"] = Measurement("The SMTP sink", partial(limits.smtp_sink, world))
-    found["submission"] = Measurement("POST notifications", partial(latency.submission, world))
+    found["submission"] = Measurement(
+        "POST notifications", partial(latency.submission, world, profiler)
+    )
     found["urgent"] = Measurement("Urgent during a bulk", partial(latency.urgent, world))
     found["million"] = Measurement("A batch in NDJSON", partial(latency.million, world, rows))
     return found
@@ -104,7 +106,11 @@ def _options() -> argparse.Namespace:
         "--rows", type=int, default=latency.ROWS, help="rows of the huge batch (default: 1,000,000)"
     )
     add("--rounds", type=int, default=3)
-    add("--profile", action="store_true", help="where the first worker spends its time")
+    add(
+        "--profile",
+        action="store_true",
+        help="where the agent, a worker and the web process spend their time",
+    )
     add("--directory", type=Path, default=ROOT / ".data" / "bench", help="servers, logs, results")
     return parser.parse_args()
 

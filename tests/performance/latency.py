@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 from tests.performance import content, ours, sinks
 from tests.performance.client import Connection, upload
 from tests.performance.prepare import CATEGORY
+from tests.performance.profiler import Profiler
 from tests.performance.report import Figures, percentile
 from tests.performance.world import ROOT, Child, Failed, World, free_port, memory
 
@@ -33,16 +34,18 @@ SAMPLE = 0.05
 # --- The answer ------------------------------------------------------------------------------
 
 
-def submission(world: World) -> Figures:
+def submission(world: World, profiler: Profiler | None = None) -> Figures:
     """`POST notifications` by 1, 16 and 64 clients at once, to all that `make run` starts."""
     figures: dict[str, float] = {}
     posted = 0
     with contextlib.ExitStack() as stack:
         world.empty()
         env = sinks.Sink.env
-        port, _ = stack.enter_context(_web(world, **env))
+        port, web = stack.enter_context(_web(world, **env))
         workers = stack.enter_context(world.workers("urgent", count=1, env=env))
         workers += stack.enter_context(world.workers("normal", "bulk", count=1, env=env))
+        if profiler:
+            stack.enter_context(profiler.watching(web, "submission"))
         for clients in CLIENTS:
             asyncio.run(_load(world, port, clients, WARM_UP, posted))
             posted = _accepted(world)

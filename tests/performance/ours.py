@@ -56,7 +56,8 @@ def measure(world: World, mode: Mode, count: int, profiler: Profiler | None = No
         }
         taken, before = sink.messages(), world.cpu(parts)
         if profiler:
-            stack.enter_context(profiler.watching(workers, mode.key))
+            stack.enter_context(profiler.watching(workers[0], mode.key))
+            stack.enter_context(profiler.watching(agent, f"{mode.key}-accept"))
         started = time.monotonic()
         accepted = agent.go()["seconds"]
         wait_until_idle(world, count, workers)

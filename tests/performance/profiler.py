@@ -1,4 +1,4 @@
-"""Where a worker spends its time, by py-spy."""
+"""Where a process spends its time, by py-spy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.performance.world import Child
@@ -24,10 +24,10 @@ class Profiler:
         directory.mkdir(parents=True, exist_ok=True)
 
     @contextlib.contextmanager
-    def watching(self, workers: Sequence[Child], name: str) -> Iterator[None]:
-        """Samples of the first of `workers` that holds the interpreter, while the block runs."""
+    def watching(self, child: Child, name: str) -> Iterator[None]:
+        """Samples of the thread of `child` that holds the interpreter, while the block runs."""
         folded = self._directory / f"{name}.folded"
-        target = str(workers[0].popen.pid)
+        target = str(child.popen.pid)
         program = str(Path(sys.executable).with_name("py-spy"))
         options = ["--gil", "--rate", str(RATE), "--format", "raw", "--output", str(folded)]
         spy = subprocess.Popen(

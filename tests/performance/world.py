@@ -248,7 +248,10 @@ class World:
         row = self.database.execute("SHOW server_version").fetchone()
         assert row is not None
         server = cast("dict[str, str]", self.broker.info("server"))
-        return {"PostgreSQL": f"{row[0]}, on loopback, fsync on", "Valkey": server["valkey_version"]}
+        return {
+            "PostgreSQL": f"{row[0]}, on loopback, fsync on",
+            "Valkey": server["valkey_version"],
+        }
 
 
 def memory(children: Iterable[Child]) -> int:

@@ -1,0 +1,35 @@
+"""A part of the service that dies of certain messages: an app for the processes of the poison test."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+from django.apps import AppConfig
+from typing_extensions import override
+
+KILLS = "kills when it is rendered"
+"""A message whose data says so under `poison` takes its process with it."""
+
+
+class Poison(AppConfig):
+    name = "tests.faults.poison"
+    label = "poison"
+    path = os.path.dirname(__file__)
+
+    @override
+    def ready(self) -> None:
+        from notifications.services import render
+
+        harmless = render.render
+
+        def deadly(
+            parts: Mapping[str, str], data: Mapping[str, Any] | None, *rest: Any
+        ) -> dict[str, str]:
+            if data and data.get("poison") == KILLS:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return harmless(parts, data, *rest)
+
+        render.render = deadly

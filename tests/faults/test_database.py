@@ -1,0 +1,236 @@
+"""PostgreSQL crashes, is away for a while, or is held up by somebody's long transaction."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import psycopg
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from pytest_django import DjangoDbBlocker
+
+from commsproject import embedded
+from notifications import queue
+from notifications.models import DeadLetter, Delivery
+from notifications.states import State
+from notifications.types import Lane
+from tests.fakes.behaviours import Answer
+from tests.fakes.sendgrid import SendGridServer
+from tests.fakes.sendgrid_events import SendGridWebhook, event
+from tests.faults import invariants
+from tests.faults.conftest import Size
+from tests.faults.nursery import Infant, Nursery
+from tests.faults.world import (
+    PATIENCE,
+    Agents,
+    accept,
+    all_ended,
+    env,
+    is_ready,
+    percentile,
+    secret_of,
+    tell,
+)
+from tests.processes import eventually, free_port
+
+
+@contextmanager
+def moved_to(url: str) -> Iterator[None]:
+    """This process's own connection leads to the database at `url`."""
+    parts, before = urlsplit(url), dict(connection.settings_dict)
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's
+    connection.settings_dict.update(
+        HOST=parts.hostname,
+        PORT=parts.port,
+        USER=parts.username,
+        PASSWORD=parts.password,
+        NAME=parts.path.strip("/"),
+    )
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.close_pool()  # type: ignore[attr-defined]
+        connection.settings_dict.update(before)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Server]:
+    directory = tmp_path_factory.mktemp("postgres")
+    with embedded.Server(embedded.Postgres, directory, durable=False) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(
+    server: embedded.Server, django_db_blocker: DjangoDbBlocker
+) -> Iterator[embedded.Server]:
+    """A PostgreSQL that no other test has, so that it may die; empty."""
+    with django_db_blocker.unblock(), moved_to(server.url):
+        call_command("migrate", verbosity=0)
+        with invariants.moves_recorded():
+            yield server
+        call_command("flush", verbosity=0, interactive=False)
+
+
+def reconnect() -> None:
+    """Forget connections that died with the server."""
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]
+
+
+def test_postgres_crashes(
+    postgres: embedded.Server, sendgrid: SendGridServer, tmp_path: Path, size: Size
+) -> None:
+    """G5: it is killed under load and recovers; so does everybody else, without a restart."""
+    sendgrid.script.always(Answer(delay=0.1))
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    secret = secret_of("billing")
+    reconnect()
+    with Nursery(tmp_path, **env(sendgrid)) as nursery:
+        staff = [nursery.start("web", PORT=str(port)), *(nursery.start("worker") for _ in "ab")]
+        eventually(lambda: is_ready(port), PATIENCE)
+        with Agents(lambda: url, secret, pause=0.02) as agents:
+            agents.more(20)
+            for _ in range(int(size["crashes"])):
+                postgres.kill()
+                agents.more(20)
+        reconnect()
+        eventually(all_ended, PATIENCE)
+        assert all(process.runs for process in staff)
+
+    assert agents.statuses() <= {202, 503}
+    assert not DeadLetter.objects.exists()
+    assert set(Delivery.objects.values_list("state", flat=True)) == {State.SENT}
+    assert len(agents.ids) == Delivery.objects.count()
+    invariants.check(sendgrid.messages, answered=agents.accepted)
+
+
+def test_postgres_is_down(
+    postgres: embedded.Server, sendgrid: SendGridServer, tmp_path: Path, size: Size
+) -> None:
+    """G6: 503 with Retry-After for everybody, nobody runs in circles, no message is blamed."""
+    sendgrid.script.always(Answer(delay=0.5))
+    webhook = SendGridWebhook()
+    port = free_port()
+    secret = secret_of("billing")
+    accept(30)
+    settings = env(sendgrid, SENDGRID_WEBHOOK_PUBLIC_KEY=webhook.public_key)
+    with Nursery(tmp_path, **settings) as nursery, _Door(port, secret) as door:
+        nursery.start("web", PORT=str(port))
+        workers = [nursery.start("worker"), nursery.start("worker")]
+        eventually(lambda: is_ready(port), PATIENCE)
+        sendgrid.ledger.wait_for(30, timeout=PATIENCE)
+        assert door.knock().status_code == 202
+        reconnect()
+        with postgres.down():
+            refused = [door.knock(), door.report(webhook, sendgrid)]
+            share = _busy(workers, size["seconds"])
+            refused += [door.knock(), door.report(webhook, sendgrid)]
+        eventually(lambda: door.knock().status_code == 202, PATIENCE)
+        eventually(lambda: door.report(webhook, sendgrid).status_code == 200, PATIENCE)
+        eventually(all_ended, PATIENCE)
+
+    tell("answers without PostgreSQL", [answer.elapsed.total_seconds() for answer in refused])
+    assert [answer.status_code for answer in refused] == [503] * 4
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
+    assert all(answer.json()["code"] == "unavailable" for answer in refused)
+    assert share < 0.5
+    assert not DeadLetter.objects.exists()
+    assert "suspect" not in "".join(worker.log.read_text() for worker in workers)
+    invariants.check(sendgrid.messages)
+
+
+class _Door(httpx2.Client):
+    """The API and the webhooks, as one agent and one provider see them."""
+
+    def __init__(self, port: int, secret: str) -> None:
+        super().__init__(
+            base_url=f"http://127.0.0.1:{port}",
+            headers={"Authorization": f"Bearer {secret}"},
+            timeout=30,
+            trust_env=False,
+        )
+
+    def knock(self) -> httpx2.Response:
+        body = {"to": {"email": "ada@example.org"}, "content": {"subject": "s", "text": "t"}}
+        return self.post("/api/v1/notifications", json=body)
+
+    def report(self, webhook: SendGridWebhook, sendgrid: SendGridServer) -> httpx2.Response:
+        post = webhook.post(event(sendgrid.messages[0], "open"))
+        return self.post("/webhooks/sendgrid/", content=post.body, headers=post.headers)
+
+
+def _busy(processes: list[Infant], seconds: float) -> float:
+    """The part of a processor that the busiest of them uses for so long."""
+    before, started = [one.cpu for one in processes], time.monotonic()
+    time.sleep(seconds)
+    took = time.monotonic() - started
+    used = [one.cpu - was for one, was in zip(processes, before, strict=True)]
+    return max(used) / took
+
+
+def test_long_transaction(
+    moves: None, sendgrid: SendGridServer, tmp_path: Path, size: Size
+) -> None:
+    """G22: somebody's transaction keeps every dead row alive; claims stay quick."""
+    count, least = int(size["messages"]), size["seconds"]
+    took: list[float] = []
+    done = threading.Event()
+    with Nursery(tmp_path, **env(sendgrid)) as nursery, _long_transaction():
+        started = time.monotonic()
+        probe = threading.Thread(target=_probe, args=(took, done))
+        probe.start()
+        nursery.start("worker")
+        for first in range(0, count, 50):
+            accept(50, first=first)
+        eventually(all_ended, PATIENCE + least)
+        while time.monotonic() - started < least:  # one by one: many small works
+            accept(1)
+            time.sleep(0.01)
+        eventually(all_ended, PATIENCE)
+        done.set()
+        probe.join()
+
+    tell("claims beside a long transaction", took)
+    assert len(took) > 20
+    assert percentile(took, 0.95) < 1.0
+    invariants.check(sendgrid.messages)
+
+
+@contextmanager
+def _long_transaction() -> Iterator[None]:
+    """As a report would hold it open: its snapshot is from before everything."""
+    values = connection.settings_dict
+    with psycopg.connect(
+        host=values["HOST"],
+        port=values["PORT"],
+        user=values["USER"],
+        password=values["PASSWORD"],
+        dbname=values["NAME"],
+    ) as session:
+        session.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        session.execute("SELECT count(*) FROM notifications_work")
+        yield
+        session.rollback()
+
+
+def _probe(took: list[float], done: threading.Event) -> None:
+    """Claim and give back, over and over, and note how long a claim takes."""
+    try:
+        while not done.wait(0.05):
+            started = time.monotonic()
+            leases = queue.claim(Lane.NORMAL, 1)
+            took.append(time.monotonic() - started)
+            queue.give_back(leases)
+    finally:
+        connection.close()
