@@ -108,7 +108,8 @@ def run_due() -> list[str]:
     """Run every job that is due and return their names. One job's error never stops another."""
     known = set(ScheduledJob.objects.values_list("name", flat=True))
     ScheduledJob.objects.bulk_create(
-        [ScheduledJob(name=name) for name in _jobs if name not in known], ignore_conflicts=True
+        [ScheduledJob(name=name, next_run_at=Now()) for name in _jobs if name not in known],
+        ignore_conflicts=True,
     )
     due = ScheduledJob.objects.filter(name__in=_jobs, next_run_at__lte=Now())
     names = list(due.values_list("name", flat=True))

@@ -6,7 +6,7 @@ from django.utils import timezone
 from typing_extensions import override
 
 from commsproject.common.ids import new_id
-from notifications.models.notification import Notification
+from notifications.models.notification import BARE, Notification
 from notifications.states import State
 from notifications.types import Channel, ErrorClass, EventType
 
@@ -20,11 +20,9 @@ class Delivery(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     notification = models.ForeignKey(
-        Notification, on_delete=models.CASCADE, related_name="deliveries"
+        Notification, on_delete=models.CASCADE, related_name="deliveries", db_constraint=False
     )
-    replay_of = models.ForeignKey(
-        "self", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
-    )
+    replay_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, **BARE)
     channel = models.CharField(max_length=10, choices=Channel.choices)
     address = models.CharField(max_length=320)
     address_hash = models.CharField(max_length=64)
@@ -73,7 +71,9 @@ class Attempt(models.Model):
         UNKNOWN = "unknown", "Unknown"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts")
+    delivery = models.ForeignKey(
+        Delivery, on_delete=models.CASCADE, related_name="attempts", db_constraint=False
+    )
     work_id = models.UUIDField()
     token = models.BigIntegerField(help_text="The claim of the work under which the call was made.")
     number = models.PositiveSmallIntegerField()

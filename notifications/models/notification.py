@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
@@ -13,6 +15,12 @@ from notifications.models.recipient import Recipient
 from notifications.types import Lane
 from templates_app.models import TemplateVersion
 
+BARE: Any = {"related_name": "+", "db_index": False, "db_constraint": False}
+"""A reference without an index of its own, and without PostgreSQL's check of each row, which is a
+tenth of what acceptance costs. Rows are only ever written by the services, and `audit` looks.
+docs/decisions/0007
+"""
+
 
 class Notification(models.Model):
     """One message to one person. Its deliveries say how far it got.
@@ -21,21 +29,13 @@ class Notification(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    client = models.ForeignKey(
-        ApiClient, on_delete=models.PROTECT, related_name="+", db_index=False
-    )
-    batch = models.ForeignKey(
-        Batch, null=True, on_delete=models.CASCADE, related_name="+", db_index=False
-    )
+    client = models.ForeignKey(ApiClient, on_delete=models.PROTECT, **BARE)
+    batch = models.ForeignKey(Batch, null=True, on_delete=models.CASCADE, **BARE)
     row = models.PositiveIntegerField(null=True, help_text="Its number in the batch, from 1.")
-    recipient = models.ForeignKey(
-        Recipient, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
-    )
-    category = models.ForeignKey(
-        Category, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
-    )
+    recipient = models.ForeignKey(Recipient, null=True, on_delete=models.SET_NULL, **BARE)
+    category = models.ForeignKey(Category, null=True, on_delete=models.PROTECT, **BARE)
     template_version = models.ForeignKey(
-        TemplateVersion, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+        TemplateVersion, null=True, on_delete=models.PROTECT, **BARE
     )
     content = models.JSONField(null=True, help_text="Inline parts, where no template is used.")
     data = models.JSONField(

@@ -48,6 +48,28 @@ _RULES = {
         SELECT 'work ' || work.id, 'names delivery ' || work.delivery || ', which does not exist'
         FROM (SELECT id, unnest(ids) AS delivery FROM notifications_work) AS work
         WHERE NOT EXISTS (SELECT FROM notifications_delivery WHERE id = work.delivery)""",
+    "dangling_reference": """
+        SELECT 'notification ' || notification.id, 'refers to a row that does not exist'
+        FROM notifications_notification AS notification
+        LEFT JOIN common_apiclient AS client ON client.id = client_id
+        LEFT JOIN notifications_batch AS batch ON batch.id = batch_id
+        LEFT JOIN notifications_category AS category ON category.id = notification.category_id
+        LEFT JOIN notifications_recipient AS recipient ON recipient.id = recipient_id
+        LEFT JOIN templates_app_templateversion AS version
+               ON version.id = notification.template_version_id
+        WHERE client.id IS NULL
+           OR batch_id IS NOT NULL AND batch.id IS NULL
+           OR notification.category_id IS NOT NULL AND category.id IS NULL
+           OR recipient_id IS NOT NULL AND recipient.id IS NULL
+           OR notification.template_version_id IS NOT NULL AND version.id IS NULL
+        UNION ALL
+        SELECT 'delivery ' || delivery.id, 'of a notification that does not exist'
+        FROM notifications_delivery AS delivery
+        WHERE NOT EXISTS (SELECT FROM notifications_notification WHERE id = notification_id)
+        UNION ALL
+        SELECT 'attempt ' || attempt.id, 'for a delivery that does not exist'
+        FROM notifications_attempt AS attempt
+        WHERE NOT EXISTS (SELECT FROM notifications_delivery WHERE id = delivery_id)""",
     "stuck_lease": """
         SELECT 'work ' || id, 'lease until ' || lease_until || ', token ' || token
         FROM notifications_work
@@ -176,15 +198,18 @@ _RULES = {
 
 def findings() -> Iterator[Finding]:
     """Every row that breaks an invariant."""
-    values: dict[str, list[str] | float] = {
+    for rule, query in _RULES.items():
+        with connection.cursor() as cursor:
+            cursor.execute(query, _values())
+            for row, detail in cursor.fetchall():
+                yield Finding(rule, row, detail)
+
+
+def _values() -> dict[str, list[str] | float]:
+    return {
         "pending": [state.value for state in PENDING],
         "called": [state.value for state in _CALLED],
         "lattice": [event.value for event in REPORTED],
         "lease": settings.LEASE_SECONDS,
         "chunk": Work.LIMIT,
     }
-    for rule, query in _RULES.items():
-        with connection.cursor() as cursor:
-            cursor.execute(query, values)
-            for row, detail in cursor.fetchall():
-                yield Finding(rule, row, detail)

@@ -17,6 +17,7 @@ from uuid import UUID
 import orjson
 from django.db import connection
 
+from commsproject.common.arrays import uuids
 from notifications import queue
 from notifications.models import Attempt, Batch, Category
 from notifications.services import render
@@ -38,13 +39,13 @@ SELECT delivery.id, delivery.notification_id, delivery.address, delivery.address
 FROM notifications_delivery AS delivery
 JOIN notifications_notification AS notification ON notification.id = delivery.notification_id
 LEFT JOIN notifications_category AS category ON category.id = notification.category_id
-WHERE delivery.id = ANY(%s) AND delivery.state = ANY(%s)
+WHERE delivery.id = ANY(%s::uuid[]) AND delivery.state = ANY(%s)
 ORDER BY delivery.id FOR NO KEY UPDATE OF delivery
 """
 
 _PAST = """
 SELECT delivery_id, number, provider, state, code, ended_at
-FROM notifications_attempt WHERE delivery_id = ANY(%s) ORDER BY id
+FROM notifications_attempt WHERE delivery_id = ANY(%s::uuid[]) ORDER BY id
 """
 
 
@@ -104,13 +105,13 @@ def lock(owners: Mapping[UUID, queue.Lease], ids: Iterable[UUID]) -> list[Item]:
     lock: it sees what the lock waited for.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_LOCK, [list(ids), [state.value for state in PENDING]])
+        cursor.execute(_LOCK, [uuids(ids), [state.value for state in PENDING]])
         items = [_item(owners[row[0]], row) for row in cursor.fetchall()]
         # A work that nobody has claimed before cannot have been called for: its deliveries
         # count all calls that were made under earlier ones.
         called = [item.id for item in items if item.attempts_made or not item.lease.is_first]
         if called:
-            cursor.execute(_PAST, [called])
+            cursor.execute(_PAST, [uuids(called)])
             past: dict[UUID, list[Past]] = defaultdict(list)
             for delivery_id, *call in cursor.fetchall():
                 past[delivery_id].append(Past(*call))

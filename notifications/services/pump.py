@@ -54,7 +54,7 @@ STUCK_SECONDS = 120.0
 SUSPECTS_FOR = 1.0
 """Seconds at a time for messages that workers died with; then the lanes have their turn again."""
 
-DATABASE_THREADS = 8
+DATABASE_THREADS = 4
 PROVIDER_THREADS = 64
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from django.apps import AppConfig
@@ -17,7 +18,7 @@ KILLS = "kills when it is rendered"
 class Poison(AppConfig):
     name = "tests.faults.poison"
     label = "poison"
-    path = os.path.dirname(__file__)
+    path = str(Path(__file__).parent)
 
     @override
     def ready(self) -> None:

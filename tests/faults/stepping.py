@@ -132,12 +132,14 @@ class Heard:
     messages: Sequence[Outbound]
     at: int
     taken: bool = True
-    answered: bool = False
+    reported: bool = False
+    """It has sent a receipt: so it has taken it."""
     answer: asyncio.Future[Sent] | None = None
 
     def conclude(self, how: str) -> Sent:
         """Answer `how`; raises what is not `ok`."""
-        self.answered = True
+        if self.reported and how != "ok":
+            how = "lost"
         self.taken = how in {"ok", "lost"}
         if how == "ok":
             return Sent(self.messages[0].attempt_id.hex, 202)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,25 @@ def replaced(nursery: Nursery, worker: Infant) -> Infant:
     worker.stop(seconds=10)
     assert '"finished": true' in worker.log.read_text()
     return successor
+
+
+def test_skewed_workers(moves: None, sendgrid: SendGridServer, tmp_path: Path, size: Size) -> None:
+    """G13: workers whose clocks are a minute apart share the work; nobody takes another's claim."""
+    sendgrid.script.always(Answer(delay=0.2))
+    count = int(size["messages"])
+    with ExitStack() as stack:
+        for skew in ("-30", "30"):
+            logs = tmp_path / skew
+            logs.mkdir()
+            skewed = env(
+                sendgrid, DJANGO_SETTINGS_MODULE="tests.faults.skewed_settings", CLOCK_SKEW=skew
+            )
+            at_work(stack.enter_context(Nursery(logs, **skewed)))
+        for first in range(0, count, 20):
+            accept(20, first=first)
+            time.sleep(0.05)
+        eventually(all_ended, PATIENCE)
+
+    assert invariants.copies(sendgrid.messages.all()) == 0
+    assert set(Delivery.objects.values_list("state", flat=True)) == {State.SENT}
+    invariants.check(sendgrid.messages)

@@ -39,7 +39,12 @@ def make() -> None:
 
 
 def make_all_due() -> None:
-    Schedule.objects.update(next_at=Now() - timedelta(seconds=1))
+    make_due(COUNT)
+
+
+def make_due(count: int) -> None:
+    some = Schedule.objects.order_by("id").values_list("id", flat=True)[:count]
+    Schedule.objects.filter(id__in=list(some)).update(next_at=Now() - timedelta(seconds=1))
 
 
 def sent() -> int:
@@ -66,4 +71,28 @@ def test_two_schedulers_and_the_death_of_the_one_that_leads(tmp_path: Path) -> N
         leader.kill()  # with some of the runs done
         eventually(lambda: sent() == 2 * COUNT, seconds=30)
         assert leads(second)
+    assert not Schedule.objects.exclude(last_error=None).exists()
+
+
+def test_two_schedulers_whose_clocks_disagree(tmp_path: Path) -> None:
+    """G13: only the database's clock says what is due, whoever leads, and each run is sent once."""
+    make()
+    ahead, behind = tmp_path / "ahead.log", tmp_path / "behind.log"
+    skewed = "tests.faults.skewed_settings"
+    with ExitStack() as stack:
+        leader = stack.enter_context(
+            running("scheduler", log=ahead, DJANGO_SETTINGS_MODULE=skewed, CLOCK_SKEW="30")
+        )
+        eventually(lambda: leads(ahead))
+        stack.enter_context(
+            running("scheduler", log=behind, DJANGO_SETTINGS_MODULE=skewed, CLOCK_SKEW="-30")
+        )
+        Schedule.objects.update(next_at=Now() + timedelta(seconds=29))
+        make_due(COUNT // 2)
+        eventually(lambda: sent() >= COUNT // 2, seconds=25)
+        assert sent() == COUNT // 2  # the others are due by the leader's clock alone
+        leader.kill()
+        make_due(COUNT)
+        eventually(lambda: sent() == COUNT + COUNT // 2, seconds=25)
+        assert leads(behind)
     assert not Schedule.objects.exclude(last_error=None).exists()

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import psycopg
+
 from tests.performance import latency, limits, others, ours, report, sinks
 from tests.performance.profiler import Profiler
 from tests.performance.world import ROOT, Failed, World
@@ -88,7 +90,7 @@ def _measure(key: str, one: Measurement, results: report.Report, round_: str) ->
     sys.stderr.flush()
     try:
         figures = one.run()
-    except (Failed, TimeoutError) as error:
+    except (Failed, OSError, psycopg.Error) as error:
         results.errors.append(f"{key}: {error}")
         sys.stderr.write(f"FAILED: {error}\n")
     else:

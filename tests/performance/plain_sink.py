@@ -1,4 +1,4 @@
-"""The sink of `http_sink.c` for a machine without a C compiler: a fifth as fast, the same answers.
+"""The sink of `http_sink.c` for a machine without a C compiler: an eighth as fast, the same answers.
 
 python -m tests.performance.plain_sink DELAY_MS
 """
@@ -9,6 +9,7 @@ import asyncio
 import re
 import sys
 import time
+from typing import cast
 
 import uvloop
 from typing_extensions import override
@@ -44,8 +45,7 @@ class Connection(asyncio.Protocol):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
 
     @override
     def data_received(self, data: bytes) -> None:
