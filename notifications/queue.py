@@ -109,8 +109,9 @@ RETURNING work.id
 _GIVE_BACK = """
 UPDATE notifications_work AS work SET lease_until = NULL, claims = work.claims - 1
 FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS mine (id, token)
-WHERE work.id = mine.id AND work.token = mine.token
+WHERE work.id = mine.id AND work.token = mine.token AND work.lease_until IS NOT NULL
 """
+"""Safe to repeat: a claim is given back once."""
 
 _PROGRESS = """
 UPDATE notifications_work AS work SET claims = 1

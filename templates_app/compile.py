@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -109,15 +109,22 @@ def compile_part(source: str, part: str) -> Program:
 
 @dataclass(frozen=True, slots=True)
 class Substitutions:
-    """A part that only puts values into a text: `texts` has one more entry than `slots`.
-
-    The program prints its expressions, each once, with `BETWEEN` between them; `slots` says which
-    of them follows each text.
+    """A part that only puts values into a text: `texts` has one more entry than `slots`, which say
+    which of `expressions` follows each text. `reads` are the top-level names each of these reads.
     """
 
+    part: str
     texts: tuple[str, ...]
     slots: tuple[int, ...]
-    program: Program
+    expressions: tuple[str, ...]
+    reads: tuple[frozenset[str], ...]
+    names: Mapping[str, str]
+
+    def program(self, wanted: Collection[int]) -> Program:
+        """Prints the `wanted` expressions, with `BETWEEN` between them."""
+        written = BETWEEN.join(self.expressions[each] for each in wanted)
+        variables = frozenset().union(*(self.reads[each] for each in wanted))
+        return Program(self.part, variables, self.names, _engine(written, self.part))
 
 
 @lru_cache(maxsize=512)
@@ -128,16 +135,19 @@ def compile_substitutions(source: str, part: str) -> Substitutions | None:
     """
     compile_part(source, part)
     translator = Translator(html=part == "html")
-    pieces = translator.substitutions(_PARSER.parse(source))
-    if pieces is None:
+    found = translator.substitutions(_PARSER.parse(source))
+    if found is None:
         return None
-    expressions = list(dict.fromkeys(pieces[1::2]))
-    written = BETWEEN.join(expressions)
-    program = Program(
-        part, frozenset(translator.variables), translator.names, _engine(written, part)
+    pieces, reads = found
+    places = {expression: place for place, expression in enumerate(reads)}
+    return Substitutions(
+        part,
+        tuple(pieces[::2]),
+        tuple(places[each] for each in pieces[1::2]),
+        tuple(reads),
+        tuple(reads.values()),
+        translator.names,
     )
-    places = {expression: place for place, expression in enumerate(expressions)}
-    return Substitutions(tuple(pieces[::2]), tuple(places[each] for each in pieces[1::2]), program)
 
 
 def _check_source(source: str, part: str) -> None:

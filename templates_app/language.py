@@ -117,12 +117,16 @@ class Translator:
         """The source for the engine. Raises Refused."""
         return self._body(template.body)
 
-    def substitutions(self, template: nodes.Template) -> list[str] | None:
-        """Literal text and expressions for the engine in turn, text first and last.
+    def substitutions(
+        self, template: nodes.Template
+    ) -> tuple[list[str], dict[str, frozenset[str]]] | None:
+        """Literal text and expressions for the engine in turn, text first and last; and the
+        top-level names that each expression reads.
 
         None where the part has a statement. The text has its marks (see `markup`). Raises Refused.
         """
         pieces = [""]
+        reads: dict[str, frozenset[str]] = {}
         for output in template.body:
             if not isinstance(output, nodes.Output):
                 return None
@@ -130,8 +134,12 @@ class Translator:
                 if isinstance(child, nodes.TemplateData):
                     pieces[-1] += self._marked(child)
                 else:
-                    pieces += [self._value(child), ""]
-        return pieces
+                    before, self.variables = self.variables, set()
+                    expression = self._value(child)
+                    reads[expression] = frozenset(self.variables)
+                    self.variables |= before
+                    pieces += [expression, ""]
+        return pieces, reads
 
     def _body(self, body: Sequence[nodes.Node]) -> str:
         return "".join(self._visit(node, self._statements) for node in body)

@@ -7,7 +7,7 @@ engine has rendered and escaped them. Put together they are what `rendering.rend
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from templates_app.compile import (
     BETWEEN,
@@ -16,37 +16,72 @@ from templates_app.compile import (
     compile_part,
     compile_substitutions,
 )
+from templates_app.errors import TemplateError
 from templates_app.markup import LINK_START
 from templates_app.rendering import finished
-from templates_app.values import Admitted, admit
+from templates_app.values import Admitted, admit, engine_name
 
 
-def merge_form(parts: Mapping[str, str]) -> MergeForm | None:
+def merge_form(parts: Mapping[str, str], shared: Admitted | None = None) -> MergeForm | None:
     """The batch form of `{"subject": source, "html": source}`.
 
+    With the data that all messages `shared`, what depends on that alone is settled once: it is
+    literal text in the form, which is then for data that has none of the names in `settled`.
     None where a part does more than put values into a text (`if`, `for`). Raises
     TemplateSyntaxError, and RenderLimit for a text that is too long whatever the data.
     """
     found: list[_Part] = []
+    settled: set[str] = set()
     for part, source in parts.items():
         substitutions = compile_substitutions(source, part)
         if substitutions is None:
             return None
+        if shared:
+            substitutions, names = _settle(substitutions, shared)
+            settled |= names
         if not substitutions.slots:
             found.append(_Literal(part, finished(part, substitutions.texts[0])))
         elif part in ONE_LINE:
             found.append(_Line(part, source))
         else:
             found.append(_Text(part, substitutions))
-    return MergeForm(found)
+    return MergeForm(found, frozenset(settled))
+
+
+def _settle(one: Substitutions, shared: Admitted) -> tuple[Substitutions, frozenset[str]]:
+    """Put in what `shared` data alone decides; and the names that were read for it."""
+    known = [
+        place
+        for place, reads in enumerate(one.reads)
+        if all(engine_name(name) in shared.values for name in reads)
+    ]
+    if not known:
+        return one, frozenset()
+    try:
+        printed = one.program(known).run(shared).replace("\0", "").split(BETWEEN)
+    except TemplateError:  # each message will say so of itself
+        return one, frozenset()
+    values = dict(zip(known, printed, strict=True))
+    texts, slots = [one.texts[0]], []
+    for slot, text in zip(one.slots, one.texts[1:], strict=True):
+        if slot in values:
+            texts[-1] += values[slot] + text
+        else:
+            slots.append(slot)
+            texts.append(text)
+    return (
+        replace(one, texts=tuple(texts), slots=tuple(slots)),
+        frozenset().union(*(one.reads[place] for place in known)),
+    )
 
 
 class MergeForm:
     """Safe in threads. A placeholder is the caller's `prefix`, a number and an underscore."""
 
-    def __init__(self, parts: Sequence[_Part]) -> None:
+    def __init__(self, parts: Sequence[_Part], settled: frozenset[str]) -> None:
         self._parts = parts
         self._count = sum(part.count for part in parts)
+        self.settled = settled
 
     def placeholders(self, prefix: str) -> list[str]:
         """Their names, in the order of `values`.
@@ -72,6 +107,11 @@ class MergeForm:
         admitted = admit(data, shared)
         return [value for part in self._parts for value in part.values(admitted)]
 
+    def render(self, data: Mapping[str, object], shared: Admitted | None = None) -> dict[str, str]:
+        """One person's whole message: what `rendering.render` gives, and its errors."""
+        admitted = admit(data, shared)
+        return {part.name: part.whole(admitted) for part in self._parts}
+
 
 @dataclass(frozen=True)
 class _Literal:
@@ -87,6 +127,9 @@ class _Literal:
     def values(self, _data: Admitted) -> list[str]:
         return []
 
+    def whole(self, _data: Admitted) -> str:
+        return self.text
+
 
 @dataclass(frozen=True)
 class _Line:
@@ -100,7 +143,10 @@ class _Line:
         return names[0]
 
     def values(self, data: Admitted) -> list[str]:
-        return [finished(self.name, compile_part(self.source, self.name).run(data))]
+        return [self.whole(data)]
+
+    def whole(self, data: Admitted) -> str:
+        return finished(self.name, compile_part(self.source, self.name).run(data))
 
 
 class _Text:
@@ -108,19 +154,26 @@ class _Text:
 
     def __init__(self, name: str, substitutions: Substitutions) -> None:
         self.name = name
-        self.count = max(substitutions.slots) + 1
+        used = list(dict.fromkeys(substitutions.slots))
+        self.count = len(used)
         self._marked = substitutions.texts
         self._plain = tuple(self._without_marks(text) for text in substitutions.texts)
-        self._slots = substitutions.slots
-        self._program = substitutions.program
+        self._slots = [used.index(slot) for slot in substitutions.slots]
+        self._program = substitutions.program(used)
 
     def filled(self, names: Sequence[str]) -> str:
         return self._joined(self._plain, names)
 
     def values(self, data: Admitted) -> list[str]:
         printed = self._program.run(data)
-        finished(self.name, self._joined(self._marked, printed.split(BETWEEN)))
+        self._checked(printed)
         return self._without_marks(printed.replace("\0", "")).split(BETWEEN)
+
+    def whole(self, data: Admitted) -> str:
+        return self._checked(self._program.run(data))
+
+    def _checked(self, printed: str) -> str:
+        return finished(self.name, self._joined(self._marked, printed.split(BETWEEN)))
 
     def _without_marks(self, text: str) -> str:
         return text.replace(LINK_START, "") if self.name == "html" else text

@@ -32,9 +32,12 @@ METHOD_NAMES = frozenset(
 """Keys the engine would take for a method of Python's where the data lacks them: see `own_key`."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Admitted:
-    """Data that was checked: `values` under the engine's names, `size` in bytes of JSON."""
+    """Data that was checked: `values` under the engine's names, `size` in bytes of JSON.
+
+    Equal only to itself: forms are kept for the one object that many messages share.
+    """
 
     values: Mapping[str, object]
     size: int

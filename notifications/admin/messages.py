@@ -287,6 +287,6 @@ def _rendered(
     shared = row.batch.data if row.batch else None
     both = shared if data is None else {**(shared or {}), **data}
     try:
-        return render.render(content[channel], both), ""
+        return render.Source(content[channel]).render(both), ""
     except TemplateError as error:
         return {}, str(error)

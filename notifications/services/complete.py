@@ -53,7 +53,7 @@ class Outcome:
 class Successor:
     """Work that follows a claim: deliveries to send again, or to settle, at one due time.
 
-    `held`: not before its batch goes on.
+    `held`: not before its batch goes on. `suspect`: each in a work of its own, carried alone.
     """
 
     SEND: ClassVar[str] = Work.Kind.SEND
@@ -64,6 +64,7 @@ class Successor:
     due_at: datetime
     ids: list[UUID] = field(default_factory=list)
     held: bool = False
+    suspect: bool = False
 
 
 def record(
@@ -132,12 +133,15 @@ def _replace(leases: Collection[queue.Lease], successors: Collection[Successor])
                 client_id=one.lease.client_id,
                 batch_id=one.lease.batch_id,
                 flow=one.lease.batch_id or one.lease.client_id,
-                ids=one.ids,
+                ids=ids,
                 due_at=one.due_at,
                 token=one.lease.token,
+                claims=queue.SUSPECT_AT if one.suspect else 0,
                 held=one.held and one.lease.batch_id in held,
+                suspect=one.suspect,
             )
             for one in successors
+            for ids in ([[id_] for id_ in one.ids] if one.suspect else [one.ids])
         ),
     )
 

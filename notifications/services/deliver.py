@@ -440,7 +440,9 @@ def _later(
     key = (lease.batch_id or lease.client_id, kind, why)
     successor = load.filling.get(key)
     if successor is None or len(successor.ids) >= Work.LIMIT:
-        successor = load.filling[key] = Successor(lease, kind, due, held=held)
+        is_suspect = lease.is_suspect and kind == Successor.SEND  # still: it was not tried
+        successor = Successor(lease, kind, due, held=held, suspect=is_suspect)
+        load.filling[key] = successor
         load.later.append(successor)
     if kind == Successor.RECONCILE:
         successor.due_at = max(successor.due_at, due)

@@ -20,11 +20,11 @@ from django.db import connection
 from commsproject.common.arrays import uuids
 from notifications import queue
 from notifications.models import Attempt, Batch, Category
-from notifications.services import render
+from notifications.services.render import Source
 from notifications.states import PENDING
 from notifications.types import Channel
 from templates_app.models import TemplateVersion
-from templates_app.values import Admitted, admit
+from templates_app.values import admit
 
 _LOCK = """
 SELECT delivery.id, delivery.notification_id, delivery.address, delivery.address_hash,
@@ -47,6 +47,10 @@ _PAST = """
 SELECT delivery_id, number, provider, state, code, ended_at
 FROM notifications_attempt WHERE delivery_id = ANY(%s::uuid[]) ORDER BY id
 """
+
+
+PROCESS_LOST = "process_lost"
+"""The code of a call whose process ended before it could write down the answer."""
 
 
 class Past(NamedTuple):
@@ -148,52 +152,20 @@ _EMPTY: dict[str, Any] = {"{}": {}, "[]": []}
 # --- What messages share: never changes once it is there, so a process may keep it --------------
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Source:
-    """The parts of one channel, before data is filled in, and the key of their template.
-
-    One object for all messages of a version or a batch: its identity is its equality.
-    """
-
-    parts: Mapping[str, str]
-    template: str
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class _Shared:
-    version_id: UUID | None
-    content: render.Content
-    data: Admitted | None
-
-
 def source(item: Item) -> Source:
-    """What `item` says, before its data is filled in."""
-    if item.version_id:
-        return _of_version(item.version_id, item.channel.value)
+    """What `item` says, before its own data is filled in."""
     if item.content is not None:
-        return Source(item.content[item.channel.value], "")
-    return batch_source(item.lease)
+        return Source(item.content[item.channel.value])
+    if item.lease.batch_id:
+        return batch_source(item.lease)
+    assert item.version_id is not None  # noqa: S101 - one of the three is written by `submit`
+    return _of_version(item.version_id, item.channel.value)
 
 
 def batch_source(lease: queue.Lease) -> Source:
     """What all messages of a batch say."""
-    assert lease.batch_id is not None  # noqa: S101 - where there is none, `submit` wrote content
-    version_id = _batch(lease.batch_id).version_id
-    if version_id:
-        return _of_version(version_id, lease.channel.value)
+    assert lease.batch_id is not None  # noqa: S101 - the caller has looked
     return _of_batch(lease.batch_id, lease.channel.value)
-
-
-def data(item: Item) -> Mapping[str, Any] | None:
-    """The data of `item` itself, to be laid over what it shares. None: its content is literal."""
-    if item.data is None and item.lease.batch_id and _batch(item.lease.batch_id).data is not None:
-        return {}
-    return item.data
-
-
-def shared(item: Item) -> Admitted | None:
-    """The data that all messages of its batch have, checked."""
-    return _batch(item.lease.batch_id).data if item.lease.batch_id else None
 
 
 @lru_cache(maxsize=256)
@@ -202,13 +174,11 @@ def _of_version(version_id: UUID, channel: str) -> Source:
     return Source(version.channels[channel], version.template.key)
 
 
-@lru_cache(maxsize=256)
-def _of_batch(batch_id: UUID, channel: str) -> Source:
-    return Source(_batch(batch_id).content[channel], "")
-
-
 @lru_cache(maxsize=64)
-def _batch(batch_id: UUID) -> _Shared:
-    row = Batch.objects.only("template_version", "content", "data").get(id=batch_id)
-    data = None if row.data is None else admit(row.data)
-    return _Shared(row.template_version_id, row.content or {}, data)
+def _of_batch(batch_id: UUID, channel: str) -> Source:
+    batch = Batch.objects.only("template_version", "content", "data").get(id=batch_id)
+    shared = None if batch.data is None else admit(batch.data)
+    if batch.template_version_id:
+        of_version = _of_version(batch.template_version_id, channel)
+        return Source(of_version.parts, of_version.template, shared)
+    return Source((batch.content or {})[channel], "", shared)

@@ -22,12 +22,13 @@ from notifications.errors import NoChannel, NoProvider, TemplateProblem, Unknown
 from notifications.models import Category
 from notifications.providers import registry
 from notifications.services import render
+from notifications.services.render import Source
 from notifications.states import State
 from notifications.types import Channel, Lane, SuppressionReason
 from templates_app import selectors as templates
 from templates_app.errors import MissingVariable, TemplateError
 from templates_app.models import TemplateVersion
-from templates_app.values import Admitted, admit
+from templates_app.values import admit
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -101,12 +102,16 @@ class Shared:
     batch_id: UUID | None = None
 
     @cached_property
-    def admitted(self) -> Admitted | None:
-        """`data`, checked once for all rows. Raises `TemplateProblem`."""
+    def sources(self) -> Mapping[str, Source]:
+        """The content of each channel with the shared data, checked once for all rows.
+
+        Raises `TemplateProblem`.
+        """
         try:
-            return None if self.data is None else admit(self.data)
+            shared = None if self.data is None else admit(self.data)
         except TemplateError as error:
             raise TemplateProblem.of("data", "template", str(error)) from None
+        return {name: Source(parts, "", shared) for name, parts in self.content.items()}
 
     @property
     def is_essential(self) -> bool:
@@ -302,10 +307,9 @@ def _known_addresses(people: Collection[str]) -> Mapping[str, Mapping[Channel, s
 def _plan_one(shared: Shared, row: Row, world: World) -> Planned:
     """Raises what is wrong with the row."""
     targets = _targets(shared, row, world)
-    data = {} if row.data is None and shared.data is not None else row.data
     for channel in targets:
         _check_carried(channel)
-        check_renders(channel, shared.content[channel.value], data, shared.admitted)
+        check_renders(channel, shared.sources[channel.value], row.data)
     return Planned(
         new_id(),
         shared,
@@ -358,14 +362,9 @@ def _check_carried(channel: Channel) -> None:
         raise NoProvider(message, errors=[FieldError("channels", "no_provider", message)])
 
 
-def check_renders(
-    channel: Channel,
-    parts: Mapping[str, str],
-    data: Mapping[str, Any] | None,
-    shared: Admitted | None = None,
-) -> None:
+def check_renders(channel: Channel, source: Source, data: Mapping[str, Any] | None) -> None:
     try:
-        rendered = render.render(parts, data, shared)
+        rendered = source.render(data)
     except MissingVariable as error:
         field_error = FieldError(f"data.{error.name}", "missing_variable", str(error))
         raise TemplateProblem(str(error), errors=[field_error]) from None

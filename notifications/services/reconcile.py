@@ -23,9 +23,20 @@ def settle(lease: queue.Lease) -> None:
             return
         found = items.lock(dict.fromkeys(lease.ids, lease), lease.ids)
         again = Successor(lease, Successor.SEND, timezone.now())
+        alone = Successor(lease, Successor.SEND, timezone.now(), suspect=True)
         wait = Successor(lease, Successor.RECONCILE, timezone.now() + retry.HOLD_FOR)
-        outcomes = [_decide(item, again, wait) for item in found if item.state == State.UNKNOWN]
-        complete.record([lease], outcomes, [lease], [one for one in (again, wait) if one.ids])
+        outcomes = [
+            _decide(item, alone if _is_suspect(item) else again, wait)
+            for item in found
+            if item.state == State.UNKNOWN
+        ]
+        left = [one for one in (again, alone, wait) if one.ids]
+        complete.record([lease], outcomes, [lease], left)
+
+
+def _is_suspect(item: Item) -> bool:
+    """Two workers died during its calls: were it sent with others again, theirs could be lost too."""
+    return sum(call.code == items.PROCESS_LOST for call in item.past) >= queue.SUSPECT_AT
 
 
 def _decide(item: Item, again: Successor, wait: Successor) -> Outcome:

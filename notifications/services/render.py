@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from notifications.types import Channel
-from templates_app import rendering
+from templates_app import merge, rendering
+from templates_app.errors import TemplateError
 from templates_app.values import Admitted
 
 Content = Mapping[str, Mapping[str, str]]
@@ -32,12 +35,39 @@ def is_complete(channel: Channel, parts: Mapping[str, str]) -> bool:
     return bool(parts.get("text"))
 
 
-def render(
-    parts: Mapping[str, str], data: Mapping[str, Any] | None, shared: Admitted | None = None
-) -> dict[str, str]:
-    """The parts with `data` filled in, over what many messages share; without data (None) they are
-    literal text.
+@dataclass(frozen=True, eq=False, repr=False)
+class Source:
+    """What messages say on one channel before their own data is filled in: the parts, the key of
+    their template, and the data that they `shared`, if any.
 
-    Raises `templates_app.errors.TemplateError`.
+    One object for all messages of a version or a batch: its identity is its equality.
     """
-    return dict(parts) if data is None else rendering.render(parts, data, shared)
+
+    parts: Mapping[str, str]
+    template: str = ""
+    shared: Admitted | None = None
+
+    @cached_property
+    def form(self) -> merge.MergeForm | None:
+        """The batch form, with what shared data decides settled; None where there is none."""
+        try:
+            return merge.merge_form(self.parts, self.shared)
+        except TemplateError:  # literal content need not be a template
+            return None
+
+    def fits(self, own: Mapping[str, Any] | None) -> bool:
+        """Whether a message with this data of its own can use the batch form."""
+        if self.form is None or (own is None and self.shared is None):
+            return False
+        return self.form.settled.isdisjoint(own or ())
+
+    def render(self, own: Mapping[str, Any] | None) -> dict[str, str]:
+        """The parts of one message; without any data (None) they are literal text.
+
+        Raises `templates_app.errors.TemplateError`.
+        """
+        if own is None and self.shared is None:
+            return dict(self.parts)
+        if self.shared and self.fits(own) and self.form:  # less is left to do for each
+            return self.form.render(own or {}, self.shared)
+        return rendering.render(self.parts, own or {}, self.shared)

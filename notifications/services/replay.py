@@ -145,9 +145,8 @@ def _check_data(delivery: Delivery, data: Mapping[str, Any]) -> None:
     content = _content(notification)
     if delivery.channel not in content:
         raise InvalidInput.of("data", "no_content", "The content of this message is gone.")
-    plan.check_renders(
-        Channel(delivery.channel), content[delivery.channel], {**(shared or {}), **data}
-    )
+    source = render.Source(content[delivery.channel])
+    plan.check_renders(Channel(delivery.channel), source, {**(shared or {}), **data})
 
 
 def _content(notification: Notification) -> render.Content:

@@ -11,7 +11,6 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache
 from random import SystemRandom
 from uuid import UUID
 
@@ -25,12 +24,12 @@ from notifications import limits, policy, queue
 from notifications.models import Attempt, Batch, Work
 from notifications.policy import Refusal
 from notifications.providers.base import LoopProvider, Provider
-from notifications.services import counts, items, plan, render
+from notifications.services import counts, items, plan
 from notifications.services.items import Item, Past
 from notifications.services.route import Routes, Stranded
 from notifications.states import State
 from notifications.types import Attachment, Channel, ErrorClass, Lane, Outbound, ProviderError
-from templates_app import links, merge
+from templates_app import links
 from templates_app.errors import TemplateError
 
 _random = SystemRandom()
@@ -139,12 +138,19 @@ def _admitted(window: Window, found: Sequence[Item]) -> list[Item]:
         if item.state == State.UNKNOWN or item.in_state(Attempt.State.CALLING):
             window.unknown.append(item)
         elif item.lease.batch_state in _ENDED:
-            window.refused.append((item, _CANCELLED))
+            window.refused.append((item, _end(item, _CANCELLED)))
         elif refusal := policy.decide(_facts(item, entries, now)):
-            window.refused.append((item, refusal))
+            window.refused.append((item, _end(item, refusal)))
         else:
             ready.append(item)
     return ready
+
+
+def _end(item: Item, refusal: Refusal) -> Refusal:
+    """What may have arrived is not said to have been stopped: it is only not sent again."""
+    if not item.in_state(Attempt.State.UNKNOWN):
+        return refusal
+    return Refusal(State.UNCONFIRMED, f"not sent again, {refusal.reason}; a call was not answered")
 
 
 def _facts(item: Item, entries: Sequence[policy.Suppressed], now: datetime) -> policy.Facts:
@@ -259,9 +265,7 @@ def rounds(item: Item) -> int:
 
 def merges(lease: queue.Lease) -> bool:
     """Whether all messages of this claim can share calls: known without reading them."""
-    if lease.batch_id is None:
-        return False
-    return _merge_form(items.batch_source(lease)) is not None
+    return lease.batch_id is not None and items.batch_source(lease).form is not None
 
 
 def _grouped(
@@ -277,7 +281,13 @@ def _grouped(
         if limit <= 1:
             groups.append((way, [item]))
             continue
-        key = (id(way), id(items.source(item)), item.reply_to, tuple(item.tags), limit)
+        key = (
+            id(way),
+            id(items.source(item)),
+            item.reply_to,
+            tuple(item.tags),
+            limit,
+        )
         group, addresses = filling.get(key, ([], set()))
         address = item.address.casefold()
         if not group or len(group) >= limit or address in addresses:
@@ -291,19 +301,11 @@ def _grouped(
 def _batch_limit(provider: Provider, item: Item) -> int:
     if not isinstance(provider, LoopProvider) or provider.batch_limit == 1 or item.attachments:
         return 1
-    if item.content is not None or items.data(item) is None:
+    if item.content is not None:
         return 1  # a message of its own: to look for others like it would cost more than it saves
-    if _merge_form(items.source(item)) is None:
+    if not items.source(item).fits(item.data):
         return 1
     return min(provider.batch_limit, Work.LIMIT)
-
-
-@lru_cache(maxsize=256)
-def _merge_form(source: items.Source) -> merge.MergeForm | None:
-    try:
-        return merge.merge_form(source.parts)
-    except TemplateError:  # a batch's literal content need not be a template
-        return None
 
 
 _ATTEMPT = (
@@ -351,7 +353,7 @@ def _mark_unknown(lost: Sequence[Item]) -> None:
     Attempt.objects.filter(delivery__in=ids, state=Attempt.State.CALLING).update(
         state=Attempt.State.UNKNOWN,
         error_class=ErrorClass.AMBIGUOUS,
-        code="process_lost",
+        code=items.PROCESS_LOST,
         detail="The process ended before it could write down the provider's answer.",
         ended_at=timezone.now(),
     )
@@ -366,20 +368,19 @@ def _calls(way: Way, group: Sequence[Item]) -> list[Call]:
     Rendered before the calls are written down: a message that kills its renderer was not sent.
     """
     source = items.source(group[0])
-    form = _merge_form(source) if len(group) > 1 else None
+    form = source.form if len(group) > 1 else None
     prefix = f"-{secrets.token_hex(8)}-"
     shared, names = (form.shared(prefix), form.placeholders(prefix)) if form else ({}, [])
     calls: list[Call] = []
     good: list[tuple[Item, Outbound]] = []
     for item in group:
         try:
-            own, common = items.data(item), items.shared(item)
             if form:
-                values = dict(zip(names, form.values(own or {}, common), strict=True))
+                filled = form.values(item.data or {}, source.shared)
+                values = dict(zip(names, filled, strict=True))
                 message = _outbound(item, source.template, shared, values)
             else:
-                parts = render.render(source.parts, own, common)
-                message = _outbound(item, source.template, parts, {})
+                message = _outbound(item, source.template, source.render(item.data), {})
         except TemplateError as error:
             refusal = ProviderError(ErrorClass.PERMANENT_MESSAGE, "render", str(error))
             calls.append(Call(way, [item], [new_id()], refusal))

@@ -25,7 +25,7 @@ SIZES: dict[str, tuple[Size, Size]] = {
     "postgres_is_down": ({"seconds": 3}, {"seconds": 20}),
     "flood": ({"bulk": 3_000, "urgent": 30}, {"bulk": 50_000, "urgent": 200}),
     "poison": ({"messages": 40}, {"messages": 150}),
-    "poison_at_the_call": ({"messages": 40}, {"messages": 150}),
+    "poison_at_the_call": ({"messages": 20}, {"messages": 28}),  # 60 retries a minute
     "skewed_workers": ({"messages": 100}, {"messages": 500}),
     "every_schedule_keeps_the_ledger": ({"schedules": 150}, {"schedules": 2_000}),
     "long_transaction": (

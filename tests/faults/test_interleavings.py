@@ -229,8 +229,7 @@ class World:
 
 _CALM = """
 UPDATE notifications_providerstate SET opened_until = NULL, failures = 0, probe_until = NULL;
-UPDATE notifications_attempt SET ended_at = ended_at - interval '25 hours'
-WHERE state = 'unknown';
+UPDATE notifications_attempt SET ended_at = ended_at - interval '25 hours';
 UPDATE notifications_work SET due_at = statement_timestamp(), lease_until = NULL;
 """
 """Providers are well, who waits for a receipt has waited long enough, and all leases ran out."""

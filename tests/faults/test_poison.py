@@ -120,12 +120,6 @@ def test_poison_at_the_call(
         sendgrid.script.when(POISON, Kill(ward))
         ward.until(is_quiet if lane is Lane.BULK else all_ended)
 
-    import sys
-    for d in Delivery.objects.filter(attempts_made__gt=1)[:12]:
-        sys.stdout.write(f"{d.address} {d.state} {d.reason}\n")
-        for a in d.attempts.order_by("number"):
-            sys.stdout.write(f"   {a.number} {a.state} {a.code} {a.started_at:%M:%S.%f} {a.ended_at:%M:%S.%f} {a.work_id}\n")
-    sys.stdout.write("".join(l.read_text() for l in sorted(tmp_path.glob("worker*.log"))))
     poison = Delivery.objects.get(address=POISON)
     assert (poison.state, poison.attempts_made) == (state, calls)
     open_calls = Attempt.objects.filter(delivery=poison, state=Attempt.State.UNKNOWN)

@@ -18,6 +18,7 @@ from templates_app.errors import (
 from templates_app.markup import LINK_START
 from templates_app.merge import MergeForm, merge_form
 from templates_app.rendering import MAX_LINE, render
+from templates_app.values import admit
 
 PREFIX = "p7Qx-"
 
@@ -210,3 +211,47 @@ def test_no_value_can_be_taken_for_two(monkeypatch):
     form = form_of(text="{{ a }}{{ b }}")
     assert form.values({"a": "\x1f", "b": "\x1fx"}) == ["\x1f", "\x1fx"]
     assert len(compiler.BETWEEN) > 16
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["a", "b", "items", "l"]),
+        st.text(max_size=5) | st.lists(st.text(max_size=3)),
+    ),
+    st.dictionaries(st.sampled_from(["a", "b", "c", "items"]), st.text(max_size=5) | st.none()),
+    sources,
+    pages | links,
+)
+def test_what_shared_data_settles_is_the_rendered_message_too(shared, own, text, html):
+    parts = {"text": text, "html": html}
+    admitted = outcome(admit, shared)
+    form = outcome(merge_form, parts, admitted)
+    if not isinstance(form, MergeForm) or not form.settled.isdisjoint(own):
+        return
+    merged = outcome(put_together_over, form, own, admitted)
+    assert merged == outcome(render, parts, own, admitted)
+
+
+def put_together_over(form: MergeForm, data, shared) -> dict[str, str]:
+    parts = form.shared(PREFIX)
+    for name, value in zip(form.placeholders(PREFIX), form.values(data, shared), strict=True):
+        parts = {part: text.replace(name, value) for part, text in parts.items()}
+    return parts
+
+
+def test_only_what_differs_is_left_as_a_value():
+    shared = admit({"shop": "A & B", "order": {"items": "x"}})
+    form = merge_form({"html": "<p>{{ shop }} {{ name }} {{ order.items }} {{ shop }}</p>"}, shared)
+    assert form is not None
+    assert form.settled == {"shop", "order"}
+    assert form.shared("P") == {"html": "<p>A &amp; B P0_ x A &amp; B</p>"}
+    assert form.values({"name": "<i>"}, shared) == ["&lt;i&gt;"]
+
+
+def test_shared_data_that_cannot_be_used_settles_nothing():
+    shared = admit({"order": {}})
+    form = merge_form({"text": "{{ order.number }} {{ name }}"}, shared)
+    assert form is not None
+    assert form.settled == frozenset()
+    with pytest.raises(MissingVariable, match=r"order\.number"):
+        form.values({"name": "Ada"}, shared)
