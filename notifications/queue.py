@@ -98,6 +98,7 @@ WITH free AS MATERIALIZED (
     SELECT work.id FROM notifications_work AS work
     JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS mine (id, token)
       ON work.id = mine.id AND work.token = mine.token
+    WHERE work.lease_until IS NOT NULL
     FOR UPDATE OF work SKIP LOCKED
 )
 UPDATE notifications_work AS work

@@ -77,9 +77,10 @@ class Attachment:
     content_type: str
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Outbound:
-    """One rendered message on its way to one address, as a provider gets it.
+    """One rendered message on its way to one address, as a provider gets it. Nobody changes it;
+    to have Python see to that would double the cost of making one.
 
     `attempt_id` goes into the provider's metadata, so a webhook finds the attempt even when the
     provider's answer was lost. `delivery_id` is the same in every attempt: it makes the

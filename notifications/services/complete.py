@@ -27,7 +27,7 @@ from notifications.types import ErrorClass, EventType, ProviderError, Sent, Supp
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Outcome:
     """What became of one delivery in one window. `attempt` is None where no call was made."""
 

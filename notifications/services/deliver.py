@@ -100,6 +100,8 @@ class Load:
 
     def done(self, calls: Collection[Call]) -> list[queue.Lease]:
         """The claims of which nothing is pending and no call is out."""
+        if not self.pending and not calls:
+            return list(self.leases)
         busy = {self.owners[id_].id for id_ in self.pending}
         busy.update(item.lease.id for call in calls for item in call.items)
         return [lease for lease in self.leases if lease.id not in busy]

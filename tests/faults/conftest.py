@@ -28,6 +28,7 @@ SIZES: dict[str, tuple[Size, Size]] = {
     "poison_at_the_call": ({"messages": 20}, {"messages": 28}),  # 60 retries a minute
     "skewed_workers": ({"messages": 100}, {"messages": 500}),
     "every_schedule_keeps_the_ledger": ({"schedules": 150}, {"schedules": 2_000}),
+    "races": ({"interleavings": 60}, {"interleavings": 1_000}),
     "long_transaction": (
         {"messages": 2_000, "seconds": 3},
         {"messages": 20_000, "seconds": 60},

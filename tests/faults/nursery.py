@@ -89,7 +89,9 @@ class Nursery:
         assert self._mother.stdout is not None
         self._mother.stdin.write(json.dumps([command, env, str(log)]) + "\n")
         self._mother.stdin.flush()
-        infant = Infant(int(self._mother.stdout.readline()), log)
+        pid = self._mother.stdout.readline()
+        assert pid, (self._logs / "nursery.log").read_text()[-3000:]
+        infant = Infant(int(pid), log)
         self._infants.append(infant)
         return infant
 

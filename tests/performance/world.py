@@ -31,7 +31,8 @@ PEERS = "tests.performance.peers.settings"
 
 _HOT = (
     "notifications_batch, notifications_batchdelta, notifications_notification, notifications_work, "
-    "notifications_recipient, notifications_providerstate, common_idempotencykey"
+    "notifications_delivery, notifications_attempt, notifications_recipient,"
+    " notifications_providerstate, common_idempotencykey"
 )
 """Emptied between measurements, with all that refers to them."""
 

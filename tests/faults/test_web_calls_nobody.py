@@ -1,0 +1,310 @@
+"""No provider is ever called from a web process: every endpoint and every staff page is used, and
+the providers, which are traps, see no connection. Then a worker comes, and they do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db.models import Model
+from django.middleware.csrf import _get_new_csrf_string
+from django.test import Client
+from django.urls import get_resolver, reverse
+from typing_extensions import override
+
+from commsproject.common.identity import keys
+from commsproject.common.identity.scopes import Scope
+from commsproject.common.models import ApiClient
+from notifications.models import Attempt
+from tests.factories import CHANNELS, DeadLetterFactory
+from tests.fakes.behaviours import Status
+from tests.fakes.http import FakeHttpServer
+from tests.fakes.server import FakeServer, StreamServer
+from tests.faults.nursery import Nursery
+from tests.faults.world import PATIENCE, is_ready
+from tests.processes import eventually, free_port
+
+AGENT = "billing"
+
+
+class _Trap(FakeServer):
+    touched = 0
+
+    @override
+    def _opened(self, transport: asyncio.BaseTransport) -> None:
+        self.touched += 1
+        super()._opened(transport)
+
+
+class HttpTrap(_Trap, FakeHttpServer):
+    """Refuses for now, so that the next provider is tried too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.script.always(Status(503))
+
+
+class SmtpTrap(_Trap, StreamServer):
+    @override
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"421 later\r\n")
+
+
+@pytest.fixture
+def traps() -> Iterator[dict[str, _Trap]]:
+    with HttpTrap() as sendgrid, HttpTrap() as ses, SmtpTrap() as smtp:
+        yield {"sendgrid": sendgrid, "ses": ses, "smtp": smtp}
+
+
+def env(traps: dict[str, _Trap]) -> dict[str, str]:
+    where = {name: f"{trap.host}:{trap.port}" for name, trap in traps.items()}
+    return {
+        "DJANGO_SETTINGS_MODULE": "tests.impatient_settings",
+        "SENDGRID_API_KEY": "SG.fake",
+        "SENDGRID_API_URL": f"http://{where['sendgrid']}/v3/",
+        "AWS_ACCESS_KEY_ID": "AKIAFAKEFAKEFAKEFAKE",
+        "AWS_SECRET_ACCESS_KEY": "fake",
+        "AWS_SES_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://{where['ses']}",
+        "SMTP_URL": f"smtp://{where['smtp']}",
+    }
+
+
+# --- The API -----------------------------------------------------------------------------------
+
+
+class Agent:
+    """Calls endpoints, and knows which of them were answered with success."""
+
+    def __init__(self, url: str, secret: str) -> None:
+        headers = {"Authorization": f"Bearer {secret}"}
+        self._client = httpx2.Client(base_url=url, headers=headers, timeout=60, trust_env=False)
+        self.used: set[tuple[str, str]] = set()
+
+    def __enter__(self) -> Agent:
+        self._client.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._client.__exit__(*error)
+
+    def call(self, method: str, pattern: str, *values: object, body: Any = None) -> Any:
+        """`pattern` has `{}` for each of `values`."""
+        path = f"/api/v1/{pattern.format(*values)}"
+        answer = self._client.request(method, path, json=body)
+        assert answer.status_code < 300, (method, path, answer.text)
+        self.used.add((method, pattern))
+        kind = answer.headers.get("Content-Type", "")
+        return answer.json() if kind.startswith("application/json") else None
+
+    def look(self, path: str) -> None:
+        """Anything outside the API."""
+        assert self._client.get(path).status_code < 500, path
+
+
+def endpoints() -> set[tuple[str, str]]:
+    (root,) = [one for one in get_resolver().url_patterns if str(one.pattern) == "api/v1/"]
+    return {
+        (method, re.sub(r"<[\w:]+>", "{}", f"{group.pattern}{pattern.pattern}"))
+        for group in root.url_patterns
+        for pattern in group.url_patterns
+        for method in pattern.callback.cls.required_scopes
+    }
+
+
+def message(**changes: Any) -> dict[str, Any]:
+    return {
+        "to": {"email": "ada@example.org"},
+        "template": "welcome",
+        "data": {"name": "A"},
+    } | changes
+
+
+def use_the_api(agent: Agent, letters: list[str]) -> None:
+    call = agent.call
+    call("GET", "whoami")
+    use_templates(call)
+    sent = call("POST", "notifications", body=message(priority="urgent"))
+    call("POST", "notifications", body=message())
+    call("POST", "notifications", body=message(dry_run=True))
+    call("GET", "notifications")
+    call("GET", "notifications/{}", sent["id"])
+    late = call("POST", "notifications", body=message(send_at="2027-06-01T00:00:00Z"))
+    call("POST", "notifications/{}/cancel", late["id"])
+    use_batches(call)
+    use_schedules(call)
+    call("GET", "queues")
+    call("GET", "dead-letters")
+    call("GET", "dead-letters/{}", letters[0])
+    call("PATCH", "dead-letters/{}", letters[0], body={"to": "bob@example.org"})
+    call("POST", "dead-letters/{}/replay", letters[0])
+    call("POST", "dead-letters/replay", body={"ids": letters[1:2]})
+    call("DELETE", "templates/{}", "farewell")
+    for path in ("/", "/health", "/api/schema/", "/api/docs/", "/metrics", "/webhooks/sendgrid/"):
+        agent.look(path)
+
+
+def use_templates(call: Callable[..., Any]) -> None:
+    for key in ("welcome", "farewell"):
+        call("POST", "templates", body={"key": key, "name": key, "channels": CHANNELS})
+        call("POST", "templates/{}/publish", key)
+    call("GET", "templates")
+    call("GET", "templates/{}", "welcome")
+    call("GET", "templates/{}/versions", "welcome")
+    call("PATCH", "templates/{}", "farewell", body={"name": "Farewell"})
+    call("POST", "templates/{}/preview", "welcome", body={"data": {"name": "Ada"}})
+
+
+def use_batches(call: Callable[..., Any]) -> None:
+    def made(**changes: Any) -> str:
+        row = {"to": {"email": "ada@example.org"}, "data": {"name": "Ada"}}
+        body = {"template": "welcome", "rows": [row], **changes}
+        return str(call("POST", "batches", body=body)["id"])
+
+    first, second = made(), made(approval=True)
+    made(canary={"percent": 10, "wait": 1, "max_failures": 5})
+    call("GET", "batches")
+    call("GET", "batches/{}", first)
+    call("GET", "batches/{}/results", first)
+    for action in ("pause", "resume"):
+        call("POST", f"batches/{{}}/{action}", first)
+    call("POST", "batches/{}/approve", second)
+    call("POST", "batches/{}/cancel", second)
+
+
+def use_schedules(call: Callable[..., Any]) -> None:
+    body = {"name": "daily", "cron": "0 9 * * *", "notification": message()}
+    schedules = [call("POST", "schedules", body={**body, "name": name})["id"] for name in "ab"]
+    call("GET", "schedules")
+    call("GET", "schedules/{}", schedules[0])
+    call("PATCH", "schedules/{}", schedules[0], body={"cron": "0 10 * * *"})
+    call("DELETE", "schedules/{}", schedules[1])
+
+
+# --- The staff pages ----------------------------------------------------------------------------
+
+
+class Staff:
+    """A superuser who looks at every page, and presses every button of it."""
+
+    def __init__(self, url: str) -> None:
+        User.objects.create_superuser("root", password="x")
+        browser = Client()
+        browser.force_login(User.objects.get())
+        token = _get_new_csrf_string()
+        cookies = {name: cookie.value for name, cookie in browser.cookies.items()}
+        self._client = httpx2.Client(
+            base_url=url,
+            cookies={**cookies, "csrftoken": token},
+            headers={"X-CSRFToken": token},
+            timeout=60,
+            trust_env=False,
+        )
+        self.pressed: set[str] = set()
+        """Names of pages and actions that did what they do: the answer leads elsewhere."""
+
+    def __enter__(self) -> Staff:
+        self._client.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._client.__exit__(*error)
+
+    def use_all(self) -> None:
+        self._get("/admin/")
+        for model, page in admin.site._registry.items():
+            self._get(self._list(model))
+            for name in page_names(page):
+                self._use(model, name)
+            for action in page.actions or ():
+                self.act(model, str(action))
+
+    def act(self, model: type[Model], action: str) -> None:
+        """An action on all rows of the list, and yes to its question."""
+        chosen = [str(row.pk) for row in model._default_manager.all()]
+        data = {"action": action, "_selected_action": chosen, "post": "yes"}
+        self._press(action, self._list(model), data)
+
+    def press(self, name: str, row: Model, **data: Any) -> None:
+        self._press(name, reverse(f"admin:{name}", args=[row.pk]), data)
+
+    def _use(self, model: type[Model], name: str) -> None:
+        if name.endswith(("_changelist", "_add")):
+            self._get(reverse(f"admin:{name}"))
+            return
+        for row in model._default_manager.all():
+            self._get(reverse(f"admin:{name}", args=[row.pk]))
+            if not name.endswith(("_change", "_history")) and not isinstance(row, User):
+                self.press(name, row, post="yes")
+
+    def _list(self, model: type[Model]) -> str:
+        options = model._meta
+        return reverse(f"admin:{options.app_label}_{options.model_name}_changelist")
+
+    def _get(self, path: str) -> None:
+        assert self._client.get(path).status_code < 500, path
+
+    def _press(self, name: str, path: str, data: dict[str, Any]) -> None:
+        answer = self._client.post(path, data=data)
+        assert answer.status_code < 500, (path, answer.text[-2000:])
+        if answer.status_code == 302:
+            self.pressed.add(name)
+
+
+def page_names(page: Any) -> list[str]:
+    """Pages of one's own before those that delete."""
+    names = [str(pattern.name) for pattern in page.get_urls() if pattern.name]
+    return sorted(set(names), key=lambda name: (name.endswith("_delete"), name))
+
+
+SHOWS_A_KEY = "common_apiclient_issue_key"
+"""Its answer is a page, once."""
+
+
+def buttons() -> set[str]:
+    """All that staff can press beside Django's own: pages with a question, and actions."""
+    usual = ("_changelist", "_add", "_history", "_delete", "_change")
+    own = {
+        name
+        for page in admin.site._registry.values()
+        for name in page_names(page)
+        if not name.endswith(usual) and not name.startswith("auth_") and name != SHOWS_A_KEY
+    }
+    actions = {str(one) for page in admin.site._registry.values() for one in page.actions or ()}
+    return own | actions
+
+
+def test_web_calls_nobody(transactional_db: None, traps: dict[str, _Trap], tmp_path: Path) -> None:
+    agent = ApiClient.objects.create(name=AGENT)
+    secret = keys.issue(agent, list(Scope))[1]
+    letters: list[Any] = [
+        DeadLetterFactory(
+            delivery__notification__client=agent, delivery__address=f"{n}@example.org"
+        )
+        for n in "abcd"
+    ]
+    before = Attempt.objects.count()
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with Nursery(tmp_path, **env(traps)) as nursery:
+        nursery.start("web", PORT=str(port))
+        eventually(lambda: is_ready(port), PATIENCE)
+        with Agent(url, secret) as caller:
+            use_the_api(caller, [str(letter.pk) for letter in letters])
+            assert caller.used == endpoints()
+        with Staff(url) as staff:
+            staff.use_all()
+            assert staff.pressed >= buttons()
+        assert {name: trap.touched for name, trap in traps.items()} == dict.fromkeys(traps, 0)
+        assert Attempt.objects.count() == before
+
+        nursery.start("worker")
+        eventually(lambda: all(trap.touched for trap in traps.values()), PATIENCE)
