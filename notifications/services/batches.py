@@ -11,8 +11,8 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Q
-from django.utils import timezone
 
+from commsproject.common import clock
 from commsproject.common.ids import new_id
 from commsproject.common.models import IdempotencyKey
 from notifications import queue
@@ -59,7 +59,7 @@ def act(batch: Batch, action: Batch.Action, *, reason: str = "") -> Batch:
 def start(batch: Batch) -> None:
     """Let a batch run, in the caller's transaction that holds its row: its canary first."""
     batch.state = Batch.State.RUNNING
-    batch.started_at = batch.started_at or timezone.now()
+    batch.started_at = batch.started_at or clock.now()
     batch.canary_until = None
     batch.save(update_fields=["state", "reason", "started_at", "canary_until"])
     if _canary_is_out(batch):
@@ -195,7 +195,7 @@ def _watch_canary(batch_id: UUID) -> None:
     batch = Batch.objects.select_for_update(no_key=True).get(id=batch_id)
     if batch.state != Batch.State.RUNNING or not _canary_is_out(batch):
         return
-    now = timezone.now()
+    now = clock.now()
     if batch.canary_until is None:
         with connection.cursor() as cursor:
             cursor.execute(_UNTRIED, [batch_id])
@@ -286,7 +286,7 @@ def _left(batch: Batch) -> bool:
     """Whether there is work that waits without need: a race left it held, or due much later."""
     work = Work.objects.filter(batch=batch)
     if batch.state == Batch.State.CANCELLED:
-        later = Q(kind=Work.Kind.SEND, due_at__gt=timezone.now())
+        later = Q(kind=Work.Kind.SEND, due_at__gt=clock.now())
         return work.filter(Q(held=True) | later).exists()
     return not _canary_is_out(batch) and work.filter(held=True).exists()
 

@@ -12,8 +12,8 @@ from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
-from django.utils import timezone
 
+from commsproject.common import clock
 from commsproject.common.arrays import uuids
 from commsproject.common.copy import copy_rows
 from notifications import queue
@@ -117,7 +117,7 @@ def quarantine(lease: queue.Lease) -> bool:
 
 
 def _replace(leases: Collection[queue.Lease], successors: Collection[Successor]) -> None:
-    now = timezone.now()
+    now = clock.now()
     for successor in successors:
         successor.lease.follow_ups.append((successor.due_at - now).total_seconds())
     waiting = {one.lease.batch_id for one in successors if one.held and one.lease.batch_id}
@@ -257,7 +257,7 @@ class HasId(Protocol):
 
 def tell_ends(ends: Iterable[tuple[HasId, State, str]]) -> None:
     """An event for each delivery that ended without a call: its state and why. Safe to repeat."""
-    now = timezone.now()
+    now = clock.now()
     Event.objects.bulk_create(
         [
             Event(

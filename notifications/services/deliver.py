@@ -17,8 +17,8 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from django.utils import timezone
 
+from commsproject.common import clock
 from notifications import queue, retry
 from notifications.models import Work
 from notifications.providers.base import LoopProvider
@@ -134,7 +134,7 @@ async def run(load: Load, runner: Runner, stopping: Callable[[], bool]) -> None:
     try:
         while load.leases:
             if stopping() and not calls:
-                _put_back(load, load.pending, "stopped", timezone.now())
+                _put_back(load, load.pending, "stopped", clock.now())
                 load.pending = []
             outcomes: list[Outcome] = []
             room = 0 if stopping() else CALLS - len(calls)
@@ -316,7 +316,7 @@ def _without_call(load: Load, opened: Window) -> list[Outcome]:
     outcomes += [_wait(load, item) for item in opened.unknown]
     stranded = (_stranded(load, item, way) for item, way in opened.stranded)
     outcomes += [outcome for outcome in stranded if outcome]
-    _put_back(load, opened.held, "held", timezone.now(), held=True)
+    _put_back(load, opened.held, "held", clock.now(), held=True)
     _spare_the_rest(load, opened)
     return outcomes
 
@@ -327,7 +327,7 @@ def _spare_the_rest(load: Load, opened: Window) -> None:
     """
     if opened.calls or not opened.stranded or load.last_error:
         return
-    due = min(way.until or timezone.now() + LOOK_AGAIN for _, way in opened.stranded)
+    due = min(way.until or clock.now() + LOOK_AGAIN for _, way in opened.stranded)
     _put_back(load, load.pending, "blocked", due)
     load.pending = []
 
@@ -381,7 +381,7 @@ def _outcome(load: Load, call: Call, item: Item, attempt: UUID, error: ProviderE
         load.pending.append(item.id)
         return ended(State.QUEUED)
     if error is _LEASE_LOST:
-        _later(load, Successor.SEND, error.code, item.id, timezone.now())
+        _later(load, Successor.SEND, error.code, item.id, clock.now())
         return ended(State.QUEUED)
     load.refused_by[item.id].add(name)
     load.last_error[item.id] = error
@@ -398,7 +398,7 @@ def _wait(
 ) -> Outcome:
     """An unknown outcome waits for its receipt before anything else is tried."""
     seconds = settings.UNKNOWN_WAIT[item.lease.lane.value]
-    _later(load, Successor.RECONCILE, "", item.id, timezone.now() + timedelta(seconds=seconds))
+    _later(load, Successor.RECONCILE, "", item.id, clock.now() + timedelta(seconds=seconds))
     reason = "the provider did not answer; waiting for its receipt"
     return Outcome(item, attempt, provider, error, State.UNKNOWN, reason)
 
@@ -408,7 +408,7 @@ def _stranded(load: Load, item: Item, way: Stranded) -> Outcome | None:
     for what only waits for a limit does so many times.
     """
     error = load.last_error.get(item.id)
-    until, now, lane = way.until, timezone.now(), item.lease.lane
+    until, now, lane = way.until, clock.now(), item.lease.lane
     turns = window.rounds(item)
     if not retry.may_try_again(lane, turns, now - item.first_due):
         return _dead(item, error)

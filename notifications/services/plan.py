@@ -11,9 +11,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.utils import timezone
 from typing_extensions import override
 
+from commsproject.common import clock
 from commsproject.common.errors import CommsError, FieldError, InvalidInput
 from commsproject.common.ids import new_id
 from commsproject.common.models import ApiClient
@@ -285,7 +285,7 @@ def _look_at(rows: Sequence[Row]) -> World:
     wanted.update(pair for by_channel in known.values() for pair in by_channel.items())
     digests = {pair: addresses.digest(*pair) for pair in wanted}
     return World(
-        now=timezone.now(),
+        now=clock.now(),
         known_addresses=known,
         digests=digests,
         suppressions=suppressed(

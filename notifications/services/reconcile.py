@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
-from django.utils import timezone
 
+from commsproject.common import clock
 from notifications import queue, retry
 from notifications.models import Attempt
 from notifications.retry import AfterUnknown
@@ -22,9 +22,9 @@ def settle(lease: queue.Lease) -> None:
         if not queue.hold([lease]):
             return
         found = items.lock(dict.fromkeys(lease.ids, lease), lease.ids)
-        again = Successor(lease, Successor.SEND, timezone.now())
-        alone = Successor(lease, Successor.SEND, timezone.now(), suspect=True)
-        wait = Successor(lease, Successor.RECONCILE, timezone.now() + retry.HOLD_FOR)
+        again = Successor(lease, Successor.SEND, clock.now())
+        alone = Successor(lease, Successor.SEND, clock.now(), suspect=True)
+        wait = Successor(lease, Successor.RECONCILE, clock.now() + retry.HOLD_FOR)
         outcomes = [
             _decide(item, alone if _is_suspect(item) else again, wait)
             for item in found
@@ -44,7 +44,7 @@ def _decide(item: Item, again: Successor, wait: Successor) -> Outcome:
     match retry.after_unknown(
         item.lease.lane,
         hold=item.holds_unknown,
-        waited=timezone.now() - since,
+        waited=clock.now() - since,
         copies=sum(call.state == Attempt.State.UNKNOWN for call in item.past),
     ):
         case AfterUnknown.RESEND:

@@ -16,8 +16,8 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.utils import timezone
 
+from commsproject.common import clock
 from commsproject.common.copy import copy_rows
 from commsproject.common.errors import CommsError, InvalidInput, NotFound
 from commsproject.common.models import ApiClient
@@ -80,7 +80,7 @@ def replayable(rows: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
     """Those that a replay would not refuse now."""
     return (
         rows.filter(replayed_at=None, delivery__state__in=_GIVEN_UP)
-        .exclude(delivery__expires_at__lte=timezone.now())
+        .exclude(delivery__expires_at__lte=clock.now())
         .exclude(delivery__notification__batch__state__in=_STOPPED)
     )
 
@@ -168,7 +168,7 @@ def replay(
     `by` says who asked, for the timeline. Two calls at the same time wait for each other: only
     one of them replays a letter.
     """
-    now = timezone.now()
+    now = clock.now()
     letters = {letter.id: letter for letter in _locked(rows, ids)}
     refusals = {key: _refusal(letters.get(key), now) for key in ids}
     accepted = [letters[key] for key, refusal in refusals.items() if refusal is None]
@@ -184,7 +184,7 @@ def resend(deliveries: QuerySet[Delivery], *, by: str) -> int:
     Each gets a dead letter of its own, so that it, too, is sent again only once.
     """
     unsettled = deliveries.filter(state=State.UNCONFIRMED, dead_letter=None)
-    in_time = unsettled.exclude(expires_at__lte=timezone.now())
+    in_time = unsettled.exclude(expires_at__lte=clock.now())
     chosen = list(in_time.order_by("id")[:LIMIT])
     DeadLetter.objects.bulk_create(
         [

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 import structlog
 from django.db import transaction
 from django.db.models import Q
-from django.utils import timezone
 
+from commsproject.common import clock
 from notifications import breaker
 from notifications.breaker import Gate, Health
 from notifications.models import ProviderChange, ProviderState
@@ -44,7 +44,7 @@ class Routes:
         """`in_transaction`: of a caller that must not be left holding a lock on a provider's row."""
         self._in_transaction = in_transaction
         self._providers: Sequence[Provider] = registry.for_channel(channel)
-        self._now = timezone.now()
+        self._now = clock.now()
         rows = ProviderState.objects.filter(name__in=[p.name for p in self._providers])
         self._states: Mapping[str, ProviderState] = {row.name: row for row in rows}
         self._probing: dict[str, bool] = {}
@@ -130,7 +130,7 @@ def switch(name: str, *, on: bool, by: str) -> None:
     row = ProviderState.objects.select_for_update().get(name=name)
     if row.enabled == on:
         return
-    row.enabled, row.changed_at = on, timezone.now()
+    row.enabled, row.changed_at = on, clock.now()
     row.save(update_fields=["enabled", "changed_at"])
     was, now = ("off", "on") if on else ("on", "off")
     ProviderChange.objects.create(
@@ -150,7 +150,7 @@ def limit(name: str, *, count: int | None, seconds: float | None, by: str) -> No
     if (row.limit_count, row.limit_seconds) == (count, seconds):
         return
     was = _limit_words(row)
-    row.limit_count, row.limit_seconds, row.changed_at = count, seconds, timezone.now()
+    row.limit_count, row.limit_seconds, row.changed_at = count, seconds, clock.now()
     row.save(update_fields=["limit_count", "limit_seconds", "changed_at"])
     ProviderChange.objects.create(
         provider=row,
@@ -171,7 +171,7 @@ def _fold(name: str, errors: Sequence[ProviderError | None]) -> None:
     ProviderState.objects.get_or_create(name=name)
     row = ProviderState.objects.select_for_update().get(name=name)
     before = _health(row)
-    now = timezone.now()
+    now = clock.now()
     health = before
     # The answers came in no order that we know: a refusal that blocks must outlast all of them.
     for error in sorted(errors, key=_blocks):

@@ -15,9 +15,9 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.utils import OperationalError
-from django.utils import timezone
 from psycopg.errors import LockNotAvailable
 
+from commsproject.common import clock
 from commsproject.common.copy import as_json, copy_rows, copy_values
 from commsproject.common.errors import CommsError
 from commsproject.common.models import ApiClient, IdempotencyKey
@@ -165,7 +165,7 @@ def write(planned: Sequence[Planned], *, chunk: int = Work.LIMIT, held: bool = F
     """
     if not planned:
         return set()
-    now = timezone.now()
+    now = clock.now()
     people = _link_recipients(planned)
     common = {id(item.shared): item.shared for item in planned}
     columns = {key: _common_columns(shared, now) for key, shared in common.items()}

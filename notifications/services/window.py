@@ -16,8 +16,8 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.utils import timezone
 
+from commsproject.common import clock
 from commsproject.common.copy import copy_values
 from commsproject.common.ids import new_id
 from notifications import limits, policy, queue
@@ -130,7 +130,7 @@ def _ours(
 
 def _admitted(window: Window, found: Sequence[Item]) -> list[Item]:
     """Those that may be sent now. This answer of `policy` is the binding one."""
-    now = timezone.now()
+    now = clock.now()
     suppressed = plan.suppressed((item.channel.value, item.address_hash) for item in found)
     ready: list[Item] = []
     for item in found:
@@ -236,7 +236,7 @@ def _ration(provider: Provider, wanting: list[Item], routes: Routes) -> tuple[Wa
         pace=lease.pace,
     )
     wait = grant.wait or _random.uniform(1, 5)
-    return Way(provider, grant), timezone.now() + timedelta(seconds=wait)
+    return Way(provider, grant), clock.now() + timedelta(seconds=wait)
 
 
 _COSTS_NOTHING = {"lease_lost", "halted"}
@@ -315,7 +315,7 @@ _ATTEMPT = (
 
 
 def _write_attempts(calls: Iterable[Call]) -> None:
-    now = timezone.now()
+    now = clock.now()
     copy_values(
         Attempt,
         _ATTEMPT,
@@ -355,7 +355,7 @@ def _mark_unknown(lost: Sequence[Item]) -> None:
         error_class=ErrorClass.AMBIGUOUS,
         code=items.PROCESS_LOST,
         detail="The process ended before it could write down the provider's answer.",
-        ended_at=timezone.now(),
+        ended_at=clock.now(),
     )
 
 

@@ -22,15 +22,13 @@ class Poison(AppConfig):
 
     @override
     def ready(self) -> None:
-        from notifications.services import render
+        from notifications.services.render import Source
 
-        harmless = render.render
+        harmless = Source.render
 
-        def deadly(
-            parts: Mapping[str, str], data: Mapping[str, Any] | None, *rest: Any
-        ) -> dict[str, str]:
-            if data and data.get("poison") == KILLS:
+        def deadly(source: Source, own: Mapping[str, Any] | None) -> dict[str, str]:
+            if own and own.get("poison") == KILLS:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return harmless(parts, data, *rest)
+            return harmless(source, own)
 
-        render.render = deadly
+        setattr(Source, "render", deadly)  # noqa: B010 - mypy knows it as a method

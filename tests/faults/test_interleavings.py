@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -84,7 +85,7 @@ class Stage:
         self.loops = [Clockwork(), Clockwork()]
 
 
-Move = tuple[str, Callable[[], None]]
+Move = tuple[str, Callable[[], object]]
 
 
 class World:
@@ -122,14 +123,13 @@ class World:
             ("time passes", make_due),
             ("time passes", make_due),
         ]
-        first, last = self.deliveries[0], self.deliveries[-1]
         if not self.stopped:
-            found.append(("cancel the first", lambda: self.cancel(first)))
-            found.append(("opt out of the last", lambda: self.opt_out(last)))
+            found.append(("cancel the first", partial(self.cancel, self.deliveries[0])))
+            found.append(("opt out of the last", partial(self.opt_out, self.deliveries[-1])))
         for heard in [heard for heard in self.ledger if heard.taken][:2]:
-            found.append((f"receipt of call {heard.at}", lambda one=heard: self.receipt(one)))  # type: ignore[misc]
+            found.append((f"receipt of call {heard.at}", partial(self.receipt, heard)))
         if self.batch:
-            found += [(action.value, lambda a=action: self.act(a)) for action in _ACTIONS]  # type: ignore[misc]
+            found += [(action.value, partial(self.act, action)) for action in _ACTIONS]
             found.append(("tend", batches.tend))
         return found
 
@@ -219,11 +219,12 @@ class World:
             with suppress(BatchState):
                 batches.act(self.batch, Batch.Action.RESUME)
             batches.tend()
-        for _ in range(12):
+        for _ in range(30):
+            if not Work.objects.exists():
+                return
             with connection.cursor() as cursor:
                 cursor.execute(_CALM)
-            if not worker.claim():
-                return
+            worker.claim()
             finish([worker])
         raise AssertionError("the lane does not become empty")
 
@@ -245,17 +246,16 @@ def _moves(world: World, worker: Worker, number: int) -> Iterator[Move]:
         yield from _steps(worker)
     for which in range(min(2, len(worker.calls))):
         for how in _ANSWERS:
-            yield f"call {which} is answered: {how}", lambda w=which, h=how: worker.answer(w, h)  # type: ignore[misc]
+            yield f"call {which} is answered: {how}", partial(worker.answer, which, how)
     if not worker.is_busy:
         if not world.is_quiet:
-            yield "claim", lambda: world.claim(worker)
-            yield "claim one", lambda: world.claim(worker, 1)
-            yield "claim, reply lost", lambda: world.claim(worker, hears=False)
+            yield from [("claim", partial(world.claim, worker))] * 4
+            yield "claim one", partial(world.claim, worker, 1)
+            yield "claim, reply lost", partial(world.claim, worker, hears=False)
         return
     if worker.loop.has_timers:
         yield "its time passes", worker.loop.pass_time
-    yield "killed", lambda: world.kill(number)
-    yield "killed", lambda: world.kill(number)
+    yield "killed", partial(world.kill, number)
     yield "renews", worker.renew
     yield "stops", worker.stop
 
@@ -266,17 +266,17 @@ _ANSWERS = ("ok", "ok", "ok", "temporary", "refused", "throttled", "unauthorised
 def _steps(worker: Worker) -> Iterator[Move]:
     for which, step in enumerate(worker.steps[:2]):
         name = f"step {which} {step.function.__name__}"
+        do = partial(worker.step, which)
         if step.has_run:
-            for _ in range(3):
-                yield f"{name}, replied", lambda w=which: worker.step(w)  # type: ignore[misc]
+            yield from [(f"{name}, replied", do)] * 6
             continue
-        for how in _ANSWERS if step.calls_provider else ("ok", "ok", "ok"):
-            yield f"{name}: {how}", lambda w=which, h=how: worker.step(w, answer=h)  # type: ignore[misc]
-        yield f"{name}, reply held", lambda w=which: worker.step(w, hold_reply=True)  # type: ignore[misc]
+        for how in _ANSWERS if step.calls_provider else ("ok",) * 8:
+            yield f"{name}: {how}", partial(do, answer=how)
+        yield f"{name}, reply held", partial(do, hold_reply=True)
         if not step.calls_provider:
-            for at in (0, 2, 4, 6, 8):
-                yield f"{name}, refused at {at}", lambda w=which, k=at: worker.step(w, refuse=k)  # type: ignore[misc]
-            yield f"{name}, reply lost", lambda w=which: worker.step(w, lose_reply=True)  # type: ignore[misc]
+            for at in (0, 3, 6):
+                yield f"{name}, refused at {at}", partial(do, refuse=at)
+            yield f"{name}, reply lost", partial(do, lose_reply=True)
 
 
 def make_due() -> None:

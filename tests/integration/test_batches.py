@@ -602,8 +602,8 @@ def test_a_canary_that_lives_lets_the_rest_go(api):
     tend()
     assert get(api, batch)["canary_until"] is not None
     assert drain(Lane.BULK) == 0
-    with time_machine.travel(timezone.now() + timedelta(seconds=61)):
-        tend()
+    Batch.objects.update(canary_until=timezone.now())  # the wait is over
+    tend()
     batch = get(api, batch)
     assert batch["canary"] == {**CANARY, "sent": 4, "failed": 0, "passed": True}
     drain(Lane.BULK)
