@@ -332,6 +332,9 @@ def _spare_the_rest(load: Load, opened: Window) -> None:
     load.pending = []
 
 
+_UNTRIED = {"stopped", "held", "blocked"}
+
+
 def _put_back(
     load: Load, ids: Sequence[UUID], why: str, due: datetime, *, held: bool = False
 ) -> None:

@@ -29,7 +29,7 @@ from tests.fakes.behaviours import Status
 from tests.fakes.http import FakeHttpServer
 from tests.fakes.server import FakeServer, StreamServer
 from tests.faults.nursery import Nursery
-from tests.faults.world import PATIENCE, is_ready
+from tests.faults.world import PATIENCE, accept, is_ready
 from tests.processes import eventually, free_port
 
 AGENT = "billing"
@@ -304,8 +304,7 @@ def test_web_calls_nobody(transactional_db: None, traps: dict[str, _Trap], tmp_p
         with Staff(url) as staff:
             staff.use_all()
             assert staff.pressed >= buttons()
-        with Agent(url, secret) as caller:  # staff have cancelled all that was there
-            caller.call("POST", "notifications", body=message())
+        accept(1)  # staff have cancelled all that was there
         assert {name: trap.touched for name, trap in traps.items()} == dict.fromkeys(traps, 0)
         assert Attempt.objects.count() == before
 

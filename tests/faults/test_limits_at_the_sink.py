@@ -1,0 +1,139 @@
+"""A provider's limit, as the provider sees it: two worker processes, and Valkey in trouble."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from django.conf import settings as django_settings
+from django.db.models.functions import Now
+
+from notifications.models import Attempt, Delivery, Work
+from notifications.services import audit
+from notifications.states import State
+from tests.fakes.proxy import Mode, TcpProxy
+from tests.fakes.sendgrid import SendGridServer
+from tests.fakes.ses import SesServer
+from tests.faults import invariants
+from tests.faults.conftest import Size
+from tests.faults.world import PATIENCE, accept, env
+from tests.processes import eventually, running
+
+pytestmark = pytest.mark.usefixtures("moves")
+
+
+@pytest.fixture
+def ses() -> Iterator[SesServer]:
+    with SesServer() as server:
+        yield server
+
+
+def over_the_limit(times: Sequence[float], count: int, seconds: float) -> int:
+    """How many calls there were too many in the worst window of so many seconds."""
+    times = sorted(times)
+    most = max(bisect_left(times, at + seconds) - index for index, at in enumerate(times))
+    return max(0, most - count)
+
+
+@pytest.fixture
+def workers(tmp_path: Path, sendgrid: SendGridServer) -> Iterator[Any]:
+    """Starts two workers that share a limit of SendGrid's."""
+    with ExitStack() as stack:
+
+        def start(size: Size, **changes: str) -> None:
+            limit = f"{int(size['limit'])}/{size['window']:g}"
+            shared = {"SENDGRID_LIMIT": limit, "LIMIT_PROCESSES": "2", **changes}
+            for number in range(2):
+                log = tmp_path / f"worker-{number}"
+                stack.enter_context(running("worker", log=log, **env(sendgrid, **shared)))
+
+        yield start
+
+
+def all_sent() -> bool:
+    return not Delivery.objects.exclude(state=State.SENT).exists()
+
+
+def waits_its_turn() -> bool:
+    """Work that has a due time, not a lease."""
+    return Work.objects.filter(due_at__gt=Now(), lease_until=None).exists()
+
+
+def check(sendgrid: SendGridServer, size: Size) -> None:
+    times = [mail.at for mail in sendgrid.messages]
+    assert over_the_limit(times, int(size["limit"]), size["window"]) == 0
+    assert max(Counter(mail.recipient for mail in sendgrid.messages).values()) == 1
+    assert (
+        not Attempt.objects.exclude(state=Attempt.State.ACCEPTED)
+        .exclude(
+            code__in=["halted", "lease_lost"]  # written down, and then not made
+        )
+        .exists()
+    )
+
+
+def test_what_is_over_the_limit_waits_its_turn(
+    sendgrid: SendGridServer, workers: Any, size: Size
+) -> None:
+    accept(int(size["messages"]))
+    workers(size)
+    eventually(waits_its_turn, PATIENCE)
+    assert Delivery.objects.filter(attempts_made=0, reason="").exists()  # nothing written for it
+    eventually(all_sent, PATIENCE)
+    check(sendgrid, size)
+    assert len(sendgrid.messages) == size["messages"]
+    invariants.check(sendgrid.messages)
+
+
+def test_what_is_over_the_limit_goes_to_the_next_provider(
+    sendgrid: SendGridServer, ses: SesServer, workers: Any, size: Size
+) -> None:
+    accept(int(size["messages"]))
+    workers(
+        size,
+        AWS_ACCESS_KEY_ID="AKIAFAKEFAKEFAKE0000",
+        AWS_SECRET_ACCESS_KEY="secret",
+        AWS_SES_REGION="eu-central-1",
+        AWS_ENDPOINT_URL=ses.url,
+        SES_LIMIT="none",
+    )
+    eventually(all_sent, PATIENCE)
+    check(sendgrid, size)
+    assert len(sendgrid.messages) >= size["limit"]  # the first one is used as far as it goes
+    assert len(sendgrid.messages) + len(ses.messages) == size["messages"]
+    assert Attempt.objects.filter(provider="ses").count() == len(ses.messages) > 0
+    assert not Work.objects.exists()
+    assert list(audit.findings()) == []
+
+
+def test_a_flush_of_valkey_gives_no_second_limit(
+    sendgrid: SendGridServer, workers: Any, size: Size
+) -> None:
+    accept(int(size["messages"]))
+    workers(size)
+    for part in (1, 2):
+        eventually(lambda goal=part: len(sendgrid.messages) >= goal * size["limit"] / 2, PATIENCE)  # type: ignore[misc]
+        with redis.Redis.from_url(django_settings.REDIS_URL) as valkey:
+            valkey.flushdb()
+    eventually(all_sent, PATIENCE)
+    check(sendgrid, size)
+    invariants.check(sendgrid.messages)
+
+
+def test_without_valkey_each_process_keeps_to_its_share(
+    broker: TcpProxy, sendgrid: SendGridServer, workers: Any, size: Size
+) -> None:
+    accept(int(size["messages"]))
+    workers(size)
+    eventually(lambda: len(sendgrid.messages) >= size["limit"] / 2, PATIENCE)
+    broker.switch(Mode.BLACKHOLE)
+    eventually(all_sent, PATIENCE)
+    broker.switch(Mode.PASS)
+    check(sendgrid, size)
+    invariants.check(sendgrid.messages)
