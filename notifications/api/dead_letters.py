@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from typing_extensions import override
 
 from commsproject.common.api.pages import page, page_of
-from commsproject.common.api.serializers import StrictSerializer, validated
+from commsproject.common.api.serializers import Moment, StrictSerializer, validated
 from commsproject.common.errors import CommsError, NotFound
 from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
@@ -43,8 +43,8 @@ class DeadLetterFilter(StrictSerializer):
     category = serializers.SlugField(max_length=64, required=False)
     template = serializers.SlugField(max_length=100, required=False)
     batch = serializers.UUIDField(required=False)
-    since = serializers.DateTimeField(required=False, help_text="Given up then or later.")
-    until = serializers.DateTimeField(required=False, help_text="Given up before.")
+    since = Moment(required=False, help_text="Given up then or later.")
+    until = Moment(required=False, help_text="Given up before.")
 
     def validate_provider(self, value: str) -> str:
         return _known(value, value in settings.PROVIDERS, "provider")

@@ -14,7 +14,7 @@ from django.utils import timezone
 from rest_framework import serializers
 from typing_extensions import override
 
-from commsproject.common.api.serializers import StrictSerializer, Text
+from commsproject.common.api.serializers import Moment, StrictSerializer, Text
 from notifications import addresses
 from notifications.services.plan import Submission, Target
 from notifications.types import Channel, Lane
@@ -117,8 +117,8 @@ class NotificationInput(StrictSerializer):
     )
     category = serializers.SlugField(max_length=64, required=False)
     priority = serializers.ChoiceField(Lane.choices, default=Lane.NORMAL)
-    send_at = serializers.DateTimeField(required=False)
-    expires_at = serializers.DateTimeField(required=False)
+    send_at = Moment(required=False)
+    expires_at = Moment(required=False)
     agent_id = Line(max_length=100, required=False)
     reference = Line(max_length=200, required=False)
     tags = serializers.ListField(child=Line(max_length=64), required=False, max_length=10)

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from typing_extensions import override
 
 from commsproject.common.api.pages import page, page_of
-from commsproject.common.api.serializers import StrictSerializer, validated
+from commsproject.common.api.serializers import Moment, StrictSerializer, validated
 from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
 from notifications import timetable
@@ -91,7 +91,7 @@ class ScheduleChange(StrictSerializer):
         required=False,
         help_text="What becomes of runs that were missed: `once` without it.",
     )
-    ends_at = serializers.DateTimeField(
+    ends_at = Moment(
         required=False, allow_null=True, help_text="No run is later."
     )
     enabled = serializers.BooleanField(required=False, help_text="False: paused.")

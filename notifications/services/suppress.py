@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterable
 from typing import Protocol
 from uuid import UUID
 
+from django.db import transaction
+
 from notifications import addresses
-from notifications.models import Suppression
+from notifications.models import Attempt, Delivery, Suppression
+from notifications.states import PENDING
 from notifications.types import SuppressionReason
 from templates_app.links import Unsubscribe
 
@@ -76,8 +81,12 @@ def recipient_of(
 
 
 def unsubscribe(link: Unsubscribe) -> bool:
-    """What a person asked for by a signed link; True the first time."""
-    return add(
+    """What a person asked for by a signed link; True the first time.
+
+    Returns when nothing is on its way to them any more, or after `SETTLE_SECONDS`: who is told
+    that they will get no more messages must not get one that was about to leave.
+    """
+    is_new = add(
         channel=link.channel,
         address_hash=link.address_hash,
         scope=link.scope,
@@ -85,6 +94,25 @@ def unsubscribe(link: Unsubscribe) -> bool:
         source="link",
         delivery_id=link.delivery_id,
     )
+    _settle(link.channel, link.address_hash)
+    return is_new
+
+
+SETTLE_SECONDS = 5.0
+
+
+def _settle(channel: str, address_hash: str) -> None:
+    """Wait for the windows that were opened before the address was listed, and for their calls."""
+    with transaction.atomic():
+        rows = Delivery.objects.filter(
+            address_hash=address_hash, channel=channel, state__in=PENDING
+        )
+        locked = rows.select_for_update(no_key=True).order_by("id")  # as a window locks them
+        ids = list(locked.values_list("id", flat=True))
+    calling = Attempt.objects.filter(delivery__in=ids, state=Attempt.State.CALLING)
+    give_up = time.monotonic() + SETTLE_SECONDS
+    while ids and calling.exists() and time.monotonic() < give_up:
+        threading.Event().wait(0.05)
 
 
 def lift(ids: Iterable[UUID]) -> int:

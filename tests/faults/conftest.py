@@ -20,7 +20,7 @@ SIZES: dict[str, tuple[Size, Size]] = {
     "web_dies": ({"kills": 3}, {"kills": 20}),
     "rolling_restart": ({"rounds": 1}, {"rounds": 3}),
     "valkey_is_gone": ({"seconds": 2}, {"seconds": 10}),
-    "valkey_is_a_black_hole": ({"seconds": 3}, {"seconds": 12}),
+    "valkey_is_a_black_hole": ({"seconds": 2}, {"seconds": 12}),
     "postgres_crashes": ({"crashes": 2}, {"crashes": 3}),
     "postgres_is_down": ({"seconds": 3}, {"seconds": 20}),
     "flood": ({"bulk": 3_000, "urgent": 30}, {"bulk": 50_000, "urgent": 200}),

@@ -217,10 +217,6 @@ PROVIDERS: dict[str, dict[str, Any]] = {
 # --- Workers -------------------------------------------------------------------------------------
 
 
-_HARMLESS: tuple[Callable[..., Any], ...] = (deliver._step,)
-"""Reads only: no step of its own."""
-
-
 class Killed(BaseException):
     """What a process that is gone would have gone on with."""
 
@@ -292,8 +288,6 @@ class Worker:
     ) -> T:
         if self.is_dead:
             raise Killed
-        if function in _HARMLESS:
-            return function(*args)
         step = Step(function, args, calls_provider, self.loop.create_future())
         self.steps.append(step)
         try:
@@ -346,6 +340,8 @@ class Worker:
         self.tasks.add(task)
         task.add_done_callback(self._ended)
         self.loop.settle()
+        if self.steps and self.steps[-1].function is deliver._step:
+            self.step(-1)  # it reads what never changes
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)

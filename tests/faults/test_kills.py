@@ -60,7 +60,7 @@ def kill_workers(nursery: Nursery, size: Size, lane: Lane) -> None:
 
 def test_workers_die(nursery: Nursery, sendgrid: SendGridServer, size: Size) -> None:
     """G1: nothing is lost, and each copy is paired with a call that was left open."""
-    sendgrid.script.always(Answer(delay=0.3))
+    sendgrid.script.always(Answer(delay=0.15))
     kill_workers(nursery, size, Lane.NORMAL)
     eventually(all_ended, PATIENCE)
 

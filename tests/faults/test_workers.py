@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 from django.db import transaction
 
 from commsproject.common.models import ApiClient
-from notifications.models import Attempt, Delivery, Work
+from notifications.models import Attempt, Delivery
 from notifications.services import audit, submit
 from notifications.services.plan import Submission, Target
-from notifications.states import PENDING, State
+from notifications.states import State
 from notifications.types import Channel
 from tests.fakes.behaviours import Hang
 from tests.fakes.sendgrid import SendGridServer
@@ -59,10 +58,6 @@ def all_sent() -> bool:
     return not Delivery.objects.exclude(state=State.SENT).exists()
 
 
-def progress(sendgrid: SendGridServer, before: int) -> bool:
-    return len(sendgrid.messages) > before + 30 or all_sent()
-
-
 def test_the_doorbell_starts_a_delivery_long_before_the_poll(
     sendgrid: SendGridServer, tmp_path: Path
 ) -> None:
@@ -95,31 +90,6 @@ def test_a_stopped_worker_leaves_nothing_open(sendgrid: SendGridServer, tmp_path
 
     assert not Attempt.objects.filter(state=Attempt.State.CALLING).exists()
     assert len(sendgrid.messages) == Delivery.objects.filter(state=State.SENT).count()
-    assert list(audit.findings()) == []
-
-
-def test_kill_9_between_claim_and_completion(sendgrid: SendGridServer, tmp_path: Path) -> None:
-    """Every message ends right, and each second copy is explained by an attempt left open."""
-    accept(1500)
-    kills = 0
-    settings = env(sendgrid)
-    while not all_sent() and kills < 4:
-        before = len(sendgrid.messages)
-        with running("worker", log=tmp_path / "log", **settings) as worker:
-            eventually(partial(progress, sendgrid, before))
-            worker.kill()
-        kills += 1
-    with running("worker", log=tmp_path / "log", **settings):
-        eventually(lambda: not Delivery.objects.filter(state__in=PENDING).exists(), 45)
-
-    assert set(Delivery.objects.values_list("state", flat=True)) == {State.SENT}
-    assert not Work.objects.exists()
-    assert not Attempt.objects.filter(state=Attempt.State.CALLING).exists()
-    unknown = Attempt.objects.filter(state=Attempt.State.UNKNOWN).count()
-    addresses = [mail.recipient for mail in sendgrid.messages]
-    assert len(set(addresses)) == 1500
-    assert len(addresses) - 400 <= unknown  # no duplicate without an open attempt
-    assert unknown <= kills * 100  # a kill costs at most a window
     assert list(audit.findings()) == []
 
 

@@ -39,6 +39,7 @@ def env(sendgrid: SendGridServer, **changes: str) -> dict[str, str]:
         "SENDGRID_API_KEY": KEY,
         "SENDGRID_API_URL": sendgrid.api_url,
         "SENDGRID_LIMIT": "none",
+        "POLL_SECONDS": "0.3",
         "DJANGO_SETTINGS_MODULE": "tests.impatient_settings",
         **changes,
     }

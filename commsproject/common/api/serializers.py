@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, TypeVar
 
+from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
 from typing_extensions import override
@@ -50,6 +52,19 @@ class Text(serializers.CharField):
         if not isinstance(data, str):
             raise serializers.ValidationError("Not a text.", code="not_a_text")
         return super().to_internal_value(data)
+
+
+class Moment(serializers.DateTimeField):
+    """An ISO 8601 time with its zone: read in ours, a time without one would be hours off."""
+
+    @override
+    def enforce_timezone(self, value: datetime) -> datetime:
+        if timezone.is_naive(value):
+            raise serializers.ValidationError(
+                "A time with its zone, please: 2026-12-01T09:00:00+01:00, or Z at the end.",
+                code="no_zone",
+            )
+        return super().enforce_timezone(value)
 
 
 _S = TypeVar("_S", bound=serializers.BaseSerializer[Any])
