@@ -185,6 +185,8 @@ def ndjson(pieces: Iterator[bytes], /) -> Iterator[Row | Rejected]:
     """A row a line. A line that is no JSON is that row's error; empty lines do not count."""
     number = 0
     for line in _lines(pieces):
+        if not number:  # some editors begin a file with it; RFC 8259 lets us overlook it
+            line = line.removeprefix(codecs.BOM_UTF8)
         if not line.strip():
             continue
         number += 1

@@ -114,10 +114,15 @@ def test_whatever_a_row_is_the_answer_is_a_row_or_errors(raw):
 
 
 def test_ndjson_is_a_row_a_line_and_empty_lines_do_not_count():
-    body = b'\n{"to":{"email":"a@b.de"}}\r\n  \n{"to":{"email":"c@d.de"}}'
+    body = b'\xef\xbb\xbf\n{"to":{"email":"a@b.de"}}\r\n  \n{"to":{"email":"c@d.de"}}'
     found = read(body, rows.ndjson)
     assert [row.number for row in found] == [1, 2]
     assert all(isinstance(row, Row) for row in found)
+
+
+def test_a_byte_order_mark_is_overlooked():
+    (row,) = read(b'\xef\xbb\xbf{"to":{"email":"a@b.de"}}\n', rows.ndjson)
+    assert isinstance(row, Row)
 
 
 @pytest.mark.parametrize(
