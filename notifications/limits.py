@@ -29,6 +29,7 @@ from notifications.models import Attempt, ProviderState
 from notifications.types import Channel, Lane
 
 __all__ = [
+    "RETRY_SHARE",
     "Grant",
     "Limit",
     "channel_limit",
@@ -42,6 +43,9 @@ __all__ = [
 ]
 
 CALLS, RECIPIENTS = "calls", "recipients"
+
+RETRY_SHARE = RetryBudget.share
+"""Of the first calls of the last minute, the part that may be repeated."""
 
 LAST = 0.3
 """The part of every bucket that `bulk` leaves to the other lanes."""

@@ -26,7 +26,9 @@ def now() -> datetime:
     """
     global _known
     if _known is None or (time.monotonic() - _known[0] > _AGAIN_AFTER and not _on_a_loop()):
-        _known = time.monotonic(), _asked()
+        moment = _asked()
+        # After the answer: rather late by its way than ahead, or what is due now were not yet due.
+        _known = time.monotonic(), moment
     at, named = _known
     return named + timedelta(seconds=time.monotonic() - at)
 

@@ -91,9 +91,7 @@ class ScheduleChange(StrictSerializer):
         required=False,
         help_text="What becomes of runs that were missed: `once` without it.",
     )
-    ends_at = Moment(
-        required=False, allow_null=True, help_text="No run is later."
-    )
+    ends_at = Moment(required=False, allow_null=True, help_text="No run is later.")
     enabled = serializers.BooleanField(required=False, help_text="False: paused.")
 
     def validate_cron(self, value: str) -> str:

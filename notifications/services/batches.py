@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections import Counter
+import threading
+import time
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -11,13 +14,14 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from commsproject.common import clock
 from commsproject.common.ids import new_id
 from commsproject.common.models import IdempotencyKey
 from notifications import queue
 from notifications.errors import BatchState
-from notifications.models import Batch, BatchDelta, Work
+from notifications.models import Attempt, Batch, BatchDelta, Work
 from notifications.states import PENDING, State
 from notifications.types import Lane
 
@@ -30,12 +34,35 @@ _TRIED = (State.SENT, State.DELIVERED, *FAILURES)
 # --- Moves -------------------------------------------------------------------------------------
 
 
-@transaction.atomic
 def act(batch: Batch, action: Batch.Action, *, reason: str = "") -> Batch:
     """Carry out `action`. Raises `BatchState` where the batch's state does not allow it.
 
-    `reason` says why it is paused or cancelled; it may be empty.
+    `reason` says why it is paused or cancelled; it may be empty. A cancelled batch is returned when
+    the calls that were about to be made are over, or after `SETTLE_SECONDS`.
     """
+    batch = _move(batch, action, reason)
+    if batch.state == Batch.State.CANCELLED:
+        _settle(batch)
+    return batch
+
+
+SETTLE_SECONDS = 5.0
+
+
+def _settle(batch: Batch) -> None:
+    """Wait for the windows that were opened before the batch was cancelled, and for their calls."""
+    with transaction.atomic():
+        leased = Work.objects.filter(batch=batch, lease_until__gt=Now())
+        rows = leased.select_for_update(no_key=True).order_by("id")  # a window holds its own
+        ids = [id_ for some in rows.values_list("ids", flat=True) for id_ in some]
+    calling = Attempt.objects.filter(delivery__in=ids, state=Attempt.State.CALLING)
+    give_up = time.monotonic() + SETTLE_SECONDS
+    while ids and calling.exists() and time.monotonic() < give_up:
+        threading.Event().wait(0.1)
+
+
+@transaction.atomic
+def _move(batch: Batch, action: Batch.Action, reason: str) -> Batch:
     batch = Batch.objects.select_for_update(no_key=True).get(id=batch.id)
     was = Batch.State(batch.state)
     now = Batch.MOVES[action].get(was)
@@ -227,30 +254,27 @@ def _judge(batch: Batch) -> None:
 
 # --- Counts ------------------------------------------------------------------------------------
 
-_FOLD = """
-WITH gone AS (
-    DELETE FROM notifications_batchdelta WHERE id IN (
-        SELECT id FROM notifications_batchdelta ORDER BY id LIMIT 10000 FOR UPDATE SKIP LOCKED)
-    RETURNING batch_id, counts
-), news AS (
-    SELECT batch_id, key, sum(value::bigint) AS n FROM gone, jsonb_each_text(counts)
-    GROUP BY batch_id, key
-)
-UPDATE notifications_batch AS batch SET counts = (
-    SELECT coalesce(jsonb_object_agg(key, n), '{}') FROM (
-        SELECT key, sum(n) AS n FROM (
-            SELECT key, value::bigint AS n FROM jsonb_each_text(batch.counts)
-            UNION ALL SELECT key, n FROM news WHERE news.batch_id = batch.id
-        ) AS both_of_them GROUP BY key HAVING sum(n) <> 0
-    ) AS total)
-WHERE batch.id IN (SELECT batch_id FROM news)
-"""
 
-
+@transaction.atomic
 def fold_counts() -> None:
-    """Add the deltas to their batches; in one statement, so that none counts twice."""
+    """Add the deltas to their batches; in one transaction, so that none counts twice."""
     with connection.cursor() as cursor:
-        cursor.execute(_FOLD)
+        cursor.execute(_GONE)
+        news: dict[UUID, Counter[str]] = defaultdict(Counter)
+        for batch_id, counts in cursor.fetchall():
+            news[batch_id].update(json.loads(counts))
+    for batch in Batch.objects.select_for_update(no_key=True).filter(id__in=news).order_by("id"):
+        total = Counter(batch.counts)
+        total.update(news[batch.id])
+        batch.counts = {state: n for state, n in total.items() if n}
+        batch.save(update_fields=["counts"])
+
+
+_GONE = """
+DELETE FROM notifications_batchdelta WHERE id IN (
+    SELECT id FROM notifications_batchdelta ORDER BY id LIMIT 10000 FOR UPDATE SKIP LOCKED)
+RETURNING batch_id, counts
+"""
 
 
 def counts(several: Iterable[Batch]) -> Mapping[UUID, Counter[str]]:

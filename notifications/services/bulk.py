@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from commsproject.common import clock
 from commsproject.common.copy import copy_rows
 from commsproject.common.errors import CommsError, FieldError, InvalidInput
 from commsproject.common.models import ApiClient, IdempotencyKey
@@ -82,7 +83,8 @@ def receive(client: ApiClient, request: BatchRequest, upload: Upload) -> tuple[B
     """
     if request.idempotency_key and (known := _known(client, request, upload)):
         return known, True
-    batch = Batch(client=client, idempotency_key=request.idempotency_key)
+    now = clock.now()
+    batch = Batch(client=client, idempotency_key=request.idempotency_key, heard_at=now)
     shared = share(client, request, batch.id)
     if not _open(batch, request, shared):  # somebody was quicker with this key
         raise _in_flight()
@@ -107,7 +109,7 @@ def abort(batch: Batch, reason: str) -> None:
 def abort_dead() -> None:
     """Uploads whose process is gone, and what was left of those that were aborted."""
     unfinished = Batch.objects.filter(finished_at=None)
-    silent = timezone.now() - SILENT
+    silent = clock.now() - SILENT
     for batch in unfinished.filter(state=Batch.State.RECEIVING, heard_at__lt=silent):
         abort(batch, "its upload broke off")
     for batch in unfinished.filter(state=Batch.State.ABORTED):
@@ -233,7 +235,7 @@ def _store(
     if not mine.update(
         received=F("received") + len(received),
         rejected=F("rejected") + len(rejections),
-        heard_at=timezone.now(),
+        heard_at=clock.now(),
     ):
         raise UploadStopped("The batch was cancelled while it was being received.")
 

@@ -132,7 +132,7 @@ def _replace(leases: Collection[queue.Lease], successors: Collection[Successor])
                 channel=one.lease.channel,
                 client_id=one.lease.client_id,
                 batch_id=one.lease.batch_id,
-                flow=one.lease.batch_id or one.lease.client_id,
+                flow=one.lease.flow,
                 ids=ids,
                 due_at=one.due_at,
                 token=one.lease.token,

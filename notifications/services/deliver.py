@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
 from commsproject.common import clock
-from notifications import queue, retry
+from notifications import limits, queue, retry
 from notifications.models import Work
 from notifications.providers.base import LoopProvider
 from notifications.services import complete, route, status, window
@@ -189,7 +189,7 @@ async def _answered(load: Load, runner: Runner, calls: _Calls) -> list[Outcome]:
     pairs = [(calls.pop(task), task.result()) for task in ended]
     # Before the outcomes: whoever gets this load's place must know how the providers are.
     try:
-        await runner.database(route.report, _reports(pairs))
+        await runner.database(_learn, pairs)
     except Exception as error:  # noqa: BLE001 - health is advice, the answers are not
         log.warning("health not reported", error=type(error).__name__)
     return [outcome for call, answer in pairs for outcome in _outcomes(load, call, answer)]
@@ -342,6 +342,18 @@ def _put_back(
         _later(load, Successor.SEND, why, id_, due, held=held)
 
 
+def _learn(pairs: Sequence[tuple[Call, Answer]]) -> None:
+    """What answers say of their providers. A repeated call that was taken shows that the provider
+    is back: it lets two more be repeated, so that what a long outage left is soon through.
+    """
+    route.report(_reports(pairs))
+    for call, answer in pairs:
+        if isinstance(answer, Sent):
+            again = sum(window.has_failed(item, call.provider) for item in call.items)
+            if again:
+                limits.earn(call.provider.name, round(2 * again / limits.RETRY_SHARE))
+
+
 def _reports(pairs: Sequence[tuple[Call, Answer]]) -> list[route.Answer]:
     """What the calls that were really made say about their providers."""
     return [
@@ -442,7 +454,7 @@ def _later(
     they came under, share their next one.
     """
     lease = load.owners[delivery_id]
-    key = (lease.batch_id or lease.client_id, kind, why)
+    key = (lease.flow, kind, why)
     successor = load.filling.get(key)
     if successor is None or len(successor.ids) >= Work.LIMIT:
         is_suspect = lease.is_suspect and kind == Successor.SEND  # still: it was not tried

@@ -135,10 +135,13 @@ def loads(leases: Iterable[queue.Lease]) -> list[Load]:
     return [*found, *(Load(few) for few in filling.values())]
 
 
-def noisy(in_flight: Mapping[UUID, int]) -> list[UUID]:
-    """The agents that have more than their share, of messages in flight by agent."""
-    least = max(NOISY_FROM, NOISY_SHARE * sum(in_flight.values()))
-    return [client for client, count in in_flight.items() if count >= least]
+def noisy(in_flight: Mapping[tuple[UUID, UUID], int]) -> list[UUID]:
+    """The agents that have more than their share of the messages in flight, by agent and flow."""
+    by_agent: Counter[UUID] = Counter()
+    for (client, _), count in in_flight.items():
+        by_agent[client] += count
+    least = max(NOISY_FROM, NOISY_SHARE * by_agent.total())
+    return [client for client, count in by_agent.items() if count >= least]
 
 
 class Pump:
@@ -186,11 +189,12 @@ class Pump:
         if running:
             await asyncio.wait(running)
 
-    def _in_flight(self, lane: Lane) -> Counter[UUID]:
-        found: Counter[UUID] = Counter()
+    def _in_flight(self, lane: Lane) -> Counter[tuple[UUID, UUID]]:
+        """Messages by agent and flow."""
+        found: Counter[tuple[UUID, UUID]] = Counter()
         for lease in self._leases:
             if lease.lane is lane:
-                found[lease.client_id] += len(lease.ids)
+                found[lease.client_id, lease.flow] += len(lease.ids)
         return found
 
     def _room(self, lane: Lane) -> int:
@@ -206,6 +210,7 @@ class Pump:
             queue.claim,
             lane,
             room,
+            in_flight=in_flight,
             noisy=loud,
             noisy_room=max(0, room - round(SLOTS * NOISY_SHARE)) if loud else room,
         )

@@ -25,7 +25,7 @@ from notifications.models import Attempt, Batch, Work
 from notifications.policy import Refusal
 from notifications.providers.base import LoopProvider, Provider
 from notifications.services import counts, items, plan
-from notifications.services.items import Item, Past
+from notifications.services.items import Item
 from notifications.services.route import Routes, Stranded
 from notifications.states import State
 from notifications.types import Attachment, Channel, ErrorClass, Lane, Outbound, ProviderError
@@ -105,8 +105,7 @@ def open_window(
         found = items.lock(owners, ids)
         ready = _admitted(window, found)
         routes = Routes(owners[ids[0]].channel) if ready else None
-        routed = _routed(window, ready, routes, refused_by) if routes else []
-        groups = _grouped(routed, together or {})
+        groups = _routed(window, ready, routes, refused_by, together or {}) if routes else []
         for way, group in groups[calls:]:
             limits.give_back(way.grant, len(group))
             window.left += [item.id for item in group]
@@ -171,9 +170,12 @@ def _routed(
     ready: Sequence[Item],
     routes: Routes,
     refused_by: Mapping[UUID, Collection[str]],
-) -> list[tuple[Way, Item]]:
-    """A way for each, as far as the limits allow; what exceeds them goes to the next provider."""
-    routed: list[tuple[Way, Item]] = []
+    together: Mapping[UUID, int],
+) -> list[tuple[Way, list[Item]]]:
+    """A way for each, those that share a call together, as far as the limits allow; what exceeds
+    them goes to the next provider.
+    """
+    routed: list[tuple[Way, list[Item]]] = []
     spent: dict[UUID, dict[str, datetime]] = defaultdict(dict)
     while ready:
         asked: dict[tuple[Provider, UUID | None], list[Item]] = defaultdict(list)
@@ -185,11 +187,13 @@ def _routed(
                 asked[provider, item.lease.batch_id].append(item)
         ready = []
         for (provider, _), wanting in asked.items():
-            way, until = _ration(provider, wanting, routes)
-            routed += [(way, item) for item in wanting[: way.grant.granted]]
-            for item in wanting[way.grant.granted :]:
-                spent[item.id][provider.name] = until
-                ready.append(item)
+            taken, wait = _rationed(provider, wanting, routes, together)
+            routed += taken
+            sent = {item.id for _, group in taken for item in group}
+            for item in wanting:
+                if item.id not in sent:
+                    spent[item.id][provider.name] = clock.now() + timedelta(seconds=wait)
+                    ready.append(item)
     return routed
 
 
@@ -210,41 +214,61 @@ def _choose(
     return way
 
 
-def _ration(provider: Provider, wanting: list[Item], routes: Routes) -> tuple[Way, datetime]:
-    """Leave for the first so many of them, and when it is worth asking for the others.
+def _rationed(
+    provider: Provider,
+    wanting: Sequence[Item],
+    routes: Routes,
+    together: Mapping[UUID, int],
+) -> tuple[list[tuple[Way, list[Item]]], float]:
+    """The calls that there is leave for, and the seconds after which to ask for the others.
 
-    Those that this provider has been called for before come last, as far as the budget of retries
+    Messages that this provider has failed before come last, as far as the budget of retries
     reaches: when much fails, repeating all of it would be most of what a provider gets.
     """
     lease = wanting[0].lease
-    again = [item for item in wanting if any(_is_call(call, provider) for call in item.past)]
-    first = [item for item in wanting if item not in again] if again else list(wanting)
+    again = {item.id for item in wanting if item.id not in together and has_failed(item, provider)}
+    first = [item for item in wanting if item.id not in again]
     allowed = len(again)
     if again and lease.lane is not Lane.URGENT:
         allowed = limits.spend(provider.name, len(again))
     if first:
         limits.earn(provider.name, len(first))
-    wanting[:] = [*first, *again]
+    wanted = [*first, *[item for item in wanting if item.id in again][:allowed]]
+    # The largest first: of any so many messages, no more calls are made than leave was asked for.
+    groups = sorted(_grouped(provider, wanted, together), key=len, reverse=True)
+    per = max(1, len(wanted) // max(1, len(groups)))
     grant = limits.lease(
         provider=provider.name,
         channel=lease.channel.value,
         lane=lease.lane.value,
-        wanted=len(first) + allowed,
+        wanted=len(wanted),
         state=routes.state(provider.name),
-        batch_limit=_batch_limit(provider, wanting[0]),
+        batch_limit=per,
         batch=lease.batch_id,
         pace=lease.pace,
     )
-    wait = grant.wait or _random.uniform(1, 5)
-    return Way(provider, grant), clock.now() + timedelta(seconds=wait)
+    taken: list[tuple[Way, list[Item]]] = []
+    room, calls = grant.granted, -(-grant.granted // per)
+    for group in groups[:calls]:
+        if room:
+            taken.append((Way(provider, grant), group[:room]))
+            room -= len(taken[-1][1])
+    limits.give_back(grant, room)
+    return taken, grant.wait or _random.uniform(1, 5)
 
 
 _COSTS_NOTHING = {"lease_lost", "halted"}
 """Codes of attempts that were written down and then not made."""
 
 
-def _is_call(call: Past, provider: Provider) -> bool:
-    return call.provider == provider.name and call.code not in _COSTS_NOTHING
+def has_failed(item: Item, provider: Provider) -> bool:
+    """Whether a call of this provider's for it came to nothing, by no fault of the message."""
+    return any(
+        call.provider == provider.name
+        and call.state in (Attempt.State.FAILED, Attempt.State.UNKNOWN)
+        and call.code not in _COSTS_NOTHING
+        for call in item.past
+    )
 
 
 def rounds(item: Item) -> int:
@@ -269,30 +293,24 @@ def merges(lease: queue.Lease) -> bool:
 
 
 def _grouped(
-    routed: Sequence[tuple[Way, Item]], together: Mapping[UUID, int]
-) -> list[tuple[Way, list[Item]]]:
+    provider: Provider, wanted: Sequence[Item], together: Mapping[UUID, int]
+) -> list[list[Item]]:
     """Messages that may share one call: of one template that only fills values in, to different
     addresses.
     """
-    groups: list[tuple[Way, list[Item]]] = []
+    groups: list[list[Item]] = []
     filling: dict[tuple[object, ...], tuple[list[Item], set[str]]] = {}
-    for way, item in routed:
-        limit = min(together.get(item.id, Work.LIMIT), _batch_limit(way.provider, item))
+    for item in wanted:
+        limit = min(together.get(item.id, Work.LIMIT), _batch_limit(provider, item))
         if limit <= 1:
-            groups.append((way, [item]))
+            groups.append([item])
             continue
-        key = (
-            id(way),
-            id(items.source(item)),
-            item.reply_to,
-            tuple(item.tags),
-            limit,
-        )
+        key = (id(items.source(item)), item.reply_to, tuple(item.tags), limit)
         group, addresses = filling.get(key, ([], set()))
         address = item.address.casefold()
         if not group or len(group) >= limit or address in addresses:
             group, addresses = filling[key] = [], set()
-            groups.append((way, group))
+            groups.append(group)
         group.append(item)
         addresses.add(address)
     return groups

@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import psycopg
 from django.db import DatabaseError, InterfaceError, connection
-from django.db.backends.postgresql.base import Cursor
 from typing_extensions import override
 
 from notifications import queue
@@ -80,7 +79,7 @@ class Refusal:
     before: ClassVar[list[str]] = []
 
 
-class FaultyCursor(Cursor):
+class FaultyCursor(psycopg.ClientCursor[Any]):
     """Refuses one statement as PostgreSQL does: its transaction is broken from then on.
 
     Savepoints travel with the statement that follows: a round trip less for every third one.
@@ -276,16 +275,16 @@ class Worker:
     # As a `Runner`.
 
     async def database(self, function: Callable[..., T], *args: Any) -> T:
-        return await self._wait_for(function, args, calls_provider=False)
+        return cast("T", await self._wait_for(function, args, calls_provider=False))
 
     async def provider(self, function: Callable[..., T], *args: Any) -> T:
-        return await self._wait_for(function, args, calls_provider=True)
+        return cast("T", await self._wait_for(function, args, calls_provider=True))
 
     async def close(self) -> None: ...
 
     async def _wait_for(
-        self, function: Callable[..., T], args: tuple[Any, ...], *, calls_provider: bool
-    ) -> T:
+        self, function: Callable[..., Any], args: tuple[Any, ...], *, calls_provider: bool
+    ) -> Any:
         if self.is_dead:
             raise Killed
         step = Step(function, args, calls_provider, self.loop.create_future())

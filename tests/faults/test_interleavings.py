@@ -54,6 +54,7 @@ from tests.faults.stepping import (
     PROVIDERS,
     Clockwork,
     Heard,
+    Refusal,
     Worker,
     faulty_connection,
     finish,
@@ -430,6 +431,7 @@ def test_every_schedule_keeps_the_ledger(stage: Stage, size: Size) -> None:
     def play(lane: Lane, works: list[int], batched: bool, careful: bool, schedule: bytes) -> None:
         _forget_calls()
         stage.logs.clear()
+        Refusal.before.clear()
         with transaction.atomic():
             world = World(stage, lane, works, batched, careful)
             try:

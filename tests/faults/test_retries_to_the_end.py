@@ -39,8 +39,8 @@ def post(api: APIClient, lane: Lane) -> Any:
         "content": {"subject": "Hello", "text": "It works."},
         "priority": lane.value,
     }
-    key = {"HTTP_IDEMPOTENCY_KEY": "order-17"}
-    return api.post("/api/v1/notifications", message, format="json", **key)
+    key = {"Idempotency-Key": "order-17"}
+    return api.post("/api/v1/notifications", message, format="json", headers=key)
 
 
 def bound(policy: Policy, calls: int) -> float:

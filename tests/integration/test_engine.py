@@ -656,7 +656,7 @@ def test_an_answer_after_the_time_limit_settles_the_outcome(
 
 def test_a_call_that_hangs_holds_up_no_other_message(agent: ApiClient) -> None:
     """In one chunk: one is never answered, the others go by the next provider meanwhile."""
-    with email_world(PROVIDER_READ_TIMEOUT=1.5) as world:
+    with email_world(PROVIDER_READ_TIMEOUT=4) as world:
         world.sendgrid.script.when("silent@example.org", Hang())
         world.sendgrid.script.always(Status(503))
         addresses = ["silent@example.org", *(f"user-{n}@example.org" for n in range(4))]
@@ -665,10 +665,10 @@ def test_a_call_that_hangs_holds_up_no_other_message(agent: ApiClient) -> None:
         lease = claim()
         runner = Concurrent()
         carry_out(lease, runner=runner)
-        assert time.monotonic() - started >= 1.5
+        assert time.monotonic() - started >= 4
         assert len(world.ses.messages) == 4
         assert (
-            max(mail.at for mail in world.ses.messages) - started < 1.4
+            max(mail.at for mail in world.ses.messages) - started < 3.9
         )  # before the silence ended
     assert Delivery.objects.get(address="silent@example.org").state == State.UNKNOWN
     assert Delivery.objects.filter(state=State.SENT).count() == 4

@@ -102,6 +102,21 @@ def test_many_batches_win_no_more_turns_than_one() -> None:
     assert len(claimed(8) & ids(*mine)) == 4
 
 
+def test_whose_messages_are_in_flight_waits_for_those_whose_are_not() -> None:
+    """A small batch does not wait for a large one of the same agent, nor an agent for another."""
+    busy, idle = ApiClientFactory.create(), ApiClientFactory.create()
+    large, small = batch_of(busy), batch_of(busy)
+    works(busy, 3, size=10, batch=large)
+    (late,) = works(busy, 1, size=10, batch=small)
+    (other,) = works(idle, 1, size=10)
+    flying = {(busy.id, large.id): 10}
+    assert claimed(1, in_flight=flying) == ids(other)
+    assert claimed(1, in_flight=flying) == ids(late)
+    assert claimed(1, in_flight=flying | {(busy.id, small.id): 10}) <= {
+        row.id for row in Work.objects.filter(batch=large)
+    }
+
+
 def test_noisy_agents_come_last_and_get_their_room() -> None:
     loud, other, quiet = (ApiClientFactory.create() for _ in range(3))
     many, some = works(loud, 9), works(other, 9)
@@ -126,7 +141,7 @@ def test_noisy_agents_come_last_and_get_their_room() -> None:
 )
 def test_who_is_noisy(in_flight: dict[str, int], loud: str) -> None:
     names = {name: new_id() for name in in_flight}
-    found = pump.noisy({names[name]: count for name, count in in_flight.items()})
+    found = pump.noisy({(names[name], new_id()): count for name, count in in_flight.items()})
     assert set(found) == {names[name] for name in loud}
 
 
@@ -274,6 +289,22 @@ def test_calls_of_the_dead_are_found_after_it_was_taken_apart(stage: list[Worker
     assert Delivery.objects.get().state == State.UNKNOWN
     assert len(stage[0].ledger) == 1
     assert Work.objects.get().kind == Work.Kind.RECONCILE
+
+
+def test_calls_of_the_dead_are_found_after_it_was_handed_on(stage: list[Worker]) -> None:
+    chunk(1)
+    stage[0].claim()
+    stage[0].step()
+    stage[0].kill()
+    expire()
+    stage[1].stop()  # before it has looked at what it claims
+    stage[1].claim()
+    finish([stage[1]])
+    stage[1] = Worker(stage[1].loop, Lane.NORMAL, stage[1].ledger)
+    assert stage[1].claim() == 1
+    finish([stage[1]])
+    assert Delivery.objects.get().state == State.UNKNOWN
+    assert len(stage[0].ledger) == 1
 
 
 def test_a_message_that_a_third_died_with_alone_is_quarantined(stage: list[Worker]) -> None:
@@ -442,6 +473,7 @@ def test_a_claim_reads_the_index_alone_whatever_waits(capsys: pytest.CaptureFixt
         cursor.execute(_FILL, [300_000])
         cursor.execute("ANALYZE notifications_work")
         values = {"lane": "normal", "room": 2000, "chunks": 256, "noisy": [], "noisy_room": 2000}
+        values |= {"clients": [], "flows": [], "sizes": []}
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {queue._CLAIM}", values | {"seconds": 10})
         (plan,) = cursor.fetchone()
     (told,) = json.loads(plan) if isinstance(plan, str) else plan
