@@ -184,7 +184,7 @@ class Lease:
     @property
     def flow(self) -> UUID:
         """What takes turns with the other flows of its agent."""
-        return self.batch_id or self.client_id
+        return self.batch_id or self.client_id  # of what is sent
 
     @property
     def is_first(self) -> bool:

@@ -96,7 +96,7 @@ class ReplayInput(StrictSerializer):
     ids = serializers.ListField(
         child=serializers.UUIDField(), required=False, min_length=1, max_length=replay.LIMIT
     )
-    filter = DeadLetterFilter(required=False, help_text="Empty: all that were not replayed.")
+    filter = DeadLetterFilter(required=False, help_text="At least one of its fields.")
 
     @override
     def validate(self, attrs: Any) -> Any:
@@ -104,6 +104,9 @@ class ReplayInput(StrictSerializer):
             raise serializers.ValidationError(
                 {"ids": "Give either ids or a filter."}, code="ids_or_filter"
             )
+        if attrs.get("filter") == {}:
+            message = "Say which: an empty filter would replay every letter there is."
+            raise serializers.ValidationError({"filter": message}, code="empty_filter")
         return attrs
 
 

@@ -144,7 +144,7 @@ _RULES = {
         SELECT 'work ' || work.id, 'names ' || size || ' deliveries, suspect: ' || suspect
         FROM notifications_work AS work
         WHERE size NOT BETWEEN 1 AND %(chunk)s OR suspect AND size > 1
-           OR flow <> coalesce(batch_id, client_id)""",
+           OR flow <> CASE kind WHEN 'send' THEN coalesce(batch_id, client_id) ELSE client_id END""",
     "foreign_work": """
         SELECT 'work ' || work.id, 'carries delivery ' || delivery.id || ' of another queue'
         FROM (SELECT *, unnest(ids) AS named FROM notifications_work) AS work

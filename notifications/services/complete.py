@@ -132,7 +132,8 @@ def _replace(leases: Collection[queue.Lease], successors: Collection[Successor])
                 channel=one.lease.channel,
                 client_id=one.lease.client_id,
                 batch_id=one.lease.batch_id,
-                flow=one.lease.flow,
+                # What waits for a receipt may wait a day, of many batches: it takes no turns.
+                flow=one.lease.client_id if one.kind == Successor.RECONCILE else one.lease.flow,
                 ids=ids,
                 due_at=one.due_at,
                 token=one.lease.token,

@@ -14,6 +14,7 @@ from notifications.services import complete, items
 from notifications.services.complete import Outcome, Successor
 from notifications.services.items import Item
 from notifications.states import State
+from notifications.types import ErrorClass, ProviderError
 
 
 def settle(lease: queue.Lease) -> None:
@@ -57,9 +58,16 @@ def _decide(item: Item, again: Successor, wait: Successor) -> Outcome:
         case AfterUnknown.END_UNCONFIRMED:
             return Outcome(item, state=State.UNCONFIRMED, reason="no receipt came in 24 hours")
         case AfterUnknown.GIVE_UP:
-            return Outcome(item, state=State.DEAD, reason="no provider ever answered")
+            reason = "no provider ever answered"
+            return Outcome(item, answer=_last_silence(item), state=State.DEAD, reason=reason)
 
 
 def _asked_at(item: Item) -> datetime | None:
     """When a provider was last left without an answer."""
     return max((call.ended_at for call in item.past if call.ended_at), default=None)
+
+
+def _last_silence(item: Item) -> ProviderError:
+    """For the dead letter: how the last call ended that was not answered."""
+    codes = [call.code for call in item.past if call.state == Attempt.State.UNKNOWN]
+    return ProviderError(ErrorClass.AMBIGUOUS, codes[-1] if codes else "")

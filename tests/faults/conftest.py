@@ -27,10 +27,10 @@ SIZES: dict[str, tuple[Size, Size]] = {
     "poison": ({"messages": 40}, {"messages": 150}),
     "poison_at_the_call": ({"messages": 20}, {"messages": 28}),  # 60 retries a minute
     "skewed_workers": ({"messages": 100}, {"messages": 500}),
-    "every_schedule_keeps_the_ledger": ({"schedules": 150}, {"schedules": 2_000}),
+    "every_schedule_keeps_the_ledger": ({"schedules": 120}, {"schedules": 2_000}),
     "races": ({"interleavings": 60}, {"interleavings": 1_000}),
     "what_is_over_the_limit_waits_its_turn": (
-        {"messages": 350, "limit": 120, "window": 2.5},
+        {"messages": 200, "limit": 100, "window": 2},
         {"messages": 5_000, "limit": 1_000, "window": 6},
     ),
     "what_is_over_the_limit_goes_to_the_next_provider": (
@@ -38,11 +38,11 @@ SIZES: dict[str, tuple[Size, Size]] = {
         {"messages": 5_000, "limit": 1_000, "window": 10},
     ),
     "a_flush_of_valkey_gives_no_second_limit": (
-        {"messages": 300, "limit": 120, "window": 2.5},
+        {"messages": 200, "limit": 100, "window": 2},
         {"messages": 3_000, "limit": 1_000, "window": 6},
     ),
     "without_valkey_each_process_keeps_to_its_share": (
-        {"messages": 300, "limit": 120, "window": 2.5},
+        {"messages": 200, "limit": 100, "window": 2},
         {"messages": 3_000, "limit": 1_000, "window": 6},
     ),
     "long_transaction": (

@@ -147,6 +147,8 @@ class Heard:
     messages: Sequence[Outbound]
     at: int
     taken: bool = True
+    late: bool = False
+    """Called under a lease that had run out by then."""
     reported: bool = False
     """It has sent a receipt: so it has taken it."""
     answer: asyncio.Future[Sent] | None = None
@@ -296,7 +298,9 @@ class Worker:
                 self.steps.remove(step)
 
     def hears(self, provider: str, messages: Sequence[Outbound]) -> Heard:
-        heard = Heard(provider, messages, len(self.ledger))
+        named = {message.delivery_id for message in messages}
+        late = any(named & set(lease.ids) and not lease.holds() for lease in self.leases)
+        heard = Heard(provider, messages, len(self.ledger), late=late)
         self.ledger.append(heard)
         return heard
 

@@ -46,15 +46,15 @@ def count_two(attempt: Any) -> None:
 
 
 def test_all_is_well() -> None:
-    attempt = AttemptFactory(number=2)
+    attempt: Any = AttemptFactory(number=2)
     earlier = left_open(attempt, 1)
     count_two(attempt)
     held: Any = DeliveryFactory(state=State.UNKNOWN, attempts_made=1)
     waits: Any = AttemptFactory(
         delivery=held, state=Attempt.State.UNKNOWN, error_class=ErrorClass.AMBIGUOUS
     )
-    WorkFactory(deliveries=[held], kind=Work.Kind.RECONCILE)
-    message = str(attempt.delivery.notification_id)  # type: ignore[attr-defined]  # factory's
+    WorkFactory(deliveries=[held], kind=Work.Kind.RECONCILE, client=held.notification.client)
+    message = str(attempt.delivery.notification_id)
     invariants.check([mail(earlier), mail(attempt), mail(waits)], answered=[message])
 
 

@@ -149,6 +149,13 @@ def test_one_dead_letter_tells_its_whole_story(api: APIClient, agent: ApiClient)
     assert [attempt["state"] for attempt in shown["delivery"]["attempts"]] == ["failed"]
 
 
+def test_an_empty_filter_is_no_way_to_replay_everything(api: APIClient) -> None:
+    DeadLetterFactory.create()
+    answer = api.post(f"{URL}/replay", {"filter": {}}, format="json")
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["code"] == "empty_filter"
+
+
 def test_the_letters_of_another_agent_are_not_there(api: APIClient, db: None) -> None:
     theirs: Any = DeadLetterFactory()
     assert ids(api.get(URL)) == []
@@ -343,12 +350,12 @@ def test_many_are_replayed_by_filter_the_oldest_first(
     ("body", "field"),
     [
         ({}, "ids"),
-        ({"ids": [], "filter": {}}, "ids"),
+        ({"ids": [], "filter": {"since": "2020-01-01T00:00:00Z"}}, "ids"),
         ({"ids": []}, "ids"),
         ({"ids": ["7"]}, "ids.0"),
         ({"ids": "all"}, "ids"),
         ({"ids": [str(UUID(int=n)) for n in range(501)]}, "ids"),
-        ({"ids": [str(UUID(int=1))], "filter": {}}, "ids"),
+        ({"ids": [str(UUID(int=1))], "filter": {"since": "2020-01-01T00:00:00Z"}}, "ids"),
         ({"filter": []}, "filter"),
         ({"filter": {"colour": "red"}}, "filter.colour"),
         ({"filter": {"replayed": "false"}}, "filter.replayed"),

@@ -472,7 +472,13 @@ def test_a_claim_reads_the_index_alone_whatever_waits(capsys: pytest.CaptureFixt
     with connection.cursor() as cursor:
         cursor.execute(_FILL, [300_000])
         cursor.execute("ANALYZE notifications_work")
-        values = {"lane": "normal", "room": 2000, "chunks": 256, "noisy": [], "noisy_room": 2000}
+        values: dict[str, Any] = {
+            "lane": "normal",
+            "room": 2000,
+            "chunks": 256,
+            "noisy": [],
+            "noisy_room": 2000,
+        }
         values |= {"clients": [], "flows": [], "sizes": []}
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {queue._CLAIM}", values | {"seconds": 10})
         (plan,) = cursor.fetchone()
