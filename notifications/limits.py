@@ -12,6 +12,7 @@ send it gives back: `give_back(grant, unused)`. The refused wait at least `grant
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -166,8 +167,10 @@ def _bucket(
 
 
 def _paced(pace: float) -> tuple[int, float]:
-    """A pace as a count in about a second, or as one in however long it takes."""
-    count = max(1, int(pace))
+    """A pace as a count in about two seconds: chunks of a second's worth fall due one after the
+    other, and one that is a little late must not find the next one's leave gone with its own.
+    """
+    count = max(2, math.ceil(2 * pace))
     return count, count / pace
 
 

@@ -111,7 +111,7 @@ WITH free AS MATERIALIZED (
 UPDATE notifications_work AS work
 SET lease_until = statement_timestamp() + %(seconds)s * interval '1 second'
 FROM free WHERE work.id = free.id
-RETURNING work.id
+RETURNING work.id, work.token
 """
 
 _GIVE_BACK = """
@@ -268,12 +268,13 @@ def renew(leases: Iterable[Lease]) -> None:
     A row that a window of ours holds locked is left for the next beat: waiting for one would let
     all the others run out.
     """
-    held = {lease.id: lease for lease in leases}
+    # By token too: this process may have lost a work and claimed it again.
+    held = {(lease.id, lease.token): lease for lease in leases}
     deadline = time.monotonic() + settings.LEASE_SECONDS
     with connection.cursor() as cursor:
         cursor.execute(_RENEW, _mine(held.values()) | {"seconds": settings.LEASE_SECONDS})
-        for (work_id,) in cursor.fetchall():
-            held[work_id].deadline = deadline
+        for key in cursor.fetchall():
+            held[key].deadline = deadline
 
 
 def give_back(leases: Iterable[Lease]) -> None:

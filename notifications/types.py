@@ -120,6 +120,11 @@ class Sent:
     http_status: int | None = None
 
 
+def storable(text: str) -> str:
+    """What vendors answer as PostgreSQL can keep it: without NUL and halves of characters."""
+    return text.replace("\0", "").encode(errors="replace").decode()
+
+
 class ProviderError(Exception):
     """A call that did not end in `Sent`.
 
@@ -138,8 +143,8 @@ class ProviderError(Exception):
     ) -> None:
         super().__init__(f"{error_class.value}: {code}")
         self.error_class = error_class
-        self.code = code[:100]
-        self.detail = detail[:500]
+        self.code = storable(code)[:100]
+        self.detail = storable(detail)[:500]
         self.http_status = http_status
         self.retry_after = retry_after
 

@@ -20,6 +20,7 @@ from commsproject.common.identity.scopes import Scope
 from commsproject.common.models import ApiClient
 from notifications.providers import registry
 from notifications.providers.simulator import Simulator
+from notifications.services import metrics, route
 from tests.fakes.proxy import TcpProxy
 
 
@@ -42,6 +43,8 @@ def _fresh_process() -> Iterator[None]:
     valkey._silent_until = 0.0
     _forget_limits()
     registry.enabled.cache_clear()
+    metrics._kept = None
+    route._shut.clear()
     yield
     _send_postmen_home()
     registry.enabled.cache_clear()

@@ -18,7 +18,6 @@ from django.utils import timezone
 from notifications import queue
 from notifications.models import Work
 from notifications.providers import registry
-from notifications.providers.base import LoopProvider
 from notifications.services import deliver, reconcile
 from notifications.services.deliver import Load
 from notifications.types import Lane
@@ -41,8 +40,7 @@ class Inline:
 
     async def close(self) -> None:
         for provider in registry.enabled().values():
-            if isinstance(provider, LoopProvider):
-                await provider.aclose()
+            await provider.aclose()
 
     async def _hand_over(self, function: Callable[..., T], *args: Any) -> T:
         done: Future[T] = Future()

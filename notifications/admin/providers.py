@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from typing_extensions import override
 
 from commsproject.common.admin import EditableAdmin, ReadOnlyInline, Tone, ago, badge
-from commsproject.common.admin.theme import ModelForm
+from commsproject.common.admin.theme import AdminTextInputWidget, ModelForm
 from notifications import breaker, limits
 from notifications.breaker import Gate, Health
 from notifications.models import ProviderChange, ProviderState
@@ -48,9 +48,12 @@ class ProviderForm(ModelForm[ProviderState]):
         min_value=1,
         max_value=1_000_000_000,
         required=False,
+        widget=AdminTextInputWidget,
         help_text="Calls or recipients, whichever the provider counts. Empty: as in the settings.",
     )
-    limit_seconds = FloatField(min_value=0.1, max_value=86_400, required=False)
+    limit_seconds = FloatField(
+        min_value=0.1, max_value=86_400, required=False, widget=AdminTextInputWidget
+    )
 
     class Meta:
         model = ProviderState

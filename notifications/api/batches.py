@@ -375,6 +375,11 @@ def _as_ndjson(piece: list[Result]) -> bytes:
     return b"".join(lines)
 
 
+def _inert(cell: str) -> str:
+    """What a spreadsheet would take for a formula, as the text that it is (OWASP: CSV injection)."""
+    return f"'{cell}" if cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell
+
+
 def _as_csv(piece: list[Result]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
@@ -386,7 +391,9 @@ def _as_csv(piece: list[Result]) -> bytes:
             f"{one['field']} {one['code']}: {one['message']}".strip() for one in result.errors
         )
         key = result.notification_id or ""
-        writer.writerow([result.number, result.reference, result.status, key, sent, wrong])
+        writer.writerow(
+            [result.number, _inert(result.reference), result.status, key, sent, _inert(wrong)]
+        )
     return text.getvalue().encode()
 
 

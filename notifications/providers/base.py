@@ -44,8 +44,22 @@ class Provider(ABC):
 
     channels: ClassVar[frozenset[Channel]]
 
+    concurrency: ClassVar[int] = 48
+    """Calls at a time in one process, fewer than it has threads: a vendor that hangs leaves some for
+    the others. Who waits for a place has not begun, and may still be stopped.
+    """
+
     def __init__(self, name: str) -> None:
         self.name = name
+        self._places = PerLoop(lambda: asyncio.Semaphore(self.concurrency))
+
+    def place(self) -> asyncio.Semaphore:
+        """To be held during a call."""
+        return self._places.get()
+
+    async def aclose(self) -> None:
+        """Close what is open on the running loop. Called before the loop ends."""
+        self._places.pop()
 
     @override
     def __repr__(self) -> str:
@@ -94,15 +108,6 @@ class LoopProvider(Provider):
     """Messages that one call can carry."""
 
     concurrency: ClassVar[int] = 1000
-    """Calls at a time on one loop: who waits for a place has not begun, and may still be stopped."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self._places = PerLoop(lambda: asyncio.Semaphore(self.concurrency))
-
-    def place(self) -> asyncio.Semaphore:
-        """To be held during a call."""
-        return self._places.get()
 
     @abstractmethod
     async def carry(self, messages: Sequence[Outbound]) -> Sent:
@@ -111,10 +116,6 @@ class LoopProvider(Provider):
         Taken or refused as a whole; raises `ProviderError` as `send` does. No retries. Several
         calls may be under way at once. A single message has its final parts, and no values.
         """
-
-    async def aclose(self) -> None:
-        """Close what is open on the running loop. Called before the loop ends."""
-        self._places.pop()
 
 
 @runtime_checkable

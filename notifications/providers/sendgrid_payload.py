@@ -1,4 +1,4 @@
-"""The JSON of SendGrid's mail/send, equal to what Anymail sends and written in a twentieth of the time.
+"""The JSON of SendGrid's mail/send, equal to what Anymail sends and written in a twelfth of the time.
 
 Vendor's facts: twilio.com/docs/sendgrid/api-reference/mail-send, twilio/sendgrid-oai.
 """

@@ -26,7 +26,7 @@ import httpx2
 import structlog
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.db import close_old_connections, transaction
+from django.db import OperationalError, close_old_connections, transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from typing_extensions import override
@@ -72,12 +72,13 @@ class Simulator(Provider):
         super().__init__(name)
         self._postman = ThreadPoolExecutor(2, "simulator")
         self._never = threading.Event()
+        self._room = threading.BoundedSemaphore(4)
 
     @override
     def send(self, message: Outbound) -> Sent:
         asked = self._obey(message.to, message.number)
         reply_to = {"Reply-To": message.reply_to} if message.reply_to else {}
-        row = SimulatedMessage.objects.create(
+        row = self._stored(
             attempt_id=message.attempt_id,
             channel=message.channel,
             address=message.to,
@@ -98,13 +99,23 @@ class Simulator(Provider):
     def deliver(self, mail: EmailMessage) -> Sent:
         for address in mail.recipients():
             self._obey(address, 1)
-            SimulatedMessage.objects.create(
+            self._stored(
                 channel=Channel.EMAIL,
                 address=address,
                 parts={"subject": mail.subject, "text": str(mail.body)},
                 headers=dict(mail.extra_headers),
             )
         return Sent(http_status=202)
+
+    def _stored(self, **fields: Any) -> SimulatedMessage:
+        """A vendor's servers are not ours: they must not take all of our connections."""
+        with self._room:
+            try:
+                return SimulatedMessage.objects.create(**fields)
+            except OperationalError as error:
+                raise ProviderError(
+                    ErrorClass.TEMPORARY, "database", "The simulator could not store it."
+                ) from error
 
     def _obey(self, address: str, number: int) -> str:
         """The instruction in `address`, or the error it asks for."""

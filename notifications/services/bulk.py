@@ -136,7 +136,7 @@ def _known(client: ApiClient, request: BatchRequest, upload: Upload) -> Batch | 
 
 
 def _in_flight() -> KeyInFlight:
-    return KeyInFlight("The first request with this key is still being received.", retry_after=5)
+    return KeyInFlight("The first request with this key is still being received.", retry_after=1)
 
 
 def _fingerprint(request: BatchRequest, upload: Upload) -> bytes:
@@ -288,4 +288,6 @@ def _remove_rows(batch: Batch) -> None:
                 cursor.execute(statement, [ids])
     BatchRejection.objects.filter(batch=batch).delete()
     BatchDelta.objects.filter(batch=batch).delete()
-    Batch.objects.filter(id=batch.id).update(finished_at=timezone.now(), counts={})
+    Batch.objects.filter(id=batch.id).update(
+        finished_at=timezone.now(), counts={}, received=0, rejected=0
+    )

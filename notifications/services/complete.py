@@ -22,7 +22,14 @@ from notifications.services import counts, items, status, suppress
 from notifications.services.items import Item
 from notifications.services.status import StatusChange
 from notifications.states import PENDING, State
-from notifications.types import ErrorClass, EventType, ProviderError, Sent, SuppressionReason
+from notifications.types import (
+    ErrorClass,
+    EventType,
+    ProviderError,
+    Sent,
+    SuppressionReason,
+    storable,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +48,7 @@ class Outcome:
     @property
     def ref(self) -> str:
         """The provider's reference, `""` where it gave none."""
-        return self.answer.ref[:255] if isinstance(self.answer, Sent) else ""
+        return storable(self.answer.ref)[:255] if isinstance(self.answer, Sent) else ""
 
     @property
     def made(self) -> int:

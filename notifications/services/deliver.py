@@ -65,6 +65,8 @@ class Load:
     """
 
     leases: list[queue.Lease]
+    closed: Callable[[Sequence[queue.Lease]], None] = lambda _: None
+    """Told of claims that are over, while others of the load go on."""
     pending: list[UUID] = field(default_factory=list)
     owners: dict[UUID, queue.Lease] = field(default_factory=dict)
     refused_by: dict[UUID, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -115,8 +117,9 @@ class Load:
             if (ids := [id_ for id_ in one.ids if self.owners[id_].id in theirs])
         ]
 
-    def close(self, done: Collection[queue.Lease]) -> None:
+    def close(self, done: Sequence[queue.Lease]) -> None:
         """Forget claims that are ended."""
+        self.closed(done)
         theirs = {lease.id for lease in done}
         self.leases = [lease for lease in self.leases if lease.id not in theirs]
         for one in self.later:
@@ -145,7 +148,8 @@ async def run(load: Load, runner: Runner, stopping: Callable[[], bool]) -> None:
             if outcomes or done:
                 lost = await _record(runner, load, outcomes, done)
                 load.drop(lost)
-                load.close([] if lost else done)
+                if not lost:
+                    load.close(done)
             for lease in load.leases:
                 lease.seen = time.monotonic()
     except queue.LeaseLost:
@@ -254,9 +258,10 @@ async def _call(call: Call, runner: Runner, halted: set[str]) -> Answer:
     if isinstance(call.outbound, ProviderError):
         return call.outbound
     try:
-        if isinstance(call.provider, LoopProvider):
-            return await _carry(call, call.provider, call.outbound, halted)
-        return await runner.provider(_send, call, call.outbound[0], halted)
+        async with call.provider.place():
+            if isinstance(call.provider, LoopProvider):
+                return await _carry(call, call.provider, call.outbound, halted)
+            return await runner.provider(_send, call, call.outbound[0], halted)
     except ProviderError as error:
         if error.error_class in _PAUSES:
             halted.add(call.provider.name)
@@ -274,31 +279,52 @@ _PAUSES = (ErrorClass.THROTTLED, ErrorClass.AUTH_CONFIG)
 async def _carry(
     call: Call, provider: LoopProvider, messages: Sequence[Outbound], halted: set[str]
 ) -> Answer:
-    async with provider.place():
-        if stopped := _before(call, halted):
-            return stopped
-        async with asyncio.timeout(call_limit()):
-            return await provider.carry(messages)
-
-
-def _before(call: Call, halted: set[str]) -> ProviderError | None:
-    """Why the call must not be made after all: its claim or its leave ran out while it waited for
-    its turn, or another call of the window was told to come later.
-    """
-    if not all(item.lease.holds() for item in call.items):
-        return _LEASE_LOST
-    return _HALTED if call.provider.name in halted or not call.way.grant.is_usable else None
+    """A call on the loop."""
+    if stopped := _before(call, halted):
+        return stopped
+    if not call.way.grant.is_usable:
+        return _HALTED
+    async with asyncio.timeout(call_limit()):
+        return await provider.carry(messages)
 
 
 def _send(call: Call, message: Outbound, halted: set[str]) -> Answer:
     """A call in a thread."""
     if stopped := _before(call, halted):
         return stopped
+    if not call.way.grant.is_usable and not _leave(call):
+        return _HALTED
     started = time.monotonic()
     sent = call.provider.send(message)
     if time.monotonic() - started > call_limit() - 0.5:
         _settle_late(message, sent)  # it may have been judged as unknown already
     return sent
+
+
+def _before(call: Call, halted: set[str]) -> ProviderError | None:
+    """Why the call must not be made after all: its claim ran out while it waited for its turn,
+    another call of the window was told to come later, or the provider's breaker has opened.
+    """
+    if not all(item.lease.holds() for item in call.items):
+        return _LEASE_LOST
+    stopped = call.provider.name in halted or route.is_shut(call.provider.name)
+    return _HALTED if stopped else None
+
+
+def _leave(call: Call) -> bool:
+    """Leave that ran out while the call waited for a thread, asked for once more."""
+    lease = call.items[0].lease
+    limits.give_back(call.way.grant, len(call.items))
+    fresh = limits.lease(
+        provider=call.provider.name,
+        channel=lease.channel.value,
+        lane=lease.lane.value,
+        wanted=len(call.items),
+        state=call.way.state,
+        batch=lease.batch_id,
+        pace=lease.pace,
+    )
+    return bool(fresh.granted)
 
 
 def _settle_late(message: Outbound, sent: Sent) -> None:
@@ -333,6 +359,7 @@ def _spare_the_rest(load: Load, opened: Window) -> None:
 
 
 _UNTRIED = {"stopped", "held", "blocked"}
+"""Why work goes back before anything was done: a suspect is as suspect as before."""
 
 
 def _put_back(
@@ -348,6 +375,8 @@ def _learn(pairs: Sequence[tuple[Call, Answer]]) -> None:
     """
     route.report(_reports(pairs))
     for call, answer in pairs:
+        if answer in _NOT_CALLED and isinstance(call.provider, LoopProvider):
+            limits.give_back(call.way.grant, len(call.items))
         if isinstance(answer, Sent):
             again = sum(window.has_failed(item, call.provider) for item in call.items)
             if again:
@@ -457,7 +486,7 @@ def _later(
     key = (lease.flow, kind, why)
     successor = load.filling.get(key)
     if successor is None or len(successor.ids) >= Work.LIMIT:
-        is_suspect = lease.is_suspect and kind == Successor.SEND  # still: it was not tried
+        is_suspect = lease.is_suspect and why in _UNTRIED
         successor = Successor(lease, kind, due, held=held, suspect=is_suspect)
         load.filling[key] = successor
         load.later.append(successor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -123,9 +124,19 @@ def rates() -> dict[Share, Figures]:
     return _added(shares)
 
 
+KEPT_SECONDS = 5.0
+_kept: tuple[float, dict[Share, Figures]] | None = None
+
+
 def shares() -> dict[Share, Figures]:
-    """What waits and what was done, by lane and agent."""
-    return _added([*depths().items(), *rates().items()])
+    """What waits now, and what was done up to `KEPT_SECONDS` ago, by lane and agent.
+
+    A minute's calls are many rows: who asks for them each second must not cost the database that.
+    """
+    global _kept
+    if _kept is None or time.monotonic() - _kept[0] > KEPT_SECONDS:
+        _kept = time.monotonic(), rates()
+    return _added([*depths().items(), *_kept[1].items()])
 
 
 def by_lane(parts: Mapping[Share, Figures], *, agent: UUID | None = None) -> dict[Lane, Figures]:

@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -24,7 +24,6 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 from notifications import queue
 from notifications.models import Work
 from notifications.providers import registry
-from notifications.providers.base import LoopProvider
 from notifications.services import complete, deliver, reconcile
 from notifications.services.deliver import Load, Runner
 from notifications.services.window import CALLS
@@ -50,6 +49,9 @@ together is reported together, and the next messages see the breaker that it ope
 
 STUCK_SECONDS = 120.0
 """A claim that makes no progress for longer, though its process lives, is left to others."""
+
+EMPTY_IN = 5.0
+"""Seconds for which the lanes stand still, at most, to get rid of all other claims before that."""
 
 SUSPECTS_FOR = 1.0
 """Seconds at a time for messages that workers died with; then the lanes have their turn again."""
@@ -96,8 +98,7 @@ class Threads:
     async def close(self) -> None:
         """Close what providers keep open on this loop."""
         for provider in registry.enabled().values():
-            if isinstance(provider, LoopProvider):
-                await provider.aclose()
+            await provider.aclose()
 
     def shut_down(self) -> None:
         self._database.shutdown(wait=False, cancel_futures=True)
@@ -236,6 +237,7 @@ class Pump:
 
     async def _carry_out(self, load: Load) -> None:
         leases = list(load.leases)
+        load.closed = self._let_go
         try:
             await self._carry_on(load)
         except (OperationalError, InterfaceError) as error:
@@ -244,8 +246,15 @@ class Pump:
         except Exception as error:  # noqa: BLE001 - the lease runs out and the work is claimed again
             log.error("load failed", error=type(error).__name__, works=[str(x.id) for x in leases])
         finally:
-            self._leases.difference_update(leases)
-            for lease in leases:
+            self._let_go(leases)
+
+    def _let_go(self, leases: Sequence[queue.Lease]) -> None:
+        """Claims that are over make room at once: a call that hangs costs its own place only."""
+        for lease in leases:
+            if lease in self._leases:
+                if self._room(lease.lane) <= 0:
+                    self.wake(lease.lane)
+                self._leases.discard(lease)
                 self._wake_when_due(lease)
 
     async def _carry_on(self, load: Load) -> None:
@@ -255,7 +264,8 @@ class Pump:
             return
         for lease in [lease for lease in load.leases if self._is_suspect(lease)]:
             log.error("suspect", work=str(lease.id), messages=len(lease.ids), claims=lease.claims)
-            await self._runner.database(queue.take_apart, lease)
+            with contextlib.suppress(queue.LeaseLost):
+                await self._runner.database(queue.take_apart, lease)
             load.without(lease)
         if load.leases:
             await deliver.run(load, self._runner, self._stopping.is_set)
@@ -297,27 +307,30 @@ class Pump:
         while not self._stopping.is_set():
             await asyncio.sleep(settings.POLL_SECONDS)
             with contextlib.suppress(Exception):  # the database is away: look again
-                if await self._runner.database(queue.has_suspect, list(self._bells)):
-                    await self._alone()
+                found = await self._runner.database(queue.has_suspect, list(self._bells))
+                if found and not await self._alone():
+                    await asyncio.sleep(2 * deliver.call_limit())
 
-    async def _alone(self) -> None:
+    async def _alone(self) -> bool:
+        """False if this process did not get rid of what it holds in time."""
         self._open_road.clear()
         try:
             if not await self._empty_handed():
-                return
+                return False
             until = time.monotonic() + SUSPECTS_FOR
             while time.monotonic() < until and not self._stopping.is_set():
                 claimed = await self._runner.database(queue.claim_suspect, list(self._bells))
                 if not claimed:
-                    return
+                    break
                 self._leases.update(claimed)
                 await self._carry_suspect(claimed[0])
+            return True
         finally:
             self._open_road.set()
 
     async def _empty_handed(self) -> bool:
         """Wait until nothing is held any more; False if a claim takes too long."""
-        until = time.monotonic() + 2 * deliver.call_limit()
+        until = time.monotonic() + EMPTY_IN
         while self._leases and time.monotonic() < until:  # noqa: ASYNC110 - a set has no event
             await asyncio.sleep(0.01)
         return not self._leases

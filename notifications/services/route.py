@@ -100,6 +100,16 @@ class Routes:
         return self._probing[name]
 
 
+_shut: dict[str, datetime] = {}
+"""Providers that this process knows to be left alone, and until when."""
+
+
+def is_shut(name: str) -> bool:
+    """Whether calls that have not begun should not: asks nobody, for use just before each call."""
+    until = _shut.get(name)
+    return until is not None and clock.now() < until
+
+
 Answer = tuple[str, ProviderError | None]
 """A provider's name and how a call to it ended; None: it took the message."""
 
@@ -182,6 +192,10 @@ def _fold(name: str, errors: Sequence[ProviderError | None]) -> None:
                 health, error.error_class, error.code, now, error.retry_after
             )
         )
+    if health.blocked_until is None:
+        _shut.pop(name, None)
+    else:
+        _shut[name] = health.blocked_until
     if health == before:
         return
     row.failures, row.opened_until = health.failures, health.blocked_until

@@ -17,7 +17,7 @@ from notifications.models import Attempt, Delivery, Event, Notification
 from notifications.services import counts
 from notifications.signals import status_changed
 from notifications.states import State
-from notifications.types import EventType, ProviderEvent, Sent
+from notifications.types import EventType, ProviderEvent, Sent, storable
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def settle_late(attempt_id: UUID, answer: Sent) -> None:
     """
     attempt = Attempt.objects.get(id=attempt_id)
     delivery = _lock({attempt.delivery_id})[attempt.delivery_id]
-    _accept({attempt.id: answer.ref})
+    _accept({attempt.id: storable(answer.ref)})
     was = {delivery.id: delivery.state}
     change = _raise(delivery, [EventType.SENT], attempt)
     changes = [change] if change else []
@@ -109,7 +109,7 @@ def _lock(ids: set[UUID]) -> dict[UUID, Delivery]:
 
 
 def _storable(event: ProviderEvent) -> ProviderEvent:
-    """Mail servers answer what they like, and vendors pass it on: PostgreSQL stores no NUL."""
+    """Mail servers answer what they like, and vendors pass it on."""
     return replace(
         event,
         dedupe=_clean(event.dedupe),
@@ -123,7 +123,7 @@ def _storable(event: ProviderEvent) -> ProviderEvent:
 def _clean(value: Any) -> Any:
     match value:
         case str():
-            return value.replace("\0", "").encode(errors="replace").decode()
+            return storable(value)
         case dict():
             return {_clean(key): _clean(item) for key, item in value.items()}
         case list():

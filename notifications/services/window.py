@@ -21,7 +21,7 @@ from commsproject.common import clock
 from commsproject.common.copy import copy_values
 from commsproject.common.ids import new_id
 from notifications import limits, policy, queue
-from notifications.models import Attempt, Batch, Work
+from notifications.models import Attempt, Batch, ProviderState, Work
 from notifications.policy import Refusal
 from notifications.providers.base import LoopProvider, Provider
 from notifications.services import counts, items, plan
@@ -43,6 +43,7 @@ class Way:
     """A provider, and the leave to call it."""
 
     provider: Provider
+    state: ProviderState | None
     grant: limits.Grant
 
 
@@ -251,7 +252,7 @@ def _rationed(
     room, calls = grant.granted, -(-grant.granted // per)
     for group in groups[:calls]:
         if room:
-            taken.append((Way(provider, grant), group[:room]))
+            taken.append((Way(provider, routes.state(provider.name), grant), group[:room]))
             room -= len(taken[-1][1])
     limits.give_back(grant, room)
     return taken, grant.wait or _random.uniform(1, 5)

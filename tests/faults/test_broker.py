@@ -26,8 +26,8 @@ from tests.faults.world import (
 )
 from tests.processes import eventually, free_port
 
-LONGEST = 1.0
-"""Seconds for a request while the broker is away, for 95 of 100 on a machine with other work."""
+IN_VAIN = 1.0
+"""Seconds that asking a broker which is away may cost a request."""
 
 
 def test_valkey_is_gone(moves: None, sendgrid: SendGridServer, tmp_path: Path, size: Size) -> None:
@@ -90,12 +90,17 @@ def test_valkey_is_a_black_hole(
 
 
 def assert_in_time(agents: Agents, since: float) -> None:
-    during = [answer for answer in agents.answers if answer.at >= since]
-    took = [answer.seconds for answer in during]
-    tell("requests without Valkey", took)
-    assert {answer.status for answer in during} == {202}
-    assert percentile(took, 0.95) < LONGEST
-    assert max(took) < 5 * LONGEST
+    """All are accepted, and soon: as before the fault, but for asking in vain.
+
+    What the machine's other work costs is in both.
+    """
+    before = [answer.seconds for answer in agents.answers if answer.at < since]
+    during = [answer.seconds for answer in agents.answers if answer.at >= since]
+    tell("requests with Valkey", before)
+    tell("requests without Valkey", during)
+    assert agents.statuses() == {202}
+    assert percentile(during, 0.95) < percentile(before, 0.95) + IN_VAIN
+    assert max(during) < 5.0
 
 
 def most_in(moments: Sequence[float], seconds: float) -> int:

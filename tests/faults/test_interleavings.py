@@ -227,12 +227,13 @@ class World:
         if self.batch:
             with suppress(BatchState):
                 batches.act(self.batch, Batch.Action.RESUME)
-            batches.tend()
         for _ in range(30):
             if not Work.objects.exists():
                 return
             with connection.cursor() as cursor:
                 cursor.execute(_CALM)
+            if self.batch:
+                batches.tend()
             worker.claim()
             finish([worker])
         raise AssertionError("the lane does not become empty")
