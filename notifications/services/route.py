@@ -48,6 +48,8 @@ class Routes:
         rows = ProviderState.objects.filter(name__in=[p.name for p in self._providers])
         self._states: Mapping[str, ProviderState] = {row.name: row for row in rows}
         self._probing: dict[str, bool] = {}
+        for provider in self._providers:  # another process may have found that it works again
+            _note(provider.name, self.health(provider.name))
 
     def choose(self, excluded: Collection[str]) -> Provider | Stranded:
         """The first provider in the order of failover that is not excluded and may be used.
@@ -59,7 +61,8 @@ class Routes:
             if provider.name in excluded or not self._is_enabled(provider.name):
                 continue
             health = self.health(provider.name)
-            match breaker.gate(health, self._now):
+            # What only this process knows counts too: its calls would be stopped all the same.
+            match Gate.SHUT if is_shut(provider.name) else breaker.gate(health, self._now):
                 case Gate.OPEN_ROAD:
                     return provider
                 case Gate.PROBE if self._take_probe(provider.name):
@@ -108,6 +111,13 @@ def is_shut(name: str) -> bool:
     """Whether calls that have not begun should not: asks nobody, for use just before each call."""
     until = _shut.get(name)
     return until is not None and clock.now() < until
+
+
+def _note(name: str, health: Health) -> None:
+    if health.blocked_until is None:
+        _shut.pop(name, None)
+    else:
+        _shut[name] = health.blocked_until
 
 
 Answer = tuple[str, ProviderError | None]
@@ -192,10 +202,7 @@ def _fold(name: str, errors: Sequence[ProviderError | None]) -> None:
                 health, error.error_class, error.code, now, error.retry_after
             )
         )
-    if health.blocked_until is None:
-        _shut.pop(name, None)
-    else:
-        _shut[name] = health.blocked_until
+    _note(name, health)
     if health == before:
         return
     row.failures, row.opened_until = health.failures, health.blocked_until

@@ -37,7 +37,7 @@ from notifications.models import (
     Notification,
     Work,
 )
-from notifications.services import audit, batches, cancel, counts, status
+from notifications.services import audit, batches, cancel, counts, route, status
 from notifications.services import suppress as suppressions
 from notifications.states import PENDING, State, rank
 from notifications.types import (
@@ -72,8 +72,10 @@ PARTS = 4
 
 
 @pytest.fixture
-def stage(moves: None, settings: Any) -> Iterator[Stage]:
+def stage(moves: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     settings.PROVIDERS = PROVIDERS
+    # In one thread nobody can wait for another; `test_races` has two.
+    monkeypatch.setattr(suppressions, "SETTLE_SECONDS", 0.0)
     with faulty_connection(), capture_logs() as logs:
         stage = Stage(logs)
         yield stage
@@ -232,6 +234,7 @@ class World:
                 return
             with connection.cursor() as cursor:
                 cursor.execute(_CALM)
+            route._shut.clear()
             if self.batch:
                 batches.tend()
             worker.claim()
@@ -442,6 +445,7 @@ def test_every_schedule_keeps_the_ledger(stage: Stage, size: Size, part: int) ->
         _forget_calls()
         stage.logs.clear()
         Refusal.before.clear()
+        route._shut.clear()
         with transaction.atomic():
             world = World(stage, lane, works, batched, careful)
             try:
