@@ -19,6 +19,7 @@ from commsproject.common.models import ApiClient, IdempotencyKey, ScheduledJob
 from commsproject.common.scheduler import run_due
 from notifications.models import (
     Attempt,
+    Batch,
     Category,
     DeadLetter,
     Delivery,
@@ -112,6 +113,9 @@ def everything(agent: ApiClient) -> None:
     ProviderChange.objects.create(provider=provider, was=EVIL[:20], now="open", reason=EVIL)
     suppress.add(channel="sms", address_hash="0" * 64, reason=SuppressionReason.MANUAL, source=EVIL)
     WebhookReceipt.objects.create(provider=EVIL, dedupe="1", body=EVIL.encode(), error=EVIL)
+    Batch.objects.create(
+        client=agent, content={"email": {"subject": EVIL, "text": EVIL}}, reason=EVIL
+    )
     Schedule.objects.create(
         client=agent,
         name=EVIL,
