@@ -80,12 +80,22 @@ def carry_out(
     if lease.kind is Work.Kind.RECONCILE:
         reconcile.settle(lease)
         return
+    carry_out_load(Load([lease]), stopping=stopping, runner=runner)
+
+
+def carry_out_load(
+    load: Load,
+    *,
+    stopping: Callable[[], bool] = lambda: False,
+    runner: Inline | None = None,
+) -> None:
+    """Claims that are carried together, to their end; raises what the engine raised."""
     inline = runner or Inline()
     errors: list[BaseException] = []
 
     async def main() -> None:
         try:
-            await deliver.run(Load([lease]), inline, stopping)
+            await deliver.run(load, inline, stopping)
         finally:
             await inline.close()
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
+from uuid import UUID
 
 import pytest
 from django.db import OperationalError
@@ -13,7 +14,7 @@ from django.utils import timezone
 from typing_extensions import override
 
 from commsproject.common.models import ApiClient
-from notifications import queue
+from notifications import limits, queue
 from notifications.models import (
     Attempt,
     Delivery,
@@ -25,13 +26,14 @@ from notifications.models import (
 from notifications.providers.simulator import Simulator
 from notifications.services import complete, deliver, pump, route, submit
 from notifications.services.complete import Successor
+from notifications.services.items import Past
 from notifications.services.plan import Submission, Target
 from notifications.states import State
-from notifications.types import Channel, Lane, Outbound, Sent
+from notifications.types import Channel, ErrorClass, Lane, Outbound, ProviderError, Sent
 from tests.email_world import email_world
-from tests.engine import Inline, carry_out, drain
+from tests.engine import Inline, carry_out, carry_out_load, drain
 from tests.fakes.behaviours import Answer
-from tests.integration.test_engine import claim, expire_leases, send, submission
+from tests.integration.test_engine import claim, expire_leases, open_window, send, submission
 
 T = TypeVar("T")
 
@@ -206,3 +208,78 @@ def test_each_unknown_outcome_gets_its_whole_wait(agent: ApiClient) -> None:
     assert work.due_at == now + timedelta(seconds=29)
     assert work.ids == [first.id, second.id]
     carry_out(lease)
+
+
+class Garbled(Simulator):
+    """A vendor whose answers hold what PostgreSQL cannot keep."""
+
+    @override
+    def send(self, message: Outbound) -> Sent:
+        if message.to.startswith("user-1@"):
+            raise ProviderError(
+                ErrorClass.PERMANENT_MESSAGE, "bad\0code", "half \ud800 a character"
+            )
+        return Sent(ref="ref\0")
+
+
+def test_an_answer_that_cannot_be_stored_costs_no_other_its_answer(
+    agent: ApiClient, settings: Any
+) -> None:
+    entry = {"CLASS": f"{__name__}.Garbled", "ENABLED": True, "OPTIONS": {}}
+    settings.PROVIDERS = {"simulator": entry}
+    send(agent, 3)
+    drain()
+    states = sorted(Delivery.objects.values_list("state", flat=True))
+    assert states == [State.FAILED, State.SENT, State.SENT]
+    refused = Attempt.objects.get(state=Attempt.State.REJECTED)
+    assert (refused.code, refused.detail) == ("badcode", "half ? a character")
+    assert Attempt.objects.count() == 3  # nothing was sent twice
+
+
+def test_a_breaker_that_opens_stops_the_calls_that_have_not_begun(agent: ApiClient) -> None:
+    (delivery,) = send(agent)
+    lease = claim()
+    (call,) = open_window(lease, [delivery.id]).calls
+    assert deliver._before(call, set()) is None
+    until = timezone.now() + timedelta(hours=1)
+    ProviderState.objects.create(name="simulator", failures=5, opened_until=until)
+    error = ProviderError(ErrorClass.TEMPORARY, "503")
+    route.report([("simulator", error)])
+    assert deliver._before(call, set()) is deliver._HALTED
+
+    ProviderState.objects.update(failures=0, opened_until=None)  # by another process
+    route.Routes(Channel.EMAIL)
+    assert deliver._before(call, set()) is None
+    expire_leases()
+    drain()
+
+
+def test_retries_that_are_taken_make_room_for_more(agent: ApiClient) -> None:
+    """What a long outage left must not trickle out at the floor of the budget."""
+    (delivery,) = send(agent)
+    lease = claim()
+    (call,) = open_window(lease, [delivery.id]).calls
+    assert limits.spend("simulator", 1000) == 60
+    assert limits.spend("simulator", 1000) == 0
+    failed = Past(1, "simulator", Attempt.State.FAILED, "503", None)
+    call.items[0].past = [failed] * 1
+    for _ in range(10):
+        deliver._learn([(call, Sent("ref"))])
+    assert limits.spend("simulator", 1000) == 20
+    expire_leases()
+    drain()
+
+
+def test_claims_that_are_over_make_room_while_others_of_their_load_hang(agent: ApiClient) -> None:
+    asked = [submission(f"{name}@example.org") for name in ("quick", "slow")]
+    for one in asked:
+        submit.accept(agent, [one])
+    with email_world(PROVIDER_READ_TIMEOUT=2.0) as world:
+        world.sendgrid.script.when("slow@example.org", Answer(delay=1.0))
+        leases = queue.claim(Lane.NORMAL, 10)
+        load = deliver.Load(leases)
+        over: list[list[UUID]] = []
+        load.closed = lambda done: over.append([lease.id for lease in done])
+        carry_out_load(load)
+    assert [len(some) for some in over] == [1, 1]
+    assert not Work.objects.exists()
