@@ -76,6 +76,7 @@ def stage(moves: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterat
     settings.PROVIDERS = PROVIDERS
     # In one thread nobody can wait for another; `test_races` has two.
     monkeypatch.setattr(suppressions, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(batches, "SETTLE_SECONDS", 0.0)
     with faulty_connection(), capture_logs() as logs:
         stage = Stage(logs)
         yield stage
