@@ -157,6 +157,7 @@ class _Other(CommsError):
     """Method not allowed, unsupported media type, not acceptable: DRF's own words."""
 
     def set(self, exc: exceptions.APIException) -> None:
+        """Every other error has these as its class's own; here they are DRF's, one by one."""
         self.code = exc.default_code  # type: ignore[misc]
         self.status = exc.status_code  # type: ignore[misc]
         self.title = exc.default_code.replace("_", " ").capitalize()  # type: ignore[misc]
