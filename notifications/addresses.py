@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from uuid import UUID
 
 import email_validator
 import phonenumbers
 from django.conf import settings
 
-from notifications.types import Channel
+from notifications.types import Channel, Platform
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -29,12 +31,21 @@ for _internal in ("test", "local"):
         email_validator.SPECIAL_USE_DOMAIN_NAMES.remove(_internal)
 
 
+FIELDS: Mapping[str, Channel] = {
+    "email": Channel.EMAIL,
+    "phone": Channel.SMS,
+    "device": Channel.PUSH,
+}
+"""What addresses are called in requests."""
+
+
 class BadAddress(ValueError):
     """Not one well-formed address; the text says why and never repeats it."""
 
 
 def normalise(channel: Channel, value: str) -> str:
-    """The one form of `value` that is stored and sent to: domain in lower case, E.164.
+    """The one form of `value` that is stored and sent to: domain in lower case, E.164, the id of a
+    device, a user's id.
 
     Raises `BadAddress`: control characters, two addresses in one, display names, unknown ranges.
     """
@@ -44,7 +55,7 @@ def normalise(channel: Channel, value: str) -> str:
         raise BadAddress("An address cannot contain control characters or line breaks.")
     if "=?" in value:  # RFC 2047: mail software would decode it into another address
         raise BadAddress("An address cannot be an encoded word.")
-    return _email(value) if channel is Channel.EMAIL else _phone(value)
+    return _NORMAL[channel](value)
 
 
 def digest(channel: Channel, address: str) -> str:
@@ -67,6 +78,28 @@ INSTRUCTIONS = frozenset({"bounce", "complaint", "fail", "throttle", "hang"})
 def is_instruction(address: str) -> bool:
     """Whether an address is nothing but an instruction: it is nobody's, and has no label."""
     return instruction(address) in INSTRUCTIONS and "+" not in address
+
+
+@lru_cache(maxsize=8192)
+def country(number: str) -> str:
+    """Where a number in E.164 form belongs (ISO 3166-1 alpha-2); empty where none is known, as for
+    satellites.
+    """
+    parsed = phonenumbers.parse(number)
+    return phonenumbers.region_code_for_number(parsed) or ""
+
+
+def device(address: str) -> tuple[Platform, UUID]:
+    """The platform and id in the address of a delivery by push."""
+    platform, _, id_ = address.partition(":")
+    return Platform(platform), UUID(id_)
+
+
+def _device(value: str) -> str:
+    try:
+        return str(UUID(value))
+    except ValueError:
+        raise BadAddress("A device is named by the id it got when it was registered.") from None
 
 
 def _email(value: str) -> str:
@@ -100,3 +133,11 @@ def _phone(value: str) -> str:
     if not phonenumbers.is_possible_number(number):
         raise BadAddress("No such number can exist in that country.")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+_NORMAL: Mapping[Channel, Callable[[str], str]] = {
+    Channel.EMAIL: _email,
+    Channel.SMS: _phone,
+    Channel.PUSH: _device,
+    Channel.INAPP: str,
+}

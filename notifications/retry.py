@@ -32,8 +32,17 @@ FINAL = {ErrorClass.PERMANENT_RECIPIENT, ErrorClass.PERMANENT_MESSAGE}
 """No further call can succeed."""
 
 
-def may_try_again(lane: Lane, rounds: int, age: timedelta) -> bool:
-    """`age` since the delivery was first due."""
+UNMAPPED = "unmapped:"
+"""What the code of an error begins with that is in no provider's table."""
+
+PUZZLES = 3
+"""Calls that may end so: it may be for good, and nobody would know."""
+
+
+def may_try_again(lane: Lane, rounds: int, age: timedelta, *, puzzles: int = 0) -> bool:
+    """`age` since the delivery was first due; `puzzles` are calls with an error nobody knows."""
+    if puzzles >= PUZZLES:
+        return False
     return rounds < POLICIES[lane].rounds and age < POLICIES[lane].age
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,16 @@ from typing_extensions import override
 class Channel(TextChoices):
     EMAIL = "email", "Email"
     SMS = "sms", "SMS"
+    PUSH = "push", "Push"
+    INAPP = "inapp", "In-app"
+
+
+class Platform(TextChoices):
+    """Whose push service reaches a device."""
+
+    FCM = "fcm", "Android or Firebase (FCM)"
+    APNS = "apns", "Apple (APNs)"
+    WEBPUSH = "webpush", "Browser (Web Push)"
 
 
 class Lane(TextChoices):
@@ -101,23 +111,68 @@ class Outbound:
     """1 for the first attempt of this delivery, 2 for the second."""
     agent_id: str = ""
     template_id: str = ""
+    app: str = ""
+    """Which of the apps on a device is meant; empty: the one that the provider is set up for."""
+    expires_at: datetime | None = None
+    """Until when the provider may try to deliver it; None: as long as it likes."""
+    lane: Lane = Lane.NORMAL
+    """Whether it is worth waking a device that sleeps."""
     reply_to: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     tags: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     attachments: Sequence[Attachment] = ()
+    hosted: Mapping[str, str] = field(default_factory=dict)
+    """Provider to the id of a template that it keeps itself. Where there is one, that template is
+    the message: `values` are its variables by name, and `parts` are not used.
+    """
 
     @override
     def __repr__(self) -> str:
         return f"<Outbound attempt={self.attempt_id} channel={self.channel.value}>"
 
 
+@dataclass(frozen=True, repr=False)
+class Wanted:
+    """What a provider must be able to do to carry one message.
+
+    `address` is in normal form; of a device `platform:id`. `country` is that of a phone number
+    (ISO 3166-1 alpha-2), `""` for all other addresses. `hosted` are the providers that keep its
+    template, none where we render it.
+    """
+
+    channel: Channel
+    address: str
+    country: str = ""
+    attachments: int = 0
+    hosted: Collection[str] = ()
+
+
+@dataclass(frozen=True, repr=False)
+class Inquiry:
+    """A call whose outcome we do not know, as far as a provider needs it to look it up.
+
+    `ref` is the provider's id of the message where one is known. `parts` are what was sent.
+    """
+
+    attempt_id: UUID
+    channel: Channel
+    to: str
+    parts: Mapping[str, str]
+    started_at: datetime
+    ref: str = ""
+
+
 @dataclass(frozen=True)
 class Sent:
-    """The provider took the message. `ref` is its id for it, `""` where it gives none."""
+    """The provider took the message. `ref` is its id for it, `""` where it gives none.
+
+    `is_delivered`: there is nobody behind the provider; it has arrived.
+    """
 
     ref: str = ""
     http_status: int | None = None
+    is_delivered: bool = False
 
 
 def storable(text: str) -> str:
@@ -129,7 +184,10 @@ class ProviderError(Exception):
     """A call that did not end in `Sent`.
 
     `code` is the provider's own word for it, `detail` a sentence without content or addresses,
-    `retry_after` seconds the provider asked us to wait.
+    `retry_after` seconds the provider asked us to wait. Of `permanent_recipient`: `is_opt_out`
+    where the person does not want our messages, `gone_since` where the address stopped working
+    then (whoever registered it later is not meant). `for_country`: the provider refuses the
+    country, not us.
     """
 
     def __init__(
@@ -140,6 +198,9 @@ class ProviderError(Exception):
         *,
         http_status: int | None = None,
         retry_after: float | None = None,
+        is_opt_out: bool = False,
+        gone_since: datetime | None = None,
+        for_country: bool = False,
     ) -> None:
         super().__init__(f"{error_class.value}: {code}")
         self.error_class = error_class
@@ -147,6 +208,9 @@ class ProviderError(Exception):
         self.detail = storable(detail)[:500]
         self.http_status = http_status
         self.retry_after = retry_after
+        self.is_opt_out = is_opt_out
+        self.gone_since = gone_since
+        self.for_country = for_country
 
 
 @dataclass(frozen=True, repr=False)
@@ -171,3 +235,40 @@ class ProviderEvent:
     @override
     def __repr__(self) -> str:
         return f"<ProviderEvent {self.type.value} attempt={self.attempt_id}>"
+
+
+@dataclass(frozen=True, repr=False)
+class Inbound:
+    """A message that a person sent to us. Addresses are as the provider gives them.
+
+    `dedupe` is unique per provider. `wish` is set where the provider has already understood an
+    opt-out keyword and answered it. `in_reply_to` holds the Message-IDs that an email names, the
+    last of them the one it answers.
+    """
+
+    class Wish(TextChoices):
+        STOP = "stop", "Stop"
+        START = "start", "Start"
+        HELP = "help", "Help"
+
+    channel: Channel
+    sender: str
+    to: str
+    text: str
+    at: datetime
+    dedupe: str
+    subject: str = ""
+    wish: str = ""
+    in_reply_to: Sequence[str] = ()
+    is_automatic: bool = False
+    """An out-of-office note or another machine: never answered."""
+    attachments: int = 0
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @override
+    def __repr__(self) -> str:
+        return f"<Inbound {self.channel.value}>"
+
+
+Report = ProviderEvent | Inbound
+"""What a provider's webhook can tell."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from queue import Queue
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from notifications import queue
 from notifications.models import Work
 from notifications.providers import registry
 from notifications.services import deliver, reconcile
-from notifications.services.deliver import Load
+from notifications.services.load import Load
 from notifications.types import Lane
 
 T = TypeVar("T")
@@ -78,9 +78,9 @@ def carry_out(
 ) -> None:
     """One claim, to its end; raises what the engine raised."""
     if lease.kind is Work.Kind.RECONCILE:
-        reconcile.settle(lease)
-        return
-    carry_out_load(Load([lease]), stopping=stopping, runner=runner)
+        _run(runner or Inline(), lambda inline: reconcile.run(lease, inline))
+    else:
+        carry_out_load(Load([lease]), stopping=stopping, runner=runner)
 
 
 def carry_out_load(
@@ -90,12 +90,15 @@ def carry_out_load(
     runner: Inline | None = None,
 ) -> None:
     """Claims that are carried together, to their end; raises what the engine raised."""
-    inline = runner or Inline()
+    _run(runner or Inline(), lambda inline: deliver.run(load, inline, stopping))
+
+
+def _run(inline: Inline, work: Callable[[Inline], Coroutine[Any, Any, None]]) -> None:
     errors: list[BaseException] = []
 
     async def main() -> None:
         try:
-            await deliver.run(load, inline, stopping)
+            await work(inline)
         finally:
             await inline.close()
 

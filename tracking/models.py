@@ -15,7 +15,8 @@ class WebhookReceipt(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     provider = models.CharField(max_length=50)
-    dedupe = models.CharField(max_length=64, help_text="SHA-256 of the body.")
+    dedupe = models.CharField(max_length=64, help_text="SHA-256 of path and body.")
+    path = models.CharField(max_length=2000, blank=True, help_text="With its query.")
     body = models.BinaryField()
     received_at = models.DateTimeField(default=timezone.now)
     processed_at = models.DateTimeField(null=True)
@@ -39,6 +40,36 @@ class WebhookReceipt(models.Model):
     @override
     def __str__(self) -> str:
         return f"{self.provider} {self.id}"
+
+
+class InboundMessage(models.Model):
+    """A message that a person sent to us, stored once."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    provider = models.CharField(max_length=50)
+    dedupe = models.CharField(max_length=200)
+    channel = models.CharField(max_length=10, choices=Channel.choices)
+    sender = models.CharField(max_length=320)
+    sender_hash = models.CharField(max_length=64, db_index=True)
+    to = models.CharField(max_length=320)
+    subject = models.CharField(max_length=998, blank=True)
+    text = models.TextField(blank=True)
+    notification_id = models.UUIDField(null=True, help_text="What it answers, where that is known.")
+    wish = models.CharField(max_length=10, blank=True, help_text="stop, start or help.")
+    is_automatic = models.BooleanField(default=False)
+    attachments = models.PositiveSmallIntegerField(default=0)
+    at = models.DateTimeField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "dedupe"], name="inbound_message_once")
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.channel} {self.id}"
 
 
 class Bounce(models.Model):

@@ -4,4 +4,7 @@ from django.urls import path
 
 from tracking.webhooks import ProviderWebhook
 
-urlpatterns = [path("<slug:provider>/", ProviderWebhook.as_view(), name="provider-webhook")]
+urlpatterns = [
+    path("<slug:provider>/", ProviderWebhook.as_view(), name="provider-webhook"),
+    path("<slug:provider>/<slug:kind>/", ProviderWebhook.as_view(), name="provider-webhook-kind"),
+]

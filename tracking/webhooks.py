@@ -36,15 +36,15 @@ class Forged(CommsError):
 
 @method_decorator(csrf_exempt, name="dispatch")  # authenticated by the provider's signature
 class ProviderWebhook(View):
-    """`POST /webhooks/<provider>/`."""
+    """`POST /webhooks/<provider>/`, with a kind behind it where the vendor has several."""
 
     http_method_names = ["post", "head"]
 
-    def head(self, request: HttpRequest, provider: str) -> HttpResponse:
+    def head(self, request: HttpRequest, provider: str, kind: str = "") -> HttpResponse:
         """Vendors' consoles check that the address exists."""
         return HttpResponse()
 
-    def post(self, request: HttpRequest, provider: str) -> HttpResponse:
+    def post(self, request: HttpRequest, provider: str, kind: str = "") -> HttpResponse:
         try:
             source = registry.get(provider)
         except registry.UnknownProvider:
@@ -52,7 +52,8 @@ class ProviderWebhook(View):
         body = request.read(MAX_BYTES + 1)
         if len(body) > MAX_BYTES:
             raise TooLarge
-        webhook = Webhook(body, {name.lower(): value for name, value in request.headers.items()})
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        webhook = Webhook(body, headers, request.get_full_path())
         try:
             source.verify(webhook)
         except BadSignature as error:
@@ -61,12 +62,16 @@ class ProviderWebhook(View):
         except CannotVerify as error:
             log.warning("webhook not verifiable", provider=provider, why=str(error))
             raise ServiceUnavailable("Send it again.", retry_after=20) from None
-        _store(provider, body)
-        return HttpResponse()
+        _store(provider, webhook)
+        content_type, answer = source.webhook_answer
+        return HttpResponse(answer, content_type=content_type)
 
 
 @transaction.atomic
-def _store(provider: str, body: bytes) -> None:
-    row = WebhookReceipt(provider=provider, dedupe=hashlib.sha256(body).hexdigest(), body=body)
+def _store(provider: str, webhook: Webhook) -> None:
+    dedupe = hashlib.sha256(f"{webhook.path}\n".encode() + webhook.body).hexdigest()
+    row = WebhookReceipt(
+        provider=provider, dedupe=dedupe, path=webhook.path[:2000], body=webhook.body
+    )
     WebhookReceipt.objects.bulk_create([row], ignore_conflicts=True)
     transaction.on_commit(queue.ring, robust=True)

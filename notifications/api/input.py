@@ -57,13 +57,17 @@ class TargetInput(StrictSerializer):
     user_id = Line(max_length=200, required=False, help_text="As the identity service knows them.")
     email = AddressField(Channel.EMAIL, required=False)
     phone = AddressField(Channel.SMS, required=False, help_text="E.164.")
+    device = AddressField(Channel.PUSH, required=False, help_text="Its id.")
 
     @override
     def validate(self, attrs: Any) -> Target:
-        given = {Channel.EMAIL: attrs.get("email"), Channel.SMS: attrs.get("phone")}
-        found = {channel: address for channel, address in given.items() if address}
+        found = {
+            channel: attrs[name] for name, channel in addresses.FIELDS.items() if attrs.get(name)
+        }
         if not found and not attrs.get("user_id"):
-            raise serializers.ValidationError("Say whom: user_id, email or phone.", code="required")
+            raise serializers.ValidationError(
+                "Say whom: user_id, email, phone or device.", code="required"
+            )
         return Target(user_id=attrs.get("user_id", ""), addresses=found)
 
 

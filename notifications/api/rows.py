@@ -20,7 +20,6 @@ from commsproject.common.errors import FieldError, InvalidInput
 from notifications import addresses
 from notifications.services.bulk import Rejected
 from notifications.services.plan import Row, Target
-from notifications.types import Channel
 
 PIECE = 65_536
 MAX_LINE = 262_144
@@ -32,8 +31,7 @@ MAX_REFERENCE = 200
 MAX_USER_ID = 200
 
 _FIELDS = frozenset({"to", "data", "reference"})
-_ADDRESSES = {"email": Channel.EMAIL, "phone": Channel.SMS}
-_TARGET = frozenset({"user_id", *_ADDRESSES})
+_TARGET = frozenset({"user_id", *addresses.FIELDS})
 _UNPRINTABLE = frozenset({"Cc", "Zl", "Zp"})
 
 
@@ -75,15 +73,17 @@ def check(raw: Any, number: int) -> Row | Rejected:
 
 def _target(raw: Any) -> Target:
     if type(raw) is not dict:
-        raise _Wrong("to", "required", "Say whom: user_id, email or phone.")
+        raise _Wrong("to", "required", "Say whom: user_id, email, phone or device.")
     for name in raw.keys() - _TARGET:
-        raise _Wrong(f"to.{name}", "unknown_field", "Known here: user_id, email, phone.")
+        raise _Wrong(f"to.{name}", "unknown_field", "Known here: user_id, email, phone, device.")
     user_id = _line("to.user_id", raw["user_id"], MAX_USER_ID) if "user_id" in raw else ""
     given = {
-        channel: _address(name, raw[name]) for name, channel in _ADDRESSES.items() if name in raw
+        channel: _address(name, raw[name])
+        for name, channel in addresses.FIELDS.items()
+        if name in raw
     }
     if not given and not user_id:
-        raise _Wrong("to", "required", "Say whom: user_id, email or phone.")
+        raise _Wrong("to", "required", "Say whom: user_id, email, phone or device.")
     return Target(user_id, given)
 
 
@@ -91,7 +91,7 @@ def _address(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise _Wrong(f"to.{name}", "not_a_text", "Not a text.")
     try:
-        return addresses.normalise(_ADDRESSES[name], value)
+        return addresses.normalise(addresses.FIELDS[name], value)
     except addresses.BadAddress as error:
         raise _Wrong(f"to.{name}", "bad_address", str(error)) from None
 

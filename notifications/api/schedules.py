@@ -16,7 +16,7 @@ from commsproject.common.api.pages import page, page_of
 from commsproject.common.api.serializers import Moment, StrictSerializer, validated
 from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
-from notifications import timetable
+from notifications import addresses, timetable
 from notifications.api import rows
 from notifications.api.batch_input import BatchInput
 from notifications.api.input import Line, NotificationInput
@@ -25,7 +25,6 @@ from notifications.services import schedule as service
 from notifications.services.bulk import Rejected
 from notifications.services.plan import Row, Target
 from notifications.timetable import Missed
-from notifications.types import Channel
 
 NEXT_RUNS = 5
 MAX_ROWS = 5000
@@ -152,8 +151,11 @@ def _one_of_two() -> serializers.ValidationError:
 
 
 def _as_json(target: Target) -> dict[str, str]:
-    names = {Channel.EMAIL: "email", Channel.SMS: "phone"}
-    given = {names[channel]: address for channel, address in target.addresses.items()}
+    given = {
+        name: target.addresses[channel]
+        for name, channel in addresses.FIELDS.items()
+        if channel in target.addresses
+    }
     return {"user_id": target.user_id, **given} if target.user_id else given
 
 

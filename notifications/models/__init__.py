@@ -5,6 +5,8 @@ from __future__ import annotations
 from notifications.models.batch import Batch, BatchDelta, BatchRejection
 from notifications.models.category import Category
 from notifications.models.delivery import Attempt, DeadLetter, Delivery, Event
+from notifications.models.device import Device
+from notifications.models.inbox import InboxItem
 from notifications.models.notification import Notification
 from notifications.models.provider import ProviderChange, ProviderState
 from notifications.models.queue_sample import QueueSample
@@ -23,7 +25,9 @@ __all__ = [
     "Category",
     "DeadLetter",
     "Delivery",
+    "Device",
     "Event",
+    "InboxItem",
     "Notification",
     "ProviderChange",
     "ProviderState",

@@ -19,6 +19,11 @@ class Category(models.Model):
         RESEND = "resend", "Send again"
         HOLD = "hold", "Hold"
 
+    class LongText(models.TextChoices):
+        SPLIT = "split", "Send in several segments"
+        TRUNCATE = "truncate", "Cut to one segment"
+        REFUSE = "refuse", "Refuse"
+
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     key = models.SlugField(max_length=64, unique=True)
     name = models.CharField(max_length=100)
@@ -34,6 +39,12 @@ class Category(models.Model):
         choices=OnUnknown.choices,
         default=OnUnknown.RESEND,
         help_text="Send again may reach the person twice; hold may not reach them at all.",
+    )
+    long_text = models.CharField(
+        "when a text message is longer than one segment",
+        max_length=10,
+        choices=LongText.choices,
+        default=LongText.SPLIT,
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

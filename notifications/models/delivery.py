@@ -84,6 +84,10 @@ class Attempt(models.Model):
     detail = models.CharField(max_length=500, blank=True)
     http_status = models.PositiveSmallIntegerField(null=True)
     provider_ref = models.CharField(max_length=255, blank=True)
+    segments = models.PositiveSmallIntegerField(null=True, help_text="Of a text message.")
+    cost = models.DecimalField(
+        max_digits=10, decimal_places=5, null=True, help_text="Estimated, in SMS_CURRENCY."
+    )
     started_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True)
 

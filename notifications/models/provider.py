@@ -22,6 +22,15 @@ class ProviderState(models.Model):
     probe_until = models.DateTimeField(null=True, blank=True)
     reason = models.CharField(max_length=200, blank=True)
     changed_at = models.DateTimeField(default=timezone.now)
+    weight = models.PositiveSmallIntegerField(
+        default=0,
+        help_text="Its share among providers with a weight, which go first; 0: its turn comes in "
+        "the order of the settings.",
+    )
+    health = models.PositiveSmallIntegerField(
+        default=100, help_text="Percent of its weight that it gets now: less after trouble."
+    )
+    health_changed_at = models.DateTimeField(null=True, blank=True)
     limit_count = models.PositiveIntegerField(
         null=True, blank=True, help_text="Instead of the limit in the settings."
     )

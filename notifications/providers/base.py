@@ -7,12 +7,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 from django.core.mail import EmailMessage
 from typing_extensions import override
 
 from notifications.providers.loops import PerLoop
-from notifications.types import Channel, Outbound, ProviderEvent, Sent
+from notifications.types import (
+    Channel,
+    Inquiry,
+    Outbound,
+    ProviderEvent,
+    Report,
+    Sent,
+    Wanted,
+)
 
 
 class BadSignature(Exception):
@@ -25,10 +34,20 @@ class CannotVerify(Exception):
 
 @dataclass(frozen=True, repr=False)
 class Webhook:
-    """A webhook call as it came in. Header names are lower case."""
+    """A webhook call as it came in. Header names are lower case.
+
+    `path` is what was called behind PUBLIC_URL, with its query: `/webhooks/twilio/status/?attempt=...`.
+    """
 
     body: bytes
     headers: Mapping[str, str]
+    path: str = ""
+
+    @property
+    def kind(self) -> str:
+        """`inbound` of `/webhooks/mailgun/inbound/`; empty where nothing follows the provider."""
+        _, _, names = urlsplit(self.path).path.partition("/webhooks/")
+        return names.partition("/")[2].strip("/")
 
     @override
     def __repr__(self) -> str:
@@ -48,6 +67,21 @@ class Provider(ABC):
     """Calls at a time in one process, fewer than it has threads: a vendor that hangs leaves some for
     the others. Who waits for a place has not begun, and may still be stopped.
     """
+
+    looks_up: ClassVar[bool] = False
+    """Whether `status` can tell what became of a call that was not answered."""
+
+    confirms_opt_outs: ClassVar[bool] = False
+    """Whether the vendor itself answers STOP, START and HELP."""
+
+    webhook_answer: ClassVar[tuple[str, bytes]] = ("text/plain", b"")
+    """Content type and body of our 200."""
+
+    webhook_limits: ClassVar[Mapping[str, int]] = {}
+    """Kind of webhook to the bytes it may have, where that is more than the usual megabyte."""
+
+    hosts_templates: ClassVar[bool] = False
+    """Whether it can send a template that it keeps itself: `Outbound.hosted`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -73,6 +107,23 @@ class Provider(ABC):
         request may have been taken without our hearing of it.
         """
 
+    def lacks(self, wanted: Wanted) -> str:
+        """What of `wanted` it cannot do, in a word or two; empty where it can carry the message.
+
+        An override asks this one too.
+        """
+        if wanted.hosted and not (self.hosts_templates and self.name in wanted.hosted):
+            return "template"
+        return ""
+
+    def status(self, inquiry: Inquiry) -> list[ProviderEvent]:
+        """What the vendor knows of a call whose answer was lost: the events that settle it, none
+        where it knows of no such message (yet). Only where `looks_up` is set.
+
+        Raises `ProviderError` where it cannot be asked now.
+        """
+        raise NotImplementedError(f"{self.name} cannot look up messages")
+
     def problems(self) -> list[str]:
         """What in the options makes it impossible to send; told at start. Never a secret's value."""
         return []
@@ -89,10 +140,11 @@ class Provider(ABC):
         """
         raise BadSignature(f"{self.name} sends no webhooks")
 
-    def parse(self, webhook: Webhook) -> list[ProviderEvent]:
-        """The events in a verified webhook. Unknown kinds of event are left out, never an error.
+    def parse(self, webhook: Webhook) -> Sequence[Report]:
+        """The events in a verified webhook, and the messages of people to us. Unknown kinds are left
+        out, never an error.
 
-        Reads the body alone: no header is kept.
+        Reads body and path alone: no header is kept.
         Raises `ValueError` where the body is not what the vendor documents.
         """
         raise ValueError(f"{self.name} sends no webhooks")
@@ -108,6 +160,18 @@ class LoopProvider(Provider):
     """Messages that one call can carry."""
 
     concurrency: ClassVar[int] = 1000
+
+    @override
+    def send(self, message: Outbound) -> Sent:
+        """On a loop of its own."""
+
+        async def once() -> Sent:
+            try:
+                return await self.carry([message])
+            finally:
+                await self.aclose()
+
+        return asyncio.run(once())
 
     @abstractmethod
     async def carry(self, messages: Sequence[Outbound]) -> Sent:

@@ -16,13 +16,14 @@ from django.db import connection, transaction
 from commsproject.common import clock
 from commsproject.common.arrays import uuids
 from commsproject.common.copy import copy_rows
-from notifications import queue
+from notifications import addresses, queue
 from notifications.models import Attempt, Batch, DeadLetter, Event, Work
-from notifications.services import counts, items, status, suppress
+from notifications.services import counts, devices, items, status, suppress
 from notifications.services.items import Item
 from notifications.services.status import StatusChange
 from notifications.states import PENDING, State
 from notifications.types import (
+    Channel,
     ErrorClass,
     EventType,
     ProviderError,
@@ -254,6 +255,7 @@ TOLD_BY_EVENT = {
     State.CANCELLED: EventType.CANCELLED,
     State.DEAD: EventType.DEAD,
     State.UNCONFIRMED: EventType.UNCONFIRMED,
+    State.DELIVERED: EventType.DELIVERED,  # by a provider that has nobody behind it
 }
 """The ends that no attempt tells of."""
 
@@ -289,20 +291,30 @@ def _write_ends(outcomes: Sequence[Outcome]) -> None:
             [_dead_letter(outcome) for outcome in ended if outcome.state is State.DEAD],
             ignore_conflicts=True,
         )
-    bounced = [outcome for outcome in outcomes if _is_bounce(outcome)]
     # In one order for all, as two windows may hold the same two addresses.
-    for outcome in sorted(bounced, key=lambda one: one.item.address_hash):
-        suppress.recipient_of(outcome.item, SuppressionReason.BOUNCE, source=outcome.provider)
+    for outcome in sorted(outcomes, key=lambda one: one.item.address_hash):
+        if (error := _dead_address(outcome)) is not None:
+            _forget(outcome, error)
 
 
-def _is_bounce(outcome: Outcome) -> bool:
-    """The provider says that the address is no good, and it is the end of this delivery."""
+def _dead_address(outcome: Outcome) -> ProviderError | None:
+    """Where the provider says that the address is no good, and it is the end of this delivery."""
     answer = outcome.answer
-    return (
-        isinstance(answer, ProviderError)
-        and answer.error_class is ErrorClass.PERMANENT_RECIPIENT
-        and outcome.state is State.FAILED
-    )
+    if outcome.state is not State.FAILED or not isinstance(answer, ProviderError):
+        return None
+    return answer if answer.error_class is ErrorClass.PERMANENT_RECIPIENT else None
+
+
+def _forget(outcome: Outcome, error: ProviderError) -> None:
+    """Nothing more is sent there: a device is removed, every other address is suppressed."""
+    item = outcome.item
+    match item.channel:
+        case Channel.PUSH:
+            devices.gone(*addresses.device(item.address), outcome.reason, error.gone_since)
+        case Channel.EMAIL | Channel.SMS:
+            is_wish = error.is_opt_out
+            reason = SuppressionReason.UNSUBSCRIBE if is_wish else SuppressionReason.BOUNCE
+            suppress.recipient_of(item, reason, source=outcome.provider)
 
 
 def _dead_letter(outcome: Outcome) -> DeadLetter:

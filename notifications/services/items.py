@@ -18,11 +18,11 @@ import orjson
 from django.db import connection
 
 from commsproject.common.arrays import uuids
-from notifications import queue
+from notifications import addresses, queue
 from notifications.models import Attempt, Batch, Category
 from notifications.services.render import Source
 from notifications.states import PENDING
-from notifications.types import Channel
+from notifications.types import Channel, Wanted
 from templates_app.models import TemplateVersion
 from templates_app.values import admit
 
@@ -44,7 +44,7 @@ ORDER BY delivery.id FOR NO KEY UPDATE OF delivery
 """
 
 _PAST = """
-SELECT delivery_id, number, provider, state, code, ended_at
+SELECT delivery_id, id, number, provider, state, code, started_at, ended_at, provider_ref
 FROM notifications_attempt WHERE delivery_id = ANY(%s::uuid[]) ORDER BY id
 """
 
@@ -56,11 +56,14 @@ PROCESS_LOST = "process_lost"
 class Past(NamedTuple):
     """An earlier call for a delivery."""
 
+    id: UUID
     number: int
     provider: str
     state: str
     code: str
+    started_at: datetime
     ended_at: datetime | None
+    ref: str = ""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -88,6 +91,19 @@ class Item:
     is_essential: bool
     holds_unknown: bool
     past: Sequence[Past] = ()
+    to: str = ""
+    """What the provider is told, where that is not the address: a device's token."""
+    app: str = ""
+    """Of a device."""
+
+    @property
+    def country(self) -> str:
+        """Of a phone number; empty for every other address."""
+        return addresses.country(self.address) if self.channel is Channel.SMS else ""
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(self.channel, self.address, self.country, len(self.attachments))
 
     @property
     def first_due(self) -> datetime:

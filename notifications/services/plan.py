@@ -19,12 +19,13 @@ from commsproject.common.ids import new_id
 from commsproject.common.models import ApiClient
 from notifications import addresses, policy
 from notifications.errors import NoChannel, NoProvider, TemplateProblem, UnknownRecipient
-from notifications.models import Category
+from notifications.models import Category, Device
 from notifications.providers import registry
+from notifications.providers.base import Provider
 from notifications.services import render
 from notifications.services.render import Source
 from notifications.states import State
-from notifications.types import Channel, Lane, SuppressionReason
+from notifications.types import Channel, Lane, SuppressionReason, Wanted
 from templates_app import selectors as templates
 from templates_app.errors import MissingVariable, TemplateError
 from templates_app.models import TemplateVersion
@@ -33,7 +34,7 @@ from templates_app.values import admit
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Target:
-    """Whom a message is for. Addresses are in normal form."""
+    """Whom a message is for. Addresses are in normal form; a device is named by its id."""
 
     user_id: str = ""
     addresses: Mapping[Channel, str] = field(default_factory=dict)
@@ -143,7 +144,9 @@ class World:
     """What is known at this moment of the people and addresses that are written to."""
 
     now: datetime
-    known_addresses: Mapping[str, Mapping[Channel, str]]
+    known_addresses: Mapping[str, Mapping[Channel, Sequence[str]]]
+    devices: Mapping[str, str]
+    """Id to `platform:id`, of those that were named and are registered."""
     digests: Mapping[tuple[Channel, str], str]
     suppressions: Mapping[tuple[str, str], Sequence[policy.Suppressed]]
 
@@ -278,15 +281,33 @@ ORDER BY address.verified_at NULLS FIRST, address.id
 """
 """The best one comes last and wins: verified ones after all others, the newest of its kind."""
 
+_DEVICES_OF = """
+SELECT recipient.user_id, device.platform || ':' || device.id
+FROM notifications_device AS device
+JOIN notifications_recipient AS recipient ON recipient.id = device.recipient_id
+WHERE recipient.user_id = ANY(%s) AND device.removed_at IS NULL
+ORDER BY device.id
+"""
+"""All of them: a person looks at one, and we do not know at which."""
+
 
 def _look_at(rows: Sequence[Row]) -> World:
     known = _known_addresses({row.to.user_id for row in rows if row.to.user_id})
-    wanted = {pair for row in rows for pair in row.to.addresses.items()}
-    wanted.update(pair for by_channel in known.values() for pair in by_channel.items())
+    given = {pair for row in rows for pair in row.to.addresses.items()}
+    devices = _devices({value for channel, value in given if channel is Channel.PUSH})
+    wanted = {pair for pair in given if pair[0] is not Channel.PUSH}
+    wanted.update((Channel.PUSH, address) for address in devices.values())
+    wanted.update(
+        (channel, value)
+        for by_channel in known.values()
+        for channel, values in by_channel.items()
+        for value in values
+    )
     digests = {pair: addresses.digest(*pair) for pair in wanted}
     return World(
         now=clock.now(),
         known_addresses=known,
+        devices=devices,
         digests=digests,
         suppressions=suppressed(
             (channel.value, digest) for (channel, _), digest in digests.items()
@@ -294,14 +315,27 @@ def _look_at(rows: Sequence[Row]) -> World:
     )
 
 
-def _known_addresses(people: Collection[str]) -> Mapping[str, Mapping[Channel, str]]:
-    known: dict[str, dict[Channel, str]] = defaultdict(dict)
+def _known_addresses(people: Collection[str]) -> Mapping[str, Mapping[Channel, Sequence[str]]]:
+    """Whoever has a user id has an inbox."""
+    known: dict[str, dict[Channel, list[str]]] = {
+        user_id: {Channel.INAPP: [user_id]} for user_id in people
+    }
     if people:
         with connection.cursor() as cursor:
             cursor.execute(_KNOWN, [list(people)])
             for user_id, channel, value in cursor.fetchall():
-                known[user_id][Channel(channel)] = value
+                known[user_id][Channel(channel)] = [value]
+            cursor.execute(_DEVICES_OF, [list(people)])
+            for user_id, address in cursor.fetchall():
+                known[user_id].setdefault(Channel.PUSH, []).append(address)
     return known
+
+
+def _devices(named: Collection[str]) -> Mapping[str, str]:
+    if not named:
+        return {}
+    rows = Device.objects.filter(id__in=named, removed_at=None)
+    return {str(id_): f"{platform}:{id_}" for id_, platform in rows.values_list("id", "platform")}
 
 
 def _plan_one(shared: Shared, row: Row, world: World) -> Planned:
@@ -314,22 +348,32 @@ def _plan_one(shared: Shared, row: Row, world: World) -> Planned:
         new_id(),
         shared,
         row,
-        [_delivery(shared, channel, address, world) for channel, address in targets.items()],
+        [
+            _delivery(shared, channel, address, world)
+            for channel, found in targets.items()
+            for address in found
+        ],
     )
 
 
-def _targets(shared: Shared, row: Row, world: World) -> dict[Channel, str]:
-    """The channels to use and the address on each; addresses given win over those stored."""
+def _targets(shared: Shared, row: Row, world: World) -> dict[Channel, Sequence[str]]:
+    """The channels to use and the addresses on each; addresses given win over those stored."""
     to, content = row.to, shared.content
-    known = world.known_addresses.get(to.user_id) if to.user_id else None
-    reachable = {**known, **to.addresses} if known else to.addresses
-    if not reachable:
-        raise UnknownRecipient(
-            "No address is known for this user; give one beside user_id.",
-            errors=[FieldError("to.user_id", "unknown_recipient", "No address is known.")],
-        )
+    reachable = _reachable(to, world)
     if not shared.terms.channels:
-        chosen = [channel for channel in Channel if channel in reachable and channel in content]
+        usual = _SPOKEN_FOR if shared.version is None else frozenset(Channel)
+        chosen = [
+            channel
+            for channel in Channel
+            if channel in reachable
+            and channel in content
+            and (channel in usual or channel in to.addresses)
+        ]
+        if not chosen and reachable.keys() <= {Channel.INAPP}:
+            raise UnknownRecipient(
+                "No address is known for this user; give one beside user_id.",
+                errors=[FieldError("to.user_id", "unknown_recipient", "No address is known.")],
+            )
         if not chosen:
             raise NoChannel(
                 f"There is content for {_names(content)}, and an address for {_names(reachable)}.",
@@ -346,6 +390,26 @@ def _targets(shared: Shared, row: Row, world: World) -> dict[Channel, str]:
     return {channel: reachable[channel] for channel in dict.fromkeys(shared.terms.channels)}
 
 
+_SPOKEN_FOR = frozenset({Channel.EMAIL, Channel.SMS})
+"""The channels that inline content is for where none are named: its words are theirs."""
+
+
+def _reachable(to: Target, world: World) -> Mapping[Channel, Sequence[str]]:
+    given: dict[Channel, Sequence[str]] = {
+        channel: [address]
+        for channel, address in to.addresses.items()
+        if channel is not Channel.PUSH
+    }
+    if named := to.addresses.get(Channel.PUSH):
+        if named not in world.devices:
+            raise InvalidInput.of(
+                "to.device", "unknown_device", "No device with this id is registered."
+            )
+        given[Channel.PUSH] = [world.devices[named]]
+    known = world.known_addresses.get(to.user_id) if to.user_id else None
+    return {**known, **given} if known else given
+
+
 def _no_content(index: int, channel: Channel) -> InvalidInput:
     return InvalidInput.of(
         f"channels.{index}", "no_content", f"There is no content for {channel.value}."
@@ -360,6 +424,17 @@ def _check_carried(channel: Channel) -> None:
     if not registry.for_channel(channel):
         message = f"No provider for {channel.value} is configured."
         raise NoProvider(message, errors=[FieldError("channels", "no_provider", message)])
+
+
+def _beyond(shared: Shared, channel: Channel, address: str) -> str:
+    """Why no provider that is on can carry a message to this address, whatever happens."""
+    providers = registry.for_channel(channel)
+    if all(type(provider).lacks is Provider.lacks for provider in providers):
+        return ""
+    country = addresses.country(address) if channel is Channel.SMS else ""
+    wanted = Wanted(channel, address, country, len(shared.terms.attachments))
+    lacks = [provider.lacks(wanted) for provider in providers]
+    return "" if "" in lacks else f"no provider can carry it: {lacks[0]}"
 
 
 def check_renders(channel: Channel, source: Source, data: Mapping[str, Any] | None) -> None:
@@ -382,6 +457,8 @@ def check_renders(channel: Channel, source: Source, data: Mapping[str, Any] | No
 def _delivery(shared: Shared, channel: Channel, address: str, world: World) -> PlannedDelivery:
     digest = world.digests[channel, address]
     terms = shared.terms
+    if reason := _beyond(shared, channel, address):
+        return PlannedDelivery(new_id(), channel, address, digest, State.FAILED, reason)
     refusal = policy.decide(
         policy.Facts(
             now=world.now,

@@ -25,7 +25,8 @@ from notifications import queue
 from notifications.models import Work
 from notifications.providers import registry
 from notifications.services import complete, deliver, reconcile
-from notifications.services.deliver import Load, Runner
+from notifications.services.calls import Runner, call_limit
+from notifications.services.load import Load
 from notifications.services.window import CALLS
 from notifications.types import Lane
 
@@ -67,7 +68,7 @@ class Threads:
         self._database = ThreadPoolExecutor(DATABASE_THREADS, "database")
         self._provider = ThreadPoolExecutor(PROVIDER_THREADS, "provider")
         self._room = asyncio.Semaphore(PROVIDER_THREADS)
-        self._limit = deliver.call_limit()
+        self._limit = call_limit()
 
     async def database(self, function: Callable[..., T], *args: Any) -> T:
         loop = asyncio.get_running_loop()
@@ -260,7 +261,7 @@ class Pump:
     async def _carry_on(self, load: Load) -> None:
         if load.first.kind is Work.Kind.RECONCILE:
             for lease in load.leases:
-                await self._runner.database(reconcile.settle, lease)
+                await reconcile.run(lease, self._runner)
             return
         for lease in [lease for lease in load.leases if self._is_suspect(lease)]:
             log.error("suspect", work=str(lease.id), messages=len(lease.ids), claims=lease.claims)
@@ -309,7 +310,7 @@ class Pump:
             with contextlib.suppress(Exception):  # the database is away: look again
                 found = await self._runner.database(queue.has_suspect, list(self._bells))
                 if found and not await self._alone():
-                    await asyncio.sleep(2 * deliver.call_limit())
+                    await asyncio.sleep(2 * call_limit())
 
     async def _alone(self) -> bool:
         """False if this process did not get rid of what it holds in time."""

@@ -2,19 +2,72 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from datetime import datetime
 
+import structlog
 from django.db import transaction
 
 from commsproject.common import clock
 from notifications import queue, retry
 from notifications.models import Attempt
+from notifications.providers import registry
+from notifications.providers.base import Provider
 from notifications.retry import AfterUnknown
-from notifications.services import complete, items
+from notifications.services import complete, items, status
+from notifications.services.calls import Runner
 from notifications.services.complete import Outcome, Successor
-from notifications.services.items import Item
+from notifications.services.items import Item, Past
 from notifications.states import State
-from notifications.types import ErrorClass, ProviderError
+from notifications.types import ErrorClass, Inquiry, ProviderError, ProviderEvent
+
+log = structlog.get_logger(__name__)
+
+
+async def run(lease: queue.Lease, runner: Runner) -> None:
+    """Ask the providers that can tell, then carry out one claim of reconcile work."""
+    asked = await runner.database(_inquiries, lease)
+    if asked:
+        found = await asyncio.gather(*(_ask(provider, one, runner) for provider, one in asked))
+        events: dict[str, list[ProviderEvent]] = defaultdict(list)
+        for (provider, _), told in zip(asked, found, strict=True):
+            events[provider.name] += told
+        for name, told in events.items():
+            await runner.database(status.apply, name, told)
+    await runner.database(settle, lease)
+
+
+def _inquiries(lease: queue.Lease) -> list[tuple[Provider, Inquiry]]:
+    """The calls of a claim that were not answered, of providers that can be asked about them."""
+    able = {name: one for name, one in registry.enabled().items() if one.looks_up}
+    if not able:
+        return []
+    with transaction.atomic():
+        found = items.lock(dict.fromkeys(lease.ids, lease), lease.ids)
+    return [
+        (able[call.provider], _inquiry(item, call))
+        for item in found
+        for call in item.past
+        if call.state == Attempt.State.UNKNOWN and call.provider in able
+    ]
+
+
+def _inquiry(item: Item, call: Past) -> Inquiry:
+    parts = items.source(item).render(item.data)  # it was rendered for the call, so it can be
+    return Inquiry(call.id, item.channel, item.address, parts, call.started_at, call.ref)
+
+
+async def _ask(provider: Provider, inquiry: Inquiry, runner: Runner) -> list[ProviderEvent]:
+    """Nothing where it does not answer either: then the wait was all there is."""
+    try:
+        async with provider.place():
+            return await runner.provider(provider.status, inquiry)
+    except (ProviderError, TimeoutError) as error:
+        log.warning("look-up failed", provider=provider.name, error=str(error))
+    except Exception:  # a defect in one provider must not stop the others
+        log.exception("provider defect", provider=provider.name)
+    return []
 
 
 def settle(lease: queue.Lease) -> None:

@@ -15,24 +15,36 @@ from templates_app.values import Admitted
 Content = Mapping[str, Mapping[str, str]]
 """Channel to part name to source: `{"email": {"subject": ..., "html": ...}}`."""
 
-_INLINE = {Channel.EMAIL: ("subject", "text", "html"), Channel.SMS: ("text",)}
+_INLINE = {
+    Channel.EMAIL: {"subject": "subject", "text": "text", "html": "html"},
+    Channel.SMS: {"text": "text"},
+    Channel.PUSH: {"title": "subject", "body": "text"},
+    Channel.INAPP: {"title": "subject", "body": "text"},
+}
+"""The parts of each channel, and what they are called in a request."""
 
 
 def inline(content: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """`{subject, text, html}` of a request, as content by channel: what each channel can use."""
     found: dict[str, dict[str, str]] = {}
     for channel, names in _INLINE.items():
-        parts = {name: content[name] for name in names if content.get(name)}
-        if is_complete(channel, parts):
+        parts = {part: content[name] for part, name in names.items() if content.get(name)}
+        says_something = "text" in content or channel is Channel.EMAIL
+        if says_something and is_complete(channel, parts):
             found[channel.value] = parts
     return found
 
 
 def is_complete(channel: Channel, parts: Mapping[str, str]) -> bool:
-    """Whether there is enough to send: a subject and a body for an email, a text for an SMS."""
-    if channel is Channel.EMAIL:
-        return bool(parts.get("subject")) and bool(parts.get("text") or parts.get("html"))
-    return bool(parts.get("text"))
+    """Whether there is enough to send: a subject and a body for an email, a text for an SMS, a
+    title or a body to be shown on a screen.
+    """
+    match channel:
+        case Channel.EMAIL:
+            return bool(parts.get("subject")) and bool(parts.get("text") or parts.get("html"))
+        case Channel.SMS:
+            return bool(parts.get("text"))
+    return bool(parts.get("title") or parts.get("body"))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -6,31 +6,37 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from random import SystemRandom
 
 import structlog
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.functions import Least
 
 from commsproject.common import clock
 from notifications import breaker
-from notifications.breaker import Gate, Health
+from notifications.breaker import Health
 from notifications.models import ProviderChange, ProviderState
 from notifications.providers import registry
 from notifications.providers.base import Provider
-from notifications.types import Channel, ErrorClass, ProviderError
+from notifications.types import Channel, ErrorClass, ProviderError, Wanted
 
 log = structlog.get_logger(__name__)
+
+_random = SystemRandom()
 
 
 @dataclass(frozen=True)
 class Stranded:
     """No provider will take the message now; `until` is when the first of them may.
 
-    `limited`: because of a rate limit, not because anything is wrong.
+    `limited`: because of a rate limit, not because anything is wrong. `lacking`: what none of them
+    can do, now or ever.
     """
 
     until: datetime | None
     limited: bool = False
+    lacking: str = ""
 
 
 class Routes:
@@ -45,38 +51,80 @@ class Routes:
         self._in_transaction = in_transaction
         self._providers: Sequence[Provider] = registry.for_channel(channel)
         self._now = clock.now()
-        rows = ProviderState.objects.filter(name__in=[p.name for p in self._providers])
+        names = [provider.name for provider in self._providers]
+        rows = ProviderState.objects.filter(_rows_of(names, by_country=channel is Channel.SMS))
         self._states: Mapping[str, ProviderState] = {row.name: row for row in rows}
         self._probing: dict[str, bool] = {}
-        for provider in self._providers:  # another process may have found that it works again
-            _note(provider.name, self.health(provider.name))
+        self._on = [p for p in self._providers if self._is_enabled(p.name)]
+        self._weights = {p.name: self._weight(p.name) for p in self._on}
+        self.is_picky = any(type(p).lacks is not Provider.lacks for p in self._providers)
+        """Whether what a message wants makes a difference."""
+        for name in {*names, *self._states}:  # another process may have found that it works again
+            _note(name, self.health(name))
 
-    def choose(self, excluded: Collection[str]) -> Provider | Stranded:
-        """The first provider in the order of failover that is not excluded and may be used.
+    def choose(
+        self, excluded: Collection[str], wanted: Wanted | None = None
+    ) -> Provider | Stranded:
+        """The first provider that is not excluded, can carry what is `wanted` and may be used.
 
-        Behind a half-open breaker one message passes, here and in all other processes together.
+        Those with a weight come first, by chance; then the others in the order of failover. Behind
+        a half-open breaker one message passes, here and in all other processes together.
         """
+        able, lacking = self._able(wanted)
+        if lacking:
+            return Stranded(None, lacking=lacking)
         until: datetime | None = None
-        for provider in self._providers:
-            if provider.name in excluded or not self._is_enabled(provider.name):
+        country = wanted.country if wanted else ""
+        for provider in self._ordered(able):
+            if provider.name in excluded:
                 continue
-            health = self.health(provider.name)
-            # What only this process knows counts too: its calls would be stopped all the same.
-            match Gate.SHUT if is_shut(provider.name) else breaker.gate(health, self._now):
-                case Gate.OPEN_ROAD:
-                    return provider
-                case Gate.PROBE if self._take_probe(provider.name):
-                    return provider
-            opens = max(health.blocked_until or self._now, self._now + timedelta(seconds=1))
+            opens = self._opens(provider.name, country, alone=len(able) == 1)
+            if opens is None:
+                return provider
             until = min(until, opens) if until else opens
         return Stranded(until)
 
-    def has_other_than(self, excluded: Collection[str]) -> bool:
+    def has_other_than(self, excluded: Collection[str], wanted: Wanted | None = None) -> bool:
         """Whether staff left any provider on beside `excluded`, whatever its breaker says."""
-        return any(
-            provider.name not in excluded and self._is_enabled(provider.name)
-            for provider in self._providers
-        )
+        able, _ = self._able(wanted)
+        return any(provider.name not in excluded for provider in able)
+
+    def _able(self, wanted: Wanted | None) -> tuple[Sequence[Provider], str]:
+        """Who is on and can carry it; where none can, what they lack."""
+        if wanted is None or not self.is_picky:
+            return self._on, ""
+        lacks = {provider.name: provider.lacks(wanted) for provider in self._on}
+        able = [provider for provider in self._on if not lacks[provider.name]]
+        return able, "" if able else next(iter(lacks.values()), "")
+
+    def _ordered(self, able: Sequence[Provider]) -> Sequence[Provider]:
+        """A shuffle in which each comes before the others as often as its weight says.
+
+        (Efraimidis and Spirakis, 2006: sort by `random ** (1 / weight)`.)
+        """
+        if not any(self._weights[provider.name] for provider in able):
+            return able
+        return sorted(able, key=lambda p: _lot(self._weights[p.name]), reverse=True)
+
+    def _weight(self, name: str) -> float:
+        row = self._states.get(name)
+        return row.weight * row.health / 100 if row else 0.0
+
+    def _opens(self, name: str, country: str, *, alone: bool) -> datetime | None:
+        """When it may be used for a number of that country; None: now. `alone`: nobody else can."""
+        soon = self._now + timedelta(seconds=1)
+        for key in (name, country_key(name, country)) if country else (name,):
+            health = self.health(key)
+            # What only this process knows counts too: its calls would be stopped all the same.
+            known = _shut.get(key)
+            if known and known != health.blocked_until and known > self._now:
+                return max(known, soon)
+            opens = breaker.opens(health, alone=alone)
+            if opens and opens > self._now:
+                return max(opens, soon)
+            if opens and health.failures and not self._take_probe(key):
+                return soon
+        return None
 
     def state(self, name: str) -> ProviderState | None:
         """The provider's row, as it was read; None where nothing was ever noted of it."""
@@ -97,10 +145,31 @@ class Routes:
         taken = ProviderState.objects.filter(
             Q(probe_until__isnull=True) | Q(probe_until__lt=self._now),
             name=name,
-            opened_until__lte=self._now,  # nobody's probe has failed since this was read
-        ).update(probe_until=self._now + breaker.PROBE_FOR)
+            opened_until=self.health(name).blocked_until,  # no probe has failed since this was read
+        ).update(
+            probe_until=self._now + breaker.PROBE_FOR,
+            opened_until=Least(F("opened_until"), self._now),
+        )
         self._probing[name] = bool(taken)
+        if taken:
+            _shut.pop(name, None)
         return self._probing[name]
+
+
+def country_key(name: str, country: str) -> str:
+    """The name under which a provider's health in one country is kept: `twilio:GB`."""
+    return f"{name}:{country}"
+
+
+def _rows_of(names: Sequence[str], *, by_country: bool) -> Q:
+    found = Q(name__in=names)
+    for name in names if by_country else ():
+        found |= Q(name__startswith=f"{name}:")
+    return found
+
+
+def _lot(weight: float) -> float:
+    return _random.random() ** (1 / weight) if weight else 0.0
 
 
 _shut: dict[str, datetime] = {}
@@ -121,7 +190,7 @@ def _note(name: str, health: Health) -> None:
 
 
 Answer = tuple[str, ProviderError | None]
-"""A provider's name and how a call to it ended; None: it took the message."""
+"""A provider's name (or one for a country) and how a call to it ended; None: it took the message."""
 
 
 def report(answers: Iterable[Answer]) -> None:

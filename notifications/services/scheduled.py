@@ -17,6 +17,7 @@ from django.db import transaction
 
 from commsproject.common.errors import CommsError, FieldError
 from commsproject.common.ids import new_id
+from notifications import addresses
 from notifications.models import Schedule
 from notifications.services import bulk, submit
 from notifications.services.bulk import BatchRequest, Canary
@@ -78,8 +79,8 @@ def _terms(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _target(to: Mapping[str, str]) -> Target:
-    given = {Channel.EMAIL: to.get("email"), Channel.SMS: to.get("phone")}
-    return Target(to.get("user_id", ""), {c: address for c, address in given.items() if address})
+    given = {channel: to[name] for name, channel in addresses.FIELDS.items() if to.get(name)}
+    return Target(to.get("user_id", ""), given)
 
 
 # --- A batch ---------------------------------------------------------------------------------

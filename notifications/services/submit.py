@@ -251,7 +251,11 @@ def _link_recipients(planned: Iterable[Planned]) -> dict[str, UUID]:
     given: dict[str, set[tuple[Channel, str]]] = defaultdict(set)
     for item in planned:
         if item.row.to.user_id:
-            given[item.row.to.user_id].update(item.row.to.addresses.items())
+            given[item.row.to.user_id].update(
+                (channel, address)
+                for channel, address in item.row.to.addresses.items()
+                if channel is not Channel.PUSH  # a device is registered by itself
+            )
     if not given:
         return {}
     rows = [Recipient(user_id=user_id) for user_id in sorted(given)]

@@ -161,7 +161,7 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
     (but(channels="email"), "channels"),
     (but(channels=["fax"]), "channels.0"),
     (but(channels=["email", 1]), "channels.1"),
-    (but(channels=["email"] * 3), "channels"),
+    (but(channels=["email"] * 5), "channels"),
     (but(channels=["sms"]), "channels.0"),
     (but(to={"phone": "+4915112345678"}, channels=["email"]), "channels.0"),
     (but(to={"email": "ada@simulator.test"}, content={"text": "Hi"}), "channels"),

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import OperationalError
@@ -24,9 +24,10 @@ from notifications.models import (
     Work,
 )
 from notifications.providers.simulator import Simulator
-from notifications.services import complete, deliver, pump, route, submit
+from notifications.services import calls, complete, deliver, judge, pump, route, submit
 from notifications.services.complete import Successor
 from notifications.services.items import Past
+from notifications.services.load import Load
 from notifications.services.plan import Submission, Target
 from notifications.states import State
 from notifications.types import Channel, ErrorClass, Lane, Outbound, ProviderError, Sent
@@ -199,11 +200,11 @@ def test_an_answer_outlives_a_health_report_that_fails(agent: ApiClient) -> None
 def test_each_unknown_outcome_gets_its_whole_wait(agent: ApiClient) -> None:
     first, second = send(agent, 2)
     lease = claim()
-    load = deliver.Load([lease])
+    load = Load([lease])
     now = timezone.now()
     for seconds, delivery in ((15, first), (29, second)):
         due = now + timedelta(seconds=seconds)
-        deliver._later(load, Successor.RECONCILE, "", delivery.id, due)
+        judge._later(load, Successor.RECONCILE, "", delivery.id, due)
     (work,) = load.later
     assert work.due_at == now + timedelta(seconds=29)
     assert work.ids == [first.id, second.id]
@@ -240,16 +241,16 @@ def test_a_breaker_that_opens_stops_the_calls_that_have_not_begun(agent: ApiClie
     (delivery,) = send(agent)
     lease = claim()
     (call,) = open_window(lease, [delivery.id]).calls
-    assert deliver._before(call, set()) is None
+    assert calls._before(call, set()) is None
     until = timezone.now() + timedelta(hours=1)
     ProviderState.objects.create(name="simulator", failures=5, opened_until=until)
     error = ProviderError(ErrorClass.TEMPORARY, "503")
     route.report([("simulator", error)])
-    assert deliver._before(call, set()) is deliver._HALTED
+    assert calls._before(call, set()) is calls.HALTED
 
     ProviderState.objects.update(failures=0, opened_until=None)  # by another process
     route.Routes(Channel.EMAIL)
-    assert deliver._before(call, set()) is None
+    assert calls._before(call, set()) is None
     expire_leases()
     drain()
 
@@ -261,10 +262,11 @@ def test_retries_that_are_taken_make_room_for_more(agent: ApiClient) -> None:
     (call,) = open_window(lease, [delivery.id]).calls
     assert limits.spend("simulator", 1000) == 60
     assert limits.spend("simulator", 1000) == 0
-    failed = Past(1, "simulator", Attempt.State.FAILED, "503", None)
+    now = timezone.now()
+    failed = Past(uuid4(), 1, "simulator", Attempt.State.FAILED, "503", now, now)
     call.items[0].past = [failed] * 1
     for _ in range(10):
-        deliver._learn([(call, Sent("ref"))])
+        judge.learn([(call, Sent("ref"))])
     assert limits.spend("simulator", 1000) == 20
     expire_leases()
     drain()
@@ -277,7 +279,7 @@ def test_claims_that_are_over_make_room_while_others_of_their_load_hang(agent: A
     with email_world(PROVIDER_READ_TIMEOUT=2.0) as world:
         world.sendgrid.script.when("slow@example.org", Answer(delay=1.0))
         leases = queue.claim(Lane.NORMAL, 10)
-        load = deliver.Load(leases)
+        load = Load(leases)
         over: list[list[UUID]] = []
         load.closed = lambda done: over.append([lease.id for lease in done])
         carry_out_load(load)

@@ -15,6 +15,7 @@ from django.utils import timezone
 from notifications.providers import registry
 from notifications.providers.base import Webhook
 from notifications.services import status
+from notifications.types import ProviderEvent
 from tracking.models import WebhookReceipt
 from tracking.services import bounces
 
@@ -66,7 +67,8 @@ def _take(receipt: WebhookReceipt) -> None:
 
 def _apply(receipt: WebhookReceipt) -> None:
     provider = registry.get(receipt.provider)
-    events = provider.parse(Webhook(bytes(receipt.body), {}))
+    reports = provider.parse(Webhook(bytes(receipt.body), {}, receipt.path))
+    events = [report for report in reports if isinstance(report, ProviderEvent)]
     with transaction.atomic():
         applied = status.apply(receipt.provider, events)
         bounces.record(receipt.provider, applied)

@@ -65,7 +65,7 @@ def test_a_row_in_full():
         ({"to": {"user_id": "a\nb"}}, [("to.user_id", "control_character")]),
         ({"to": {"user_id": "a\u2028b"}}, [("to.user_id", "control_character")]),
         ({"to": {"user_id": "u" * 201}}, [("to.user_id", "max_length")]),
-        ({"to": {"device": "x"}}, [("to.device", "unknown_field")]),
+        ({"to": {"device": "x"}}, [("to.device", "bad_address")]),
         ({**ADA, "refrence": "r"}, [("refrence", "unknown_field")]),
         ({**ADA, "template": "t"}, [("template", "unknown_field")]),
         ({**ADA, "reference": None}, [("reference", "not_a_text")]),

@@ -1,0 +1,137 @@
+"""Make the calls of a window, each within its time and under a claim that still holds."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+import structlog
+from django.conf import settings
+
+from notifications import limits
+from notifications.providers.base import LoopProvider
+from notifications.services import route, status
+from notifications.services.compose import Call
+from notifications.types import ErrorClass, Outbound, ProviderError, Sent
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+
+class Runner(Protocol):
+    """Where blocking work is done: threads in a worker, inline in a test."""
+
+    async def database(self, function: Callable[..., T], *args: Any) -> T: ...
+
+    async def provider(self, function: Callable[..., T], *args: Any) -> T:
+        """Raises `TimeoutError` when the provider's client breaks its own time limits."""
+        ...
+
+    async def close(self) -> None:
+        """Close what the calls on this loop have left open."""
+        ...
+
+
+def call_limit() -> float:
+    """Seconds after which a call counts as unanswered: beyond the time limits of its own client."""
+    return float(settings.PROVIDER_CONNECT_TIMEOUT + settings.PROVIDER_READ_TIMEOUT + 1.0)
+
+
+Answer = Sent | ProviderError
+
+LEASE_LOST = ProviderError(
+    ErrorClass.TEMPORARY, "lease_lost", "The claim ran out before the call; nothing was sent."
+)
+HALTED = ProviderError(
+    ErrorClass.TEMPORARY, "halted", "The provider asked for a pause before the call."
+)
+NOT_CALLED = (LEASE_LOST, HALTED)
+
+
+async def make(call: Call, runner: Runner, halted: set[str]) -> Answer:
+    """Make one call, unless something stops it. `halted` are providers that asked for a pause
+    since the window was opened: this call may add its own.
+    """
+    if isinstance(call.outbound, ProviderError):
+        return call.outbound
+    try:
+        async with call.provider.place():
+            if isinstance(call.provider, LoopProvider):
+                return await _carry(call, call.provider, call.outbound, halted)
+            return await runner.provider(_send, call, call.outbound[0], halted)
+    except ProviderError as error:
+        if error.error_class in _PAUSES:
+            halted.add(call.provider.name)
+        return error
+    except TimeoutError:
+        return ProviderError(ErrorClass.AMBIGUOUS, "deadline", "The provider's client hung.")
+    except Exception as error:  # a defect in one provider must not stop the others
+        log.exception("provider defect", provider=call.provider.name)
+        return ProviderError(ErrorClass.AMBIGUOUS, type(error).__name__, "A defect in our client.")
+
+
+_PAUSES = (ErrorClass.THROTTLED, ErrorClass.AUTH_CONFIG)
+
+
+async def _carry(
+    call: Call, provider: LoopProvider, messages: Sequence[Outbound], halted: set[str]
+) -> Answer:
+    """A call on the loop."""
+    if stopped := _before(call, halted):
+        return stopped
+    if not call.way.grant.is_usable:
+        return HALTED
+    async with asyncio.timeout(call_limit()):
+        return await provider.carry(messages)
+
+
+def _send(call: Call, message: Outbound, halted: set[str]) -> Answer:
+    """A call in a thread."""
+    if stopped := _before(call, halted):
+        return stopped
+    if not call.way.grant.is_usable and not _leave(call):
+        return HALTED
+    started = time.monotonic()
+    sent = call.provider.send(message)
+    if time.monotonic() - started > call_limit() - 0.5:
+        _settle_late(message, sent)  # it may have been judged as unknown already
+    return sent
+
+
+def _before(call: Call, halted: set[str]) -> ProviderError | None:
+    """Why the call must not be made after all: its claim ran out while it waited for its turn,
+    another call of the window was told to come later, or the provider's breaker has opened.
+    """
+    if not all(item.lease.holds() for item in call.items):
+        return LEASE_LOST
+    name, country = call.provider.name, call.items[0].country
+    stopped = name in halted or route.is_shut(name)
+    if country and not stopped:
+        stopped = route.is_shut(route.country_key(name, country))
+    return HALTED if stopped else None
+
+
+def _leave(call: Call) -> bool:
+    """Leave that ran out while the call waited for a thread, asked for once more."""
+    lease = call.items[0].lease
+    limits.give_back(call.way.grant, len(call.items))
+    fresh = limits.lease(
+        provider=call.provider.name,
+        channel=lease.channel.value,
+        lane=lease.lane.value,
+        wanted=len(call.items),
+        state=call.way.state,
+        batch=lease.batch_id,
+        pace=lease.pace,
+    )
+    return bool(fresh.granted)
+
+
+def _settle_late(message: Outbound, sent: Sent) -> None:
+    try:
+        status.settle_late(message.attempt_id, sent)
+    except Exception as error:  # noqa: BLE001 - the answer itself must not be lost with it
+        log.warning("late answer not written", error=type(error).__name__)

@@ -1,0 +1,119 @@
+"""What the provider gets: the calls for messages that go together, rendered."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.conf import settings
+
+from commsproject.common.ids import new_id
+from notifications import policy
+from notifications.providers.base import Provider
+from notifications.services import items
+from notifications.services.allot import Way
+from notifications.services.items import Item
+from notifications.types import Attachment, Channel, ErrorClass, Outbound, ProviderError
+from templates_app import links
+from templates_app.errors import TemplateError
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One provider call that is written down and not yet made: `items[i]` by `attempts[i]`.
+
+    `outbound` is an error where the message could not be made after all: no call is made then.
+    """
+
+    way: Way
+    items: Sequence[Item]
+    attempts: Sequence[UUID]
+    outbound: Sequence[Outbound] | ProviderError
+
+    @property
+    def provider(self) -> Provider:
+        return self.way.provider
+
+
+# --- What the provider gets ------------------------------------------------------------------
+
+
+def calls(way: Way, group: Sequence[Item]) -> list[Call]:
+    """One call for all of `group`, and one that is not made for each that cannot be rendered.
+
+    Rendered before the calls are written down: a message that kills its renderer was not sent.
+    """
+    source = items.source(group[0])
+    form = source.form if len(group) > 1 else None
+    prefix = f"-{secrets.token_hex(8)}-"
+    shared, names = (form.shared(prefix), form.placeholders(prefix)) if form else ({}, [])
+    found: list[Call] = []
+    good: list[tuple[Item, Outbound]] = []
+    for item in group:
+        try:
+            if form:
+                filled = form.values(item.data or {}, source.shared)
+                values = dict(zip(names, filled, strict=True))
+                message = _outbound(item, source.template, shared, values)
+            else:
+                message = _outbound(item, source.template, source.render(item.data), {})
+        except TemplateError as error:
+            refusal = ProviderError(ErrorClass.PERMANENT_MESSAGE, "render", str(error))
+            found.append(Call(way, [item], [new_id()], refusal))
+        else:
+            good.append((item, message))
+    if good:
+        messages = [message for _, message in good]
+        attempts = [message.attempt_id for message in messages]
+        found.append(Call(way, [item for item, _ in good], attempts, messages))
+    return found
+
+
+def _outbound(
+    item: Item, template: str, parts: Mapping[str, str], values: Mapping[str, str]
+) -> Outbound:
+    return Outbound(
+        attempt_id=new_id(),
+        delivery_id=item.id,
+        notification_id=item.notification_id,
+        channel=item.channel,
+        to=item.to or item.address,
+        app=item.app,
+        parts=parts,
+        values=values,
+        number=item.attempts_made + 1,
+        agent_id=item.agent_id,
+        template_id=template,
+        expires_at=item.expires_at,
+        reply_to=item.reply_to,
+        headers=_headers(item),
+        tags=item.tags,
+        metadata=item.metadata,
+        attachments=[
+            Attachment(
+                file["filename"],
+                base64.b64decode(file["content"]),
+                file.get("content_type", "application/octet-stream"),
+            )
+            for file in item.attachments
+        ],
+    )
+
+
+def _headers(item: Item) -> dict[str, str]:
+    """RFC 8058 one-click unsubscribe, on every email that a person may refuse."""
+    if item.channel is not Channel.EMAIL or item.is_essential:
+        return {}
+    token = links.unsubscribe_token(
+        channel=item.channel,
+        address_hash=item.address_hash,
+        scope=item.category or policy.ALL,
+        delivery_id=item.id,
+    )
+    return {
+        "List-Unsubscribe": f"<{settings.PUBLIC_URL}/u/{token}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }

@@ -1,0 +1,209 @@
+"""What follows for each message of a load: an end, another provider, another day. No effects but on
+the load's own notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from random import SystemRandom
+from uuid import UUID
+
+from django.conf import settings
+
+from commsproject.common import clock
+from notifications import limits, retry
+from notifications.models import Work
+from notifications.providers.base import LoopProvider
+from notifications.services import allot, route
+from notifications.services.calls import HALTED, LEASE_LOST, NOT_CALLED, Answer
+from notifications.services.complete import Outcome, Successor
+from notifications.services.compose import Call
+from notifications.services.items import Item
+from notifications.services.load import Load
+from notifications.services.route import Stranded
+from notifications.services.window import Window
+from notifications.states import State
+from notifications.types import ErrorClass, ProviderError, Sent
+
+_random = SystemRandom()
+
+LOOK_AGAIN = timedelta(seconds=30)
+"""When staff have switched off every provider: how soon a switch back is seen."""
+
+
+def without_call(load: Load, opened: Window) -> list[Outcome]:
+    outcomes = [Outcome(d, state=r.state, reason=r.reason) for d, r in opened.refused]
+    outcomes += [_wait(load, item) for item in opened.unknown]
+    stranded = (_stranded(load, item, way) for item, way in opened.stranded)
+    outcomes += [outcome for outcome in stranded if outcome]
+    put_back(load, opened.held, "held", clock.now(), held=True)
+    _spare_the_rest(load, opened)
+    return outcomes
+
+
+def _spare_the_rest(load: Load, opened: Window) -> None:
+    """Where nobody takes a whole window, nobody would take the others either: those that were not
+    tried yet go back unread, and no claim is counted.
+    """
+    if opened.calls or not opened.stranded or load.last_error:
+        return
+    due = min(way.until or clock.now() + LOOK_AGAIN for _, way in opened.stranded)
+    put_back(load, load.pending, "blocked", due)
+    load.pending = []
+
+
+_UNTRIED = {"stopped", "held", "blocked"}
+"""Why work goes back before anything was done: a suspect is as suspect as before."""
+
+
+def put_back(
+    load: Load, ids: Sequence[UUID], why: str, due: datetime, *, held: bool = False
+) -> None:
+    for id_ in ids:
+        _later(load, Successor.SEND, why, id_, due, held=held)
+
+
+def learn(pairs: Sequence[tuple[Call, Answer]]) -> None:
+    """What answers say of their providers. A repeated call that was taken shows that the provider
+    is back: it lets two more be repeated, so that what a long outage left is soon through.
+    """
+    route.report(_reports(pairs))
+    for call, answer in pairs:
+        if answer in NOT_CALLED and isinstance(call.provider, LoopProvider):
+            limits.give_back(call.way.grant, len(call.items))
+        if isinstance(answer, Sent):
+            again = sum(allot.has_failed(item, call.provider) for item in call.items)
+            if again:
+                limits.earn(call.provider.name, round(2 * again / limits.RETRY_SHARE))
+
+
+def _reports(pairs: Sequence[tuple[Call, Answer]]) -> list[route.Answer]:
+    """What the calls that were really made say about their providers."""
+    return [
+        report
+        for call, answer in pairs
+        if answer not in NOT_CALLED and answer is not call.outbound
+        for report in _report(call, answer)
+    ]
+
+
+def _report(call: Call, answer: Answer) -> list[route.Answer]:
+    """Where a provider refuses a country, nothing is said about the others."""
+    name, country = call.provider.name, call.items[0].country
+    error = answer if isinstance(answer, ProviderError) else None
+    if not country:
+        return [(name, error)]
+    key = route.country_key(name, country)
+    if error and error.for_country:
+        return [(key, error)]
+    return [(name, error)] if error else [(name, None), (key, None)]
+
+
+def outcomes(load: Load, call: Call, answer: Answer) -> list[Outcome]:
+    if isinstance(answer, ProviderError):
+        return [
+            _outcome(load, call, item, attempt, answer)
+            for item, attempt in zip(call.items, call.attempts, strict=True)
+        ]
+    return [
+        Outcome(item, attempt, call.provider.name, answer, _taken(answer))
+        for item, attempt in zip(call.items, call.attempts, strict=True)
+    ]
+
+
+def _taken(answer: Sent) -> State:
+    return State.DELIVERED if answer.is_delivered else State.SENT
+
+
+def _outcome(load: Load, call: Call, item: Item, attempt: UUID, error: ProviderError) -> Outcome:
+    """After a refusal: what follows for one of its messages."""
+    name = call.provider.name
+
+    def ended(state: State, reason: str = "") -> Outcome:
+        return Outcome(item, attempt, name, error, state, reason)
+
+    if error is call.outbound:
+        return ended(State.FAILED, f"it could not be made: {error.code}")
+    if error.error_class in retry.FINAL and len(call.items) == 1:
+        return ended(State.FAILED, f"refused by {name}: {error.code}")
+    if error.error_class in retry.FINAL:  # one of them is at fault: which one, halves will tell
+        load.together[item.id] = len(call.items) // 2
+        load.pending.append(item.id)
+        return ended(State.QUEUED, f"{name} refused a call for {len(call.items)}: {error.code}")
+    if error.error_class is ErrorClass.AMBIGUOUS:
+        return _wait(load, item, attempt, name, error)
+    if error is HALTED:
+        load.pending.append(item.id)
+        return ended(State.QUEUED)
+    if error is LEASE_LOST:
+        _later(load, Successor.SEND, error.code, item.id, clock.now())
+        return ended(State.QUEUED)
+    load.refused_by[item.id].add(name)
+    load.last_error[item.id] = error
+    load.pending.append(item.id)
+    return ended(State.QUEUED, f"{name} could not take it: {error.code}")
+
+
+def _wait(
+    load: Load,
+    item: Item,
+    attempt: UUID | None = None,
+    provider: str = "",
+    error: ProviderError | None = None,
+) -> Outcome:
+    """An unknown outcome waits for its receipt before anything else is tried."""
+    seconds = settings.UNKNOWN_WAIT[item.lease.lane.value]
+    _later(load, Successor.RECONCILE, "", item.id, clock.now() + timedelta(seconds=seconds))
+    reason = "the provider did not answer; waiting for its receipt"
+    return Outcome(item, attempt, provider, error, State.UNKNOWN, reason)
+
+
+def _stranded(load: Load, item: Item, way: Stranded) -> Outcome | None:
+    """Every provider has refused in this round, or is left alone for now. None: nothing to write,
+    for what only waits for a limit does so many times.
+    """
+    if way.lacking:
+        return Outcome(item, state=State.FAILED, reason=f"no provider can carry it: {way.lacking}")
+    error = load.last_error.get(item.id)
+    until, now, lane = way.until, clock.now(), item.lease.lane
+    turns = allot.rounds(item)
+    if not retry.may_try_again(lane, turns, now - item.first_due, puzzles=allot.puzzles(item)):
+        return _dead(item, error)
+    if error is None:
+        due = until or now + LOOK_AGAIN
+        _later(load, Successor.SEND, "blocked", item.id, due)
+        if way.limited and item.state == State.QUEUED:
+            return None
+        return Outcome(item, state=State.QUEUED, reason="no provider is available now")
+    wait = retry.delay(lane, turns, retry_after=error.retry_after, random=_random)
+    due = max(now + timedelta(seconds=wait), until or now)
+    _later(load, Successor.SEND, error.error_class.value, item.id, due)
+    reason = f"all providers refused for now, last {error.code}"
+    return Outcome(item, state=State.QUEUED, reason=reason)
+
+
+def _dead(item: Item, error: ProviderError | None) -> Outcome:
+    last = f", last {error.code}" if error else ""
+    reason = f"given up after {item.attempts_made} attempts{last}"
+    return Outcome(item, answer=error, state=State.DEAD, reason=reason)
+
+
+def _later(
+    load: Load, kind: str, why: str, delivery_id: UUID, due: datetime, *, held: bool = False
+) -> None:
+    """Failures of one class go together, at the due time of the first of them; but each unknown
+    outcome gets its whole wait for a receipt. Messages of one agent and batch, whatever claims
+    they came under, share their next one.
+    """
+    lease = load.owners[delivery_id]
+    key = (lease.flow, kind, why)
+    successor = load.filling.get(key)
+    if successor is None or len(successor.ids) >= Work.LIMIT:
+        is_suspect = lease.is_suspect and why in _UNTRIED
+        successor = Successor(lease, kind, due, held=held, suspect=is_suspect)
+        load.filling[key] = successor
+        load.later.append(successor)
+    if kind == Successor.RECONCILE:
+        successor.due_at = max(successor.due_at, due)
+    successor.ids.append(delivery_id)
