@@ -41,12 +41,16 @@ __all__ = [
     "spend",
     "standing",
     "state",
+    "unspend",
 ]
 
 CALLS, RECIPIENTS = "calls", "recipients"
 
 RETRY_SHARE = RetryBudget.share
 """Of the first calls of the last minute, the part that may be repeated."""
+
+MOST = 1_000_000_000
+"""The largest count of a limit."""
 
 LAST = 0.3
 """The part of every bucket that `bulk` leaves to the other lanes."""
@@ -66,12 +70,23 @@ class Limit:
 
 
 def provider_limit(name: str, state: ProviderState | None) -> Limit | None:
-    """What staff set in the provider's row `state`, else what the settings say; None: no limit."""
-    entry: Mapping[str, Any] | None = settings.PROVIDERS.get(name, {}).get("LIMIT")
+    """What staff set in the provider's row `state`; else what the vendor itself said, where the
+    environment says nothing; else what the settings say. None: no limit.
+    """
+    provider: Mapping[str, Any] = settings.PROVIDERS.get(name, {})
+    entry: Mapping[str, Any] | None = provider.get("LIMIT")
     unit = entry["UNIT"] if entry else RECIPIENTS
     if state is not None and state.limit_count and state.limit_seconds:
         return Limit(state.limit_count, state.limit_seconds, unit)
+    if state is not None and state.quota_per_second and provider.get("LIMIT_BY_VENDOR"):
+        return _in_whole(state.quota_per_second, unit)
     return Limit(entry["COUNT"], entry["SECONDS"], unit) if entry else None
+
+
+def _in_whole(per_second: float, unit: str) -> Limit:
+    """A rate as a count: of seconds that hold one, where it is less than one a second."""
+    count = min(max(int(per_second), 1), MOST)
+    return Limit(count, max(1 / per_second, 1.0), unit)
 
 
 def channel_limit(channel: str) -> Limit | None:
@@ -115,6 +130,14 @@ def spend(provider: str, wanted: int) -> int:
     minute, and one a second beside.
     """
     return RetryBudget(provider).spend(wanted)
+
+
+def unspend(provider: str, calls: int) -> None:
+    """Return leave to repeat `calls` calls that were not made: as good as if so much more had been
+    earned.
+    """
+    if calls:
+        earn(provider, round(calls / RETRY_SHARE))
 
 
 def standing(row: ProviderState) -> Standing | None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +26,10 @@ from notifications.states import PENDING
 from notifications.types import Channel, Lane
 
 # Work-conserving and fair: whoever has the fewest messages in flight comes first, among agents and
-# among the flows of an agent (batches, and all that is in none). The index is
+# among the flows of an agent (batches, and all that is in none). Of those with as many the small
+# come before the large, by lot: a message goes before a chunk of 500 in all but one of 501 cases,
+# so however many there are nobody waits for ever. (By age a large batch, all of it due at the same
+# old time, would always have gone before what came later.) The index is
 # (lane, client, flow, due_at), and `flows` jumps from one flow to the next in it. Only the form
 # `id = ANY(ARRAY(...))` makes the planner read just those rows (measured: 3-4 ms with 200 agents
 # and 300,000 rows waiting; a join did not end).
@@ -45,7 +49,7 @@ WITH RECURSIVE flows AS (
     SELECT * FROM unnest(%(clients)s::uuid[], %(flows)s::uuid[], %(sizes)s::int[])
         AS flying (client_id, flow, size)
 ), heads AS (
-    SELECT flows.client_id, head.id, head.due_at, head.size,
+    SELECT flows.client_id, head.id, head.size, -ln(1 - random()) * head.size AS lot,
            coalesce(flying.size, 0) - head.size
            + sum(head.size) OVER (PARTITION BY flows.client_id, flows.flow
                                   ORDER BY head.due_at, head.id) AS served
@@ -60,14 +64,13 @@ WITH RECURSIVE flows AS (
         ORDER BY due_at LIMIT greatest(4, %(chunks)s / (SELECT count(*) FROM flows))
     ) AS head
 ), agents AS (
-    SELECT id, due_at, size, client_id = ANY(%(noisy)s::uuid[]) AS noisy,
+    SELECT id, size, lot, client_id = ANY(%(noisy)s::uuid[]) AS noisy,
            coalesce((SELECT sum(size) FROM flying WHERE flying.client_id = heads.client_id), 0)
-           + sum(size) OVER (PARTITION BY client_id ORDER BY served, due_at, id) - size AS served
+           + sum(size) OVER (PARTITION BY client_id ORDER BY served, lot) - size AS served
     FROM heads
 ), line AS MATERIALIZED (
-    SELECT id, noisy, served, due_at,
-           sum(size) OVER (ORDER BY noisy, served, due_at, id) - size AS before,
-           sum(size) OVER (PARTITION BY noisy ORDER BY served, due_at, id) - size AS before_alike
+    SELECT id, noisy, sum(size) OVER (ORDER BY noisy, served, lot) - size AS before,
+           sum(size) OVER (PARTITION BY noisy ORDER BY served, lot) AS with_alike
     FROM agents
 )
 UPDATE notifications_work AS work
@@ -77,7 +80,7 @@ WHERE work.id = ANY(ARRAY(
     SELECT id FROM notifications_work
     WHERE id = ANY(ARRAY(
               SELECT id FROM line
-              WHERE before < %(room)s AND (NOT noisy OR before_alike < %(noisy_room)s)
+              WHERE before < %(room)s AND (NOT noisy OR with_alike <= %(noisy_room)s)
               ORDER BY before LIMIT %(chunks)s))
       AND NOT held AND (lease_until IS NULL OR lease_until < statement_timestamp())
     FOR UPDATE SKIP LOCKED
@@ -289,8 +292,12 @@ def note_progress(leases: Iterable[Lease]) -> None:
     if again:
         with connection.cursor() as cursor:
             cursor.execute(_PROGRESS, _mine(again))
-        for lease in again:
-            lease.claims = 1
+        transaction.on_commit(partial(_forget_claims, again))  # what is rolled back is said again
+
+
+def _forget_claims(leases: Iterable[Lease]) -> None:
+    for lease in leases:
+        lease.claims = 1
 
 
 def hold(leases: Collection[Lease]) -> set[UUID]:

@@ -13,7 +13,7 @@ from notifications.types import ErrorClass, Lane
 @dataclass(frozen=True)
 class Policy:
     """`base` and `cap` are seconds. A delivery is given up after `rounds` in which every provider
-    had its turn, or when it is older than `age`.
+    had its turn, or when it has been tried for `age`.
     """
 
     base: float
@@ -40,7 +40,7 @@ PUZZLES = 3
 
 
 def may_try_again(lane: Lane, rounds: int, age: timedelta, *, puzzles: int = 0) -> bool:
-    """`age` since the delivery was first due; `puzzles` are calls with an error nobody knows."""
+    """`age` since the delivery was first tried; `puzzles` are calls with an error nobody knows."""
     if puzzles >= PUZZLES:
         return False
     return rounds < POLICIES[lane].rounds and age < POLICIES[lane].age

@@ -169,6 +169,8 @@ class RetryBudget:
 
     def earn(self, calls: int) -> None:
         """Note first calls. Costs a round trip once a second at most."""
+        if not calls:
+            return
         _earned.add(self.name, calls)
         if _earned.is_due(self.name):
             self._ask(0)

@@ -190,7 +190,7 @@ class BatchAdmin(ReadOnlyAdmin[Batch]):
         if "passed" not in row.canary:
             return f"{asked}; at most {row.canary['max_failures']:g} % may fail"
         ended = "passed" if row.canary["passed"] else "halted the batch"
-        return f"{asked}; {row.canary['failed']} of {row.canary['sent']} failed: {ended}"
+        return f"{asked}; {row.canary['failed']} of {row.canary['tried']} failed: {ended}"
 
     @admin.display(description="Send at")
     def planned(self, row: Batch) -> SafeString:

@@ -65,12 +65,12 @@ _REQUEST = OpenApiExample(
 
 
 class CanaryOutput(serializers.Serializer[Any]):
-    """`sent`, `failed` and `passed` are there once it was judged."""
+    """`tried`, `failed` and `passed` are there once it was judged."""
 
     percent = serializers.FloatField()
     wait = serializers.FloatField()
     max_failures = serializers.FloatField()
-    sent = serializers.IntegerField(required=False)
+    tried = serializers.IntegerField(required=False)
     failed = serializers.IntegerField(required=False)
     passed = serializers.BooleanField(required=False)
 

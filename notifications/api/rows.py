@@ -9,7 +9,8 @@ import csv
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from heapq import nsmallest
 from typing import IO, Any, Protocol
 
 import orjson
@@ -39,33 +40,46 @@ _UNPRINTABLE = frozenset({"Cc", "Zl", "Zp"})
 
 
 class _Wrong(Exception):
-    def __init__(self, field: str, code: str, message: str) -> None:
-        self.error = FieldError(field, code, message)
+    def __init__(self, *errors: FieldError) -> None:
+        self.errors = errors
+
+
+def _wrong(field: str, code: str, message: str) -> _Wrong:
+    return _Wrong(FieldError(field, code, message))
+
+
+MAX_ERRORS = 5
+"""Unknown fields that are told of a row, of each so much of its name: a row may have thousands."""
+MAX_NAME = 64
+
+
+def _unknown(prefix: str, names: Collection[str], known: str) -> list[FieldError]:
+    return [
+        FieldError(f"{prefix}{name[:MAX_NAME]}", "unknown_field", f"Unknown field. Known: {known}.")
+        for name in nsmallest(MAX_ERRORS, names)
+    ]
 
 
 def check(raw: Any, number: int) -> Row | Rejected:
     """`{"to": {...}, "data": {...}, "reference": "..."}`, or all that is wrong with it."""
     if type(raw) is not dict:
         return Rejected(number, [FieldError("", "not_an_object", "A row is an object.")])
-    errors = [
-        FieldError(str(name), "unknown_field", "Unknown field. Known here: to, data, reference.")
-        for name in sorted(raw.keys() - _FIELDS)
-    ]
+    errors = _unknown("", raw.keys() - _FIELDS, "to, data, reference")
     reference, to, data = "", None, None
     try:
         reference = (
             _line("reference", raw["reference"], MAX_REFERENCE) if "reference" in raw else ""
         )
     except _Wrong as wrong:
-        errors.append(wrong.error)
+        errors += wrong.errors
     try:
         to = _target(raw.get("to"))
     except _Wrong as wrong:
-        errors.append(wrong.error)
+        errors += wrong.errors
     try:
         data = _data(raw["data"]) if "data" in raw else None
     except _Wrong as wrong:
-        errors.append(wrong.error)
+        errors += wrong.errors
     if errors or to is None:
         return Rejected(number, errors, reference)
     return Row(to, data, reference, number)
@@ -73,9 +87,9 @@ def check(raw: Any, number: int) -> Row | Rejected:
 
 def _target(raw: Any) -> Target:
     if type(raw) is not dict:
-        raise _Wrong("to", "required", "Say whom: user_id, email, phone or device.")
-    for name in raw.keys() - _TARGET:
-        raise _Wrong(f"to.{name}", "unknown_field", "Known here: user_id, email, phone, device.")
+        raise _wrong("to", "required", "Say whom: user_id, email, phone or device.")
+    if unknown := _unknown("to.", raw.keys() - _TARGET, "user_id, email, phone, device"):
+        raise _Wrong(*unknown)
     user_id = _line("to.user_id", raw["user_id"], MAX_USER_ID) if "user_id" in raw else ""
     given = {
         channel: _address(name, raw[name])
@@ -83,43 +97,43 @@ def _target(raw: Any) -> Target:
         if name in raw
     }
     if not given and not user_id:
-        raise _Wrong("to", "required", "Say whom: user_id, email, phone or device.")
+        raise _wrong("to", "required", "Say whom: user_id, email, phone or device.")
     return Target(user_id, given)
 
 
 def _address(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise _Wrong(f"to.{name}", "not_a_text", "Not a text.")
+        raise _wrong(f"to.{name}", "not_a_text", "Not a text.")
     try:
         return addresses.normalise(addresses.FIELDS[name], value)
     except addresses.BadAddress as error:
-        raise _Wrong(f"to.{name}", "bad_address", str(error)) from None
+        raise _wrong(f"to.{name}", "bad_address", str(error)) from None
 
 
 def _line(field: str, value: Any, longest: int) -> str:
     """One line of text that is not empty."""
     if not isinstance(value, str):
-        raise _Wrong(field, "not_a_text", "Not a text.")
+        raise _wrong(field, "not_a_text", "Not a text.")
     if not value.isprintable() and any(
         unicodedata.category(char) in _UNPRINTABLE for char in value
     ):
         message = "Control characters and line breaks are not allowed here."
-        raise _Wrong(field, "control_character", message)
+        raise _wrong(field, "control_character", message)
     line = str(value).strip()
     if not line:
-        raise _Wrong(field, "blank", "It may not be empty.")
+        raise _wrong(field, "blank", "It may not be empty.")
     if len(line) > longest:
-        raise _Wrong(field, "max_length", f"At most {longest} characters.")
+        raise _wrong(field, "max_length", f"At most {longest} characters.")
     return line
 
 
 def _data(value: Any) -> dict[str, Any]:
     if type(value) is not dict:
-        raise _Wrong("data", "not_an_object", "Not an object.")
+        raise _wrong("data", "not_an_object", "Not an object.")
     try:
         orjson.dumps(value)
     except TypeError:
-        raise _Wrong("data", "number_too_large", "A whole number has at most 64 bits.") from None
+        raise _wrong("data", "number_too_large", "A whole number has at most 64 bits.") from None
     return value
 
 

@@ -91,7 +91,7 @@ class Batch(models.Model):
     canary = models.JSONField(
         null=True,
         help_text="Percent that goes first, seconds to wait, percent of failures that may be; "
-        "then how many were sent and failed, and whether it passed.",
+        "then how many were tried and failed, and whether it passed.",
     )
     canary_until = models.DateTimeField(null=True)
 

@@ -20,6 +20,7 @@ class InboxItem(models.Model):
     title = models.CharField(max_length=998)
     body = models.TextField(blank=True)
     link = models.CharField(max_length=2000, blank=True)
+    image = models.CharField(max_length=2000, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

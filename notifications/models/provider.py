@@ -35,6 +35,13 @@ class ProviderState(models.Model):
         null=True, blank=True, help_text="Instead of the limit in the settings."
     )
     limit_seconds = models.FloatField(null=True, blank=True)
+    quota_per_second = models.FloatField(
+        null=True, blank=True, help_text="What the vendor lets our account send, as it says itself."
+    )
+    quota_per_day = models.FloatField(null=True, blank=True, help_text="Empty: without limit.")
+    quota_sent = models.FloatField(null=True, blank=True, help_text="In the 24 hours before.")
+    quota_trouble = models.CharField(max_length=200, blank=True)
+    quota_at = models.DateTimeField(null=True, blank=True, help_text="When it said so.")
 
     class Meta:
         ordering = ["name"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import SystemRandom
@@ -14,7 +14,7 @@ from notifications import limits, queue, retry
 from notifications.models import Attempt, ProviderState, Work
 from notifications.providers.base import LoopProvider, Provider
 from notifications.services import items
-from notifications.services.items import Item
+from notifications.services.items import Item, Past
 from notifications.services.route import Routes, Stranded
 from notifications.types import Lane
 
@@ -58,6 +58,8 @@ def routed(
             taken, wait = _rationed(provider, wanting, routes, together)
             routed += taken
             sent = {item.id for _, group in taken for item in group}
+            if not sent:
+                routes.leave_probe(provider.name)
             for item in wanting:
                 if item.id not in sent:
                     spent[item.id][provider.name] = clock.now() + timedelta(seconds=wait)
@@ -92,7 +94,8 @@ def _rationed(
     """The calls that there is leave for, and the seconds after which to ask for the others.
 
     Messages that this provider has failed before come last, as far as the budget of retries
-    reaches: when much fails, repeating all of it would be most of what a provider gets.
+    reaches: when much fails, repeating all of it would be most of what a provider gets. Only what
+    goes out uses that budget up, or adds to it.
     """
     lease = wanting[0].lease
     again = {item.id for item in wanting if item.id not in together and has_failed(item, provider)}
@@ -100,8 +103,6 @@ def _rationed(
     allowed = len(again)
     if again and lease.lane is not Lane.URGENT:
         allowed = limits.spend(provider.name, len(again))
-    if first:
-        limits.earn(provider.name, len(first))
     wanted = [*first, *[item for item in wanting if item.id in again][:allowed]]
     # The largest first: of any so many messages, no more calls are made than leave was asked for.
     groups = sorted(_grouped(provider, wanted, together), key=len, reverse=True)
@@ -123,6 +124,10 @@ def _rationed(
             taken.append((Way(provider, routes.state(provider.name), grant), group[:room]))
             room -= len(taken[-1][1])
     limits.give_back(grant, room)
+    repeated = sum(item.id in again for _, group in taken for item in group)
+    limits.earn(provider.name, grant.granted - room - repeated)
+    if lease.lane is not Lane.URGENT:
+        limits.unspend(provider.name, allowed - repeated)
     return taken, grant.wait or _random.uniform(1, 5)
 
 
@@ -146,16 +151,22 @@ def puzzles(item: Item) -> int:
 
 
 def rounds(item: Item) -> int:
-    """How often all providers there are have had their turn: the calls of the most called one.
+    """How often all providers there are have had their turn: the calls of the most called one."""
+    return max(Counter(call.provider for call in _tries(item)).values(), default=0)
 
-    A throttle is no failed try: it slows a message down and must not use up its chances.
-    """
-    turns = Counter(
-        call.provider
+
+def tried_since(item: Item) -> datetime | None:
+    """When the first call was made that could have been taken; None where none was."""
+    return min((call.started_at for call in _tries(item)), default=None)
+
+
+def _tries(item: Item) -> Iterator[Past]:
+    """A throttle is no failed try: it slows a message down and must not use up its chances."""
+    return (
+        call
         for call in item.past
         if call.state != Attempt.State.THROTTLED and call.code not in _COSTS_NOTHING
     )
-    return max(turns.values(), default=0)
 
 
 # --- Which calls -------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from notifications.types import Lane
 FAILURES = (State.BOUNCED, State.COMPLAINED, State.FAILED, State.DEAD, State.UNCONFIRMED)
 """What counts against a canary."""
 
-_TRIED = (State.SENT, State.DELIVERED, *FAILURES)
+_ENDED_OR_SENT = (State.SENT, State.DELIVERED, *FAILURES)
 
 
 # --- Moves -------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ def free_key(batch: Batch) -> None:
 # them itself. `tend` finds what crossed.
 
 _HOLD = """
-UPDATE notifications_work SET held = true WHERE id IN (
+UPDATE notifications_work SET held = true, lease_until = NULL WHERE id IN (
     SELECT id FROM notifications_work
     WHERE batch_id = %s AND NOT held
       AND (lease_until IS NULL OR lease_until < statement_timestamp())
@@ -215,6 +215,11 @@ SELECT EXISTS (
       AND delivery.attempts_made = 0)
 """
 
+_NOT_TAKEN = """
+SELECT coalesce(sum(size), 0) FROM notifications_work WHERE batch_id = %s AND NOT held
+"""
+"""Those of the canary that were tried and are still waiting: for another try, or for an answer."""
+
 
 @transaction.atomic
 def _watch_canary(batch_id: UUID) -> None:
@@ -237,16 +242,19 @@ def _watch_canary(batch_id: UUID) -> None:
 def _judge(batch: Batch) -> None:
     canary = batch.canary or {}
     by_state = counts([batch])[batch.id]
-    sent = sum(by_state[state.value] for state in _TRIED)
-    failed = sum(by_state[state.value] for state in FAILURES)
-    passed = 100 * failed <= canary["max_failures"] * sent
-    batch.canary = {**canary, "sent": sent, "failed": failed, "passed": passed}
+    with connection.cursor() as cursor:
+        cursor.execute(_NOT_TAKEN, [batch.id])
+        (waiting,) = cursor.fetchone()
+    tried = waiting + sum(by_state[state.value] for state in _ENDED_OR_SENT)
+    failed = waiting + sum(by_state[state.value] for state in FAILURES)
+    passed = 100 * failed <= canary["max_failures"] * tried
+    batch.canary = {**canary, "tried": tried, "failed": failed, "passed": passed}
     if passed:
         _release(batch)
     else:
         batch.state = Batch.State.HALTED
         batch.reason = (
-            f"{failed} of the first {sent} messages failed;"
+            f"{failed} of the first {tried} messages failed or were not taken;"
             f" at most {canary['max_failures']:g} % may"
         )
     batch.save(update_fields=["canary", "state", "reason"])

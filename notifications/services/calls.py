@@ -35,6 +35,12 @@ class Runner(Protocol):
         ...
 
 
+BEGIN_WITHIN = 3.0
+"""Seconds after its window in which a call begins, or is decided about once more. Who cancels or
+opts out is answered after longer than that (`SETTLE_SECONDS`): no call begins after the answer.
+"""
+
+
 def call_limit() -> float:
     """Seconds after which a call counts as unanswered: beyond the time limits of its own client."""
     return float(settings.PROVIDER_CONNECT_TIMEOUT + settings.PROVIDER_READ_TIMEOUT + 1.0)
@@ -102,11 +108,14 @@ def _send(call: Call, message: Outbound, halted: set[str]) -> Answer:
 
 
 def _before(call: Call, halted: set[str]) -> ProviderError | None:
-    """Why the call must not be made after all: its claim ran out while it waited for its turn,
-    another call of the window was told to come later, or the provider's breaker has opened.
+    """Why the call must not be made after all: its claim ran out while it waited for its turn, or
+    its window's word was too long ago; another call of the window was told to come later, or the
+    provider's breaker has opened.
     """
     if not all(item.lease.holds() for item in call.items):
         return LEASE_LOST
+    if time.monotonic() - call.decided > BEGIN_WITHIN:
+        return HALTED
     name, country = call.provider.name, call.items[0].country
     stopped = name in halted or route.is_shut(name)
     if country and not stopped:
@@ -117,7 +126,6 @@ def _before(call: Call, halted: set[str]) -> ProviderError | None:
 def _leave(call: Call) -> bool:
     """Leave that ran out while the call waited for a thread, asked for once more."""
     lease = call.items[0].lease
-    limits.give_back(call.way.grant, len(call.items))
     fresh = limits.lease(
         provider=call.provider.name,
         channel=lease.channel.value,
@@ -127,6 +135,8 @@ def _leave(call: Call) -> bool:
         batch=lease.batch_id,
         pace=lease.pace,
     )
+    if fresh.granted:  # the old one is returned in either case: here, or as of a call not made
+        limits.give_back(call.way.grant, len(call.items))
     return bool(fresh.granted)
 
 

@@ -94,8 +94,8 @@ def record(
         changes = _write_deliveries(valid)  # before the attempts: the lock order of `status`
         _write_attempts(valid)
         now = {change.delivery_id: change.state for change in changes}
-        # Not those that were cancelled meanwhile, or that a webhook has told more of.
-        _write_ends([outcome for outcome in valid if now[outcome.item.id] == outcome.state])
+        # Not those that were cancelled or erased meanwhile, or that a webhook has told more of.
+        _write_ends([outcome for outcome in valid if now.get(outcome.item.id) == outcome.state])
         queue.note_progress({one.item.lease.id: one.item.lease for one in valid}.values())
         if done and not lost:
             _replace(done, successors)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import secrets
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from django.conf import settings
@@ -32,6 +33,8 @@ class Call:
     items: Sequence[Item]
     attempts: Sequence[UUID]
     outbound: Sequence[Outbound] | ProviderError
+    decided: float = field(default_factory=time.monotonic)
+    """When its window was opened, at the latest; seconds of this process's monotonic clock."""
 
     @property
     def provider(self) -> Provider:
@@ -88,6 +91,7 @@ def _outbound(
         agent_id=item.agent_id,
         template_id=template,
         expires_at=item.expires_at,
+        lane=item.lease.lane,
         reply_to=item.reply_to,
         headers=_headers(item),
         tags=item.tags,

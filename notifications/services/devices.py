@@ -147,7 +147,7 @@ def _seen(known: Device, again: Device) -> Device:
 
 
 def _trim(person: Recipient) -> None:
-    latest = person.devices.filter(removed_at=None).order_by("-seen_at", "-id")
+    latest = Device.objects.filter(recipient=person, removed_at=None).order_by("-seen_at", "-id")
     surplus = list(latest.values_list("id", flat=True)[MAX_DEVICES:])
     _remove(Device.objects.filter(id__in=surplus), SURPLUS)
 

@@ -14,7 +14,6 @@ from django.conf import settings
 from commsproject.common import clock
 from notifications import limits, retry
 from notifications.models import Work
-from notifications.providers.base import LoopProvider
 from notifications.services import allot, route
 from notifications.services.calls import HALTED, LEASE_LOST, NOT_CALLED, Answer
 from notifications.services.complete import Outcome, Successor
@@ -24,7 +23,7 @@ from notifications.services.load import Load
 from notifications.services.route import Stranded
 from notifications.services.window import Window
 from notifications.states import State
-from notifications.types import ErrorClass, ProviderError, Sent
+from notifications.types import ErrorClass, Lane, ProviderError, Sent
 
 _random = SystemRandom()
 
@@ -70,12 +69,12 @@ def learn(pairs: Sequence[tuple[Call, Answer]]) -> None:
     """
     route.report(_reports(pairs))
     for call, answer in pairs:
-        if answer in NOT_CALLED and isinstance(call.provider, LoopProvider):
+        if answer in NOT_CALLED:
             limits.give_back(call.way.grant, len(call.items))
         if isinstance(answer, Sent):
             again = sum(allot.has_failed(item, call.provider) for item in call.items)
             if again:
-                limits.earn(call.provider.name, round(2 * again / limits.RETRY_SHARE))
+                limits.unspend(call.provider.name, 2 * again)
 
 
 def _reports(pairs: Sequence[tuple[Call, Answer]]) -> list[route.Answer]:
@@ -89,9 +88,11 @@ def _reports(pairs: Sequence[tuple[Call, Answer]]) -> list[route.Answer]:
 
 
 def _report(call: Call, answer: Answer) -> list[route.Answer]:
-    """Where a provider refuses a country, nothing is said about the others."""
+    """Where a provider refuses a country, nothing is said about the others; where it has had enough
+    for one address, it is well.
+    """
     name, country = call.provider.name, call.items[0].country
-    error = answer if isinstance(answer, ProviderError) else None
+    error = answer if isinstance(answer, ProviderError) and not answer.for_address else None
     if not country:
         return [(name, error)]
     key = route.country_key(name, country)
@@ -141,6 +142,8 @@ def _outcome(load: Load, call: Call, item: Item, attempt: UUID, error: ProviderE
         return ended(State.QUEUED)
     load.refused_by[item.id].add(name)
     load.last_error[item.id] = error
+    asked = error.retry_after or 0.0
+    load.retry_after[item.id] = min(asked, load.retry_after.get(item.id, asked))
     load.pending.append(item.id)
     return ended(State.QUEUED, f"{name} could not take it: {error.code}")
 
@@ -168,7 +171,7 @@ def _stranded(load: Load, item: Item, way: Stranded) -> Outcome | None:
     error = load.last_error.get(item.id)
     until, now, lane = way.until, clock.now(), item.lease.lane
     turns = allot.rounds(item)
-    if not retry.may_try_again(lane, turns, now - item.first_due, puzzles=allot.puzzles(item)):
+    if not retry.may_try_again(lane, turns, _age(item, way, now), puzzles=allot.puzzles(item)):
         return _dead(item, error)
     if error is None:
         due = until or now + LOOK_AGAIN
@@ -176,11 +179,21 @@ def _stranded(load: Load, item: Item, way: Stranded) -> Outcome | None:
         if way.limited and item.state == State.QUEUED:
             return None
         return Outcome(item, state=State.QUEUED, reason="no provider is available now")
-    wait = retry.delay(lane, turns, retry_after=error.retry_after, random=_random)
+    wait = retry.delay(lane, turns, retry_after=load.retry_after[item.id], random=_random)
     due = max(now + timedelta(seconds=wait), until or now)
     _later(load, Successor.SEND, error.error_class.value, item.id, due)
     reason = f"all providers refused for now, last {error.code}"
     return Outcome(item, state=State.QUEUED, reason=reason)
+
+
+def _age(item: Item, way: Stranded, now: datetime) -> timedelta:
+    """How long it has been tried. What waits for its turn, or was held, does not grow old by that;
+    but a code that nobody could be asked to carry is of no use later.
+    """
+    since = allot.tried_since(item)
+    if since is None and item.lease.lane is Lane.URGENT and not way.limited:
+        since = item.first_due
+    return now - since if since else timedelta(0)
 
 
 def _dead(item: Item, error: ProviderError | None) -> Outcome:

@@ -31,6 +31,8 @@ class Load:
     owners: dict[UUID, queue.Lease] = field(default_factory=dict)
     refused_by: dict[UUID, set[str]] = field(default_factory=lambda: defaultdict(set))
     last_error: dict[UUID, ProviderError] = field(default_factory=dict)
+    retry_after: dict[UUID, float] = field(default_factory=dict)
+    """Seconds: the least that any provider asked for in this round."""
     together: dict[UUID, int] = field(default_factory=dict)
     later: list[Successor] = field(default_factory=list)
     filling: dict[tuple[UUID, str, str], Successor] = field(default_factory=dict)

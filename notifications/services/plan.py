@@ -190,7 +190,7 @@ def plan_rows(shared: Shared, rows: Sequence[Row]) -> Iterator[Planned | CommsEr
 
 _SUPPRESSIONS = """
 SELECT channel, address_hash, scope, reason, expires_at
-FROM notifications_suppression WHERE address_hash = ANY(%s)
+FROM notifications_suppression WHERE channel = ANY(%s) AND address_hash = ANY(%s)
 """
 
 
@@ -199,10 +199,11 @@ def suppressed(
 ) -> dict[tuple[str, str], list[policy.Suppressed]]:
     """The suppression list's entries for `(channel, address hash)` pairs, in one query."""
     found: dict[tuple[str, str], list[policy.Suppressed]] = defaultdict(list)
-    wanted = list({digest for _, digest in pairs})
+    wanted = set(pairs)
     if wanted:
+        channels, digests = ({pair[place] for pair in wanted} for place in (0, 1))
         with connection.cursor() as cursor:
-            cursor.execute(_SUPPRESSIONS, [wanted])
+            cursor.execute(_SUPPRESSIONS, [list(channels), list(digests)])
             for channel, digest, scope, reason, expires_at in cursor.fetchall():
                 entry = policy.Suppressed(scope, SuppressionReason(reason), expires_at)
                 found[(channel, digest)].append(entry)

@@ -52,10 +52,15 @@ STUCK_SECONDS = 120.0
 """A claim that makes no progress for longer, though its process lives, is left to others."""
 
 EMPTY_IN = 5.0
-"""Seconds for which the lanes stand still, at most, to get rid of all other claims before that."""
+"""Seconds for which the lanes stand still, at most, to get rid of all other claims before that;
+and once more for a message that takes its time.
+"""
 
 SUSPECTS_FOR = 1.0
 """Seconds at a time for messages that workers died with; then the lanes have their turn again."""
+
+SOON = 10.0
+"""Seconds for which what is left to do has a timer of its own; later it can wait for a poll."""
 
 DATABASE_THREADS = 4
 PROVIDER_THREADS = 64
@@ -153,17 +158,20 @@ class Pump:
         self._runner = runner
         self._bells = {lane: asyncio.Event() for lane in lanes}
         self._leases: set[queue.Lease] = set()
+        self._claiming = 0
+        self._suspect: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._open_road = asyncio.Event()
         self._open_road.set()
 
     async def run(self) -> None:
-        beside = [asyncio.create_task(self._heartbeat()), asyncio.create_task(self._suspects())]
+        heartbeat = asyncio.create_task(self._heartbeat())
         try:
-            await asyncio.gather(*(self._serve(lane) for lane in self._bells))
+            await asyncio.gather(self._suspects(), *(self._serve(lane) for lane in self._bells))
+            if self._suspect:
+                await asyncio.wait({self._suspect})
         finally:
-            for task in beside:
-                task.cancel()
+            heartbeat.cancel()
             await self._runner.close()
 
     def wake(self, lane: Lane) -> None:
@@ -216,13 +224,16 @@ class Pump:
             noisy=loud,
             noisy_room=max(0, room - round(SLOTS * NOISY_SHARE)) if loud else room,
         )
+        self._claiming += 1
         try:
             await self._runner.database(queue.answer_bell, lane)
             claimed = await self._runner.database(claim)
+            self._leases.update(claimed)
         except Exception as error:  # noqa: BLE001 - whatever it is, look again after a pause
             log.warning("claim failed", lane=lane.value, error=type(error).__name__)
             return []
-        self._leases.update(claimed)
+        finally:
+            self._claiming -= 1
         return claimed
 
     async def _pause(self, lane: Lane, running: set[asyncio.Task[None]]) -> None:
@@ -251,12 +262,13 @@ class Pump:
 
     def _let_go(self, leases: Sequence[queue.Lease]) -> None:
         """Claims that are over make room at once: a call that hangs costs its own place only."""
-        for lease in leases:
-            if lease in self._leases:
-                if self._room(lease.lane) <= 0:
-                    self.wake(lease.lane)
-                self._leases.discard(lease)
-                self._wake_when_due(lease)
+        over = [lease for lease in leases if lease in self._leases]
+        full = {lane for lane in {lease.lane for lease in over} if self._room(lane) <= 0}
+        self._leases.difference_update(over)
+        for lease in over:
+            self._wake_when_due(lease)
+        for lane in full:
+            self.wake(lane)
 
     async def _carry_on(self, load: Load) -> None:
         if load.first.kind is Work.Kind.RECONCILE:
@@ -287,8 +299,10 @@ class Pump:
             await asyncio.sleep(0.5)
 
     def _wake_when_due(self, lease: queue.Lease) -> None:
-        """What this claim left to do later is looked at when it is due, not at the next poll."""
+        """What this claim left to do soon is looked at when it is due, not at the next poll."""
         for seconds in lease.follow_ups:
+            if seconds > SOON:
+                continue
             asyncio.get_running_loop().call_later(max(seconds, 0) + 0.01, self.wake, lease.lane)
 
     async def _heartbeat(self) -> None:
@@ -306,11 +320,16 @@ class Pump:
         if it happens again it is known which one it was, and it takes nothing with it.
         """
         while not self._stopping.is_set():
-            await asyncio.sleep(settings.POLL_SECONDS)
+            await self._rest(settings.POLL_SECONDS)
             with contextlib.suppress(Exception):  # the database is away: look again
                 found = await self._runner.database(queue.has_suspect, list(self._bells))
                 if found and not await self._alone():
-                    await asyncio.sleep(2 * call_limit())
+                    await self._rest(2 * call_limit())
+
+    async def _rest(self, seconds: float) -> None:
+        """Until they are over, or it is time to stop."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def _alone(self) -> bool:
         """False if this process did not get rid of what it holds in time."""
@@ -324,7 +343,8 @@ class Pump:
                 if not claimed:
                     break
                 self._leases.update(claimed)
-                await self._carry_suspect(claimed[0])
+                if not await self._carried(claimed[0]):
+                    return False
             return True
         finally:
             self._open_road.set()
@@ -332,9 +352,22 @@ class Pump:
     async def _empty_handed(self) -> bool:
         """Wait until nothing is held any more; False if a claim takes too long."""
         until = time.monotonic() + EMPTY_IN
-        while self._leases and time.monotonic() < until:  # noqa: ASYNC110 - a set has no event
+        while self._is_busy() and time.monotonic() < until:  # noqa: ASYNC110 - a set has no event
             await asyncio.sleep(0.01)
-        return not self._leases
+        return not self._is_busy()
+
+    def _is_busy(self) -> bool:
+        """Claims are held, or under way."""
+        return bool(self._leases or self._claiming)
+
+    async def _carried(self, suspect: queue.Lease) -> bool:
+        """False if it takes too long: a provider that hangs must not stop the lanes. What it was
+        suspected of, it would have done by then.
+        """
+        task = asyncio.create_task(self._carry_suspect(suspect))
+        self._suspect = task
+        done, _ = await asyncio.wait({task}, timeout=EMPTY_IN)
+        return bool(done)
 
     async def _carry_suspect(self, lease: queue.Lease) -> None:
         try:

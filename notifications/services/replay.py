@@ -294,6 +294,8 @@ def _work(
             flow=batch_id or client_id,
             due_at=now,
             ids=[delivery.id for delivery in alike],
+            suspect=alone is not None,
+            claims=queue.SUSPECT_AT if alone else 0,
         )
-        for (lane, channel, client_id, batch_id, _), alike in chunks.items()
+        for (lane, channel, client_id, batch_id, alone), alike in chunks.items()
     ]

@@ -126,6 +126,12 @@ class Routes:
                 return soon
         return None
 
+    def leave_probe(self, name: str) -> None:
+        """A probe that was allowed and is not made after all is for somebody else."""
+        mine = [key for key, taken in self._probing.items() if taken and key.split(":")[0] == name]
+        if mine:
+            ProviderState.objects.filter(name__in=mine).update(probe_until=None)
+
     def state(self, name: str) -> ProviderState | None:
         """The provider's row, as it was read; None where nothing was ever noted of it."""
         return self._states.get(name)

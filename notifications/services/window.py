@@ -28,7 +28,7 @@ from notifications.types import Channel, ErrorClass
 _random = SystemRandom()
 
 CALLS = 100
-"""Calls whose answers a kill can cost, at most."""
+"""Calls of one load whose answers a kill can cost, at most."""
 
 
 @dataclass

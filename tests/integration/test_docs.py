@@ -24,7 +24,7 @@ from commsproject.common.errors import CommsError
 from commsproject.common.identity.scopes import Scope
 from commsproject.console import demo
 from notifications.models import Delivery, SimulatedMessage
-from notifications.providers import sendgrid, ses, simulator
+from notifications.providers import sendgrid, ses, simulator, twilio, webpush
 from notifications.providers.base import Provider
 from notifications.services import audit
 from notifications.states import State
@@ -235,6 +235,18 @@ def test_ses_errors_are_those_of_the_code() -> None:
     page = ROOT / "docs/how-to/providers/ses.md"
     found = {bare(row[0]): bare(row[1]) for row in tables(page, "Code", "Class")}
     assert found == {code: known.value for code, known in ses.CODES.items()}
+
+
+def test_twilios_errors_are_those_of_the_code() -> None:
+    page = ROOT / "docs/how-to/providers/twilio.md"
+    found = {int(row[0]): bare(row[1]) for row in tables(page, "Code", "Class", "Means")}
+    assert found == {code: known.value for code, known in twilio.ERRORS.items()}
+
+
+def test_web_pushs_errors_are_those_of_the_code() -> None:
+    page = ROOT / "docs/how-to/providers/webpush.md"
+    found = {int(row[0]): bare(row[1]) for row in tables(page, "HTTP", "Class", "Means")}
+    assert found == {status: known.value for status, known in webpush.STATUSES.items()}
 
 
 def test_the_simulators_addresses_are_those_of_the_code() -> None:

@@ -105,7 +105,7 @@ def test_who_may_only_look_cannot_act(client: Client, batch: Batch) -> None:
     ("ended", "says"), [(True, "1 of 4 failed: passed"), (False, "1 of 4 failed: halted the batch")]
 )
 def test_what_a_canary_told_is_shown(staff: Client, batch: Batch, ended: bool, says: str) -> None:
-    told = {**(batch.canary or {}), "sent": 4, "failed": 1, "passed": ended}
+    told = {**(batch.canary or {}), "tried": 4, "failed": 1, "passed": ended}
     Batch.objects.update(canary=told, reference="", pace=None)
     shown = staff.get(page(batch)).content.decode()
     assert says in shown
