@@ -46,14 +46,14 @@ def may_try_again(lane: Lane, rounds: int, age: timedelta, *, puzzles: int = 0) 
     return rounds < POLICIES[lane].rounds and age < POLICIES[lane].age
 
 
-def delay(lane: Lane, rounds: int, *, retry_after: float | None, random: Random) -> float:
+def delay(lane: Lane, calls: int, *, retry_after: float | None, random: Random) -> float:
     """Seconds until the next call: full jitter over an exponential bound, never before
     `retry_after`.
 
-    The bound is `min(cap, base * 2 ** (rounds - 1))`.
+    The bound is `min(cap, base * 2 ** (calls - 1))`: calls of the provider that was asked most.
     """
     policy = POLICIES[lane]
-    bound = min(policy.cap, policy.base * 2 ** min(max(rounds, 1) - 1, 30))
+    bound = min(policy.cap, policy.base * 2 ** min(max(calls, 1) - 1, 30))
     return random.uniform(0, bound) + (retry_after or 0.0)
 
 

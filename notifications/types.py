@@ -144,7 +144,7 @@ class Wanted:
     channel: Channel
     address: str
     country: str = ""
-    attachments: int = 0
+    has_attachments: bool = False
     hosted: Collection[str] = ()
 
 
@@ -187,7 +187,7 @@ class ProviderError(Exception):
     `retry_after` seconds the provider asked us to wait. Of `permanent_recipient`: `is_opt_out`
     where the person does not want our messages, `gone_since` where the address stopped working
     then (whoever registered it later is not meant). `for_country`: the provider refuses the
-    country, not us.
+    country, not us. `for_address`: it has had enough for this one address, and is well otherwise.
     """
 
     def __init__(
@@ -201,6 +201,7 @@ class ProviderError(Exception):
         is_opt_out: bool = False,
         gone_since: datetime | None = None,
         for_country: bool = False,
+        for_address: bool = False,
     ) -> None:
         super().__init__(f"{error_class.value}: {code}")
         self.error_class = error_class
@@ -211,6 +212,7 @@ class ProviderError(Exception):
         self.is_opt_out = is_opt_out
         self.gone_since = gone_since
         self.for_country = for_country
+        self.for_address = for_address
 
 
 @dataclass(frozen=True, repr=False)
@@ -262,7 +264,7 @@ class Inbound:
     in_reply_to: Sequence[str] = ()
     is_automatic: bool = False
     """An out-of-office note or another machine: never answered."""
-    attachments: int = 0
+    has_attachments: bool = False
     data: Mapping[str, Any] = field(default_factory=dict)
 
     @override

@@ -132,6 +132,10 @@ def read(request: Request, idempotency_key: str) -> Asked:
     else:
         if not isinstance(body, dict):
             raise InvalidInput.of("", "invalid", "A batch is an object.")
+        if named := sorted(request.query_params):
+            raise InvalidInput.of(
+                named[0][:64], "in_the_query", "With a JSON body, put it into the body."
+            )
         shared = {name: value for name, value in body.items() if name != "rows"}
         upload = rows.Listed(_listed(body))
     serializer = BatchInput(data=shared)

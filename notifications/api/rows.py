@@ -27,6 +27,7 @@ MAX_LINE = 262_144
 """Bytes of one row of NDJSON."""
 MAX_RECORD = 1_048_576
 """Characters of one row of CSV, which may have several lines."""
+MAX_BLANK = 100_000
 MAX_COLUMNS = 100
 MAX_REFERENCE = 200
 MAX_USER_ID = 200
@@ -196,12 +197,18 @@ class Listed:
 
 
 def ndjson(pieces: Iterator[bytes], /) -> Iterator[Row | Rejected]:
-    """A row a line. A line that is no JSON is that row's error; empty lines do not count."""
-    number = 0
+    """A row a line. A line that is no JSON is that row's error; empty lines do not count.
+
+    Raises `InvalidInput` for more than `MAX_BLANK` of those.
+    """
+    number = blank = 0
     for line in _lines(pieces):
         if not number:  # some editors begin a file with it; RFC 8259 lets us overlook it
             line = line.removeprefix(codecs.BOM_UTF8)
         if not line.strip():
+            blank += 1
+            if blank > MAX_BLANK:
+                raise InvalidInput.of("rows", "malformed", "There are too many empty lines.")
             continue
         number += 1
         if len(line) > MAX_LINE:

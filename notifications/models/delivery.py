@@ -28,7 +28,7 @@ class Delivery(models.Model):
     address_hash = models.CharField(max_length=64)
     state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
     reason = models.CharField(max_length=200, blank=True)
-    attempts_made = models.PositiveSmallIntegerField(
+    attempts_made = models.PositiveIntegerField(
         default=0, help_text="Provider calls; equals the number of attempt rows."
     )
     provider = models.CharField(max_length=50, blank=True)
@@ -76,7 +76,7 @@ class Attempt(models.Model):
     )
     work_id = models.UUIDField()
     token = models.BigIntegerField(help_text="The claim of the work under which the call was made.")
-    number = models.PositiveSmallIntegerField()
+    number = models.PositiveIntegerField()
     provider = models.CharField(max_length=50)
     state = models.CharField(max_length=10, choices=State.choices, default=State.CALLING)
     error_class = models.CharField(max_length=20, choices=ErrorClass.choices, blank=True)

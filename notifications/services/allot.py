@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import SystemRandom
@@ -58,8 +58,6 @@ def routed(
             taken, wait = _rationed(provider, wanting, routes, together)
             routed += taken
             sent = {item.id for _, group in taken for item in group}
-            if not sent:
-                routes.leave_probe(provider.name)
             for item in wanting:
                 if item.id not in sent:
                     spent[item.id][provider.name] = clock.now() + timedelta(seconds=wait)
@@ -151,22 +149,17 @@ def puzzles(item: Item) -> int:
 
 
 def rounds(item: Item) -> int:
-    """How often all providers there are have had their turn: the calls of the most called one."""
-    return max(Counter(call.provider for call in _tries(item)).values(), default=0)
+    """How often all providers there are have had their turn: the calls of the most called one.
+
+    A throttle is no failed try: it slows a message down and must not use up its chances.
+    """
+    tries = (call for call in calls_made(item) if call.state != Attempt.State.THROTTLED)
+    return max(Counter(call.provider for call in tries).values(), default=0)
 
 
-def tried_since(item: Item) -> datetime | None:
-    """When the first call was made that could have been taken; None where none was."""
-    return min((call.started_at for call in _tries(item)), default=None)
-
-
-def _tries(item: Item) -> Iterator[Past]:
-    """A throttle is no failed try: it slows a message down and must not use up its chances."""
-    return (
-        call
-        for call in item.past
-        if call.state != Attempt.State.THROTTLED and call.code not in _COSTS_NOTHING
-    )
+def calls_made(item: Item) -> list[Past]:
+    """Without those that were written down and then not made."""
+    return [call for call in item.past if call.code not in _COSTS_NOTHING]
 
 
 # --- Which calls -------------------------------------------------------------------------------
@@ -190,7 +183,7 @@ def _grouped(
         if limit <= 1:
             groups.append([item])
             continue
-        key = (id(items.source(item)), item.reply_to, tuple(item.tags), limit)
+        key = (items.source(item), item.reply_to, tuple(item.tags), limit)
         group, addresses = filling.get(key, ([], set()))
         address = item.address.casefold()
         if not group or len(group) >= limit or address in addresses:
@@ -202,7 +195,7 @@ def _grouped(
 
 
 def _batch_limit(provider: Provider, item: Item) -> int:
-    if not isinstance(provider, LoopProvider) or provider.batch_limit == 1 or item.attachments:
+    if not isinstance(provider, LoopProvider) or provider.batch_limit == 1 or item.weight:
         return 1
     if item.content is not None:
         return 1  # a message of its own: to look for others like it would cost more than it saves

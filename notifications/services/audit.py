@@ -33,7 +33,9 @@ _CALLED = (
     State.FAILED,
     State.UNCONFIRMED,
 )
-"""States that only a provider call leads to. What killed its workers is `dead` without one."""
+"""States that only a provider call leads to. What killed its workers is `dead` without one, what
+nobody can carry `failed` without a provider.
+"""
 
 _RULES = {
     "lost_work": """
@@ -79,6 +81,7 @@ _RULES = {
         SELECT 'delivery ' || delivery.id, delivery.state || ' without any attempt'
         FROM notifications_delivery AS delivery
         WHERE delivery.state = ANY(%(called)s)
+          AND (delivery.state <> 'failed' OR delivery.provider <> '')
           AND NOT EXISTS (SELECT FROM notifications_attempt WHERE delivery_id = delivery.id)""",
     "unproven_state": """
         SELECT 'delivery ' || delivery.id, delivery.state || ', but no attempt was accepted'

@@ -136,8 +136,8 @@ WITH waiting AS MATERIALIZED (
     SELECT id, sum(size) OVER (ORDER BY due_at, id) - size AS before FROM waiting
 )
 UPDATE notifications_work AS work
-SET held = false, due_at = greatest(
-    work.due_at, statement_timestamp() + line.before * %(gap)s * interval '1 second')
+SET held = false, due_at = greatest(work.due_at, statement_timestamp())
+    + line.before * %(gap)s * interval '1 second'
 FROM line WHERE work.id = line.id
 """
 """Each chunk falls due when those before it have had their time: after a pause too, nothing that
@@ -180,16 +180,20 @@ def _draw(batch: Batch) -> list[UUID]:
     for work_id, size in sizes:
         if wanted <= 0:
             break
-        if size > wanted:
-            _cut(work_id, wanted)
+        if size > wanted and not _cut(work_id, wanted):
+            continue
         drawn.append(work_id)
         wanted -= size
     return drawn
 
 
-def _cut(work_id: UUID, keep: int) -> None:
-    """Leave `keep` deliveries in the chunk; the others wait in a new one."""
-    work = Work.objects.select_for_update().get(id=work_id)
+def _cut(work_id: UUID, keep: int) -> bool:
+    """Leave `keep` deliveries in the chunk; the others wait in a new one. False: it is in use, by
+    who held it before the batch was.
+    """
+    work = Work.objects.select_for_update(skip_locked=True).filter(id=work_id).first()
+    if work is None or work.size <= keep:
+        return work is not None
     rest = work.ids[keep:]
     Work.objects.filter(id=work_id).update(ids=work.ids[:keep])
     Work.objects.create(
@@ -205,6 +209,7 @@ def _cut(work_id: UUID, keep: int) -> None:
         token=work.token,
         ids=rest,
     )
+    return True
 
 
 _UNTRIED = """

@@ -117,9 +117,11 @@ def quarantine(lease: queue.Lease) -> bool:
     if any(one.state == State.UNKNOWN or one.in_state(Attempt.State.CALLING) for one in found):
         return False
     error = ProviderError(
-        ErrorClass.PERMANENT_MESSAGE, "quarantined", "Three workers ended while they held it."
+        ErrorClass.PERMANENT_MESSAGE,
+        "quarantined",
+        "Three workers ended, or failed, while they held it.",
     )
-    reason = "quarantined: three workers ended while they held it"
+    reason = "quarantined: three claims of it ended without a result"
     record([lease], [Outcome(i, None, "", error, State.DEAD, reason) for i in found], [lease])
     return True
 
@@ -256,6 +258,7 @@ TOLD_BY_EVENT = {
     State.DEAD: EventType.DEAD,
     State.UNCONFIRMED: EventType.UNCONFIRMED,
     State.DELIVERED: EventType.DELIVERED,  # by a provider that has nobody behind it
+    State.FAILED: EventType.FAILED,  # where there was no call
 }
 """The ends that no attempt tells of."""
 
@@ -284,7 +287,12 @@ def tell_ends(ends: Iterable[tuple[HasId, State, str]]) -> None:
 
 
 def _write_ends(outcomes: Sequence[Outcome]) -> None:
-    ended = [outcome for outcome in outcomes if outcome.state in TOLD_BY_EVENT]
+    ended = [
+        outcome
+        for outcome in outcomes
+        if outcome.state in TOLD_BY_EVENT
+        and not (outcome.state is State.FAILED and outcome.attempt)  # the attempt tells
+    ]
     if ended:
         tell_ends((outcome.item, outcome.state, outcome.reason) for outcome in ended)
         DeadLetter.objects.bulk_create(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from notifications.providers.base import Provider
 from notifications.services import items
 from notifications.services.allot import Way
 from notifications.services.items import Item
-from notifications.types import Attachment, Channel, ErrorClass, Outbound, ProviderError
+from notifications.types import Channel, ErrorClass, Outbound, ProviderError
 from templates_app import links
 from templates_app.errors import TemplateError
 
@@ -92,18 +91,11 @@ def _outbound(
         template_id=template,
         expires_at=item.expires_at,
         lane=item.lease.lane,
-        reply_to=item.reply_to,
+        reply_to=item.reply_to if item.channel is Channel.EMAIL else "",
         headers=_headers(item),
         tags=item.tags,
         metadata=item.metadata,
-        attachments=[
-            Attachment(
-                file["filename"],
-                base64.b64decode(file["content"]),
-                file.get("content_type", "application/octet-stream"),
-            )
-            for file in item.attachments
-        ],
+        attachments=items.attachments(item),
     )
 
 

@@ -6,6 +6,7 @@ Plain tuples of slots instead of model instances: those cost more than everythin
 
 from __future__ import annotations
 
+import base64
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +20,10 @@ from django.db import connection
 
 from commsproject.common.arrays import uuids
 from notifications import addresses, queue
-from notifications.models import Attempt, Batch, Category
+from notifications.models import Attempt, Batch, Category, Notification
 from notifications.services.render import Source
 from notifications.states import PENDING
-from notifications.types import Channel, Wanted
+from notifications.types import Attachment, Channel, Wanted
 from templates_app.models import TemplateVersion
 from templates_app.values import admit
 
@@ -35,7 +36,9 @@ SELECT delivery.id, delivery.notification_id, delivery.address, delivery.address
            (SELECT data FROM notifications_deadletter WHERE delivery_id = delivery.replay_of_id),
            notification.data) END,
        notification.agent_id, notification.reply_to, notification.tags, notification.metadata,
-       notification.attachments, category.key, category.kind, category.on_unknown
+       CASE WHEN pg_column_size(notification.attachments) > 16
+            THEN pg_column_size(notification.attachments) ELSE 0 END,
+       category.key, category.kind, category.on_unknown
 FROM notifications_delivery AS delivery
 JOIN notifications_notification AS notification ON notification.id = delivery.notification_id
 LEFT JOIN notifications_category AS category ON category.id = notification.category_id
@@ -86,7 +89,8 @@ class Item:
     reply_to: str
     tags: Sequence[str]
     metadata: Mapping[str, Any]
-    attachments: Sequence[Mapping[str, str]]
+    weight: int
+    """Bytes of its attachments as they are stored, 0 where it has none. Read when they are sent."""
     category: str
     is_essential: bool
     holds_unknown: bool
@@ -103,7 +107,7 @@ class Item:
 
     @property
     def wanted(self) -> Wanted:
-        return Wanted(self.channel, self.address, self.country, len(self.attachments))
+        return Wanted(self.channel, self.address, self.country, self.weight > 0)
 
     @property
     def first_due(self) -> datetime:
@@ -143,12 +147,12 @@ def lock(owners: Mapping[UUID, queue.Lease], ids: Iterable[UUID]) -> list[Item]:
 
 def _item(lease: queue.Lease, row: tuple[Any, ...]) -> Item:
     """`row` has the columns of `_LOCK`: first as `Item` has them, then three of the category."""
-    *columns, content, data, agent_id, reply_to, tags, metadata, attachments = row[:-3]
+    *columns, content, data, agent_id, reply_to, tags, metadata, weight = row[:-3]
     category, kind, on_unknown = row[-3:]
     values = (
         *columns,
         *(_json(content), _json(data), agent_id, reply_to, tags),
-        *(_json(metadata), _json(attachments)),
+        *(_json(metadata), weight),
         *(category or "", kind == Category.Kind.ESSENTIAL),
         on_unknown == Category.OnUnknown.HOLD,
     )
@@ -163,6 +167,21 @@ def _json(text: str | None) -> Any:
 
 
 _EMPTY: dict[str, Any] = {"{}": {}, "[]": []}
+
+
+def attachments(item: Item) -> list[Attachment]:
+    """What is sent with it, read for this one message: they can weigh more than all the rest."""
+    if not item.weight:
+        return []
+    stored = Notification.objects.values_list("attachments", flat=True).get(id=item.notification_id)
+    return [
+        Attachment(
+            file["filename"],
+            base64.b64decode(file["content"]),
+            file.get("content_type", "application/octet-stream"),
+        )
+        for file in stored
+    ]
 
 
 # --- What messages share: never changes once it is there, so a process may keep it --------------

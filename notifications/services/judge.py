@@ -4,6 +4,7 @@ the load's own notes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from random import SystemRandom
@@ -179,7 +180,11 @@ def _stranded(load: Load, item: Item, way: Stranded) -> Outcome | None:
         if way.limited and item.state == State.QUEUED:
             return None
         return Outcome(item, state=State.QUEUED, reason="no provider is available now")
-    wait = retry.delay(lane, turns, retry_after=load.retry_after[item.id], random=_random)
+    made = Counter(call.provider for call in allot.calls_made(item))
+    most = max(
+        made.values(), default=1
+    )  # throttles too: who is asked too often is asked less often
+    wait = retry.delay(lane, most, retry_after=load.retry_after[item.id], random=_random)
     due = max(now + timedelta(seconds=wait), until or now)
     _later(load, Successor.SEND, error.error_class.value, item.id, due)
     reason = f"all providers refused for now, last {error.code}"
@@ -190,7 +195,7 @@ def _age(item: Item, way: Stranded, now: datetime) -> timedelta:
     """How long it has been tried. What waits for its turn, or was held, does not grow old by that;
     but a code that nobody could be asked to carry is of no use later.
     """
-    since = allot.tried_since(item)
+    since = min((call.started_at for call in allot.calls_made(item)), default=None)
     if since is None and item.lease.lane is Lane.URGENT and not way.limited:
         since = item.first_due
     return now - since if since else timedelta(0)
@@ -198,7 +203,7 @@ def _age(item: Item, way: Stranded, now: datetime) -> timedelta:
 
 def _dead(item: Item, error: ProviderError | None) -> Outcome:
     last = f", last {error.code}" if error else ""
-    reason = f"given up after {item.attempts_made} attempts{last}"
+    reason = f"given up after {len(allot.calls_made(item))} calls{last}"
     return Outcome(item, answer=error, state=State.DEAD, reason=reason)
 
 

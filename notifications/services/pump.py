@@ -25,7 +25,7 @@ from notifications import queue
 from notifications.models import Work
 from notifications.providers import registry
 from notifications.services import complete, deliver, reconcile
-from notifications.services.calls import Runner, call_limit
+from notifications.services.calls import call_limit
 from notifications.services.load import Load
 from notifications.services.window import CALLS
 from notifications.types import Lane
@@ -71,6 +71,7 @@ class Threads:
 
     def __init__(self) -> None:
         self._database = ThreadPoolExecutor(DATABASE_THREADS, "database")
+        self._beat = ThreadPoolExecutor(1, "beat")
         self._provider = ThreadPoolExecutor(PROVIDER_THREADS, "provider")
         self._room = asyncio.Semaphore(PROVIDER_THREADS)
         self._limit = call_limit()
@@ -78,6 +79,11 @@ class Threads:
     async def database(self, function: Callable[..., T], *args: Any) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._database, _with_connection, function, args)
+
+    async def beat(self, function: Callable[..., T], *args: Any) -> T:
+        """In a thread of its own: behind four slow windows every lease would run out."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._beat, _with_connection, function, args)
 
     async def provider(self, function: Callable[..., T], *args: Any) -> T:
         """The time limit counts from the start of the call, not from its place in the queue: a call
@@ -108,6 +114,7 @@ class Threads:
 
     def shut_down(self) -> None:
         self._database.shutdown(wait=False, cancel_futures=True)
+        self._beat.shutdown(wait=False, cancel_futures=True)
         self._provider.shutdown(wait=False, cancel_futures=True)
 
 
@@ -154,7 +161,7 @@ def noisy(in_flight: Mapping[tuple[UUID, UUID], int]) -> list[UUID]:
 class Pump:
     """The claims of one process. `run` returns after `stop`, when its loads are done."""
 
-    def __init__(self, lanes: Iterable[Lane], runner: Runner) -> None:
+    def __init__(self, lanes: Iterable[Lane], runner: Threads) -> None:
         self._runner = runner
         self._bells = {lane: asyncio.Event() for lane in lanes}
         self._leases: set[queue.Lease] = set()
@@ -313,7 +320,7 @@ class Pump:
             leases = [lease for lease in self._leases if lease.seen > alive]
             if leases:
                 with contextlib.suppress(Exception):  # the leases run out, which is the point
-                    await self._runner.database(queue.renew, leases)
+                    await self._runner.beat(queue.renew, leases)
 
     async def _suspects(self) -> None:
         """Messages that workers died with are claimed one at a time, while nothing else is held:

@@ -48,19 +48,21 @@ class Routes:
 
     def __init__(self, channel: Channel, *, in_transaction: bool = False) -> None:
         """`in_transaction`: of a caller that must not be left holding a lock on a provider's row."""
-        self._in_transaction = in_transaction
         self._providers: Sequence[Provider] = registry.for_channel(channel)
         self._now = clock.now()
         names = [provider.name for provider in self._providers]
         rows = ProviderState.objects.filter(_rows_of(names, by_country=channel is Channel.SMS))
         self._states: Mapping[str, ProviderState] = {row.name: row for row in rows}
-        self._probing: dict[str, bool] = {}
+        for name in {*names, *self._states}:  # another process may have found that it works again
+            _note(name, self.health(name))
         self._on = [p for p in self._providers if self._is_enabled(p.name)]
         self._weights = {p.name: self._weight(p.name) for p in self._on}
         self.is_picky = any(type(p).lacks is not Provider.lacks for p in self._providers)
         """Whether what a message wants makes a difference."""
-        for name in {*names, *self._states}:  # another process may have found that it works again
-            _note(name, self.health(name))
+        # A device has one service that reaches it.
+        self._is_alone = len(self._on) == 1 or channel is Channel.PUSH
+        self._probes = {key for key in self._half_open() if in_transaction or self._take_probe(key)}
+        self._unused = set() if in_transaction else set(self._probes)
 
     def choose(
         self, excluded: Collection[str], wanted: Wanted | None = None
@@ -78,7 +80,7 @@ class Routes:
         for provider in self._ordered(able):
             if provider.name in excluded:
                 continue
-            opens = self._opens(provider.name, country, alone=len(able) == 1)
+            opens = self._opens(provider.name, country)
             if opens is None:
                 return provider
             until = min(until, opens) if until else opens
@@ -110,27 +112,37 @@ class Routes:
         row = self._states.get(name)
         return row.weight * row.health / 100 if row else 0.0
 
-    def _opens(self, name: str, country: str, *, alone: bool) -> datetime | None:
-        """When it may be used for a number of that country; None: now. `alone`: nobody else can."""
+    def _opens(self, name: str, country: str) -> datetime | None:
+        """When it may be used for a number of that country; None: now, once behind a breaker that
+        is half open.
+        """
         soon = self._now + timedelta(seconds=1)
         for key in (name, country_key(name, country)) if country else (name,):
             health = self.health(key)
-            # What only this process knows counts too: its calls would be stopped all the same.
-            known = _shut.get(key)
-            if known and known != health.blocked_until and known > self._now:
-                return max(known, soon)
-            opens = breaker.opens(health, alone=alone)
-            if opens and opens > self._now:
-                return max(opens, soon)
-            if opens and health.failures and not self._take_probe(key):
-                return soon
+            opens = breaker.opens(health, alone=self._is_alone)
+            is_over = opens is None or (opens <= self._now and not health.failures)
+            if is_over and not is_shut(key):  # what only this process knows counts too
+                continue
+            if key not in self._probes:
+                return max(opens or soon, soon)
+            self._probes.discard(key)
         return None
 
-    def leave_probe(self, name: str) -> None:
-        """A probe that was allowed and is not made after all is for somebody else."""
-        mine = [key for key, taken in self._probing.items() if taken and key.split(":")[0] == name]
-        if mine:
-            ProviderState.objects.filter(name__in=mine).update(probe_until=None)
+    def _half_open(self) -> list[str]:
+        """Those that a message may go by to see whether they work again."""
+        return [
+            key
+            for key in self._states
+            if (health := self.health(key)).failures
+            and (opens := breaker.opens(health, alone=self._is_alone))
+            and opens <= self._now
+        ]
+
+    def leave(self, called: Collection[str]) -> None:
+        """Probes that were allowed and not made are for somebody else. After the transaction."""
+        unused = [key for key in self._unused if key.split(":")[0] not in called]
+        if unused:
+            ProviderState.objects.filter(name__in=unused).update(probe_until=None)
 
     def state(self, name: str) -> ProviderState | None:
         """The provider's row, as it was read; None where nothing was ever noted of it."""
@@ -143,23 +155,19 @@ class Routes:
     def _is_enabled(self, name: str) -> bool:
         return name not in self._states or self._states[name].enabled
 
-    def _take_probe(self, name: str) -> bool:
-        if self._in_transaction:
-            return True
-        if name in self._probing:
-            return False
+    def _take_probe(self, key: str) -> bool:
+        """One probe at a time, of all processes together."""
         taken = ProviderState.objects.filter(
             Q(probe_until__isnull=True) | Q(probe_until__lt=self._now),
-            name=name,
-            opened_until=self.health(name).blocked_until,  # no probe has failed since this was read
+            name=key,
+            opened_until=self.health(key).blocked_until,  # no probe has failed since this was read
         ).update(
             probe_until=self._now + breaker.PROBE_FOR,
             opened_until=Least(F("opened_until"), self._now),
         )
-        self._probing[name] = bool(taken)
         if taken:
-            _shut.pop(name, None)
-        return self._probing[name]
+            _shut.pop(key, None)
+        return bool(taken)
 
 
 def country_key(name: str, country: str) -> str:

@@ -19,6 +19,7 @@ from notifications import addresses, limits, policy, queue
 from notifications.models import Attempt, Batch
 from notifications.policy import Refusal
 from notifications.services import allot, compose, counts, devices, items, plan
+from notifications.services.allot import Way
 from notifications.services.compose import Call
 from notifications.services.items import Item
 from notifications.services.route import Routes, Stranded
@@ -68,22 +69,21 @@ def open_window(
     this round, `together` how many may share a batch call, where fewer than the provider takes.
     """
     window = Window()
+    # Before the transaction: a probe is noted on the provider's row, for which all others wait.
+    routes = Routes(owners[ids[0]].channel)
     with transaction.atomic():
         ids = _ours(window, owners, ids)
         found = items.lock(owners, ids)
         ready = _reached(window, _admitted(window, found))
-        routes = Routes(owners[ids[0]].channel) if ready else None
-        groups = (
-            allot.routed(window.stranded, ready, routes, refused_by, together or {})
-            if routes
-            else []
-        )
+        groups = allot.routed(window.stranded, ready, routes, refused_by, together or {})
+        calls = min(calls, _portable(groups))
         for way, group in groups[calls:]:
             limits.give_back(way.grant, len(group))
             window.left += [item.id for item in group]
         _mark_unknown(window.unknown)
         window.calls = [call for group in groups[:calls] for call in compose.calls(*group)]
         _write_attempts(window.calls)
+    routes.leave({call.provider.name for call in window.calls})
     return window
 
 
@@ -115,6 +115,22 @@ def _admitted(window: Window, found: Sequence[Item]) -> list[Item]:
         else:
             ready.append(item)
     return ready
+
+
+HEAVY = 8 * 1024 * 1024
+"""Bytes of attachments that one window reads, more only of a single message: a process has up to
+twenty windows open, and the attachments of each are in memory until the calls are over.
+"""
+
+
+def _portable(groups: Sequence[tuple[Way, Sequence[Item]]]) -> int:
+    """How many of the groups one window can carry."""
+    total = 0
+    for count, (_, group) in enumerate(groups):
+        total += sum(item.weight for item in group)
+        if total > HEAVY:
+            return max(1, count)
+    return len(groups)
 
 
 _GONE = Refusal(State.SUPPRESSED, "the device is no longer registered")
