@@ -9,7 +9,7 @@ from django.utils import timezone
 from commsproject.common.models import IdempotencyKey
 from commsproject.common.scheduler import job
 from notifications.providers.simulator import post_receipts
-from notifications.services import batches, bulk, metrics, schedule
+from notifications.services import accounts, balance, batches, bulk, devices, metrics, schedule
 
 KEEP_KEYS = timedelta(days=7)
 
@@ -54,3 +54,21 @@ def tend_batches() -> None:
 def abort_dead_uploads() -> None:
     """Batches whose upload nobody carries on."""
     bulk.abort_dead()
+
+
+@job("remove unseen devices", every=timedelta(days=1))
+def remove_unseen_devices() -> None:
+    """Those whose app nobody has opened for most of a year."""
+    devices.remove_unseen()
+
+
+@job("poll quotas", every=timedelta(minutes=10))
+def poll_quotas() -> None:
+    """What each vendor lets us send."""
+    accounts.poll()
+
+
+@job("balance providers", every=timedelta(seconds=20))
+def balance_providers() -> None:
+    """Weight moves away from those that fail or are slow, and back."""
+    balance.run()

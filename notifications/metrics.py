@@ -71,6 +71,18 @@ def attempts() -> Iterable[Metric]:
 
 
 @collector
+def unmapped() -> Iterable[Metric]:
+    family = GaugeMetricFamily(
+        "comms_unmapped_codes_per_minute",
+        "Calls of the last minute that ended with an error no table knows: add it to one.",
+        labels=["provider", "code"],
+    )
+    for (provider, code), n in metrics.unmapped().items():
+        family.add_metric([provider, code], n)
+    return [family]
+
+
+@collector
 def dead_letters() -> Iterable[Metric]:
     waiting = DeadLetter.objects.filter(replayed_at__isnull=True).count()
     return [GaugeMetricFamily("comms_dead_letters", "Given up and not replayed.", value=waiting)]
@@ -114,13 +126,17 @@ def providers() -> Iterable[Metric]:
     gates = GaugeMetricFamily(
         "comms_provider_breaker", "1 for the state it is in.", labels=["provider", "state"]
     )
+    weights = GaugeMetricFamily(
+        "comms_provider_weight", "Its share, as its health lets it have it.", labels=["provider"]
+    )
     rows = {row.name: row for row in ProviderState.objects.all()}
     now = timezone.now()
     for name in registry.enabled():
         row = rows.get(name) or ProviderState(name=name)
         enabled.add_metric([name], row.enabled)
         failures.add_metric([name], row.failures)
+        weights.add_metric([name], row.weight * row.health / 100)
         health = Health(row.failures, row.opened_until, row.probe_until, row.reason)
         for gate, state in _GATES.items():
             gates.add_metric([name, state], breaker.gate(health, now) is gate)
-    return [enabled, failures, gates]
+    return [enabled, failures, gates, weights]

@@ -10,20 +10,21 @@ from factory.django import DjangoModelFactory
 
 from commsproject.common.ids import new_id
 from commsproject.common.models import ApiClient
-from notifications import addresses
+from notifications import addresses, push_tokens
 from notifications.models import (
     Address,
     Attempt,
     Category,
     DeadLetter,
     Delivery,
+    Device,
     Notification,
     Recipient,
     Suppression,
     Work,
 )
 from notifications.states import State
-from notifications.types import Channel, ErrorClass, Lane, SuppressionReason
+from notifications.types import Channel, ErrorClass, Lane, Platform, SuppressionReason
 from templates_app.models import Template, TemplateVersion
 
 CHANNELS = {
@@ -66,6 +67,18 @@ class AddressFactory(DjangoModelFactory[Address]):
     recipient = SubFactory(RecipientFactory)
     channel = Channel.EMAIL
     value = Sequence(lambda n: f"person-{n}@simulator.test")
+
+
+class DeviceFactory(DjangoModelFactory[Device]):
+    """An Android phone."""
+
+    class Meta:
+        model = Device
+
+    recipient = SubFactory(RecipientFactory)
+    platform = Platform.FCM
+    token = Sequence(lambda n: f"device-{n}:APA91bF-token-of-a-phone")
+    token_hash = LazyAttribute(lambda row: push_tokens.digest(row.platform, row.token))
 
 
 class TemplateFactory(DjangoModelFactory[Template]):

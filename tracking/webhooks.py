@@ -25,7 +25,8 @@ from tracking.models import WebhookReceipt
 log = structlog.get_logger(__name__)
 
 MAX_BYTES = 1024 * 1024
-"""The largest documented body is SendGrid's batch of 768 KB."""
+"""The largest documented body of events is SendGrid's batch of 768 KB. Mail that comes in may be
+larger: `Provider.webhook_limits`."""
 
 
 class Forged(CommsError):
@@ -49,9 +50,7 @@ class ProviderWebhook(View):
             source = registry.get(provider)
         except registry.UnknownProvider:
             raise NotFound("No provider of that name is on.") from None
-        body = request.read(MAX_BYTES + 1)
-        if len(body) > MAX_BYTES:
-            raise TooLarge
+        body = _read(request, source.webhook_limits.get(kind, MAX_BYTES))
         headers = {name.lower(): value for name, value in request.headers.items()}
         webhook = Webhook(body, headers, request.get_full_path())
         try:
@@ -65,6 +64,13 @@ class ProviderWebhook(View):
         _store(provider, webhook)
         content_type, answer = source.webhook_answer
         return HttpResponse(answer, content_type=content_type)
+
+
+def _read(request: HttpRequest, limit: int) -> bytes:
+    body = request.read(limit + 1)
+    if len(body) > limit:
+        raise TooLarge
+    return body
 
 
 @transaction.atomic

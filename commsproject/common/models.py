@@ -1,4 +1,4 @@
-"""Rows that every app needs: who may call, what was already answered, what runs when."""
+"""Rows that every app needs: who may call, what was already answered, what runs when, what is wrong."""
 
 from __future__ import annotations
 
@@ -90,3 +90,32 @@ class ScheduledJob(models.Model):
     @override
     def __str__(self) -> str:
         return self.name
+
+
+class Alert(models.Model):
+    """Something that staff should look at, from when it began until it is well again."""
+
+    class Severity(models.TextChoices):
+        WARNING = "warning", "Warning"
+        CRITICAL = "critical", "Critical"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    key = models.CharField(max_length=100, help_text="What it is about: provider.ses.quota.")
+    severity = models.CharField(max_length=10, choices=Severity.choices)
+    title = models.CharField(max_length=200)
+    detail = models.CharField(max_length=1000, blank=True, help_text="Nobody's personal data.")
+    raised_at = models.DateTimeField(default=timezone.now)
+    seen_at = models.DateTimeField(default=timezone.now, help_text="When it was last so.")
+    resolved_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["key"], condition=models.Q(resolved_at__isnull=True), name="alert_open_once"
+            )
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return self.title

@@ -8,10 +8,14 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 
-from commsproject.common import health
+from commsproject.common import alerts, health
+from commsproject.common.admin.alerts import state
 from commsproject.console import selectors
 from notifications.admin import badges
 from notifications.states import State
+
+ALERTS = 5
+"""Of the alerts that stand, the newest so many are shown."""
 
 
 def environment(_request: HttpRequest) -> list[str] | None:
@@ -27,6 +31,7 @@ def dashboard(_request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return {
         **context,
         "title": "Dashboard",
+        "alerts": [(alert, state(alert)) for alert in alerts.standing()[:ALERTS]],
         "parts": health.parts(),
         "lanes": selectors.queue_depth(),
         "lag_seconds": round(lag),

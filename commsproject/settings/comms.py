@@ -24,6 +24,9 @@ def _present(*names: str) -> bool:
 
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="notifications@example.com")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+REPLY_DOMAIN = env.str("REPLY_DOMAIN", default="")
+"""A domain whose mail comes in by a webhook. Replies to what a vendor sends under a Message-ID of its
+own go to `reply+<delivery>@` this domain, unless the message says where to."""
 
 # --- Providers ---------------------------------------------------------------------------------
 
@@ -40,12 +43,14 @@ PROVIDERS: dict[str, dict[str, Any]] = {
             "api_key": env.str("SENDGRID_API_KEY", default=""),
             "api_url": env.str("SENDGRID_API_URL", default="https://api.sendgrid.com/v3/"),
             "webhook_public_key": env.str("SENDGRID_WEBHOOK_PUBLIC_KEY", default=""),
+            "inbound_secret": env.str("SENDGRID_INBOUND_SECRET", default=""),
         },
     },
     "ses": {
         "CLASS": "notifications.providers.ses.SES",
         "ENABLED": _present("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SES_REGION"),
         "LIMIT": _limit(env.rate("SES_LIMIT", default="200/1"), "recipients"),
+        "LIMIT_BY_VENDOR": not _present("SES_LIMIT"),  # it is asked every ten minutes
         "OPTIONS": {
             "access_key_id": env.str("AWS_ACCESS_KEY_ID", default=""),
             "secret_access_key": env.str("AWS_SECRET_ACCESS_KEY", default=""),
@@ -55,11 +60,115 @@ PROVIDERS: dict[str, dict[str, Any]] = {
             "topic_arns": env.list("SNS_TOPIC_ARNS", default=[]),
         },
     },
+    "postmark": {
+        "CLASS": "notifications.providers.postmark.Postmark",
+        "ENABLED": _present("POSTMARK_SERVER_TOKEN"),
+        "LIMIT": _limit(env.rate("POSTMARK_LIMIT", default="none"), "calls"),
+        "OPTIONS": {
+            "server_token": env.str("POSTMARK_SERVER_TOKEN", default=""),
+            "api_url": env.str("POSTMARK_API_URL", default="https://api.postmarkapp.com/"),
+            "message_stream": env.str("POSTMARK_MESSAGE_STREAM", default=""),
+            "webhook_secret": env.str("POSTMARK_WEBHOOK_SECRET", default=""),
+        },
+    },
+    "mailgun": {
+        "CLASS": "notifications.providers.mailgun.Mailgun",
+        "ENABLED": _present("MAILGUN_API_KEY"),
+        "LIMIT": _limit(env.rate("MAILGUN_LIMIT", default="none"), "calls"),
+        "OPTIONS": {
+            "api_key": env.str("MAILGUN_API_KEY", default=""),
+            "sender_domain": env.str("MAILGUN_SENDER_DOMAIN", default=""),
+            "api_url": env.str("MAILGUN_API_URL", default="https://api.mailgun.net/v3/"),
+            "signing_key": env.str("MAILGUN_WEBHOOK_SIGNING_KEY", default=""),
+        },
+    },
+    "resend": {
+        "CLASS": "notifications.providers.resend.Resend",
+        "ENABLED": _present("RESEND_API_KEY"),
+        "LIMIT": _limit(env.rate("RESEND_LIMIT", default="2/1"), "calls"),
+        "OPTIONS": {
+            "api_key": env.str("RESEND_API_KEY", default=""),
+            "api_url": env.str("RESEND_API_URL", default="https://api.resend.com/"),
+            "webhook_secret": env.str("RESEND_WEBHOOK_SECRET", default=""),
+        },
+    },
+    "brevo": {
+        "CLASS": "notifications.providers.brevo.Brevo",
+        "ENABLED": _present("BREVO_API_KEY"),
+        "LIMIT": _limit(env.rate("BREVO_LIMIT", default="1000/1"), "calls"),
+        "OPTIONS": {
+            "api_key": env.str("BREVO_API_KEY", default=""),
+            "api_url": env.str("BREVO_API_URL", default="https://api.brevo.com/v3/"),
+            "webhook_secret": env.str("BREVO_WEBHOOK_SECRET", default=""),
+        },
+    },
     "smtp": {
         "CLASS": "notifications.providers.smtp.SMTP",
         "ENABLED": _present("SMTP_URL"),
         "LIMIT": _limit(env.rate("SMTP_LIMIT", default="none"), "recipients"),
         "OPTIONS": {"url": env.str("SMTP_URL", default="")},
+    },
+    "twilio": {
+        "CLASS": "notifications.providers.twilio.Twilio",
+        "ENABLED": _present("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"),
+        "LIMIT": _limit(env.rate("TWILIO_LIMIT", default="1/1"), "recipients"),
+        "OPTIONS": {
+            "account_sid": env.str("TWILIO_ACCOUNT_SID", default=""),
+            "auth_token": env.str("TWILIO_AUTH_TOKEN", default=""),
+            "from_number": env.str("TWILIO_FROM_NUMBER", default=""),
+            "messaging_service_sid": env.str("TWILIO_MESSAGING_SERVICE_SID", default=""),
+            "api_url": env.str("TWILIO_API_URL", default="https://api.twilio.com"),
+        },
+    },
+    "aws_sms": {
+        "CLASS": "notifications.providers.aws_sms.AwsSms",
+        "ENABLED": _present("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SNS_REGION"),
+        "LIMIT": _limit(env.rate("AWS_SMS_LIMIT", default="20/1"), "recipients"),
+        "OPTIONS": {
+            "access_key_id": env.str("AWS_ACCESS_KEY_ID", default=""),
+            "secret_access_key": env.str("AWS_SECRET_ACCESS_KEY", default=""),
+            "region": env.str("AWS_SNS_REGION", default=""),
+            "endpoint_url": env.str("AWS_ENDPOINT_URL", default=""),
+            "origination_identity": env.str("AWS_SMS_ORIGINATION_IDENTITY", default=""),
+            "configuration_set": env.str("AWS_SMS_CONFIGURATION_SET", default=""),
+            "sender_id": env.str("AWS_SMS_SENDER_ID", default=""),
+            "topic_arns": env.list("SNS_TOPIC_ARNS", default=[]),
+        },
+    },
+    "fcm": {
+        "CLASS": "notifications.providers.fcm.FCM",
+        "ENABLED": _present("FCM_SERVICE_ACCOUNT"),
+        "LIMIT": _limit(env.rate("FCM_LIMIT", default="600000/60"), "calls"),
+        "OPTIONS": {
+            "service_account": env.str("FCM_SERVICE_ACCOUNT", default=""),
+            "api_url": env.str("FCM_API_URL", default="https://fcm.googleapis.com"),
+        },
+    },
+    "apns": {
+        "CLASS": "notifications.providers.apns.APNs",
+        "ENABLED": _present("APNS_KEY", "APNS_KEY_ID", "APNS_TEAM_ID", "APNS_TOPIC"),
+        "LIMIT": _limit(env.rate("APNS_LIMIT", default="none"), "calls"),
+        "OPTIONS": {
+            "key": env.str("APNS_KEY", default=""),
+            "key_id": env.str("APNS_KEY_ID", default=""),
+            "team_id": env.str("APNS_TEAM_ID", default=""),
+            "topic": env.str("APNS_TOPIC", default=""),
+            "api_url": env.str("APNS_API_URL", default="https://api.push.apple.com"),
+        },
+    },
+    "webpush": {
+        "CLASS": "notifications.providers.webpush.WebPush",
+        "ENABLED": _present("VAPID_PRIVATE_KEY", "VAPID_SUBJECT"),
+        "LIMIT": _limit(env.rate("WEBPUSH_LIMIT", default="none"), "calls"),
+        "OPTIONS": {
+            "private_key": env.str("VAPID_PRIVATE_KEY", default=""),
+            "subject": env.str("VAPID_SUBJECT", default=""),
+        },
+    },
+    "inapp": {
+        "CLASS": "notifications.providers.inapp.InApp",
+        "ENABLED": True,
+        "OPTIONS": {},
     },
     "simulator": {
         "CLASS": "notifications.providers.simulator.Simulator",
@@ -67,6 +176,16 @@ PROVIDERS: dict[str, dict[str, Any]] = {
         "OPTIONS": {},
     },
 }
+
+WEBPUSH_HOSTS = [
+    "fcm.googleapis.com",
+    "updates.push.services.mozilla.com",
+    "*.notify.windows.com",
+    "*.push.apple.com",
+    *env.list("WEBPUSH_HOSTS", default=[]),
+]
+"""The push services that browsers may name, and that we then call: hosts, `*.` for all names below
+one, or an origin with its scheme (`http://localhost:9000`) for a service of one's own."""
 
 # --- The queue ---------------------------------------------------------------------------------
 

@@ -97,6 +97,7 @@ UNFOLD: dict[str, Any] = {
                 "title": "Audience",
                 "items": [
                     _page("Recipients", "group", "notifications", "recipient"),
+                    _page("Devices", "devices", "notifications", "device"),
                     _page("Suppressions", "block", "notifications", "suppression"),
                     _page("Bounces", "undo", "tracking", "bounce"),
                 ],
@@ -111,6 +112,7 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": "Access and operations",
                 "items": [
+                    _page("Alerts", "notifications_active", "common", "alert"),
                     _page("Agents", "smart_toy", "common", "apiclient"),
                     _page("API keys", "key", "common", "apikey"),
                     _page("Scheduled jobs", "schedule", "common", "scheduledjob"),

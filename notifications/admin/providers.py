@@ -9,12 +9,13 @@ from django.db.models import QuerySet
 from django.forms import FloatField, IntegerField
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from typing_extensions import override
 
 from commsproject.common.admin import EditableAdmin, ReadOnlyInline, Tone, ago, badge
 from commsproject.common.admin.theme import AdminTextInputWidget, ModelForm
-from notifications import breaker, limits
+from notifications import breaker, limits, shares
 from notifications.breaker import Gate, Health
 from notifications.models import ProviderChange, ProviderState
 from notifications.providers import registry
@@ -49,7 +50,8 @@ class ProviderForm(ModelForm[ProviderState]):
         max_value=1_000_000_000,
         required=False,
         widget=AdminTextInputWidget,
-        help_text="Calls or recipients, whichever the provider counts. Empty: as in the settings.",
+        help_text="Calls or recipients, whichever the provider counts. Empty: as the vendor says, or "
+        "as in the settings.",
     )
     limit_seconds = FloatField(
         min_value=0.1, max_value=86_400, required=False, widget=AdminTextInputWidget
@@ -57,7 +59,7 @@ class ProviderForm(ModelForm[ProviderState]):
 
     class Meta:
         model = ProviderState
-        fields = ("enabled", "limit_count", "limit_seconds")
+        fields = ("enabled", "weight", "limit_count", "limit_seconds")
 
     @override
     def clean(self) -> dict[str, Any] | None:
@@ -75,10 +77,13 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
 
     form = ProviderForm
     list_display = ("name", "carries", "switch", "gate", "failures", "why", "tokens", "changed")
-    readonly_fields = ("name", "carries", "gate", "failures", "why", "until", "tokens", "changed")
+    readonly_fields = (
+        *("name", "carries", "gate", "failures", "why", "until", "share", "tokens", "quota"),
+        "changed",
+    )
     fields = (
-        *("name", "carries", "enabled", "gate", "failures", "why", "until"),
-        *("limit_count", "limit_seconds", "tokens", "changed"),
+        *("name", "carries", "enabled", "gate", "failures", "why", "until", "weight", "share"),
+        *("limit_count", "limit_seconds", "tokens", "quota", "changed"),
     )
     inlines = (Changes,)
     sortable_by = ()
@@ -100,9 +105,10 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
     def save_model(
         self, request: HttpRequest, obj: ProviderState, form: ModelForm[Any], change: bool
     ) -> None:
-        """Only the switch and the limit: the engine writes the rest of the row at the same time."""
+        """Only the switch, the weight and the limit: the engine writes the rest of the row at the same time."""
         by = request.user.get_username()
         route.switch(obj.name, on=obj.enabled, by=by)
+        route.weigh(obj.name, obj.weight, by=by)
         route.limit(obj.name, count=obj.limit_count, seconds=obj.limit_seconds, by=by)
 
     @admin.display(description="Carries")
@@ -138,6 +144,13 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
     def until(self, row: ProviderState) -> SafeString:
         return ago(row.opened_until)
 
+    @admin.display(description="Health")
+    def share(self, row: ProviderState) -> SafeString | None:
+        """How much of its weight it gets now."""
+        if not row.weight:
+            return None
+        return badge(f"{row.health} %", Tone.GOOD if row.health == shares.FULL else Tone.WARN)
+
     @admin.display(description="Rate limit")
     def tokens(self, row: ProviderState) -> SafeString | None:
         """What is left of it at this moment."""
@@ -149,6 +162,19 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
         if standing.promised:
             text += f"; turns promised for {standing.promised:.0f} s"
         return badge(text, Tone.GOOD if standing.free else Tone.WARN)
+
+    @admin.display(description="Account at the vendor's")
+    def quota(self, row: ProviderState) -> SafeString | None:
+        """What the vendor said when it was last asked."""
+        if row.quota_at is None:
+            return None
+        per_day = "unlimited" if row.quota_per_day is None else f"{row.quota_per_day:,.0f}"
+        text = (
+            f"{row.quota_per_second:g} a second; {row.quota_sent:,.0f} of {per_day} in 24 h"
+            f"{row.quota_trouble and '; '}{row.quota_trouble}"
+        )
+        tone = Tone.BAD if row.quota_trouble else Tone.GOOD
+        return format_html("{} {}", badge(text, tone), ago(row.quota_at))
 
     @admin.display(description="Last change")
     def changed(self, row: ProviderState) -> SafeString:

@@ -9,6 +9,7 @@ from notifications.api.dead_letters import (
     ReplayDeadLetter,
     ReplayDeadLetters,
 )
+from notifications.api.devices import DeviceById, Devices, WebKey
 from notifications.api.notifications import CancelNotification, NotificationById, Notifications
 from notifications.api.queues import Queues
 from notifications.api.schedules import ScheduleById, Schedules
@@ -34,6 +35,9 @@ urlpatterns = [
         )
         for action in Batch.Action
     ),
+    path("recipients/<str:user_id>/devices", Devices.as_view(), name="devices"),
+    path("recipients/<str:user_id>/devices/<uuid:device_id>", DeviceById.as_view(), name="device"),
+    path("push/web-key", WebKey.as_view(), name="push-web-key"),
     path("schedules", Schedules.as_view(), name="schedules"),
     path("schedules/<uuid:schedule_id>", ScheduleById.as_view(), name="schedule"),
     path("dead-letters", DeadLetters.as_view(), name="dead-letters"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from django.core.mail import EmailMessage
 from typing_extensions import override
 
+from notifications.providers.account import Check, Quota
 from notifications.providers.loops import PerLoop
 from notifications.types import (
     Channel,
@@ -71,6 +72,9 @@ class Provider(ABC):
     looks_up: ClassVar[bool] = False
     """Whether `status` can tell what became of a call that was not answered."""
 
+    knows_quota: ClassVar[bool] = False
+    """Whether `quota` can tell what the vendor lets the account send."""
+
     confirms_opt_outs: ClassVar[bool] = False
     """Whether the vendor itself answers STOP, START and HELP."""
 
@@ -123,6 +127,21 @@ class Provider(ABC):
         Raises `ProviderError` where it cannot be asked now.
         """
         raise NotImplementedError(f"{self.name} cannot look up messages")
+
+    def check(self) -> Iterable[Check]:
+        """Ask the vendor about our account, one thing after the other: whether it knows the
+        credentials, whether it would take our messages. Sends none. For staff, not for the engine.
+
+        Raises `ProviderError` where it refuses or cannot be asked.
+        """
+        return ()
+
+    def quota(self) -> Quota:
+        """What the vendor lets the account send. Only where `knows_quota` is set.
+
+        Raises `ProviderError` where it cannot be asked now.
+        """
+        raise NotImplementedError(f"{self.name} tells no quota")
 
     def problems(self) -> list[str]:
         """What in the options makes it impossible to send; told at start. Never a secret's value."""

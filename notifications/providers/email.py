@@ -7,7 +7,6 @@ import re
 import smtplib
 import threading
 import time
-import traceback
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from django.utils.encoding import punycode
 from typing_extensions import override
 
 from notifications.providers.base import Provider
+from notifications.providers.defects import unexpected
 from notifications.types import Attachment, Channel, ErrorClass, Outbound, ProviderError, Sent
 
 logger = logging.getLogger(__name__)
@@ -71,6 +71,11 @@ class EmailProvider(Provider):
 
     channels: ClassVar = frozenset({Channel.EMAIL})
 
+    keeps_message_id: ClassVar[bool] = True
+    """Whether the recipient gets our Message-ID, by which a reply finds what it answers. Where not,
+    replies go to an address of REPLY_DOMAIN that says it, if there is such a domain.
+    """
+
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._slot = _Slot()
@@ -96,32 +101,52 @@ class EmailProvider(Provider):
 
     @override
     def send(self, message: Outbound) -> Sent:
-        return self.deliver(self.build(message))
+        with self.before_sending():
+            mail = self.build(message)
+        return self.deliver(mail)
 
     def build(self, message: Outbound) -> AnymailMessage:
-        """The mail of a message: parts `subject`, `text`, `html` (a preheader is in the html).
+        """The mail of a message: parts `subject`, `text`, `html` (a preheader is in the html), or
+        the vendor's own template with `values`.
 
         Raises `ProviderError` (`permanent_recipient`, `permanent_message`) where the message
         cannot be sent by anybody.
         """
-        check(message)
-        text, html = message.parts.get("text", ""), message.parts.get("html", "")
+        template = self.template(message)
+        check(message, template)
+        reply_to = self._reply_to(message)
         mail = AnymailMessage(
-            subject=message.parts.get("subject", ""),
-            body=text or html,
             from_email=settings.DEFAULT_FROM_EMAIL,
             to=[message.to],
-            reply_to=[message.reply_to] if message.reply_to else None,
+            reply_to=[reply_to] if reply_to else None,
             headers={"Message-ID": message_id(message), **message.headers},
         )
-        if html and text:
-            mail.attach_alternative(html, "text/html")
-        elif html:
-            mail.content_subtype = "html"
+        if template:
+            mail.template_id, mail.merge_global_data = template, dict(message.values)
+        else:
+            self.write(mail, message.parts)
         for attachment in message.attachments:
             attach(mail, attachment)
         self.label(mail, message)
         return mail
+
+    def write(self, mail: AnymailMessage, parts: Mapping[str, str]) -> None:
+        """Fill in what the recipient reads."""
+        text, html = parts.get("text", ""), parts.get("html", "")
+        mail.subject, mail.body = parts.get("subject", ""), text or html
+        if html and text:
+            mail.attach_alternative(html, "text/html")
+        elif html:
+            mail.content_subtype = "html"
+
+    def template(self, message: Outbound) -> str:
+        """The id of the vendor's template that `message` is sent with; empty where we wrote it."""
+        return message.hosted.get(self.name, "") if self.hosts_templates else ""
+
+    def _reply_to(self, message: Outbound) -> str:
+        if message.reply_to or self.keeps_message_id or not settings.REPLY_DOMAIN:
+            return message.reply_to
+        return f"reply+{message.delivery_id}@{settings.REPLY_DOMAIN}"
 
     def label(self, mail: AnymailMessage, message: Outbound) -> None:
         """Give the vendor our ids, and the caller's tags and metadata as far as they are text.
@@ -235,7 +260,7 @@ def labels(message: Outbound) -> dict[str, str]:
 def message_id(message: Outbound) -> str:
     """The same in every attempt and with every provider, so that mail clients drop a duplicate.
 
-    Amazon SES alone puts an id of its own in its place.
+    Some vendors put an id of their own in its place: `keeps_message_id`.
     """
     return f"<{message.delivery_id}@{_domain(settings.DEFAULT_FROM_EMAIL)}>"
 
@@ -257,15 +282,6 @@ def unsent(error: Exception, *, opening: bool) -> ErrorClass:
     return ErrorClass.AUTH_CONFIG if opening else ErrorClass.PERMANENT_MESSAGE
 
 
-def unexpected(error: Exception) -> ProviderError:
-    """An error nobody foresaw: by type and place, as its text may hold anything."""
-    kind = type(error).__name__
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f"{frames[-1].name}:{frames[-1].lineno}" if frames else "?"
-    logger.error("unexpected %s in %s", kind, place)
-    return ProviderError(ErrorClass.AMBIGUOUS, kind, f"Unexpected {kind} in {place}.")
-
-
 def attach(mail: EmailMessage, attachment: Attachment) -> None:
     if not attachment.content_type.startswith("text/"):
         mail.attach(attachment.filename, attachment.content, attachment.content_type)
@@ -278,11 +294,14 @@ def attach(mail: EmailMessage, attachment: Attachment) -> None:
     mail.attach(part)
 
 
-def check(message: Outbound) -> None:
-    """Refuse what no provider may be given, most of all line ends that would start a header."""
+def check(message: Outbound, template: str = "") -> None:
+    """Refuse what no provider may be given, most of all line ends that would start a header.
+
+    `template` is the vendor's own that the message is sent with.
+    """
     check_recipient(message)
-    if not (message.parts.get("text") or message.parts.get("html")):
-        _refuse("no_content", "Neither text nor html.")
+    if not template:
+        _check_content(message)
     if any(UNSAFE.search(value) for value in (message.parts.get("subject", ""), message.reply_to)):
         _refuse("line_break", "A line break in the subject or in Reply-To.")
     if message.reply_to and not _has_address(message.reply_to):
@@ -292,6 +311,13 @@ def check(message: Outbound) -> None:
             _refuse("content_type", "An attachment's content type is none.")
         if UNSAFE.search(attachment.filename + attachment.content_type):
             _refuse("line_break", "A line break in an attachment's name.")
+
+
+def _check_content(message: Outbound) -> None:
+    if message.hosted:
+        _refuse("template", "Another provider keeps its template.")
+    if not (message.parts.get("text") or message.parts.get("html")):
+        _refuse("no_content", "Neither text nor html.")
 
 
 def check_recipient(message: Outbound) -> None:

@@ -80,6 +80,10 @@ def status_error(
     status: int, headers: Mapping[str, str], special: Mapping[int, ErrorClass] = STATUSES
 ) -> ProviderError:
     """The same, of an answer's status and headers, which must not care about case."""
+    if (
+        300 <= status < 400 and "Location" in headers
+    ):  # to follow it would hand over the credentials
+        return unanswered(ErrorClass.AUTH_CONFIG, "redirect")
     return ProviderError(
         status_class(status, special),
         str(status),

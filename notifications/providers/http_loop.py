@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -16,6 +19,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 from django.conf import settings
 from typing_extensions import override
+from yarl import URL
 
 from notifications.providers import http
 from notifications.providers.loops import PerLoop
@@ -41,12 +45,23 @@ FAILURES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], ErrorClass,
 """What aiohttp raises before a request leaves, the special before the general."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Answer:
-    """An answer without its body, which nothing here reads. `headers` do not care about case."""
+    """An answer. `headers` do not care about case. `body` is what was asked for of it and came in
+    time, maybe cut: the status counts all the same.
+    """
 
     status: int
     headers: Mapping[str, str]
+    body: bytes = b""
+
+    @property
+    def json(self) -> Any:
+        """The parsed body; None where it is no JSON, or not all of it."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
 
 
 class LoopHttp:
@@ -57,10 +72,21 @@ class LoopHttp:
         self._headers = headers
         self._sessions = PerLoop(self._session)
 
-    async def post(self, body: bytes) -> Answer:
+    async def post(
+        self,
+        body: bytes,
+        *,
+        url: str = "",
+        headers: Mapping[str, str] | None = None,
+        read: int = 0,
+    ) -> Answer:
         """The vendor's answer, whatever its status. Raises `ProviderError`.
 
-        One deadline is for the whole call: an answer that drips ends too.
+        `url` and `headers` are those of this call alone: another address than the usual, called as
+        it is written, and more headers. `read` is how many bytes of the answer's body are wanted,
+        at most.
+
+        One deadline is for the whole call, the body too: an answer that drips ends.
         """
         # Lets the loop see first which of the kept connections have been closed by the server.
         await asyncio.sleep(0)
@@ -70,12 +96,18 @@ class LoopHttp:
         )
         try:
             response = await self._sessions.get().post(
-                self._url, data=content, timeout=limits, allow_redirects=False
+                URL(url, encoded=True) if url else self._url,
+                data=content,
+                headers=headers,
+                timeout=limits,
+                allow_redirects=False,
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise failure(error, sent=content.sent) from None
-        response.release()  # closes the connection where more of a body is still to come
-        return Answer(response.status, response.headers)
+        try:
+            return Answer(response.status, response.headers, await _beginning(response, read))
+        finally:
+            response.release()  # closes the connection where more of a body is still to come
 
     async def aclose(self) -> None:
         if session := self._sessions.pop():
@@ -101,6 +133,15 @@ def failure(error: Exception, *, sent: bool) -> ProviderError:
         return http.unanswered(ErrorClass.AMBIGUOUS, code)
     code = "connect_timeout" if late else "connection_lost"
     return http.unanswered(ErrorClass.TEMPORARY, code)
+
+
+async def _beginning(response: aiohttp.ClientResponse, size: int) -> bytes:
+    """The first `size` bytes of a body, or what there is of them."""
+    found = bytearray()
+    with suppress(aiohttp.ClientError, OSError):  # TimeoutError is one of these
+        while len(found) < size and (part := await response.content.read(size - len(found))):
+            found += part
+    return bytes(found)
 
 
 class _Body(Payload):

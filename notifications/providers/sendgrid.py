@@ -1,4 +1,4 @@
-"""SendGrid: mail by the v3 API, and its signed event webhook.
+"""SendGrid: mail by the v3 API, its signed event webhook, and mail to us by Inbound Parse.
 
 The engine's messages go over the event loop, up to 1000 a request (`carry`); plain Django mail goes
 through Anymail (`deliver`).
@@ -18,6 +18,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from email.utils import parseaddr
 from functools import cached_property
 from typing import Any, ClassVar
 from uuid import UUID
@@ -25,6 +26,7 @@ from uuid import UUID
 import requests
 from anymail.backends.sendgrid import EmailBackend
 from anymail.exceptions import AnymailRequestsAPIError
+from anymail.inbound import AnymailInboundMessage
 from anymail.message import AnymailMessage
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -35,12 +37,23 @@ from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from typing_extensions import override
 
-from notifications.providers import http
+from notifications.providers import http, http_thread, inbound_mail, shared_secret
+from notifications.providers.account import Check, Verdict, is_of
 from notifications.providers.base import BadSignature, CannotVerify, LoopProvider, Webhook
 from notifications.providers.email import EmailProvider, Handover, without_addresses
 from notifications.providers.http_loop import LoopHttp
 from notifications.providers.sendgrid_payload import MAX_MESSAGES, UNTRACKED, Payloads
-from notifications.types import ErrorClass, EventType, Outbound, ProviderError, ProviderEvent, Sent
+from notifications.providers.webhook_form import Form, read_form
+from notifications.types import (
+    ErrorClass,
+    EventType,
+    Inbound,
+    Outbound,
+    ProviderError,
+    ProviderEvent,
+    Report,
+    Sent,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +79,9 @@ STATUSES: Mapping[int, ErrorClass] = {
     504: ErrorClass.AMBIGUOUS,
 }
 """mail/send answers 202; its error bodies are free text without codes."""
+
+DOMAINS = 200
+"""Authenticated domains, and verified senders, that are looked through."""
 
 SIGNATURE = "x-twilio-email-event-webhook-signature"
 TIMESTAMP = "x-twilio-email-event-webhook-timestamp"
@@ -109,6 +125,9 @@ DROPS: Mapping[str, tuple[tuple[EventType, bool], ...]] = {
 """`dropped`: why SendGrid did not even try, to our events and whether the address is dead. Every
 other reason (content, quota, a wrong SMTPAPI header) is the message's or ours."""
 
+MAX_INBOUND = 32 * 1024 * 1024
+"""Bytes: mail has up to 30 MB with its attachments."""
+
 MALFORMED = (KeyError, TypeError, ValueError, OverflowError, OSError)
 """What reading an event without its id or time, or with values of other kinds, may raise."""
 
@@ -117,16 +136,28 @@ _OUR_DATA = {"ip": "ip", "useragent": "user_agent", "url": "url", "sg_machine_op
 
 class SendGrid(EmailProvider, LoopProvider):
     """Options: `api_key`, `api_url` (with the version, `https://api.sendgrid.com/v3/`; the EU has
-    its own) and `webhook_public_key`: the console's base64 keys, comma separated during a rotation.
+    its own), `webhook_public_key`: the console's base64 keys, comma separated during a rotation, and
+    `inbound_secret`: what Inbound Parse brings as password, two in the same way.
     """
 
     batch_limit: ClassVar[int] = MAX_MESSAGES
+    webhook_limits: ClassVar = {"inbound": MAX_INBOUND}
+    hosts_templates: ClassVar = True
 
-    def __init__(self, name: str, *, api_key: str, api_url: str, webhook_public_key: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        api_key: str,
+        api_url: str,
+        webhook_public_key: str,
+        inbound_secret: str = "",
+    ) -> None:
         super().__init__(name)
         self._api_key = api_key
         self._api_url = api_url
         self._public_keys = webhook_public_key
+        self._inbound_secrets = inbound_secret
         self._http = LoopHttp(
             f"{api_url.rstrip('/')}/mail/send",
             {
@@ -140,6 +171,34 @@ class SendGrid(EmailProvider, LoopProvider):
     @override
     def receipts_need(self) -> str:
         return "" if self._public_keys else "SENDGRID_WEBHOOK_PUBLIC_KEY"
+
+    @override
+    def check(self) -> Iterator[Check]:
+        scopes = self._ask("scopes")["scopes"]
+        if "mail.send" not in scopes:
+            advice = "Give the key the permission Mail Send."
+            yield Check("key", "it may not send mail", Verdict.FAILED, advice)
+        else:
+            yield Check("key", "accepted, may send mail")
+        yield self._check_sender()
+
+    def _check_sender(self) -> Check:
+        address = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+        what = f"sender {address}"
+        try:
+            domains = self._ask("whitelabel/domains", limit=DOMAINS)
+            senders = self._ask("verified_senders", limit=DOMAINS)["results"]
+        except ProviderError as error:
+            if error.error_class is not ErrorClass.AUTH_CONFIG:
+                raise
+            advice = "Give the key the permission to read Sender Authentication, or look yourself."
+            return Check(what, "this key may not ask", Verdict.WARNING, advice)
+        return _sender(what, address, domains, senders)
+
+    def _ask(self, path: str, **parameters: int) -> Any:
+        url = f"{self._api_url.rstrip('/')}/{path}"
+        key = {"Authorization": f"Bearer {self._api_key}"}
+        return http_thread.look_up(url, headers=key, params=parameters)
 
     @override
     def connect(self) -> BaseEmailBackend:
@@ -177,7 +236,7 @@ class SendGrid(EmailProvider, LoopProvider):
 
     @cached_property
     def _payloads(self) -> Payloads:
-        return Payloads(self.connect())
+        return Payloads(self.connect(), self.name)
 
     @override
     def classify(self, error: Exception) -> ProviderError | None:
@@ -194,6 +253,13 @@ class SendGrid(EmailProvider, LoopProvider):
 
     @override
     def verify(self, webhook: Webhook) -> None:
+        """Events are signed. Inbound Parse is where that is chosen; else it brings a secret."""
+        if webhook.kind == "inbound" and SIGNATURE not in webhook.headers:
+            shared_secret.check(webhook, self._inbound_secrets)
+        else:
+            self._verify_signature(webhook)
+
+    def _verify_signature(self, webhook: Webhook) -> None:
         timestamp = webhook.headers.get(TIMESTAMP, "")
         if not timestamp.isascii() or not timestamp.isdigit():
             raise BadSignature("no timestamp")
@@ -207,7 +273,9 @@ class SendGrid(EmailProvider, LoopProvider):
             raise BadSignature("signed too long ago")
 
     @override
-    def parse(self, webhook: Webhook) -> list[ProviderEvent]:
+    def parse(self, webhook: Webhook) -> Sequence[Report]:
+        if webhook.kind == "inbound":
+            return [_inbound(read_form(webhook.body))]
         rows = json.loads(webhook.body)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise ValueError("not a list of events")
@@ -236,6 +304,26 @@ class SendGrid(EmailProvider, LoopProvider):
         return keys
 
 
+def _sender(
+    what: str,
+    address: str,
+    domains: Sequence[Mapping[str, Any]],
+    senders: Sequence[Mapping[str, Any]],
+) -> Check:
+    """What the authenticated domains and the verified single senders say of an address."""
+    for domain in domains:
+        if domain["valid"] and is_of(str(domain["domain"]), address):
+            return Check(what, f"{domain['domain']} is authenticated")
+    for sender in senders:
+        if sender["verified"] and str(sender["from_email"]).lower() == address.lower():
+            advice = (
+                "Authenticate the domain: without DKIM of its own much of it is taken for spam."
+            )
+            return Check(what, "verified as a single sender", Verdict.WARNING, advice)
+    advice = "Authenticate the domain of DEFAULT_FROM_EMAIL at SendGrid."
+    return Check(what, "not verified", Verdict.FAILED, advice)
+
+
 class _Backend(Handover, EmailBackend):  # type: ignore[misc]
     """Anymail's backend, but a redirect is an error: following it would hand over the API key."""
 
@@ -243,6 +331,52 @@ class _Backend(Handover, EmailBackend):  # type: ignore[misc]
         session: requests.Session = super().create_session()
         session.max_redirects = 0
         return session
+
+
+def _inbound(form: Form) -> Inbound:
+    """What Inbound Parse posted: parsed, or whole where "send raw" is chosen."""
+    try:
+        envelope = json.loads(form["envelope"])
+        sender, to = str(envelope["from"]), str(envelope["to"][0])
+    except (KeyError, TypeError, IndexError):
+        raise ValueError("a mail without its envelope") from None
+    if "email" in form:
+        mail = AnymailInboundMessage.parse_raw_mime_bytes(form["email"])
+        files = None
+    else:
+        charsets = _charsets(form)
+        mail = AnymailInboundMessage.construct(
+            raw_headers=form.text("headers"),
+            text=_decoded(form, "text", charsets),
+            html=_decoded(form, "html", charsets),
+        )
+        files = form.files
+    score = form.text("spam_score", None)
+    return inbound_mail.inbound(
+        mail,
+        sender=sender,
+        to=to,
+        attachments=files,
+        data={"spam_score": score} if score else {},
+    )
+
+
+def _charsets(form: Form) -> Mapping[str, Any]:
+    """Each field is in the charset it had in the mail; this field says in which."""
+    try:
+        found = json.loads(form.get("charsets", b"{}"))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _decoded(form: Form, name: str, charsets: Mapping[str, Any]) -> str | None:
+    if name not in form:
+        return None
+    try:
+        return form[name].decode(str(charsets.get(name, "utf-8")), errors="replace")
+    except LookupError:  # a charset that nobody knows
+        return form[name].decode("latin-1")
 
 
 def _signed(key: ec.EllipticCurvePublicKey, signature: bytes, timestamp: str, body: bytes) -> bool:

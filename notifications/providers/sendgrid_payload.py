@@ -6,7 +6,7 @@ Vendor's facts: twilio.com/docs/sendgrid/api-reference/mail-send, twilio/sendgri
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -46,10 +46,13 @@ _Data = dict[str, Any]
 
 
 class Payloads:
-    """Writes requests. `backend` is Anymail's: it decides what is seldom needed."""
+    """Writes requests. `backend` is Anymail's: it decides what is seldom needed. `name` is that of
+    the provider, by which messages name the templates that SendGrid keeps.
+    """
 
-    def __init__(self, backend: AnymailBaseBackend) -> None:
+    def __init__(self, backend: AnymailBaseBackend, name: str) -> None:
         self._backend = backend
+        self._name = name
 
     def write(self, messages: Sequence[Outbound]) -> bytes:
         """The body of one request. Raises `ProviderError` for what SendGrid would not take."""
@@ -60,18 +63,22 @@ class Payloads:
         return body
 
     def _one(self, message: Outbound) -> _Data:
-        check(message)
+        template = message.hosted.get(self._name, "")
+        check(message, template)
+        person: _Data = {"to": self._people(message.to)}
+        if template:
+            person["dynamic_template_data"] = message.values
         return {
             **self._common(message),
             **_untracked([message]),
-            "personalizations": [{"to": self._people(message.to)}],
+            "personalizations": [person],
             "headers": _headers(message),
             "custom_args": labels(message),
         }
 
     def _many(self, messages: Sequence[Outbound]) -> _Data:
         first = messages[0]
-        _check_batch(messages)
+        _check_batch(messages, first.hosted.get(self._name, ""))
         subject = first.parts.get("subject", "")
         in_subject = [name for name in first.values if name in subject]
         return {
@@ -91,22 +98,17 @@ class Payloads:
             "headers": _headers(message),
         }
         if message.values:
-            found["substitutions"] = message.values
+            found[_values_field(message)] = message.values
             _check_size(message.values, MAX_SUBSTITUTIONS, "substitutions_too_large")
         _check_size(found["custom_args"], MAX_CUSTOM_ARGS - 1, "custom_args_too_large")
         return found
 
     def _common(self, message: Outbound) -> _Data:
-        data: _Data = {
-            "from": self._people(settings.DEFAULT_FROM_EMAIL)[0],
-            "content": [
-                {"type": kind, "value": message.parts[part]}
-                for part, kind in (("text", "text/plain"), ("html", "text/html"))
-                if message.parts.get(part)
-            ],
-        }
-        if subject := message.parts.get("subject"):
-            data["subject"] = subject
+        data: _Data = {"from": self._people(settings.DEFAULT_FROM_EMAIL)[0]}
+        if message.hosted:
+            data["template_id"] = message.hosted[self._name]
+        else:
+            data |= _content(message.parts)
         if message.reply_to:
             data["reply_to_list"] = self._people(message.reply_to)
         if message.tags:
@@ -125,6 +127,24 @@ class Payloads:
         for attachment in message.attachments:
             attach(mail, attachment)
         return self._backend.build_message_payload(mail, {}).data["attachments"]
+
+
+def _content(parts: Mapping[str, str]) -> _Data:
+    data: _Data = {
+        "content": [
+            {"type": kind, "value": parts[part]}
+            for part, kind in (("text", "text/plain"), ("html", "text/html"))
+            if parts.get(part)
+        ]
+    }
+    if subject := parts.get("subject"):
+        data["subject"] = subject
+    return data
+
+
+def _values_field(message: Outbound) -> str:
+    """Ours are put in as they are, those of a template of SendGrid's are its own language's."""
+    return "dynamic_template_data" if message.hosted else "substitutions"
 
 
 @lru_cache(maxsize=1024)
@@ -147,7 +167,7 @@ def _untracked(messages: Sequence[Outbound]) -> _Data:
     return {}
 
 
-def _check_batch(messages: Sequence[Outbound]) -> None:
+def _check_batch(messages: Sequence[Outbound], template: str) -> None:
     first = messages[0]
     if len(messages) > MAX_MESSAGES:
         _refuse("batch_too_long", f"More than {MAX_MESSAGES} messages.")
@@ -156,12 +176,13 @@ def _check_batch(messages: Sequence[Outbound]) -> None:
     for message in messages:
         if not _alike(message, first):
             _refuse("mixed_batch", "Messages of a batch have all but values and headers in common.")
-    check(first)
+    check(first, template)
 
 
 def _alike(message: Outbound, first: Outbound) -> bool:
     return (
         message.parts == first.parts
+        and message.hosted == first.hosted
         and message.reply_to == first.reply_to
         and message.tags == first.tags
         and message.attachments == first.attachments

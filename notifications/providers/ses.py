@@ -1,4 +1,4 @@
-"""Amazon SES: mail by the v2 API through Anymail, and its events by way of SNS.
+"""Amazon SES: mail by the v2 API through Anymail, its events and mail to us by way of SNS.
 
 Vendor's facts: docs.aws.amazon.com/ses/latest/dg (event-publishing-retrieving-sns-contents,
 notification-contents, manage-sending-quotas-errors) and botocore's model of `sesv2`.
@@ -7,30 +7,36 @@ notification-contents, manage-sending-quotas-errors) and botocore's model of `se
 from __future__ import annotations
 
 import json
+import math
 import re
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cache
-from typing import Any
+from email.utils import parseaddr
+from typing import Any, ClassVar
 from uuid import UUID
 
-import boto3
 from anymail.backends.amazon_ses import EmailBackend
 from anymail.exceptions import AnymailAPIError
 from anymail.message import AnymailMessage
-from botocore import exceptions as boto
-from botocore.config import Config
-from botocore.parsers import ResponseParserError
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from typing_extensions import override
 
-from notifications.providers import http, sns
+from notifications.providers import aws, http, ses_inbound, sns
+from notifications.providers.account import Check, Quota, Verdict
 from notifications.providers.base import Webhook
 from notifications.providers.email import EmailProvider, Handover, ids, without_addresses
-from notifications.types import ErrorClass, EventType, Outbound, ProviderError, ProviderEvent, Sent
+from notifications.providers.ses_template import TemplatePayload
+from notifications.types import (
+    ErrorClass,
+    EventType,
+    Outbound,
+    ProviderError,
+    ProviderEvent,
+    Report,
+    Sent,
+)
 
 CODES: Mapping[str, ErrorClass] = {
     "TooManyRequestsException": ErrorClass.THROTTLED,
@@ -56,24 +62,12 @@ CODES: Mapping[str, ErrorClass] = {
 
 TEXTS: Sequence[tuple[str, str, ErrorClass, float | None]] = (
     ("MessageRejected", "not verified", ErrorClass.AUTH_CONFIG, None),
+    ("NotFoundException", "emplate", ErrorClass.PERMANENT_MESSAGE, None),  # not the account's fault
     # "An interval of up to 10 minutes", says AWS: the quota is that of a rolling day.
     ("Throttling", "Daily message quota exceeded", ErrorClass.THROTTLED, 600.0),
     ("ThrottlingException", "Daily message quota exceeded", ErrorClass.THROTTLED, 600.0),
 )
 """Codes whose text changes what they mean: code, what the text contains, class, seconds to wait."""
-
-TRANSPORT: tuple[tuple[type[Exception], ErrorClass, str], ...] = (
-    (boto.ConnectTimeoutError, ErrorClass.TEMPORARY, "connect_timeout"),
-    (boto.EndpointConnectionError, ErrorClass.TEMPORARY, "connect_failed"),
-    (boto.ProxyConnectionError, ErrorClass.AUTH_CONFIG, "proxy"),
-    (boto.ReadTimeoutError, ErrorClass.AMBIGUOUS, "read_timeout"),
-    (boto.ConnectionClosedError, ErrorClass.AMBIGUOUS, "connection_lost"),
-    (boto.HTTPClientError, ErrorClass.AMBIGUOUS, "connection_lost"),
-    (ResponseParserError, ErrorClass.AMBIGUOUS, "malformed_answer"),
-    (boto.ParamValidationError, ErrorClass.PERMANENT_MESSAGE, "invalid_parameters"),
-    (boto.NoCredentialsError, ErrorClass.AUTH_CONFIG, "credentials"),
-)
-"""What botocore raises where there is no answer, or none it understands."""
 
 TAG_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 TAG_LENGTH = 256
@@ -102,6 +96,12 @@ NO_BOUNCES = frozenset({("Transient", "General"), ("Undetermined", "Undetermined
 GREETING = "Successfully validated SNS topic for Amazon SES event publishing."
 """What SES posts, as plain text, when a topic is first connected."""
 
+QUOTA = ("MaxSendRate", "Max24HourSend", "SentLast24Hours")
+"""Of the account: recipients. A negative day's quota is none."""
+
+RECEIVED = "Received"
+"""A mail to us."""
+
 _OUR_DATA = {"ipAddress": "ip", "userAgent": "user_agent", "link": "url"}
 
 
@@ -110,6 +110,10 @@ class SES(EmailProvider):
     (`""` for none; without one that publishes to SNS there are no events) and `topic_arns`, the SNS
     topics whose messages are believed.
     """
+
+    knows_quota: ClassVar = True
+    keeps_message_id: ClassVar = False
+    hosts_templates: ClassVar = True
 
     def __init__(
         self,
@@ -123,12 +127,8 @@ class SES(EmailProvider):
         topic_arns: Sequence[str],
     ) -> None:
         super().__init__(name)
-        self._credentials = {
-            "aws_access_key_id": access_key_id,
-            "aws_secret_access_key": secret_access_key,
-        }
+        self._account = aws.Account(access_key_id, secret_access_key, endpoint_url)
         self._region = region
-        self._endpoint_url = endpoint_url or None
         self._configuration_set = configuration_set or None
         self._topic_arns = topic_arns
         self._sns = sns.Verifier(topic_arns, lambda url: self.fetch_certificate(url))
@@ -143,9 +143,49 @@ class SES(EmailProvider):
         return sns.fetch_certificate(url)
 
     @override
+    def quota(self) -> Quota:
+        return _quota(self._ask("get_account"))
+
+    @override
+    def check(self) -> Iterator[Check]:
+        account = self._ask("get_account")
+        yield Check("key", "accepted")
+        quota = _quota(account)
+        if quota.trouble:
+            advice = "See the account dashboard of SES, and write to AWS support."
+            yield Check("account", quota.trouble, Verdict.FAILED, advice)
+        per_day = "unlimited" if quota.per_day is None else f"{quota.per_day:,.0f}"
+        yield Check(
+            "quota", f"{quota.sent:,.0f} of {per_day} sent in 24 h, {quota.per_second:g} a second"
+        )
+        if not account.get("ProductionAccessEnabled"):
+            advice = "Ask for production access."
+            yield Check("sandbox", "sends to verified addresses only", Verdict.WARNING, advice)
+        yield self._check_sender()
+
+    def _check_sender(self) -> Check:
+        address = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+        what = f"sender {address}"
+        for identity in _identities(address):
+            try:
+                found = self._ask("get_email_identity", EmailIdentity=identity)
+            except ProviderError as error:
+                if error.code != "NotFoundException":
+                    raise
+                continue
+            return _sender(what, identity, found)
+        advice = "Verify the domain of DEFAULT_FROM_EMAIL as an identity, in this region."
+        return Check(what, "no identity", Verdict.FAILED, advice)
+
+    def _ask(self, operation: str, **parameters: str) -> Mapping[str, Any]:
+        return self._account.call(
+            "sesv2", region=self._region, operation=operation, codes=CODES, **parameters
+        )
+
+    @override
     def connect(self) -> BaseEmailBackend:
         backend: BaseEmailBackend = _Backend(
-            client=self._client("sesv2", self._region),
+            client=self._account.client("sesv2", self._region),
             configuration_set_name=self._configuration_set,
             ignore_unsupported_features=False,
         )
@@ -172,11 +212,8 @@ class SES(EmailProvider):
             if isinstance(error.response, dict) and "Error" in error.response:
                 return _answered(error.response)
             error = error.__cause__ if isinstance(error.__cause__, Exception) else error
-        if isinstance(error, boto.SSLError):  # keeps the cause neither in args nor in __cause__
-            return http.transport_error(error.kwargs.get("error") or error)
-        for kind, error_class, code in TRANSPORT:
-            if isinstance(error, kind):
-                return ProviderError(error_class, code, f"The call failed: {code}.")
+        if found := aws.unanswered(error):
+            return found
         if isinstance(error, AnymailAPIError):
             return ProviderError(ErrorClass.AMBIGUOUS, "malformed_answer", "An answer without id.")
         return None
@@ -191,62 +228,61 @@ class SES(EmailProvider):
         self._sns.verify(webhook)
 
     @override
-    def parse(self, webhook: Webhook) -> list[ProviderEvent]:
+    def parse(self, webhook: Webhook) -> Sequence[Report]:
         """As documented there. A new subscription is confirmed on the way, which is a call to SNS:
         raises `ProviderError` where that fails.
         """
         envelope = json.loads(webhook.body)
         try:
             if envelope["Type"] == "SubscriptionConfirmation":
-                self._confirm(envelope["TopicArn"], envelope["Token"])
+                self._account.confirm(envelope["TopicArn"], envelope["Token"])
                 return []
             if envelope["Type"] != "Notification" or envelope["Message"] == GREETING:
                 return []
-            return list(_events(json.loads(envelope["Message"]), envelope["MessageId"]))
-        except (KeyError, TypeError, AttributeError) as error:
+            event = json.loads(envelope["Message"])
+            if event.get("notificationType") == RECEIVED:
+                return [ses_inbound.received(event)]
+            return list(_events(event, envelope["MessageId"]))
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise ValueError(f"not an event of SES: {type(error).__name__}") from None
 
-    def _confirm(self, topic: str, token: str) -> None:
-        region = topic.split(":")[3]
-        client = self._client("sns", region)
-        try:
-            # With authentication, nobody who gets hold of an old message can unsubscribe us.
-            client.confirm_subscription(
-                TopicArn=topic, Token=token, AuthenticateOnUnsubscribe="true"
-            )
-        except boto.ClientError as error:
-            raise _answered(error.response) from None
-        except boto.BotoCoreError as error:
-            raise self.classify(error) or ProviderError(
-                ErrorClass.TEMPORARY, type(error).__name__
-            ) from None
-        finally:
-            client.close()
 
-    def _client(self, service: str, region: str) -> Any:
-        with _LOCK:
-            return _session().client(
-                service,
-                region_name=region,
-                endpoint_url=self._endpoint_url,
-                config=Config(
-                    connect_timeout=settings.PROVIDER_CONNECT_TIMEOUT,
-                    read_timeout=settings.PROVIDER_READ_TIMEOUT,
-                    # SendEmail has no idempotency token; botocore would send up to three times.
-                    retries={"total_max_attempts": 1},
-                ),
-                **self._credentials,
-            )
+def _quota(account: Mapping[str, Any]) -> Quota:
+    """Of an answer to `GetAccount`. Raises `ProviderError`."""
+    try:
+        per_second, per_day, sent = (float(account["SendQuota"][name]) for name in QUOTA)
+    except (KeyError, TypeError, ValueError):
+        raise http.unanswered(ErrorClass.AMBIGUOUS, "malformed_answer") from None
+    if not all(math.isfinite(number) for number in (per_second, per_day, sent)):
+        raise http.unanswered(ErrorClass.AMBIGUOUS, "malformed_answer")
+    return Quota(per_second, None if per_day < 0 else per_day, sent, _trouble(account))
 
 
-_LOCK = threading.Lock()
-"""Neither making a session nor making a client is thread-safe; using a client is."""
+def _trouble(account: Mapping[str, Any]) -> str:
+    standing = str(account.get("EnforcementStatus") or "unknown")
+    found = [] if standing == "HEALTHY" else [f"the enforcement status is {standing}"]
+    if not account.get("SendingEnabled"):
+        found.append("sending is disabled")
+    return ", ".join(found)
 
 
-@cache
-def _session() -> Any:
-    """The session of this process: a new one takes 40 ms of CPU, a client of this one 2."""
-    return boto3.session.Session()
+def _identities(address: str) -> Iterator[str]:
+    """What may be verified for an address: itself, its domain, and those above it."""
+    yield address
+    labels = address.rpartition("@")[2].split(".")
+    for start in range(len(labels) - 1):
+        yield ".".join(labels[start:])
+
+
+def _sender(what: str, identity: str, found: Mapping[str, Any]) -> Check:
+    if not found.get("VerifiedForSendingStatus"):
+        advice = "Publish the DNS records that SES shows for it."
+        return Check(what, f"{identity} is not verified", Verdict.FAILED, advice)
+    dkim = str(found.get("DkimAttributes", {}).get("Status") or "unknown")
+    if dkim != "SUCCESS":
+        advice = "Publish its DKIM records: mailbox providers ask for them."
+        return Check(what, f"{identity}: DKIM is {dkim}", Verdict.WARNING, advice)
+    return Check(what, f"{identity} is verified, with DKIM")
 
 
 class _Backend(Handover, EmailBackend):  # type: ignore[misc]
@@ -256,23 +292,20 @@ class _Backend(Handover, EmailBackend):  # type: ignore[misc]
         super().__init__(**options)
         self.client = client
 
+    def build_message_payload(self, message: Any, defaults: Any) -> Any:
+        if getattr(message, "template_id", ""):
+            return TemplatePayload(message, defaults, self)
+        return super().build_message_payload(message, defaults)
+
 
 def _answered(response: Mapping[str, Any]) -> ProviderError:
-    """The error of an answer: `{"Error": {"Code", "Message"}, "ResponseMetadata": ...}`."""
-    code = str(response["Error"].get("Code", ""))
+    """As `aws.answered`, with what the text says."""
+    found = aws.answered(response, CODES)
     text = str(response["Error"].get("Message", ""))
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    error_class, wait = CODES.get(code) or http.status_class(status), None
-    for known, part, its_class, its_wait in TEXTS:
-        if code == known and part in text:
-            error_class, wait = its_class, its_wait
-    return ProviderError(
-        error_class,
-        code if code in CODES else str(status),
-        f"The provider answered HTTP {status}.",
-        http_status=status,
-        retry_after=wait,
-    )
+    for code, part, error_class, wait in TEXTS:
+        if code == found.code and part in text:
+            found.error_class, found.retry_after = error_class, wait
+    return found
 
 
 def _events(event: Mapping[str, Any], sns_id: str) -> Iterator[ProviderEvent]:

@@ -66,7 +66,7 @@ _RECEIPTS = {
 class Simulator(Provider):
     """Real in every way but the last mile."""
 
-    channels = frozenset(Channel)
+    channels = frozenset(Channel) - {Channel.INAPP}  # which has nobody behind it to simulate
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

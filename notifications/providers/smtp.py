@@ -13,7 +13,7 @@ import re
 import smtplib
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from email.utils import parseaddr
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -23,15 +23,16 @@ import aiosmtplib
 from anymail.message import AnymailMessage
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.smtp import EmailBackend
 from django.core.mail.message import sanitize_address
 from environ import Env
 from typing_extensions import Buffer, override
 
 from notifications.providers import http, mime
+from notifications.providers.account import Check, Verdict
 from notifications.providers.base import LoopProvider
-from notifications.providers.email import EmailProvider, check, unexpected, unsent
+from notifications.providers.defects import unexpected
+from notifications.providers.email import EmailProvider, check, unsent
 from notifications.providers.loops import PerLoop
 from notifications.providers.smtp_loop import CONNECTIONS, Busy, Failed, Mail, Pool, Relay
 from notifications.types import ErrorClass, Outbound, ProviderError, Sent
@@ -119,6 +120,23 @@ class SMTP(EmailProvider, LoopProvider):
         return [] if known else [f"SMTP_URL is none: it must start with one of {form}."]
 
     @override
+    def check(self) -> Iterator[Check]:
+        with self.before_sending(opening=True):
+            relay, backend = self.relay(), self.connect()
+            try:
+                backend.open()
+                if backend.connection is not None:
+                    backend.connection.ehlo_or_helo_if_needed()
+            finally:
+                backend.close()
+        login = "login accepted" if relay.username else "no login"
+        if relay.tls or relay.start_tls:
+            yield Check("relay", f"connected with TLS, {login}")
+        else:
+            advice = "Use smtp+tls:// or smtp+ssl://."
+            yield Check("relay", f"connected in the clear, {login}", Verdict.WARNING, advice)
+
+    @override
     async def carry(self, messages: Sequence[Outbound]) -> Sent:
         (message,) = messages
         with self.before_sending():
@@ -155,7 +173,7 @@ class SMTP(EmailProvider, LoopProvider):
         )
 
     @override
-    def connect(self) -> BaseEmailBackend:
+    def connect(self) -> _Backend:
         relay = self.relay()
         return _Backend(
             host=relay.host,

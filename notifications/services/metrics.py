@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from commsproject.common.ids import floor
+from notifications import retry
 from notifications.models import Attempt, DeadLetter, QueueSample, Work
 from notifications.types import Lane
 
@@ -172,6 +173,19 @@ def calls() -> dict[tuple[str, Attempt.State], int]:
         .annotate(n=Count("id"))
     )
     return {(provider, Attempt.State(state)): n for provider, state, n in rows}
+
+
+def unmapped() -> dict[tuple[str, str], int]:
+    """Calls of the last minute that ended with a code no table knows, by provider and code."""
+    rows = (
+        Attempt.objects.filter(
+            id__gte=floor(timezone.now() - MINUTE), code__startswith=retry.UNMAPPED
+        )
+        .order_by()
+        .values_list("provider", "code")
+        .annotate(n=Count("id"))
+    )
+    return {(provider, code.removeprefix(retry.UNMAPPED)): n for provider, code, n in rows}
 
 
 def sample() -> None:

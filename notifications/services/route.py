@@ -265,6 +265,25 @@ def limit(name: str, *, count: int | None, seconds: float | None, by: str) -> No
     log.warning("provider limit set", provider=name, count=count, seconds=seconds)
 
 
+@transaction.atomic
+def weigh(name: str, weight: int, *, by: str) -> None:
+    """Give a provider its share among those that have a weight; 0: none of it."""
+    ProviderState.objects.get_or_create(name=name)
+    row = ProviderState.objects.select_for_update().get(name=name)
+    if row.weight == weight:
+        return
+    was, row.weight, row.changed_at = row.weight, weight, clock.now()
+    row.save(update_fields=["weight", "changed_at"])
+    ProviderChange.objects.create(
+        provider=row,
+        at=row.changed_at,
+        was=f"weight {was}",
+        now=f"weight {weight}",
+        reason=f"set by {by}"[:200],
+    )
+    log.warning("provider weight set", provider=name, weight=weight)
+
+
 def _limit_words(row: ProviderState) -> str:
     return f"{row.limit_count}/{row.limit_seconds:g}" if row.limit_count else "limit of settings"
 

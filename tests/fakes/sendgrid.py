@@ -55,6 +55,9 @@ class SendGridServer(FakeHttpServer):
         super().__init__()
         self.api_key = api_key
         self.messages: Ledger[SentMail] = Ledger()
+        self.scopes = ["mail.send", "whitelabel.read"]
+        self.domains: list[dict[str, Any]] = [{"domain": "example.com", "valid": True}]
+        self.senders: list[dict[str, Any]] = []
 
     @property
     def api_url(self) -> str:
@@ -70,8 +73,8 @@ class SendGridServer(FakeHttpServer):
         if request.headers.get("authorization") != f"Bearer {self.api_key}":
             text = "The provided authorization grant is invalid, expired, or revoked"
             return errors(401, text)
-        if request.path == "/v3/scopes" and request.method == "GET":
-            return Response.of(200, {"scopes": ["mail.send"]})
+        if request.method == "GET" and (account := self._account(request.path)):
+            return account
         if request.path != "/v3/mail/send":
             return errors(404, "not found")
         if request.method != "POST":
@@ -93,6 +96,19 @@ class SendGridServer(FakeHttpServer):
         reset = math.ceil(time.time() + reset_in)
         headers = {"X-RateLimit-Limit": "600", "X-RateLimit-Remaining": "0"}
         return Status(429, headers={**headers, "X-RateLimit-Reset": str(reset)})
+
+    def _account(self, path: str) -> Response | None:
+        """What a key is told of its account, as far as its scopes go."""
+        if path == "/v3/scopes":
+            return Response.of(200, {"scopes": self.scopes})
+        shown = {
+            "/v3/whitelabel/domains": self.domains,
+            "/v3/verified_senders": {"results": self.senders},
+        }
+        if path not in shown:
+            return None
+        allowed = "whitelabel.read" in self.scopes
+        return Response.of(200, shown[path]) if allowed else errors(403, "access forbidden")
 
     def _take(self, payload: dict[str, Any]) -> Response:
         if _sandboxed(payload):

@@ -1,4 +1,4 @@
-"""Amazon SES v2, as far as sending mail goes: SendEmail and GetAccount."""
+"""Amazon SES v2, as far as sending mail goes: SendEmail, GetAccount and GetEmailIdentity."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import getaddresses, parseaddr
 from typing import Any
+from urllib.parse import unquote
 
 from typing_extensions import override
 
@@ -24,6 +25,7 @@ from tests.fakes.wire import Request, Response
 MAX_RECIPIENTS = 50
 MAX_BYTES = 40 * 2**20
 TAG = re.compile(r"[A-Za-z0-9_:.@-]{1,256}")
+IDENTITIES = "/v2/email/identities/"
 CREDENTIAL = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/]+)/")
 
 #: code -> (HTTP status, the message the service sends)
@@ -79,6 +81,9 @@ class SesServer(FakeHttpServer):
         super().__init__()
         self.access_key = access_key
         self.max_send_rate = max_send_rate
+        self.account: dict[str, Any] = {}
+        """What of the account is not as usual."""
+        self.identities: dict[str, dict[str, Any]] = {"example.com": identity()}
         self.messages: Ledger[SentMail] = Ledger()
 
     @override
@@ -96,6 +101,8 @@ class SesServer(FakeHttpServer):
             ("GET", "/v2/email/account"): self._get_account,
         }
         route = routes.get((request.method, request.path))
+        if (request.method, request.path.startswith(IDENTITIES)) == ("GET", True):
+            route = self._get_email_identity
         return route(request) if route else answer("UnknownOperationException", status=404)
 
     @override
@@ -146,8 +153,24 @@ class SesServer(FakeHttpServer):
                 "SentLast24Hours": float(len(self.messages)),
             },
             "SuppressionAttributes": {"SuppressedReasons": ["BOUNCE", "COMPLAINT"]},
+            **self.account,
         }
         return Response.of(200, account, _request_id())
+
+    def _get_email_identity(self, request: Request) -> Response:
+        name = unquote(request.path.removeprefix(IDENTITIES))
+        if name not in self.identities:
+            return answer("NotFoundException", f"Email identity {name} does not exist.")
+        return Response.of(200, self.identities[name], _request_id())
+
+
+def identity(*, verified: bool = True, dkim: str = "SUCCESS") -> dict[str, Any]:
+    """What GetEmailIdentity tells of a domain."""
+    return {
+        "IdentityType": "DOMAIN",
+        "VerifiedForSendingStatus": verified,
+        "DkimAttributes": {"SigningEnabled": True, "Status": dkim, "Tokens": ["a", "b", "c"]},
+    }
 
 
 def answer(code: str, message: str = "", status: int = 0) -> Response:

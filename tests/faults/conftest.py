@@ -27,8 +27,15 @@ SIZES: dict[str, tuple[Size, Size]] = {
     "poison": ({"messages": 40}, {"messages": 150}),
     "poison_at_the_call": ({"messages": 20}, {"messages": 28}),  # 60 retries a minute
     "skewed_workers": ({"messages": 100}, {"messages": 500}),
-    "every_schedule_keeps_the_ledger": ({"schedules": 120}, {"schedules": 2_000}),
-    "races": ({"interleavings": 60}, {"interleavings": 1_000}),
+    "retries_of_skewed_workers": ({"messages": 8}, {"messages": 48}),  # 60 retries a minute
+    "every_schedule_keeps_the_ledger": (
+        {"schedules": 120, "processes": 1},
+        {"schedules": 2_000, "processes": 2},
+    ),
+    "races": (
+        {"interleavings": 60, "processes": 1},
+        {"interleavings": 1_000, "processes": 2},
+    ),
     "what_is_over_the_limit_waits_its_turn": (
         {"messages": 200, "limit": 100, "window": 2},
         {"messages": 5_000, "limit": 1_000, "window": 6},
@@ -45,9 +52,10 @@ SIZES: dict[str, tuple[Size, Size]] = {
         {"messages": 200, "limit": 100, "window": 2},
         {"messages": 3_000, "limit": 1_000, "window": 6},
     ),
+    "pace": ({"seconds": 6, "pause": 1}, {"seconds": 20, "pause": 4}),
     "long_transaction": (
-        {"messages": 2_000, "seconds": 3},
-        {"messages": 20_000, "seconds": 60},
+        {"messages": 2_000, "singles": 100},
+        {"messages": 20_000, "singles": 1_500},
     ),
 }
 """Numbers of messages and faults, and seconds that a fault lasts."""

@@ -272,7 +272,7 @@ class Worker:
     is_dead: bool = False
 
     def __post_init__(self) -> None:
-        self.pump = pump.Pump([self.lane], self)
+        self.pump = pump.Pump([self.lane], cast("pump.Threads", self))
 
     # As a `Runner`.
 

@@ -26,8 +26,13 @@ from tests.faults.world import (
 )
 from tests.processes import eventually, free_port
 
-IN_VAIN = 1.0
-"""Seconds that asking a broker which is away may cost a request."""
+IN_VAIN = 0.6
+"""Seconds that asking a broker which is away may cost a request: 0.3 to connect and 0.3 for an
+answer (`common.valkey`); then nobody of its process asks for a second.
+"""
+
+AT_MOST = 2.0
+"""Seconds for any request. The slowest of 300 took 0.67 on two cores with a load of eight (measured)."""
 
 
 def test_valkey_is_gone(moves: None, sendgrid: SendGridServer, tmp_path: Path, size: Size) -> None:
@@ -90,17 +95,18 @@ def test_valkey_is_a_black_hole(
 
 
 def assert_in_time(agents: Agents, since: float) -> None:
-    """All are accepted, and soon: as before the fault, but for asking in vain.
+    """All are accepted, and soon: as one usually was before the fault, but for asking in vain.
 
-    What the machine's other work costs is in both.
+    What the machine's other work costs is in both. The first requests of a process are slow, so
+    the median stands for those before.
     """
     before = [answer.seconds for answer in agents.answers if answer.at < since]
     during = [answer.seconds for answer in agents.answers if answer.at >= since]
     tell("requests with Valkey", before)
     tell("requests without Valkey", during)
     assert agents.statuses() == {202}
-    assert percentile(during, 0.95) < percentile(before, 0.95) + IN_VAIN
-    assert max(during) < 5.0
+    assert percentile(during, 0.95) < percentile(before, 0.5) + IN_VAIN
+    assert max(during) < AT_MOST
 
 
 def most_in(moments: Sequence[float], seconds: float) -> int:

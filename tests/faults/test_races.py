@@ -1,7 +1,8 @@
 """People who stop messages, against windows that are just opening: two real connections.
 
 Before each statement both sides wait for their turn, in an order drawn from a seed; who waits for a
-lock of the other lets it go on. What was answered must hold, whatever the order.
+lock of the other, as the database says, lets it go on. What was answered must hold, whatever the
+order.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -37,22 +39,25 @@ from templates_app.links import Unsubscribe
 from tests.engine import carry_out
 from tests.faults import invariants
 from tests.faults.conftest import Size
+from tests.faults.forks import beside
 
-BLOCKED = 0.02
-"""Seconds after which a statement that has not ended waits for a lock."""
+LOOK = 0.001
+"""Seconds that a statement has to end before the database is asked whether it waits for a lock."""
 
 
 # --- Turns ---------------------------------------------------------------------------------------
 
 
 class Turns:
-    """Two threads that take turns, a statement each, as `order` says: 0 or 1."""
+    """Two threads that take turns, a statement each, as `order` says: 0 or 1.
 
-    def __init__(self, order: Iterator[int]) -> None:
-        self._order = order
+    `pids` are their processes in the database.
+    """
+
+    def __init__(self, order: Iterator[int], pids: Sequence[int]) -> None:
+        self._order, self._pids = order, pids
         self._changed = threading.Condition()
         self._waiting = [False, False]
-        self._going = [0, 0]
         self._done = [False, False]
 
     def take(self, who: int) -> None:
@@ -71,15 +76,41 @@ class Turns:
         """Give turns until both have left. Called by the test."""
         with self._changed:
             while not all(self._done):
-                self._changed.wait_for(self._all_stand, BLOCKED)
+                self._changed.wait_for(lambda: not self._going(), LOOK)
                 ready = [who for who in (0, 1) if self._waiting[who]]
-                if ready:
+                if ready and self._all_stand():
                     wanted = next(self._order)
                     self._waiting[wanted if wanted in ready else ready[0]] = False
                     self._changed.notify_all()
 
+    def _going(self) -> list[int]:
+        return [who for who in (0, 1) if not (self._waiting[who] or self._done[who])]
+
     def _all_stand(self) -> bool:
-        return all(self._waiting[who] or self._done[who] for who in (0, 1))
+        """Whether nobody goes on by itself: who does not wait for a turn waits for a lock."""
+        going = [self._pids[who] for who in self._going()]
+        return not going or _blocked(going) == len(going)
+
+
+def _blocked(pids: Sequence[int]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%s) AND wait_event_type = 'Lock'",
+            [list(pids)],
+        )
+        found: int = cursor.fetchone()[0]
+        return found
+
+
+class Restless:
+    """Instead of the module that waits between two looks: the next look waits for its turn."""
+
+    @staticmethod
+    def wait(seconds: float) -> None: ...
+
+    @classmethod
+    def Event(cls) -> type[Restless]:  # noqa: N802 - as `threading` has it
+        return cls
 
 
 class Turning(psycopg.ClientCursor[Any]):
@@ -110,12 +141,14 @@ class Side:
     def __init__(self, number: int) -> None:
         self._number = number
         self._thread = ThreadPoolExecutor(1)
-        self._thread.submit(self._connect).result()
+        self.pid = self._thread.submit(self._connect).result()
 
-    def _connect(self) -> None:
+    def _connect(self) -> int:
         connection.ensure_connection()
         assert connection.connection is not None
         connection.connection.cursor_factory = Turning
+        pid: int = connection.connection.info.backend_pid
+        return pid
 
     def start(self, function: Callable[[], None]) -> Any:
         return self._thread.submit(self._run, function)
@@ -135,15 +168,21 @@ class Side:
         self._thread.shutdown()
 
 
-@pytest.fixture
-def sides(moves: None, settings: Any) -> Iterator[tuple[Side, Side]]:
-    settings.PROVIDERS = {
-        "recorder": {"CLASS": f"{__name__}.Recorder", "ENABLED": True, "OPTIONS": {}}
-    }
+@contextmanager
+def two_sides() -> Iterator[tuple[Side, Side]]:
     both = Side(0), Side(1)
     yield both
     for side in both:
         side.close()
+
+
+@pytest.fixture(autouse=True)
+def _recorded(moves: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.PROVIDERS = {
+        "recorder": {"CLASS": f"{__name__}.Recorder", "ENABLED": True, "OPTIONS": {}}
+    }
+    for module in (batches, suppressions):
+        monkeypatch.setattr(module, "threading", Restless)
 
 
 # --- The engine's side ---------------------------------------------------------------------------
@@ -326,7 +365,7 @@ def run(sides: tuple[Side, Side], client: ApiClient, seed: int) -> None:
             yield int(chance.random() < lead)
 
     race = make(client, batched=batched)
-    Turning.turns = turns = Turns(order())
+    Turning.turns = turns = Turns(order(), [side.pid for side in sides])
 
     def other() -> None:
         act(race)
@@ -377,13 +416,24 @@ def check(race: Race, act: Callable[[Race], None]) -> None:
         assert len(calls) == len(race.deliveries)
 
 
-def test_races(sides: tuple[Side, Side], size: Size) -> None:
+def test_races(size: Size) -> None:
+    """At full size a fork runs every other seed."""
+    count, processes = int(size["interleavings"]), int(size["processes"])
+    shares = [range(first, count, processes) for first in range(processes)]
+    with ExitStack() as stack:
+        for share in shares[1:]:
+            stack.enter_context(beside(partial(run_all, share)))
+        run_all(shares[0])
+
+
+def run_all(seeds: Iterable[int]) -> None:
     client = ApiClient.objects.create(name="billing")
-    for seed in range(int(size["interleavings"])):
-        try:
-            run(sides, client, seed)
-        except BaseException as error:
-            error.add_note(f"seed {seed}")
-            raise
+    with two_sides() as sides:
+        for seed in seeds:
+            try:
+                run(sides, client, seed)
+            except BaseException as error:
+                error.add_note(f"seed {seed}")
+                raise
     assert list(audit.findings()) == []
     assert invariants._regressed() == []

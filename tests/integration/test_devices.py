@@ -431,6 +431,14 @@ def test_without_web_push_there_is_no_key(api: Any) -> None:
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
+def test_a_key_that_cannot_be_read_is_as_good_as_none(api: Any, settings: Any) -> None:
+    options = {"private_key": "nonsense", "subject": "mailto:push@example.com"}
+    entry = {**settings.PROVIDERS["webpush"], "ENABLED": True, "OPTIONS": options}
+    settings.PROVIDERS = {**settings.PROVIDERS, "webpush": entry}
+    assert api.get("/api/v1/push/web-key").status_code == 404
+    assert register(api, {**BROWSER, "server_key": KEY}).status_code == 400
+
+
 def test_a_browser_says_which_key_it_subscribed_with(api: Any, web_push: None) -> None:
     key = api.get("/api/v1/push/web-key").json()["server_key"]
     device = registered(api, {**BROWSER, "server_key": key})

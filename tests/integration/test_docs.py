@@ -24,7 +24,7 @@ from commsproject.common.errors import CommsError
 from commsproject.common.identity.scopes import Scope
 from commsproject.console import demo
 from notifications.models import Delivery, SimulatedMessage
-from notifications.providers import sendgrid, ses, simulator, twilio, webpush
+from notifications.providers import aws_sms_api, sendgrid, ses, simulator, twilio, webpush
 from notifications.providers.base import Provider
 from notifications.services import audit
 from notifications.states import State
@@ -249,6 +249,41 @@ def test_web_pushs_errors_are_those_of_the_code() -> None:
     assert found == {status: known.value for status, known in webpush.STATUSES.items()}
 
 
+def test_aws_sms_errors_are_those_of_the_code() -> None:
+    page = ROOT / "docs/how-to/providers/aws-sms.md"
+    for column, table in (
+        ("Code", aws_sms_api.SNS_CODES),
+        ("Exception", aws_sms_api.EUM_CODES),
+        ("Reason", aws_sms_api.EUM_REASONS),
+    ):
+        found = {bare(row[0]): row[1] for row in tables(page, column, "Class")}
+        assert found == {code: described(known) for code, known in table.items()}
+
+
+def described(known: aws_sms_api.Refused) -> str:
+    note = ", opt-out" if known.is_opt_out else ", for that country" if known.for_country else ""
+    return f"`{known.error_class.value}`{note}"
+
+
+def test_the_providers_can_do_what_the_index_says() -> None:
+    page = ROOT / "docs/how-to/providers/README.md"
+    header = ("Name", "Channel", "One call carries", "Receipts", "Replies", "Look-up")
+    rows = tables(page, *header, "Their templates", "Tells its quota")
+    assert [bare(row[0]) for row in rows] == list(settings.PROVIDERS)
+    for name, channels, carries, receipts, _, look_up, templates, quota in rows:
+        kind = import_string(settings.PROVIDERS[bare(name)]["CLASS"])
+        assert set(channels.split(", ")) == {channel.value for channel in kind.channels}, name
+        assert int(carries.replace(",", "")) == getattr(kind, "batch_limit", 1), name
+        can = (
+            kind.verify is not Provider.verify,
+            kind.looks_up,
+            kind.hosts_templates,
+            kind.knows_quota,
+        )
+        told = (receipts, look_up, templates, quota)
+        assert told == tuple("yes" if one else "no" for one in can), name
+
+
 def test_the_simulators_addresses_are_those_of_the_code() -> None:
     word = r"`?(\w+)@simulator\.test`?"
     readme = re.findall(rf"^\| {word} \|", prose(ROOT / "README.md"), re.MULTILINE)
@@ -427,6 +462,19 @@ def test_the_fields_of_a_message_are_those_of_the_api(api: APIClient) -> None:
     answer = api.post("/api/v1/notifications", {"nonsense": 1}, format="json")
     known = answer.json()["errors"][0]["message"].partition("Known here: ")[2].rstrip(".")
     assert told == set(known.split(", "))
+
+
+def test_the_fields_of_a_device_are_those_of_the_api(api: APIClient) -> None:
+    rows = tables(API_PAGE, "Of a device", "Rule")
+    told = {name for row in rows for name in _SPAN.findall(row[0])}
+    url = "/api/v1/recipients/u-1042/devices"
+    answer = api.post(url, {"nonsense": 1}, format="json")
+    known = answer.json()["errors"][0]["message"].partition("Known here: ")[2].rstrip(".")
+    assert told == set(known.split(", "))
+    registered = [body for method, path, _, body in calls(API_PAGE) if path.endswith("/devices")]
+    for body in registered:
+        assert api.post(url, body, format="json").status_code == 201
+    assert registered
 
 
 def test_the_provider_of_the_how_to_is_one() -> None:

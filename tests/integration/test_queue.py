@@ -11,13 +11,14 @@ from uuid import UUID
 import pytest
 from django.db import connection
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from commsproject.common.ids import new_id
 from commsproject.common.models import ApiClient
 from notifications import queue
 from notifications.addresses import digest
 from notifications.models import Attempt, Batch, DeadLetter, Delivery, Work
-from notifications.services import audit, complete, counts, pump
+from notifications.services import audit, batches, complete, counts, deliver, pump
 from notifications.states import State
 from notifications.types import Channel, Lane
 from tests.factories import (
@@ -111,11 +112,11 @@ def test_no_number_of_messages_keeps_a_chunk_from_its_turn() -> None:
     (large,) = works(ApiClientFactory.create(), 1, size=5)
     for _ in range(9):
         works(ApiClientFactory.create(), 1)
-    for turn in range(500):  # each has a chance of 6 in 100
+    for _ in range(500):  # each has a chance of 6 in 100
         if large.id in claimed(3):
-            break
+            return
         Work.objects.update(lease_until=None)
-    assert turn < 499
+    raise AssertionError("it never had its turn")
 
 
 def test_many_batches_win_no_more_turns_than_one() -> None:
@@ -389,6 +390,42 @@ def test_a_database_that_refuses_leaves_no_suspect_behind(stage: list[Worker]) -
 # --- Loads ---------------------------------------------------------------------------------------
 
 
+def sent_to(stage: list[Worker]) -> list[UUID]:
+    """The deliveries of every call that was made, by whichever worker."""
+    return [message.delivery_id for heard in stage[0].ledger for message in heard.messages]
+
+
+@pytest.mark.parametrize("is_gone", [False, True], ids=["claimed", "taken apart"])
+def test_a_load_goes_on_without_a_suspect_that_another_process_has_claimed(
+    stage: list[Worker], is_gone: bool
+) -> None:
+    suspects = {one.id for one in chunk(2)}
+    die_with_it(stage, 2)
+    (good,) = chunk(1)
+    assert stage[0].claim() == 2  # one load; the suspect is to be taken apart before the rest goes
+    assert [step.function for step in stage[0].steps] == [queue.take_apart]
+    theirs = Work.objects.exclude(ids=[good.id])
+    theirs.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert stage[1].claim() == 1
+    if is_gone:
+        finish([stage[1]])
+    with capture_logs() as logs:
+        finish([stage[0]])
+    assert sent_to(stage) == [good.id]
+    assert not [entry for entry in logs if entry["event"] == "load failed"]
+    assert stage[0].leases == set()
+
+    finish([stage[1]])
+    assert {row.ids[0] for row in Work.objects.filter(suspect=True, size=1)} == suspects
+    for _ in suspects:
+        assert stage[1].claim() == 1
+        finish([stage[1]])
+    assert sorted(sent_to(stage)) == sorted({good.id, *suspects})
+    assert set(Delivery.objects.values_list("state", flat=True)) == {State.SENT}
+    assert not Work.objects.exists()
+    assert list(audit.findings()) == []
+
+
 def test_a_load_goes_on_without_the_claim_it_lost(stage: list[Worker]) -> None:
     first, second = chunk(1)[0], chunk(1)[0]
     assert stage[0].claim() == 2
@@ -445,6 +482,72 @@ def test_equal_addresses_go_in_different_calls(stage: list[Worker]) -> None:
     finish([stage[0]])
     assert [len(heard.messages) for heard in stage[0].ledger] == [1, 1, 1]
     assert Delivery.objects.filter(state=State.SENT).count() == 3
+
+
+# --- Batches that are paused under a claim -------------------------------------------------------
+
+
+def test_a_pause_after_the_claim_stops_its_batch_and_no_other_of_the_load(
+    stage: list[Worker],
+) -> None:
+    paused, running = (batch_of(ApiClientFactory.create()) for _ in range(2))
+    mine = {one.id for one in chunk(2, batch=paused)}
+    others = {one.id for one in chunk(2, batch=running)}
+    assert stage[0].claim() == 2
+    batches.act(paused, Batch.Action.PAUSE)
+    finish([stage[0]])
+    assert set(sent_to(stage)) == others
+    assert not Attempt.objects.filter(delivery__in=mine).exists()
+    work = Work.objects.get()
+    assert (work.held, work.claims, set(work.ids)) == (True, 0, mine)
+    assert list(audit.findings()) == []
+
+    batches.act(paused, Batch.Action.RESUME)
+    assert stage[0].claim() == 1
+    finish([stage[0]])
+    assert sorted(sent_to(stage)) == sorted(mine | others)
+    assert set(Delivery.objects.values_list("state", flat=True)) == {State.SENT}
+    assert not Work.objects.exists()
+
+
+def test_a_pause_between_two_windows_of_a_claim_stops_the_second(
+    stage: list[Worker], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.PROVIDERS = {"threaded": PROVIDERS["threaded"]}
+    monkeypatch.setattr(deliver, "CALLS", 2)
+    batch = batch_of(ApiClientFactory.create())
+    deliveries = chunk(5, batch=batch)
+    stage[0].claim()
+    stage[0].step()  # the first window
+    batches.act(batch, Batch.Action.PAUSE)
+    finish([stage[0]])
+    assert sorted(sent_to(stage)) == [one.id for one in deliveries[:2]]
+    assert Attempt.objects.count() == 2
+    work = Work.objects.get()
+    assert (work.held, sorted(work.ids)) == (True, [one.id for one in deliveries[2:]])
+    assert list(audit.findings()) == []
+
+
+def test_a_batch_that_goes_on_before_its_window_is_written_down_leaves_nothing_held(
+    stage: list[Worker],
+) -> None:
+    """Paused when the window was opened, running when its outcome is written: `resume` has passed
+    the leased work by, and what it left behind as held would stay so.
+    """
+    batch = batch_of(ApiClientFactory.create())
+    mine = chunk(2, batch=batch)
+    stage[0].claim()
+    batches.act(batch, Batch.Action.PAUSE)
+    stage[0].step()  # the window: nothing may be sent now
+    batches.act(batch, Batch.Action.RESUME)
+    finish([stage[0]])
+    assert sent_to(stage) == []
+    assert not Work.objects.get().held
+
+    assert stage[0].claim() == 1
+    finish([stage[0]])
+    assert sorted(sent_to(stage)) == [one.id for one in mine]
+    assert not Work.objects.exists()
 
 
 # --- Limits --------------------------------------------------------------------------------------

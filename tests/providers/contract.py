@@ -1,79 +1,70 @@
-"""What every email provider must do, whoever the vendor is. Subclassed once for each of them."""
+"""What every provider must do, whatever it carries and whoever the vendor is.
+
+Subclassed once for each: `HttpContract` where the vendor is called over HTTP, `LoopContract` where
+the engine calls it on its loop, `WebhookContract` where it reports back, `LookUpContract` where it
+can be asked. What is special to email is in `email_contract`.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import socket
 import ssl
 import threading
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage as Mime
 from pathlib import Path
-from typing import Any, TypeVar
-from uuid import UUID
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import parse_qsl
 
 import pytest
+import time_machine
 import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from django.core.mail import EmailMessage
+from django.utils import timezone
 from typing_extensions import override
 
-from notifications.providers import email
-from notifications.providers.base import LoopProvider
-from notifications.providers.email import EmailProvider
-from notifications.types import Attachment, Channel, ErrorClass, Outbound, ProviderError, Sent
+from notifications.providers.base import BadSignature, LoopProvider, Provider, Webhook
+from notifications.types import (
+    ErrorClass,
+    Inquiry,
+    Outbound,
+    ProviderError,
+    Report,
+    Sent,
+)
+from tests.fakes.behaviours import (
+    Answer,
+    Behaviour,
+    Close,
+    Drip,
+    Exchange,
+    Garbage,
+    HalfBody,
+    Hang,
+    MalformedJson,
+    Redirect,
+    Reset,
+    Status,
+)
 from tests.fakes.net import let_callbacks_run
 from tests.fakes.server import FakeServer
+from tests.fakes.wire import Request
 
 T = TypeVar("T")
 
-ADDRESS = "anna.schmidt@kunde.example"
 SECRET = "hunter2-very-secret"  # each provider's own is made to contain it
 CONTENT = "Your code is 839201"
-FROM = "Comms Team <notifications@example.com>"
 CONNECT_TIMEOUT, READ_TIMEOUT, SLOW = 0.3, 0.4, 0.6
-CSV = "name;größe\nAnna;3\n".encode()
-PNG = bytes(range(256))
-
-RICH = Outbound(
-    attempt_id=UUID("019a0000-0000-7000-8000-000000000001"),
-    delivery_id=UUID("019a0000-0000-7000-8000-000000000002"),
-    notification_id=UUID("019a0000-0000-7000-8000-000000000003"),
-    channel=Channel.EMAIL,
-    to=ADDRESS,
-    parts={
-        "subject": "Grüße aus 世界 ✓",
-        "text": f"Hallo Anna, schöne Grüße.\n.\n{CONTENT}\n",
-        "html": f'<p style="color:red">Hallo <b>Anna</b>, schöne Grüße ✓. {CONTENT}</p>\n',
-        "preheader": "already in the html",
-    },
-    agent_id="agent-1",
-    template_id="welcome.v3",
-    reply_to="Hilfe <help@example.com>",
-    headers={
-        "List-Unsubscribe": f"<https://comms.example.com/u/{'x' * 120}>, <mailto:u@example.com>",
-        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-    },
-    tags=("welcome", "first mail", "welcome"),
-    metadata={"order": "A17", "count": 3, "attempt_id": "forged"},
-    attachments=(
-        Attachment("größe.csv", CSV, "text/csv"),
-        Attachment("pixel.png", PNG, "image/png"),
-    ),
-)
-PLAIN = replace(
-    RICH, parts={"subject": "Hi", "text": CONTENT}, headers={}, attachments=(), reply_to=""
-)
-MESSAGE_ID = "<019a0000-0000-7000-8000-000000000002@example.com>"
-
 
 RUNNERS = {
     "asyncio": asyncio.Runner(),
@@ -88,59 +79,50 @@ by_loop = True
 """Whether providers that can be called on the loop are."""
 
 
-@dataclass
-class Arrived:
-    """A mail as the vendor has it."""
-
-    to: list[str]
-    sender: str
-    subject: str
-    text: str
-    html: str
-    reply_to: str
-    headers: dict[str, str] = field(default_factory=dict)
-    attachments: list[tuple[str, str, bytes]] = field(default_factory=list)
-    everything: str = ""
-    """All that the recipient gets to see."""
-
-
 class Vendor(ABC):
     """A provider and a fake of its vendor."""
 
+    message: ClassVar[Outbound]
+    """An ordinary message with `CONTENT` in it."""
+    private: ClassVar[Sequence[str]] = ()
+    """What no error and no log may tell, besides `SECRET` and `CONTENT`: the address, the sender."""
+
     fails: Sequence[Any] = ()
-    """Behaviours of the server that answer with an error of the vendor, telling the address."""
-    silent: Any
-    """The server takes the mail and never answers."""
-    slow: Any
+    """Behaviours of the server that answer with an error of the vendor, telling `private`."""
+    silent: Any = Hang()
+    """The server takes the message and never answers."""
+    slow: Any = Answer(delay=SLOW)
     """The server answers as it should after `SLOW` seconds."""
     lost: Sequence[Any] = ()
-    """The server takes the mail and the connection ends without an answer."""
+    """The server takes the message and the connection ends without an answer."""
     refusal: Any
-    """The server refuses a mail in the ordinary way."""
+    """The server refuses a message in the ordinary way."""
+
+    unsupported: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Changes to `message` that it cannot carry and must refuse, each with its name."""
+
+    reads_answer: ClassVar[str]
+    """The provider's method that runs once the vendor has answered."""
 
     @abstractmethod
-    def make(self, port: int) -> EmailProvider:
+    def make(self, port: int) -> Provider:
         """The provider, calling 127.0.0.1. Its secrets contain `SECRET`."""
 
     @abstractmethod
-    def make_encrypted(self, port: int) -> EmailProvider:
+    def make_encrypted(self, port: int) -> Provider:
         """The same, calling localhost over TLS."""
 
-    @abstractmethod
-    def arrived(self, server: Any) -> list[Arrived]: ...
-
-    @abstractmethod
     def calls(self, server: Any) -> int:
-        """How many mails the server has been offered."""
+        """How many messages the server has been offered."""
+        return len(server.ledger)
 
     @pytest.fixture(autouse=True)
     def _settings(self, settings):
         settings.PROVIDER_CONNECT_TIMEOUT = CONNECT_TIMEOUT
         settings.PROVIDER_READ_TIMEOUT = READ_TIMEOUT
-        settings.DEFAULT_FROM_EMAIL = FROM
 
     @pytest.fixture
-    def provider(self, server: FakeServer) -> Iterator[EmailProvider]:
+    def provider(self, server: FakeServer) -> Iterator[Provider]:
         provider = self.make(server.port)
         yield provider
         close(provider)
@@ -160,96 +142,30 @@ class Vendor(ABC):
 
 
 class ProviderContract(Vendor):
-    # What arrives
-
-    def test_a_rich_message_arrives_intact(self, provider, server):
-        send(provider, RICH)
-        (mail,) = self.arrived(server)
-        assert mail.to == [ADDRESS]
-        assert mail.sender == FROM
-        assert mail.subject == RICH.parts["subject"]
-        assert lines(mail.text) == lines(RICH.parts["text"])
-        assert lines(mail.html) == lines(RICH.parts["html"])
-        assert mail.reply_to == RICH.reply_to
-        assert mail.headers == RICH.headers
-        assert mail.attachments == [
-            ("größe.csv", "text/csv", CSV),
-            ("pixel.png", "image/png", PNG),
-        ]
-
-    @pytest.mark.parametrize("part", ["text", "html"])
-    def test_one_part_is_enough(self, provider, server, part):
-        send(provider, replace(PLAIN, parts={"subject": "Hi", part: CONTENT}))
-        (mail,) = self.arrived(server)
-        assert getattr(mail, part).strip() == CONTENT
-        assert {mail.text.strip(), mail.html.strip()} == {CONTENT, ""}
-
-    def test_the_recipient_sees_nothing_of_our_ids(self, provider, server):
-        send(provider, RICH)
-        (mail,) = self.arrived(server)
-        for private in ("A17", "first mail", "agent-1", "welcome.v3", str(RICH.attempt_id)):
-            assert private not in mail.everything
-
-    def test_any_django_mail_is_delivered(self, provider, server):
-        provider.deliver(EmailMessage("Hi", CONTENT, FROM, [ADDRESS], cc=["boss@kunde.example"]))
-        assert {address for mail in self.arrived(server) for address in mail.to} == {
-            ADDRESS,
-            "boss@kunde.example",
-        }
-
-    @pytest.mark.parametrize(
-        ("change", "error_class"),
-        [
-            ({"to": "nobody"}, ErrorClass.PERMANENT_RECIPIENT),
-            ({"to": "a@b.example, c@d.example"}, ErrorClass.PERMANENT_RECIPIENT),
-            ({"to": "a\1@b.example"}, ErrorClass.PERMANENT_RECIPIENT),
-            ({"to": "a@b.example\r\nBcc: c@d.example"}, ErrorClass.PERMANENT_RECIPIENT),
-            ({"parts": {"subject": "Hi"}}, ErrorClass.PERMANENT_MESSAGE),
-            ({"parts": {"subject": "Hi\nBcc: c@d.example", "text": "x"}}, None),
-            ({"reply_to": "a@b.example\nBcc: c@d.example"}, None),
-            ({"reply_to": "no address at all <"}, None),
-            ({"headers": {"X-A": "1\r\nBcc: c@d.example"}}, None),
-            ({"headers": {"X A": "1"}}, None),
-            ({"headers": {"to": "c@d.example"}}, None),
-            ({"attachments": (Attachment("a\nb", b"", "text/plain"),)}, None),
-            ({"attachments": (Attachment("a", b"", "nothing"),)}, None),
-        ],
-    )
-    def test_what_nobody_can_send_never_leaves(self, provider, server, change, error_class):
-        error = failure(provider, replace(PLAIN, **change))
-        assert error.error_class is (error_class or ErrorClass.PERMANENT_MESSAGE)
-        assert self.calls(server) == 0
-
-    def test_a_mail_to_nobody_is_an_error(self, provider, server):
-        with pytest.raises(ProviderError) as caught:
-            provider.deliver(EmailMessage("Hi", CONTENT, FROM, []))
-        assert caught.value.error_class is ErrorClass.PERMANENT_MESSAGE
-        assert self.calls(server) == 0
-
-    # What goes wrong on the way
+    """What can go wrong on the way, over any protocol."""
 
     def test_a_refused_connection_is_temporary(self, provider, server):
         server.refuse()
-        assert failure(provider).error_class is ErrorClass.TEMPORARY
+        assert failure(provider, self.message).error_class is ErrorClass.TEMPORARY
 
     def test_a_connection_nobody_takes_is_temporary(self):
         with full_port() as port:
             provider = self.make(port)
-            error = failure(provider)
+            error = failure(provider, self.message)
             close(provider)
         assert (error.error_class, error.code) == (ErrorClass.TEMPORARY, "connect_timeout")
 
     def test_a_server_without_a_trusted_certificate_is_our_fault(self, tmp_path):
         with impostor(tmp_path) as port:
             provider = self.make_encrypted(port)
-            error = failure(provider)
+            error = failure(provider, self.message)
             close(provider)
         assert (error.error_class, error.code) == (ErrorClass.AUTH_CONFIG, "certificate")
 
     def test_no_answer_is_ambiguous_and_not_asked_for_twice(self, provider, server):
         server.script.always(self.silent)
         started = time.monotonic()
-        error = failure(provider)
+        error = failure(provider, self.message)
         assert time.monotonic() - started < 5
         assert (error.error_class, error.code) == (ErrorClass.AMBIGUOUS, "read_timeout")
         assert self.calls(server) == 1
@@ -258,136 +174,215 @@ class ProviderContract(Vendor):
         settings.PROVIDER_READ_TIMEOUT = 5.0
         server.script.always(self.slow)
         provider = self.make(server.port)
-        send(provider, PLAIN)
+        send(provider, self.message)
         close(provider)
 
     def test_a_lost_connection_is_ambiguous_and_not_tried_again(self, provider, server):
+        assert self.lost
         for times, behaviour in enumerate(self.lost, start=1):
             server.script.always(behaviour)
-            error = failure(provider)
+            error = failure(provider, self.message)
             assert error.error_class is ErrorClass.AMBIGUOUS, behaviour
             assert self.calls(server) == times
 
     def test_errors_and_logs_tell_no_secret_address_or_content(self, provider, server, caplog):
         caplog.set_level("DEBUG")
+        hidden = (SECRET, CONTENT, *self.private)
         for behaviour in (self.silent, *self.lost, *self.fails):
             server.script.always(behaviour)
-            told = tell(failure(provider)) + repr(provider) + repr(RICH)
-            for private in (SECRET, ADDRESS, CONTENT, "notifications@example.com"):
-                assert private not in told, behaviour
+            error = failure(provider, self.message)
+            told = tell(error) + repr(provider) + repr(self.message)
+            assert not [private for private in hidden if private in told], behaviour
         server.refuse()
-        told = tell(failure(provider)) + logged(caplog)
-        for private in (SECRET, ADDRESS, CONTENT, "notifications@example.com"):
-            assert private not in told
+        told = tell(failure(provider, self.message)) + logged(caplog)
+        assert not [private for private in hidden if private in told]
 
     def test_an_error_nobody_foresaw_is_one_of_ours(self, provider, monkeypatch, caplog):
-        def explode(*_args: object) -> None:
+        def explode(*_args: object, **_kwargs: object) -> None:
             raise LookupError(CONTENT)
 
-        monkeypatch.setattr(type(provider), "receipt", explode)
-        with pytest.raises(ProviderError) as caught:
-            deliver(provider)
-        error = caught.value
+        monkeypatch.setattr(type(provider), self.reads_answer, explode)
+        error = failure(provider, self.message)
         assert (error.error_class, error.code) == (ErrorClass.AMBIGUOUS, "LookupError")
         assert CONTENT not in tell(error) + logged(caplog)
 
-    # Connections of threads: of every message where there is no loop, else of plain Django mail
+    def test_an_error_before_the_call_sends_nothing(self, provider, server, caplog):
+        error = failure(provider, replace(self.message, parts=Broken()))
+        assert (error.error_class, error.code) == (ErrorClass.PERMANENT_MESSAGE, "LookupError")
+        assert CONTENT not in tell(error) + logged(caplog)
+        assert self.calls(server) == 0
 
-    def test_a_thread_keeps_its_connection(self, provider, opened):
-        for _ in range(3):
-            deliver(provider)
-        assert len(opened) == 1
+    def test_what_it_cannot_carry_is_refused_and_not_dropped(self, provider, server, unsupported):
+        error = failure(provider, replace(self.message, **unsupported))
+        assert error.error_class is ErrorClass.PERMANENT_MESSAGE
+        assert self.calls(server) == 0
 
-    def test_an_error_replaces_the_connection(self, provider, server, opened):
-        server.script.next(self.refusal)
-        with pytest.raises(ProviderError):
-            deliver(provider)
-        deliver(provider)
-        assert len(opened) == 2
-
-    def test_an_interrupted_worker_leaves_no_connection(self, provider, opened, monkeypatch):
-        def interrupt(*_args: object) -> None:
-            raise KeyboardInterrupt
-
-        with monkeypatch.context() as patch:
-            patch.setattr(type(provider), "receipt", interrupt)
-            with pytest.raises(KeyboardInterrupt):
-                deliver(provider)
-        deliver(provider)
-        assert len(opened) == 2
-
-    def test_a_connection_that_does_not_close_is_forgotten(self, provider, opened, monkeypatch):
-        def fail() -> None:
-            raise OSError(SECRET)
-
-        deliver(provider)
-        backend = provider._slot.backend
-        with monkeypatch.context() as patch:
-            patch.setattr(backend, "close", fail)
-            provider.close()
-        backend.close()
-        deliver(provider)
-        assert len(opened) == 2
-
-    def test_an_idle_connection_is_replaced(self, provider, opened, monkeypatch):
-        deliver(provider)
-        monkeypatch.setattr(email, "IDLE_SECONDS", 0.0)
-        deliver(provider)
-        assert len(opened) == 2
-
-    def test_each_thread_has_a_connection_of_its_own(self, provider, opened):
-        sent, over = threading.Event(), threading.Event()
-
-        def other() -> None:
-            deliver(provider)
-            sent.set()
-            over.wait(10)
-            provider.close()
-
-        deliver(provider)
-        thread = threading.Thread(target=other)
-        thread.start()
-        assert sent.wait(10)
-        deliver(provider)
-        assert len(opened) == 2
-        over.set()
-        thread.join(10)
+    def test_it_tells_whether_it_can_be_asked(self, provider):
+        assert provider.looks_up == isinstance(self, LookUpContract)
+        if not provider.looks_up:
+            with pytest.raises(NotImplementedError):
+                provider.status(inquiry(self.message))
 
 
-class ThreadContract(ProviderContract):
-    """The way of plain Django mail, of a provider that the engine calls on its loop."""
+@dataclass(frozen=True)
+class Refusal:
+    """A row of a vendor's error table: how the server answers, and what follows from it."""
 
-    @pytest.fixture(autouse=True)
-    def _by_thread(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("tests.providers.contract.by_loop", False)
+    answer: Behaviour
+    error_class: ErrorClass
+    code: str
+    is_opt_out: bool = False
+    for_country: bool = False
+    is_gone: bool = False
+
+
+STATUSES: Mapping[int, ErrorClass] = {
+    401: ErrorClass.AUTH_CONFIG,
+    403: ErrorClass.AUTH_CONFIG,
+    404: ErrorClass.AUTH_CONFIG,
+    408: ErrorClass.AMBIGUOUS,
+    413: ErrorClass.PERMANENT_MESSAGE,
+    418: ErrorClass.PERMANENT_MESSAGE,
+    429: ErrorClass.THROTTLED,
+    500: ErrorClass.AMBIGUOUS,
+    502: ErrorClass.AMBIGUOUS,
+    503: ErrorClass.TEMPORARY,
+    504: ErrorClass.AMBIGUOUS,
+    599: ErrorClass.AMBIGUOUS,
+}
+"""An HTTP status with a page of a proxy for a body, to its class."""
+
+
+class HttpContract(ProviderContract):
+    """Over HTTP. The fake is a `FakeHttpServer`."""
+
+    rich: ClassVar[Outbound]
+    """A message with all that the provider can carry."""
+    golden: ClassVar[str]
+    """The file in `golden/` with the request for it, as `wire` writes it."""
+    golden_headers: ClassVar[Sequence[str]] = ("authorization", "content-type")
+    """The headers that are part of it."""
+
+    lost: Sequence[Any] = (Reset(), Close(), Garbage())
+    drips: Any = Drip()
+    """The server's answer comes in pieces, each before a read timeout."""
+    refusal: Any = Status(400)
+    refusals: ClassVar[Sequence[Refusal]]
+    """The whole of the vendor's error table."""
+    statuses: ClassVar[Mapping[int, ErrorClass]] = STATUSES
+    needs_body: ClassVar[bool] = True
+    """Whether an answer of 200 that cannot be read leaves it open what became of the message."""
+
+    @abstractmethod
+    def make_at(self, url: str) -> Provider:
+        """The provider, calling `url`, which has no slash at its end."""
+
+    @override
+    def make(self, port: int) -> Provider:
+        return self.make_at(f"http://127.0.0.1:{port}")
+
+    @override
+    def make_encrypted(self, port: int) -> Provider:
+        return self.make_at(f"https://localhost:{port}")
+
+    def test_the_request(self, provider, server):
+        send(provider, self.rich)
+        (request,) = server.ledger
+        golden = Path(__file__).parent / "golden" / self.golden
+        assert wire(request, self.golden_headers) == golden.read_text(encoding="utf-8")
+
+    def test_each_row_of_the_error_table(self, provider, server, refusal):
+        server.script.next(refusal.answer)
+        error = failure(provider, self.message)
+        assert (error.error_class, error.code) == (refusal.error_class, refusal.code)
+        assert error.is_opt_out == refusal.is_opt_out
+        assert error.for_country == refusal.for_country
+        assert bool(error.gone_since) == refusal.is_gone
+        assert self.calls(server) == 1
+
+    def test_a_status_with_a_page_of_somebody_else(self, provider, server):
+        for status, error_class in self.statuses.items():
+            server.script.next(Status(status, b"<p>No.</p>", {"Content-Type": "text/html"}))
+            error = failure(provider, self.message)
+            assert (error.error_class, error.http_status) == (error_class, status)
+
+    @pytest.mark.parametrize("body", [b"", b"[]", b"null", b'"x"', b"{", b"\xff", b'{"code": {}}'])
+    def test_an_error_without_its_usual_body(self, provider, server, body):
+        server.script.next(Status(503, body, {"Content-Type": "application/json"}))
+        error = failure(provider, self.message)
+        assert (error.error_class, error.http_status) == (ErrorClass.TEMPORARY, 503)
+
+    @pytest.mark.parametrize(("status", "value"), [(429, "7"), (503, "7"), (429, "soon")])
+    def test_it_reads_how_long_to_wait(self, provider, server, status, value):
+        server.script.next(Status(status, headers={"Retry-After": value}))
+        assert failure(provider, self.message).retry_after == (7 if value == "7" else None)
+
+    def test_a_redirect_is_not_followed(self, provider, server):
+        server.script.next(Redirect(f"{server.url}/elsewhere"))
+        error = failure(provider, self.message)
+        assert (error.error_class, error.code) == (ErrorClass.AUTH_CONFIG, "redirect")
+        assert len(server.ledger) == 1
+
+    @pytest.mark.parametrize("answer", [MalformedJson(), MalformedJson(body=b"[]"), HalfBody()])
+    def test_an_answer_that_cannot_be_read(self, provider, server, answer):
+        server.script.next(answer)
+        self._check_unreadable(provider)
+        assert self.calls(server) == 1
+
+    def test_a_huge_answer_is_not_read_to_its_end(self, provider, server, settings):
+        settings.PROVIDER_READ_TIMEOUT = 10.0
+        flood = Flood()
+        server.script.next(flood)
+        self._check_unreadable(provider)
+        assert wait_until(lambda: flood.is_over)
+        assert flood.size < Flood.LIMIT
+
+    def _check_unreadable(self, provider: Provider) -> None:
+        if self.needs_body:
+            assert failure(provider, self.message).error_class is ErrorClass.AMBIGUOUS
+        else:
+            send(provider, self.message)
+
+    def test_an_answer_that_drips_ends_too(self, provider, server):
+        server.script.next(self.drips)
+        started = time.monotonic()
+        error = failure(provider, self.message)
+        assert time.monotonic() - started < 3
+        assert (error.error_class, error.code) == (ErrorClass.AMBIGUOUS, "read_timeout")
+
+    @pytest.mark.parametrize("url", ["nonsense", "ftp://127.0.0.1", "http://"])
+    def test_a_url_that_is_none_is_our_fault(self, url):
+        provider = self.make_at(url)
+        error = failure(provider, self.message)
+        close(provider)
+        assert error.error_class is ErrorClass.AUTH_CONFIG
+
+    def test_an_unknown_host_is_temporary(self):
+        provider = self.make_at("http://no-such-host.invalid")
+        error = failure(provider, self.message)
+        close(provider)
+        assert (error.error_class, error.code) == (ErrorClass.TEMPORARY, "connect_failed")
 
 
 class LoopContract(Vendor):
     """What the engine's way of sending has to keep besides, where a provider is on its loop."""
 
-    drips: Any
+    drips: Any = Drip()
     """The server's answer comes in pieces, each before a read timeout."""
 
     @override
     @pytest.fixture(params=RUNNERS)
     def provider(
         self, server: FakeServer, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-    ) -> Iterator[EmailProvider]:
+    ) -> Iterator[Provider]:
         monkeypatch.setattr("tests.providers.contract.loop", request.param)
         provider = self.make(server.port)
         yield provider
         close(provider)
 
-    def test_the_blocking_way_sends_the_same(self, provider, server):
-        send(provider)
-        provider.send(RICH)
-        ours, djangos = self.arrived(server)
-        ours.everything = djangos.everything = ""
-        assert ours == djangos
-
     def test_a_call_leaves_its_connection_to_the_next(self, provider, opened):
         for _ in range(3):
-            send(provider, PLAIN)
+            send(provider, self.message)
         assert len(opened) == 1
 
     def test_calls_at_once_have_a_connection_each(self, provider, server, opened, settings):
@@ -396,19 +391,16 @@ class LoopContract(Vendor):
 
         async def both() -> None:
             async with asyncio.timeout(5), asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(provider.carry([replace(PLAIN, to=to)]))
-                    for to in ("a@kunde.example", "b@kunde.example")
-                ]
+                tasks = [group.create_task(provider.carry([self.message])) for _ in range(2)]
             assert all(task.done() for task in tasks)
 
         run(both())
         assert len(opened) == 2
-        assert len(self.arrived(server)) == 2
+        assert self.calls(server) == 2
 
     def test_a_kept_connection_that_the_server_closes_is_replaced(self, provider, server, opened):
         for _ in range(3):
-            send(provider, PLAIN)
+            send(provider, self.message)
             server.refuse()  # while nothing runs on our loop
             server.accept()
         assert len(opened) == 3
@@ -416,15 +408,15 @@ class LoopContract(Vendor):
 
     def test_a_refusal_leaves_the_connection(self, provider, server, opened):
         server.script.next(self.refusal)
-        failure(provider, PLAIN)
-        send(provider, PLAIN)
+        failure(provider, self.message)
+        send(provider, self.message)
         assert len(opened) == 1
 
     def test_a_call_that_is_interrupted_leaves_no_connection(self, provider, server):
         server.script.next(self.silent)
 
         async def interrupt() -> None:
-            task = asyncio.ensure_future(provider.carry([PLAIN]))
+            task = asyncio.ensure_future(provider.carry([self.message]))
             await asyncio.to_thread(self.wait_for_a_call, server)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -433,48 +425,223 @@ class LoopContract(Vendor):
         run(interrupt())
         run(let_callbacks_run())
         assert wait_until(lambda: server.connections == 0)
-        send(provider, PLAIN)
+        send(provider, self.message)
 
-    @abstractmethod
-    def wait_for_a_call(self, server: Any) -> None: ...
+    def wait_for_a_call(self, server: Any) -> None:
+        server.ledger.wait_for(1)
 
     def test_an_answer_that_drips_ends_too(self, provider, server, settings):
         settings.PROVIDER_READ_TIMEOUT = READ_TIMEOUT
         server.script.next(self.drips)
         started = time.monotonic()
-        error = failure(provider, PLAIN)
+        error = failure(provider, self.message)
         assert time.monotonic() - started < 3
         assert (error.error_class, error.code) == (ErrorClass.AMBIGUOUS, "read_timeout")
 
-    def test_an_error_before_the_call_sends_nothing(self, provider, server, caplog):
-        class Broken(dict[str, str]):
-            @override
-            def items(self) -> Any:
-                raise LookupError(CONTENT)
-
-        error = failure(provider, replace(PLAIN, headers=Broken({"X-A": "1"})))
-        assert (error.error_class, error.code) == (ErrorClass.PERMANENT_MESSAGE, "LookupError")
-        assert CONTENT not in tell(error) + logged(caplog)
-        assert self.calls(server) == 0
-
     def test_each_loop_has_connections_of_its_own(self, provider, opened):
-        send(provider, PLAIN)
+        send(provider, self.message)
 
         async def elsewhere() -> None:
-            await provider.carry([PLAIN])
+            await provider.carry([self.message])
             await provider.aclose()
 
         asyncio.run(elsewhere())
-        send(provider, PLAIN)
+        send(provider, self.message)
         assert len(opened) == 2
 
     def test_closing_closes(self, provider, server):
-        send(provider, PLAIN)
+        send(provider, self.message)
         run(provider.aclose())
         run(let_callbacks_run())
         assert wait_until(lambda: server.connections == 0)
         run(provider.aclose())
-        send(provider, PLAIN)
+        send(provider, self.message)
+
+
+class LookUpContract(Vendor):
+    """Of a provider that can be asked what became of a call that was not answered."""
+
+    taken_but_lost: Any = Reset()
+    not_taken: Any = Status(503)
+
+    def test_a_call_that_was_taken_is_found(self, provider, server):
+        server.script.next(self.taken_but_lost)
+        failure(provider, self.message)
+        events = provider.status(inquiry(self.message))
+        assert events
+        assert {event.attempt_id for event in events} == {self.message.attempt_id}
+        assert all(event.provider_ref for event in events)
+
+    def test_a_call_that_was_not_taken_is_not_found(self, provider, server):
+        server.script.next(self.not_taken)
+        failure(provider, self.message)
+        assert provider.status(inquiry(self.message)) == []
+
+    def test_a_vendor_that_cannot_be_asked_now(self, provider, server, caplog):
+        for behaviour in (self.not_taken, self.silent, MalformedJson()):
+            server.script.next(behaviour)
+            told = tell(self._unanswered(provider))
+            assert not [text for text in (SECRET, CONTENT, *self.private) if text in told]
+        server.refuse()
+        told = tell(self._unanswered(provider)) + logged(caplog)
+        assert not [text for text in (SECRET, CONTENT, *self.private) if text in told]
+
+    def _unanswered(self, provider: Provider) -> ProviderError:
+        with pytest.raises(ProviderError) as caught:
+            provider.status(inquiry(self.message))
+        return caught.value
+
+
+class WebhookContract(ABC):
+    """What a vendor reports back. Captured payloads are files in `payloads/`, one request each."""
+
+    now: ClassVar[datetime] = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+    """The moment of all these tests."""
+
+    captured: ClassVar[Mapping[str, Sequence[Report]]]
+    """File name to what it tells."""
+    path: ClassVar[str]
+    """What the vendor calls behind PUBLIC_URL, with its query."""
+    signature: ClassVar[str]
+    """The header with the signature, in lower case; its value is base64."""
+    unknown: ClassVar[Sequence[bytes]]
+    """Bodies of kinds that we do not know."""
+    malformed: ClassVar[Sequence[bytes]] = (b"", b"\xff", b"{", b"[1]", b"null")
+    """Bodies that are not what the vendor documents."""
+
+    @abstractmethod
+    def receiver(self) -> Provider:
+        """The provider, with all it needs to verify."""
+
+    @abstractmethod
+    def unprepared(self) -> Provider:
+        """The provider without the means to verify."""
+
+    @abstractmethod
+    def sign(self, body: bytes) -> Webhook:
+        """`body` as the vendor would send it, now, to `path`."""
+
+    @pytest.fixture(autouse=True)
+    def _now(self):
+        with time_machine.travel(self.now, tick=False):
+            yield
+
+    def test_each_captured_payload(self, captured):
+        provider = self.receiver()
+        webhook = self.sign(payload(captured))
+        provider.verify(webhook)
+        assert list(provider.parse(replace(webhook, headers={}))) == list(self.captured[captured])
+
+    def test_no_other_signature_does(self):
+        provider, webhook = self.receiver(), self.sign(self._any())
+        given = webhook.headers[self.signature]
+        wrong = [base64.b64encode(other).decode() for other in flips(base64.b64decode(given))]
+        for text in ("", "no base64!", "ü", given[:-4], f"{given}, {given}", *wrong):
+            forged = replace(webhook, headers={**webhook.headers, self.signature: text})
+            with pytest.raises(BadSignature):
+                provider.verify(forged)
+        with pytest.raises(BadSignature):
+            provider.verify(replace(webhook, headers={}))
+
+    def test_each_bit_of_the_body_is_signed(self):
+        provider, webhook = self.receiver(), self.sign(self._any())
+        for body in (b"", *flips(webhook.body)):
+            if not self.is_same(body, webhook.body):
+                with pytest.raises(BadSignature):
+                    provider.verify(replace(webhook, body=body))
+
+    def test_without_the_means_to_verify_nothing_is_taken(self):
+        provider = self.unprepared()
+        assert provider.receipts_need
+        with pytest.raises(BadSignature):
+            provider.verify(self.sign(self._any()))
+        assert self.receiver().receipts_need == ""
+
+    def test_unknown_kinds_are_left_out(self):
+        for body in self.unknown:
+            assert list(self._parsed(body)) == [], body
+
+    def test_a_body_nobody_documents_is_an_error(self):
+        for body in self.malformed:
+            with pytest.raises(ValueError):
+                self._parsed(body)
+
+    def is_same(self, one: bytes, other: bytes) -> bool:
+        """Whether two bodies are two spellings of one, where it is not the bytes that are signed."""
+        return one == other
+
+    def _any(self) -> bytes:
+        return payload(next(iter(self.captured)))
+
+    def _parsed(self, body: bytes) -> Sequence[Report]:
+        return self.receiver().parse(Webhook(body, {}, self.path))
+
+
+def payload(name: str) -> bytes:
+    """A captured body. A last line break is the editor's."""
+    return (Path(__file__).parent / "payloads" / name).read_bytes().rstrip(b"\n")
+
+
+@dataclass
+class Flood(Behaviour):
+    """The head of a usual answer, then blanks without end. Counts what the client lets it send."""
+
+    LIMIT: ClassVar[int] = 64 * 2**20
+    size: int = field(default=0, compare=False)
+    is_over: bool = False
+
+    @override
+    async def play(self, exchange: Exchange) -> None:
+        headers = {**exchange.response.headers, "Content-Type": "application/json"}
+        head = replace(exchange.response, headers=headers, body=b"")
+        try:
+            await exchange.send(head.head(self.LIMIT))
+            while self.size < self.LIMIT:
+                await exchange.send(b" " * 65536)
+                self.size += 65536
+        finally:
+            self.is_over = True
+            exchange.close()
+
+
+class Broken(Mapping[str, str]):
+    """Parts that cannot be read."""
+
+    @override
+    def __getitem__(self, name: str) -> str:
+        raise LookupError(CONTENT)
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        raise LookupError(CONTENT)
+
+    @override
+    def __len__(self) -> int:
+        raise LookupError(CONTENT)
+
+
+def inquiry(message: Outbound, ref: str = "") -> Inquiry:
+    """The question what became of `message`, sent just now."""
+    return Inquiry(
+        attempt_id=message.attempt_id,
+        channel=message.channel,
+        to=message.to,
+        parts=message.parts,
+        started_at=timezone.now(),
+        ref=ref,
+    )
+
+
+def wire(request: Request, headers: Sequence[str]) -> str:
+    """A request as a golden file holds it: JSON indented, a form with a line for each field."""
+    given = [f"{name}: {request.headers[name]}" for name in headers]
+    kind = request.headers.get("content-type", "")
+    if kind.startswith("application/x-www-form-urlencoded"):
+        pairs = parse_qsl(request.body.decode(), keep_blank_values=True, strict_parsing=True)
+        body = "\n".join(f"{name}={value}" for name, value in pairs)
+    else:
+        body = json.dumps(json.loads(request.body), indent=2, ensure_ascii=False)
+    return "\n".join([f"{request.method} {request.target}", *given, "", body, ""])
 
 
 def run(call: Coroutine[Any, Any, T]) -> T:
@@ -482,22 +649,17 @@ def run(call: Coroutine[Any, Any, T]) -> T:
     return RUNNERS[loop].run(call)
 
 
-def send(provider: EmailProvider, message: Outbound = RICH) -> Sent:
+def send(provider: Provider, message: Outbound) -> Sent:
     """Send as the engine does."""
     if by_loop and isinstance(provider, LoopProvider):
         return run(provider.carry([message]))
     return provider.send(message)
 
 
-def deliver(provider: EmailProvider) -> None:
-    """Send as plain Django mail is sent."""
-    provider.deliver(provider.build(PLAIN))
-
-
-def close(provider: EmailProvider) -> None:
-    provider.close()
-    if isinstance(provider, LoopProvider):
-        run(provider.aclose())
+def close(provider: Provider) -> None:
+    """Close what this thread and the loop of this test have open."""
+    getattr(provider, "close", lambda: None)()
+    run(provider.aclose())
 
 
 def wait_until(condition: Callable[[], bool], timeout: float = 5) -> bool:
@@ -508,7 +670,7 @@ def wait_until(condition: Callable[[], bool], timeout: float = 5) -> bool:
     return condition()
 
 
-def failure(provider: EmailProvider, message: Outbound = RICH) -> ProviderError:
+def failure(provider: Provider, message: Outbound) -> ProviderError:
     """The error of sending `message`."""
     with pytest.raises(ProviderError) as caught:
         send(provider, message)
@@ -534,38 +696,6 @@ def flips(data: bytes) -> list[bytes]:
         for place in range(len(data))
         for bit in range(8)
     ]
-
-
-def lines(text: str) -> list[str]:
-    """Text without regard to its line ends, which mail may change."""
-    return text.rstrip().splitlines()
-
-
-def from_mime(message: Mime, to: list[str]) -> Arrived:
-    """A mail as a mail client would show it."""
-    text, html = message.get_body(("plain",)), message.get_body(("html",))
-    return Arrived(
-        to=to,
-        sender=str(message["From"]),
-        subject=str(message["Subject"]),
-        text=text.get_content() if text else "",
-        html=html.get_content() if html else "",
-        reply_to=str(message["Reply-To"] or ""),
-        headers={  # a line may be folded where it has a space
-            name: " ".join(str(message[name]).split()) for name in RICH.headers if name in message
-        },
-        attachments=[
-            (part.get_filename() or "", part.get_content_type(), _bytes(part))
-            for part in message.iter_attachments()
-        ],
-        everything=message.as_string(),
-    )
-
-
-def _bytes(part: Mime) -> bytes:
-    content = part.get_payload(decode=True)
-    assert isinstance(content, bytes)
-    return content
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from typing_extensions import override
 from notifications.providers import mime
 from notifications.providers.email import EmailProvider
 from notifications.types import Channel, Outbound, ProviderError
-from tests.providers.contract import FROM, PLAIN, RICH
+from tests.providers.email_contract import FROM, PLAIN, RICH
 
 
 class Plain(EmailProvider):

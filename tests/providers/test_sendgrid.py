@@ -32,24 +32,20 @@ from tests.fakes.behaviours import Hang as Silent
 from tests.fakes.sendgrid import SendGridServer, SentMail
 from tests.fakes.sendgrid_events import SendGridWebhook
 from tests.fakes.webhooks import WebhookPost
-from tests.providers.contract import (
+from tests.providers.contract import CONTENT, SECRET, SLOW, close, flips
+from tests.providers.email_contract import (
     ADDRESS,
-    CONTENT,
     CSV,
     MESSAGE_ID,
     PLAIN,
     PNG,
     RICH,
-    SECRET,
-    SLOW,
     Arrived,
+    EmailContract,
+    EmailVendor,
     LoopContract,
-    ProviderContract,
     ThreadContract,
-    Vendor,
-    close,
     failure,
-    flips,
     send,
 )
 from tests.providers.vectors import SENDGRID
@@ -68,7 +64,7 @@ def provider_at(url: str, keys: str = "") -> SendGrid:
     return SendGrid("sendgrid", api_key=KEY, api_url=f"{url}/v3/", webhook_public_key=keys)
 
 
-class _SendGrid(Vendor):
+class _SendGrid(EmailVendor):
     silent = Silent()
     slow = Answer(delay=SLOW)
     lost: Sequence[Any] = (Reset(), Close(), Garbage())
@@ -116,7 +112,7 @@ class TestSendGridOnLoops(_SendGrid, LoopContract):
         server.ledger.wait_for(1)
 
 
-class TestSendGrid(_SendGrid, ProviderContract):
+class TestSendGrid(_SendGrid, EmailContract):
     def test_the_request(self, provider, server):
         send(provider, RICH)
         (request,) = server.ledger

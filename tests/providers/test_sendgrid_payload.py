@@ -18,7 +18,8 @@ from notifications.providers.sendgrid import SendGrid
 from notifications.providers.sendgrid_payload import Payloads
 from notifications.types import Attachment, ErrorClass, Outbound, ProviderError
 from tests.fakes.sendgrid import SendGridServer, check
-from tests.providers.contract import FROM, PLAIN, RICH, close, run, send
+from tests.providers.contract import close, run
+from tests.providers.email_contract import FROM, PLAIN, RICH, send
 
 PREFIX = "k3-"
 
@@ -34,7 +35,7 @@ def provider() -> SendGrid:
 
 
 def ours(provider: SendGrid, messages: list[Outbound]) -> Any:
-    return json.loads(Payloads(provider.connect()).write(messages))
+    return json.loads(Payloads(provider.connect(), provider.name).write(messages))
 
 
 def anymails(provider: SendGrid, messages: list[Outbound]) -> Any:
@@ -180,7 +181,7 @@ def test_both_ways_send_the_same_to_the_server():
 
 def refused(provider: SendGrid, messages: list[Outbound]) -> tuple[ErrorClass, str]:
     with pytest.raises(ProviderError) as caught:
-        Payloads(provider.connect()).write(messages)
+        Payloads(provider.connect(), provider.name).write(messages)
     return caught.value.error_class, caught.value.code
 
 

@@ -35,18 +35,15 @@ from tests.fakes.ses import SentMail, SesServer, ses_error
 from tests.fakes.sns import SnsTopic
 from tests.fakes.webhooks import WebhookPost
 from tests.fakes.wire import Request, Response
-from tests.providers.contract import (
+from tests.providers.contract import CONTENT, SECRET, SLOW, flips
+from tests.providers.email_contract import (
     ADDRESS,
-    CONTENT,
     FROM,
     PLAIN,
     RICH,
-    SECRET,
-    SLOW,
     Arrived,
-    ProviderContract,
+    EmailContract,
     failure,
-    flips,
     from_mime,
 )
 from tests.providers.sns_vectors import CERTIFICATES, MESSAGES
@@ -72,7 +69,7 @@ def provider_at(url: str = "http://127.0.0.1:1", **options: Any) -> SES:
     )
 
 
-class TestSes(ProviderContract):
+class TestSes(EmailContract):
     silent = Hang()
     slow = Answer(delay=SLOW)
     lost = (Reset(), Close(), HalfBody(), MalformedJson(), Garbage())

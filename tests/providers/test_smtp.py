@@ -20,26 +20,20 @@ from notifications.providers.smtp import ANY, REPLIES, SMTP
 from notifications.types import Attachment, ErrorClass
 from tests.fakes.smtp import ReceivedMail, SmtpServer
 from tests.fakes.smtp_behaviours import Disconnect, Drip, Reply, Stage, Stall, Take
-from tests.providers.contract import (
+from tests.providers.contract import CONTENT, SECRET, SLOW, close, logged, own_certificate, run
+from tests.providers.email_contract import (
     ADDRESS,
-    CONTENT,
     FROM,
     MESSAGE_ID,
     PLAIN,
     RICH,
-    SECRET,
-    SLOW,
     Arrived,
+    EmailContract,
+    EmailVendor,
     LoopContract,
-    ProviderContract,
     ThreadContract,
-    Vendor,
-    close,
     failure,
     from_mime,
-    logged,
-    own_certificate,
-    run,
     send,
 )
 
@@ -56,7 +50,7 @@ def server():
         yield server
 
 
-class _Smtp(Vendor):
+class _Smtp(EmailVendor):
     silent = Stall("END")
     slow = Take(delay=SLOW)
     lost = (Disconnect("END"), Disconnect("END", rst=True))
@@ -176,7 +170,7 @@ class TestSmtpOnLoops(_Smtp, LoopContract):
         assert (error.error_class, error.code) == (TEMPORARY, "read_timeout")
 
 
-class TestSmtp(_Smtp, ProviderContract):
+class TestSmtp(_Smtp, EmailContract):
     def test_the_mail(self, provider, server):
         send(provider, RICH)
         (mail,) = server.ledger

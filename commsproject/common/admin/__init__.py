@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from commsproject.common.admin import agents, jobs  # register themselves
+from commsproject.common.admin import agents, alerts, jobs  # register themselves
 from commsproject.common.admin.base import (
     BaseAdmin,
     EditableAdmin,
@@ -24,6 +24,7 @@ __all__ = [
     "Tone",
     "agents",
     "ago",
+    "alerts",
     "as_uuid",
     "badge",
     "code",

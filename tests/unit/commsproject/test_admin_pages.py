@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from commsproject.common.identity import keys
-from commsproject.common.models import ApiClient, IdempotencyKey, ScheduledJob
+from commsproject.common.models import Alert, ApiClient, IdempotencyKey, ScheduledJob
 from commsproject.common.scheduler import run_due
 from notifications.models import (
     Attempt,
@@ -23,9 +23,11 @@ from notifications.models import (
     Category,
     DeadLetter,
     Delivery,
+    Device,
     Notification,
     ProviderChange,
     ProviderState,
+    Recipient,
     Schedule,
     SimulatedMessage,
     Suppression,
@@ -108,7 +110,9 @@ def everything(agent: ApiClient) -> None:
         providers=[EVIL],
     )
     provider, _ = ProviderState.objects.get_or_create(name="simulator")
-    provider.reason = EVIL
+    provider.reason = provider.quota_trouble = EVIL
+    provider.quota_per_second = provider.quota_sent = 14.0
+    provider.quota_at = timezone.now()
     provider.save()
     ProviderChange.objects.create(provider=provider, was=EVIL[:20], now="open", reason=EVIL)
     suppress.add(channel="sms", address_hash="0" * 64, reason=SuppressionReason.MANUAL, source=EVIL)
@@ -124,6 +128,10 @@ def everything(agent: ApiClient) -> None:
         request={EVIL: EVIL},
         last_error={"run": EVIL, "code": EVIL, "message": EVIL},
     )
+    Device.objects.create(
+        recipient=Recipient.objects.latest("created_at"), platform="fcm", name=EVIL, reason=EVIL
+    )
+    Alert.objects.create(key=EVIL, severity="warning", title=EVIL, detail=EVIL)
     ScheduledJob.objects.create(name=EVIL, last_run_at=timezone.now(), last_error=EVIL)
 
 
@@ -190,6 +198,7 @@ def test_nobody_else_sees_anything(client):
         ("auth.Group", 200),
         ("notifications.Notification", 403),
         ("notifications.Work", 403),
+        ("notifications.Device", 403),
         ("notifications.ProviderState", 403),
         ("common.ApiKey", 403),
         ("tracking.Bounce", 403),
@@ -218,6 +227,7 @@ def test_idempotency_keys_have_no_page():
         (Work, "lane__exact=normal"),
         (SimulatedMessage, "channel__exact=email"),
         (WebhookReceipt, "processed_at__isempty=1"),
+        (Device, "registered=no&platform__exact=fcm"),
     ],
 )
 def test_filters_work(staff, model, query):

@@ -1,0 +1,58 @@
+"""The form that a webhook posts, without its Content-Type: no header of a webhook is kept.
+
+Facts: RFC 7578 (multipart/form-data), RFC 2046 5.1.1 (delimiters), the URL Standard (urlencoded).
+"""
+
+from __future__ import annotations
+
+import re
+from email.parser import BytesHeaderParser
+from typing import overload
+from urllib.parse import parse_qsl
+
+MAX_FIELDS = 1000
+
+_HEADERS = BytesHeaderParser()
+
+
+class Form(dict[str, bytes]):
+    """Field to value; `files` is how many files there are besides, which are not kept."""
+
+    files = 0
+
+    @overload
+    def text(self, name: str) -> str: ...
+    @overload
+    def text(self, name: str, default: None) -> str | None: ...
+    def text(self, name: str, default: str | None = "") -> str | None:
+        return self[name].decode(errors="replace") if name in self else default
+
+
+def read_form(body: bytes) -> Form:
+    """Raises `ValueError` where it is none, or not all of it."""
+    if body.startswith(b"--"):
+        return _multipart(body)
+    pairs = parse_qsl(
+        body.decode("ascii"),
+        keep_blank_values=True,
+        strict_parsing=True,
+        encoding="latin-1",  # the bytes as they are: a mail has charsets of its own
+        max_num_fields=MAX_FIELDS,
+    )
+    return Form({name: value.encode("latin-1") for name, value in pairs})
+
+
+def _multipart(body: bytes) -> Form:
+    delimiter = body.partition(b"\r\n")[0]
+    parts = re.split(rb"\r\n" + re.escape(delimiter) + rb"(?=\r\n|--)", b"\r\n" + body)
+    if not 2 < len(parts) <= MAX_FIELDS + 2 or not parts[-1].startswith(b"--"):
+        raise ValueError("a form without its end")
+    form = Form()
+    for part in parts[1:-1]:
+        head, _, value = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+        headers = _HEADERS.parsebytes(head)
+        if headers.get_filename() is not None:
+            form.files += 1
+        elif isinstance(name := headers.get_param("name", header="content-disposition"), str):
+            form[name] = value
+    return form

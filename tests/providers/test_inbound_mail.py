@@ -1,0 +1,403 @@
+"""Mail of people to us, as SES, SendGrid and Mailgun bring it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from anymail.inbound import AnymailInboundMessage
+from django.utils import timezone
+
+from notifications.providers import inbound_mail
+from notifications.providers.base import BadSignature, Provider, Webhook
+from notifications.providers.mailgun import Mailgun
+from notifications.providers.sendgrid import SendGrid
+from notifications.providers.ses import SES
+from notifications.providers.webhook_form import MAX_FIELDS, read_form
+from notifications.types import Channel, Inbound, Report
+from tests.fakes.sendgrid_events import SendGridWebhook
+from tests.providers.contract import payload
+
+DELIVERY = "019a0000-0000-7000-8000-000000000002"
+OURS = f"<{DELIVERY}@example.com>"
+
+
+def sendgrid(secret: str = "old, new", keys: str = "") -> SendGrid:
+    return SendGrid(
+        "sendgrid", api_key="k", api_url="https://x", webhook_public_key=keys, inbound_secret=secret
+    )
+
+
+def mailgun() -> Mailgun:
+    return Mailgun("mailgun", api_key="k", sender_domain="", api_url="https://x", signing_key="key")
+
+
+def ses() -> SES:
+    return SES(
+        "ses",
+        access_key_id="a",
+        secret_access_key="s",
+        region="eu-central-1",
+        endpoint_url="",
+        configuration_set="",
+        topic_arns=[],
+    )
+
+
+def parsed(provider: Provider, body: bytes) -> Inbound:
+    path = f"/webhooks/{provider.name}/inbound/"
+    return only(provider.parse(Webhook(body, {}, path)))
+
+
+def only(reports: Sequence[Report]) -> Inbound:
+    (found,) = reports
+    assert isinstance(found, Inbound)
+    assert found.channel is Channel.EMAIL
+    return found
+
+
+def by_ses(**changes: Any) -> Inbound:
+    row = {**json.loads(payload("ses_inbound.json")), **changes}
+    envelope = {"Type": "Notification", "MessageId": "sns-1", "Message": json.dumps(row)}
+    return only(ses().parse(Webhook(json.dumps(envelope).encode(), {}, "/webhooks/ses/")))
+
+
+# What the vendors bring
+
+
+def test_a_mail_by_ses():
+    found = by_ses()
+    assert (found.sender, found.to) == ("ada@example.org", "inbound@example.com")
+    assert (found.subject, found.text) == ("Re: Your order", "It's late…")
+    assert found.at == datetime(2018, 3, 30, 17, 21, 51, 636000, UTC)
+    assert found.dedupe == "jili9m351il3gkburn7o2f0u6788stij94c8ld01"
+    assert found.in_reply_to == (
+        "<first@example.com>",
+        "<0107017a-1-000000@eu-central-1.amazonses.com>",
+    )
+    assert (found.is_automatic, found.attachments) == (False, 0)
+    assert found.data == {
+        "spam": "PASS",
+        "virus": "PASS",
+        "spf": "PASS",
+        "dkim": "PASS",
+        "dmarc": "GRAY",
+    }
+
+
+def test_a_mail_by_ses_in_base64():
+    row = json.loads(payload("ses_inbound.json"))
+    content = base64.b64encode(row["content"].encode()).decode()
+    receipt = {**row["receipt"], "action": {"type": "SNS", "encoding": "BASE64"}}
+    assert by_ses(content=content, receipt=receipt).text == "It's late…"
+
+
+def test_a_mail_that_ses_left_in_a_bucket_is_not_supported_and_not_lost(caplog):
+    row = json.loads(payload("ses_inbound.json"))
+    del row["content"]
+    row["receipt"]["action"] = {"type": "S3", "bucketName": "b", "objectKey": "k"}
+    envelope = {"Type": "Notification", "MessageId": "1", "Message": json.dumps(row)}
+    with pytest.raises(ValueError):
+        ses().parse(Webhook(json.dumps(envelope).encode(), {}))
+    assert "only SNS is supported" in caplog.text
+
+
+@pytest.mark.parametrize("field", ["mail", "receipt"])
+def test_a_notification_of_ses_that_is_none(field):
+    with pytest.raises(ValueError):
+        by_ses(**{field: {}})
+
+
+def test_a_mail_by_sendgrid():
+    found = parsed(sendgrid(), payload("sendgrid_inbound.form") + b"\n")
+    assert (found.sender, found.to) == ("sender@example.com", "inbound@sg.example.com")
+    assert found.subject == "Como usted pidió"
+    assert found.text == "Test the ESP’s inbound charset handling…"
+    assert found.at == datetime(2020, 7, 24, 16, 43, 46, tzinfo=UTC)
+    assert found.in_reply_to == (OURS,)
+    assert (found.is_automatic, found.attachments) == (False, 1)
+    assert found.data == {"spam_score": "1.7"}
+
+
+def form(fields: dict[str, bytes], boundary: bytes = b"xYzZY") -> bytes:
+    parts = [
+        b'--%b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n'
+        % (boundary, name.encode(), value)
+        for name, value in fields.items()
+    ]
+    return b"".join(parts) + b"--%b--\r\n" % boundary
+
+
+RAW = (
+    b"From: A tester <test@example.org>\r\nMessage-ID: <1@mail.example.org>\r\n"
+    b"Subject: Raw\r\nTo: in@example.com\r\nMIME-Version: 1.0\r\n"
+    b'Content-Type: text/html; charset="utf-8"\r\n\r\n<p>Gr\xc3\xbc\xc3\x9fe</p>\r\n'
+)
+ENVELOPE = b'{"to":["in@example.com"],"from":"bounce@example.org"}'
+
+
+def test_a_whole_mail_by_sendgrid():
+    found = parsed(sendgrid(), form({"email": RAW, "envelope": ENVELOPE}))
+    assert (found.sender, found.to) == ("test@example.org", "in@example.com")
+    assert (found.subject, found.text) == ("Raw", "Grüße")
+    assert abs(found.at - timezone.now()) < timedelta(seconds=30)  # it has no Date
+
+
+@pytest.mark.parametrize("charsets", [b"{}", b"[]", b"{", b'{"text": "no-such-charset"}'])
+def test_charsets_that_say_nothing(charsets):
+    fields = {"headers": b"From: a@example.org", "text": b"Hi", "charsets": charsets}
+    assert parsed(sendgrid(), form({**fields, "envelope": ENVELOPE})).text == "Hi"
+
+
+@pytest.mark.parametrize("envelope", [None, b"", b"{}", b"[]", b'{"to": [], "from": ""}'])
+def test_a_mail_by_sendgrid_without_its_envelope(envelope):
+    fields = {"email": RAW} | ({"envelope": envelope} if envelope is not None else {})
+    with pytest.raises(ValueError):
+        parsed(sendgrid(), form(fields))
+
+
+def test_a_mail_by_mailgun():
+    found = parsed(mailgun(), payload("mailgun_inbound.form"))
+    assert (found.sender, found.to) == ("from+test@example.org", "test@inbound.example.com")
+    assert (found.subject, found.text) == ("Test subject", "Test body pläin")
+    assert found.at == datetime(2016, 4, 21, 17, 55, 30, tzinfo=UTC)
+    assert found.in_reply_to == (OURS,)
+    assert (found.is_automatic, found.attachments) == (False, 0)
+
+
+def test_a_whole_mail_by_mailgun():
+    found = parsed(mailgun(), payload("mailgun_inbound_mime.form"))
+    assert (found.sender, found.text) == ("test@example.org", "Ich bin im Büro")
+    assert (found.is_automatic, found.attachments) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"attachments": "[]", "timestamp": "1", "message-headers": "[]"},
+        {"timestamp": "1"},
+        {"timestamp": "x", "message-headers": "[]"},
+        {"timestamp": "1", "message-headers": "7"},
+    ],
+)
+def test_a_form_that_is_none_of_mailguns(fields):
+    with pytest.raises(ValueError):
+        parsed(mailgun(), urlencode(fields).encode())
+
+
+@pytest.mark.parametrize("name", ["mailgun_inbound.form", "mailgun_inbound_mime.form"])
+def test_the_key_is_of_the_mail_and_its_recipient(name):
+    first = parsed(mailgun(), payload(name))
+    again = parsed(mailgun(), payload(name).replace(b"1461261330", b"1461261999"))
+    other = parsed(mailgun(), payload(name).replace(b"test%40inbound", b"two%40inbound"))
+    assert first.dedupe == again.dedupe != other.dedupe
+    assert len(first.dedupe) <= 200
+
+
+# Is it from there?
+
+
+def post(headers: dict[str, str], body: bytes = b"", kind: str = "inbound/") -> Webhook:
+    return Webhook(body, headers, f"/webhooks/sendgrid/{kind}")
+
+
+def password(secret: str) -> dict[str, str]:
+    return {"authorization": "Basic " + base64.b64encode(f"u:{secret}".encode()).decode()}
+
+
+@pytest.mark.parametrize("secret", ["old", "new"])
+def test_inbound_parse_brings_one_of_our_secrets(secret):
+    sendgrid().verify(post(password(secret)))
+
+
+@pytest.mark.parametrize(
+    ("webhook", "secret"),
+    [
+        (post({}), "old"),
+        (post(password("another")), "old"),
+        (post(password("")), ""),
+        (post(password("old"), kind=""), "old"),  # events are signed
+        (post(password("old"), kind="inbound/x/"), "old"),
+    ],
+)
+def test_whatever_else_inbound_parse_brings(webhook, secret):
+    with pytest.raises(BadSignature):
+        sendgrid(secret).verify(webhook)
+
+
+def test_a_signed_inbound_parse():
+    signer = SendGridWebhook()
+    call = signer.post()
+    headers = {name.lower(): value for name, value in call.headers.items()}
+    sendgrid(keys=signer.public_key).verify(post(headers, call.body))
+    with pytest.raises(BadSignature):
+        sendgrid(keys=signer.public_key).verify(post(headers, call.body + b" "))
+    with pytest.raises(BadSignature):  # a bad signature is not made good by a secret
+        sendgrid(keys=signer.public_key).verify(post({**headers, **password("old")}, b"x"))
+
+
+@pytest.mark.parametrize("encode", [lambda fields: urlencode(fields).encode(), None])
+def test_a_route_of_mailgun_is_signed(encode):
+    stamp = str(int(time.time()))
+    signature = hmac.new(b"key", f"{stamp}t".encode(), hashlib.sha256).hexdigest()
+    fields = {"timestamp": stamp, "token": "t", "signature": signature, "body-plain": "x"}
+    body = encode(fields) if encode else form({n: v.encode() for n, v in fields.items()})
+    mailgun().verify(Webhook(body, {}, "/webhooks/mailgun/inbound/"))
+    forged = body.replace(signature.encode(), b"0" * 64)
+    with pytest.raises(BadSignature):
+        mailgun().verify(Webhook(forged, {}, "/webhooks/mailgun/inbound/"))
+
+
+# What a mail says
+
+
+def mail(headers: str, body: str = "Hi") -> AnymailInboundMessage:
+    return AnymailInboundMessage.parse_raw_mime(f"{headers}\n\n{body}")
+
+
+def read(headers: str, body: str = "Hi", **envelope: Any) -> Inbound:
+    given = {"sender": "ada@example.org", "to": "in@example.com", **envelope}
+    return inbound_mail.inbound(mail(headers, body), **given)
+
+
+@pytest.mark.parametrize(
+    ("headers", "sender"),
+    [
+        ("From: Ada <ada@example.org>", "ada@example.org"),
+        ("From: =?utf-8?q?Ad=C3=A4?= <ada@example.org>", "ada@example.org"),
+        ("From: a@example.org, b@example.org", "envelope@example.org"),
+        ("From: nobody at all <", "envelope@example.org"),
+        ("From:", "envelope@example.org"),
+        ("Subject: none", "envelope@example.org"),
+    ],
+)
+def test_the_sender_is_who_says_to_have_written(headers, sender):
+    assert read(headers, sender="envelope@example.org").sender == sender
+
+
+@pytest.mark.parametrize(
+    ("headers", "ids"),
+    [
+        ("Subject: x", ()),
+        (f"In-Reply-To: {OURS}", (OURS,)),
+        (f"References: <a@x> <b@x>\nIn-Reply-To: {OURS}", ("<a@x>", "<b@x>", OURS)),
+        (f"References: {OURS} <b@x>\nIn-Reply-To: {OURS}", ("<b@x>", OURS)),
+        (f"References: <a@x>\n {OURS}", ("<a@x>", OURS)),
+        ("In-Reply-To: Your message of Monday", ()),
+    ],
+)
+def test_what_it_answers(headers, ids):
+    assert read(headers).in_reply_to == ids
+
+
+def test_an_address_of_ours_says_what_is_answered():
+    found = read("In-Reply-To: <1@amazonses.com>", to=f"Reply+{DELIVERY.upper()}@reply.example.com")
+    assert found.in_reply_to == ("<1@amazonses.com>", f"<{DELIVERY}@reply.example.com>")
+    assert read("Subject: x", to="reply+nobody@reply.example.com").in_reply_to == ()
+
+
+@pytest.mark.parametrize(
+    ("headers", "sender", "automatic"),
+    [
+        ("Subject: x", "ada@example.org", False),
+        ("Auto-Submitted: no", "ada@example.org", False),
+        ("Auto-Submitted: No; comment", "ada@example.org", False),
+        ("Auto-Submitted: auto-replied", "ada@example.org", True),
+        ("Auto-Submitted: auto-generated; x=1", "ada@example.org", True),
+        ("Precedence: bulk", "ada@example.org", True),
+        ("Precedence: Auto_Reply", "ada@example.org", True),
+        ("Precedence: list", "ada@example.org", True),
+        ("Precedence: first-class", "ada@example.org", False),
+        ("X-Autoreply: yes", "ada@example.org", True),
+        ("X-Autorespond: x", "ada@example.org", True),
+        ("Subject: x", "", True),
+        ("Subject: x", "<>", True),
+        ("Subject: x", "MAILER-DAEMON@example.org", True),
+        ("From: Postmaster <postmaster@example.org>", "x@example.org", True),
+        ("From: no-reply@example.org", "x@example.org", True),
+        ("From: norbert@example.org", "norbert@example.org", False),
+    ],
+)
+def test_machines(headers, sender, automatic):
+    assert read(headers, sender=sender).is_automatic is automatic
+
+
+@pytest.mark.parametrize(
+    ("header", "at"),
+    [
+        ("Date: Fri, 30 Mar 2018 10:21:50 -0700", datetime(2018, 3, 30, 17, 21, 50, tzinfo=UTC)),
+        ("Date: Fri, 30 Mar 2218 10:21:50 -0700", None),
+        ("Date: no day at all", None),
+        ("Subject: x", None),
+    ],
+)
+def test_when_it_was_sent(header, at):
+    assert abs(read(header).at - (at or timezone.now())) < timedelta(seconds=30)
+
+
+def test_a_charset_that_nobody_knows():
+    assert read('Content-Type: text/plain; charset="x-unknown"', "Hello").text == "Hello"
+
+
+def test_a_mail_of_attachments_alone():
+    found = read(
+        'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="b"',
+        '--b\nContent-Type: text/plain\nContent-Disposition: attachment; filename="a.txt"\n\nA\n'
+        "--b\nContent-Type: application/pdf; name=x.pdf\n"
+        "Content-Disposition: attachment; filename=x.pdf\n\nB\n--b--\n",
+    )
+    assert (found.text, found.attachments) == ("", 2)
+
+
+def test_a_subject_of_several_lines_is_one():
+    assert read("Subject: one\n two\n  three").subject == "one two three"
+
+
+def test_nothing_of_it_is_in_its_repr():
+    assert "ada" not in repr(read("Subject: secret"))
+
+
+# Forms
+
+
+def test_a_form_keeps_bytes_and_counts_files():
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n\xff\r\n--bb\r\n--b'
+        b'\r\nContent-Disposition: form-data; name="f"; filename=""\r\n\r\nx'
+        b"\r\n--b--\r\n"
+    )
+    found = read_form(body)
+    assert (dict(found), found.files) == ({"a": b"\xff\r\n--bb"}, 1)
+    assert found.text("a") == "\ufffd\r\n--bb"
+    assert (found.text("b"), found.text("b", None)) == ("", None)
+
+
+def test_a_form_in_the_url_encoding_keeps_bytes():
+    assert dict(read_form(b"a=%FF+x&b=&a%3D=1")) == {"a": b"\xff x", "b": b"", "a=": b"1"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"--b",
+        b"--b\r\n",
+        b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n',
+        b"no form",
+        b"a=1;b",
+        "ü=1".encode(),
+        b"&".join([b"a=1"] * (MAX_FIELDS + 1)),
+        form({f"f{n}": b"" for n in range(MAX_FIELDS + 1)}),
+    ],
+)
+def test_a_form_that_is_none(body):
+    with pytest.raises(ValueError):
+        read_form(body)
