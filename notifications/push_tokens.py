@@ -126,6 +126,13 @@ def digest(platform: Platform, token: str) -> str:
     return hashlib.sha256(f"{platform.value}:{known_by}".encode()).hexdigest()
 
 
+def service(platform: Platform, token: str) -> str:
+    """The host of the push service behind a browser; empty for every other device."""
+    if platform is not Platform.WEBPUSH:
+        return ""
+    return urlsplit(json.loads(token)["endpoint"]).hostname or ""
+
+
 def is_push_service(endpoint: str) -> bool:
     """Whether `endpoint` is at one of `WEBPUSH_HOSTS`: by https, at the default port.
 

@@ -144,6 +144,10 @@ class Wanted:
     channel: Channel
     address: str
     country: str = ""
+    part: str = ""
+    """What of the provider's world it goes to, which can be ill by itself: a country, or the push
+    service of a browser.
+    """
     has_attachments: bool = False
     hosted: Collection[str] = ()
 

@@ -45,6 +45,14 @@ class Changes(ReadOnlyInline[ProviderChange, ProviderState]):
 class ProviderForm(ModelForm[ProviderState]):
     """A limit is a count and its seconds, or neither: then it is that of the settings."""
 
+    weight = IntegerField(
+        min_value=0,
+        max_value=1000,
+        required=False,
+        widget=AdminTextInputWidget,
+        help_text="Its share of the messages, beside the others that have one: 70 and 30, say. "
+        "Without one it is asked when those cannot.",
+    )
     limit_count = IntegerField(
         min_value=1,
         max_value=1_000_000_000,
@@ -60,6 +68,9 @@ class ProviderForm(ModelForm[ProviderState]):
     class Meta:
         model = ProviderState
         fields = ("enabled", "weight", "limit_count", "limit_seconds")
+
+    def clean_weight(self) -> int:
+        return self.cleaned_data["weight"] or 0
 
     @override
     def clean(self) -> dict[str, Any] | None:
@@ -113,11 +124,14 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
 
     @admin.display(description="Carries")
     def carries(self, row: ProviderState) -> SafeString:
-        entry = settings.PROVIDERS.get(row.name)
+        name, _, part = row.name.partition(":")
+        entry = settings.PROVIDERS.get(name)
         if entry is None:
             return badge("No longer configured")
         if not entry["ENABLED"]:
             return badge("No credentials")
+        if part:
+            return badge(f"Only {part}", Tone.BUSY)
         carried = [
             channel.label
             for channel in Channel
@@ -131,7 +145,7 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
 
     @admin.display(description="Breaker")
     def gate(self, row: ProviderState) -> SafeString | None:
-        if not settings.PROVIDERS.get(row.name, {}).get("ENABLED"):
+        if not settings.PROVIDERS.get(row.name.partition(":")[0], {}).get("ENABLED"):
             return None
         health = Health(row.failures, row.opened_until, row.probe_until, row.reason)
         return badge(*_GATES[breaker.gate(health, timezone.now())])

@@ -74,7 +74,7 @@ def _choose(
     """
     silent = {call.provider for call in item.past if call.state == Attempt.State.UNKNOWN}
     excluded = {*refused_by, *silent}
-    wanted = item.wanted if routes.is_picky or item.country else None
+    wanted = item.wanted if routes.is_picky or item.part else None
     if not routes.has_other_than(excluded, wanted):
         excluded = set(refused_by)
     way = routes.choose({*excluded, *spent}, wanted)

@@ -66,7 +66,11 @@ def _change(name: str, seen: Observed, now: datetime) -> None:
     was, row.health, row.health_changed_at = row.health, change.health, now
     row.save(update_fields=["health", "health_changed_at"])
     ProviderChange.objects.create(
-        provider=row, at=now, was=f"health {was} %", now=f"health {change.health} %", reason=change.reason
+        provider=row,
+        at=now,
+        was=f"health {was} %",
+        now=f"health {change.health} %",
+        reason=change.reason,
     )
     log.warning("provider health", provider=name, was=was, now=change.health)
 

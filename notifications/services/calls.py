@@ -116,10 +116,10 @@ def _before(call: Call, halted: set[str]) -> ProviderError | None:
         return LEASE_LOST
     if time.monotonic() - call.decided > BEGIN_WITHIN:
         return HALTED
-    name, country = call.provider.name, call.items[0].country
+    name, part = call.provider.name, call.items[0].part
     stopped = name in halted or route.is_shut(name)
-    if country and not stopped:
-        stopped = route.is_shut(route.country_key(name, country))
+    if part and not stopped:
+        stopped = route.is_shut(route.part_key(name, part))
     return HALTED if stopped else None
 
 

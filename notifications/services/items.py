@@ -100,14 +100,13 @@ class Item:
     app: str = ""
     """Of a device."""
 
-    @property
-    def country(self) -> str:
-        """Of a phone number; empty for every other address."""
-        return addresses.country(self.address) if self.channel is Channel.SMS else ""
+    part: str = ""
+    """As `Wanted.part`."""
 
     @property
     def wanted(self) -> Wanted:
-        return Wanted(self.channel, self.address, self.country, self.weight > 0)
+        country = self.part if self.channel is Channel.SMS else ""
+        return Wanted(self.channel, self.address, country, self.part, self.weight > 0)
 
     @property
     def first_due(self) -> datetime:
@@ -156,7 +155,10 @@ def _item(lease: queue.Lease, row: tuple[Any, ...]) -> Item:
         *(category or "", kind == Category.Kind.ESSENTIAL),
         on_unknown == Category.OnUnknown.HOLD,
     )
-    return Item(lease, *values)
+    item = Item(lease, *values)
+    if lease.channel is Channel.SMS:
+        item.part = addresses.country(item.address)
+    return item
 
 
 def _json(text: str | None) -> Any:

@@ -24,7 +24,7 @@ from notifications.services.load import Load
 from notifications.services.route import Stranded
 from notifications.services.window import Window
 from notifications.states import State
-from notifications.types import ErrorClass, Lane, ProviderError, Sent
+from notifications.types import Channel, ErrorClass, Lane, ProviderError, Sent
 
 _random = SystemRandom()
 
@@ -89,15 +89,15 @@ def _reports(pairs: Sequence[tuple[Call, Answer]]) -> list[route.Answer]:
 
 
 def _report(call: Call, answer: Answer) -> list[route.Answer]:
-    """Where a provider refuses a country, nothing is said about the others; where it has had enough
-    for one address, it is well.
+    """Where a provider refuses a country, or one of the services behind it is ill, nothing is said
+    about the others; where it has had enough for one address, it is well.
     """
-    name, country = call.provider.name, call.items[0].country
+    name, item = call.provider.name, call.items[0]
     error = answer if isinstance(answer, ProviderError) and not answer.for_address else None
-    if not country:
+    if not item.part:
         return [(name, error)]
-    key = route.country_key(name, country)
-    if error and error.for_country:
+    key = route.part_key(name, item.part)
+    if error and (error.for_country or item.channel is Channel.PUSH):
         return [(key, error)]
     return [(name, error)] if error else [(name, None), (key, None)]
 

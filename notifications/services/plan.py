@@ -433,7 +433,7 @@ def _beyond(shared: Shared, channel: Channel, address: str) -> str:
     if all(type(provider).lacks is Provider.lacks for provider in providers):
         return ""
     country = addresses.country(address) if channel is Channel.SMS else ""
-    wanted = Wanted(channel, address, country, bool(shared.terms.attachments))
+    wanted = Wanted(channel, address, country, country, bool(shared.terms.attachments))
     lacks = [provider.lacks(wanted) for provider in providers]
     return "" if "" in lacks else f"no provider can carry it: {lacks[0]}"
 

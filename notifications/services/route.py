@@ -51,7 +51,7 @@ class Routes:
         self._providers: Sequence[Provider] = registry.for_channel(channel)
         self._now = clock.now()
         names = [provider.name for provider in self._providers]
-        rows = ProviderState.objects.filter(_rows_of(names, by_country=channel is Channel.SMS))
+        rows = ProviderState.objects.filter(_rows_of(names, in_parts=channel in _PARTED))
         self._states: Mapping[str, ProviderState] = {row.name: row for row in rows}
         for name in {*names, *self._states}:  # another process may have found that it works again
             _note(name, self.health(name))
@@ -76,11 +76,11 @@ class Routes:
         if lacking:
             return Stranded(None, lacking=lacking)
         until: datetime | None = None
-        country = wanted.country if wanted else ""
+        part = wanted.part if wanted else ""
         for provider in self._ordered(able):
             if provider.name in excluded:
                 continue
-            opens = self._opens(provider.name, country)
+            opens = self._opens(provider.name, part)
             if opens is None:
                 return provider
             until = min(until, opens) if until else opens
@@ -112,12 +112,12 @@ class Routes:
         row = self._states.get(name)
         return row.weight * row.health / 100 if row else 0.0
 
-    def _opens(self, name: str, country: str) -> datetime | None:
-        """When it may be used for a number of that country; None: now, once behind a breaker that
-        is half open.
+    def _opens(self, name: str, part: str) -> datetime | None:
+        """When it may be used for that part of its world; None: now, once behind a breaker that is
+        half open.
         """
         soon = self._now + timedelta(seconds=1)
-        for key in (name, country_key(name, country)) if country else (name,):
+        for key in (name, part_key(name, part)) if part else (name,):
             health = self.health(key)
             opens = breaker.opens(health, alone=self._is_alone)
             is_over = opens is None or (opens <= self._now and not health.failures)
@@ -170,14 +170,18 @@ class Routes:
         return bool(taken)
 
 
-def country_key(name: str, country: str) -> str:
-    """The name under which a provider's health in one country is kept: `twilio:GB`."""
-    return f"{name}:{country}"
+_PARTED = (Channel.SMS, Channel.PUSH)
+"""Channels on which a provider can be ill for some addresses: by country, by push service."""
 
 
-def _rows_of(names: Sequence[str], *, by_country: bool) -> Q:
+def part_key(name: str, part: str) -> str:
+    """The name under which a provider's health in one part of its world is kept: `twilio:GB`."""
+    return f"{name}:{part}"[:50]
+
+
+def _rows_of(names: Sequence[str], *, in_parts: bool) -> Q:
     found = Q(name__in=names)
-    for name in names if by_country else ():
+    for name in names if in_parts else ():
         found |= Q(name__startswith=f"{name}:")
     return found
 

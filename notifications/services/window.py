@@ -15,7 +15,7 @@ from django.db import connection, transaction
 
 from commsproject.common import clock
 from commsproject.common.copy import copy_values
-from notifications import addresses, limits, policy, queue
+from notifications import addresses, limits, policy, push_tokens, queue
 from notifications.models import Attempt, Batch
 from notifications.policy import Refusal
 from notifications.services import allot, compose, counts, devices, items, plan
@@ -147,6 +147,7 @@ def _reached(window: Window, ready: list[Item]) -> list[Item]:
             window.refused.append((item, _end(item, _GONE)))
         else:
             item.to, item.app = device.token, device.app
+            item.part = push_tokens.service(device.platform, device.token)
     return [item for item in ready if item.to]
 
 
