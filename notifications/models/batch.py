@@ -86,7 +86,7 @@ class Batch(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(0.01)],
-        help_text="Messages a second, at most; empty: as fast as the providers allow.",
+        help_text="Messages a second, evened out over two; empty: as fast as the providers allow.",
     )
     canary = models.JSONField(
         null=True,

@@ -141,10 +141,16 @@ def _wait(headers: Mapping[str, str]) -> float | None:
     if value := headers.get("Retry-After", "").strip():
         if value.isdigit():
             return float(value)
-        return parsedate_to_datetime(value).timestamp() - time.time()
+        return parsedate_to_datetime(value).timestamp() - _their_time(headers)
     if value := headers.get("X-RateLimit-Reset", "").strip():
-        return float(value) - time.time()
+        return float(value) - _their_time(headers)
     return None
+
+
+def _their_time(headers: Mapping[str, str]) -> float:
+    """When the vendor answered, by its own clock: a moment it names is to be compared with that."""
+    said = headers.get("Date", "").strip()
+    return parsedate_to_datetime(said).timestamp() if said else time.time()
 
 
 def unanswered(error_class: ErrorClass, code: str) -> ProviderError:

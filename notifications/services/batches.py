@@ -133,11 +133,13 @@ WITH waiting AS MATERIALIZED (
     WHERE batch_id = %(batch)s AND held AND (%(only)s::uuid[] IS NULL OR id = ANY(%(only)s))
     FOR UPDATE SKIP LOCKED
 ), line AS (
-    SELECT id, sum(size) OVER (ORDER BY due_at, id) - size AS before FROM waiting
+    SELECT id, sum(size) OVER (ORDER BY due_at, id) - size AS before,
+           greatest(min(due_at) OVER (), statement_timestamp()) AS start
+    FROM waiting
 )
 UPDATE notifications_work AS work
-SET held = false, due_at = greatest(work.due_at, statement_timestamp())
-    + line.before * %(gap)s * interval '1 second'
+SET held = false, due_at = greatest(
+    work.due_at, line.start + line.before * %(gap)s * interval '1 second')
 FROM line WHERE work.id = line.id
 """
 """Each chunk falls due when those before it have had their time: after a pause too, nothing that

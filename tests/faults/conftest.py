@@ -52,6 +52,8 @@ SIZES: dict[str, tuple[Size, Size]] = {
         {"messages": 200, "limit": 100, "window": 2},
         {"messages": 3_000, "limit": 1_000, "window": 6},
     ),
+    "rotation": ({"rotations": 2}, {"rotations": 10}),
+    "a_key_that_is_changed_too_late_costs_seconds": ({"messages": 20}, {"messages": 200}),
     "pace": ({"seconds": 6, "pause": 1}, {"seconds": 20, "pause": 4}),
     "long_transaction": (
         {"messages": 2_000, "singles": 100},

@@ -69,7 +69,7 @@ PHASES = [Phase.explicit, Phase.generate, Phase.shrink]
 MOVES = 20
 """In one schedule."""
 
-PARTS = 2
+PARTS = 4
 """Tests that share the schedules: each has time enough on a machine that does other work."""
 
 

