@@ -20,6 +20,8 @@ OPEN_FOR = timedelta(seconds=5)
 ALONE_FOR = timedelta(seconds=1)
 OPEN_FOR_CREDENTIALS = timedelta(seconds=60)
 OPEN_FOR_THROTTLE = timedelta(seconds=1)
+CREDENTIALS = "credentials refused"
+"""How the reason begins of a breaker that new credentials may close."""
 PROBE_FOR = timedelta(seconds=20)
 """How long a probe may take until another process may send one: longer than any call."""
 
@@ -71,6 +73,14 @@ def after_success(health: Health, now: datetime) -> Health:
     return health if is_open else Health()
 
 
+def after_renewal(health: Health, now: datetime) -> Health:
+    """The provider has other credentials: if they were its trouble, a probe may go at once."""
+    is_open = health.blocked_until is not None and health.blocked_until > now
+    if not is_open or not health.reason.startswith(CREDENTIALS):
+        return health
+    return replace(health, blocked_until=now, probe_until=None)
+
+
 def after_failure(
     health: Health, error_class: ErrorClass, code: str, now: datetime, retry_after: float | None
 ) -> Health:
@@ -89,7 +99,7 @@ def after_failure(
         blocked_until=health.blocked_until if was_probe or is_open else None,
     )
     if error_class is ErrorClass.AUTH_CONFIG:
-        return _blocked(counted, now + OPEN_FOR_CREDENTIALS, f"credentials refused ({code})")
+        return _blocked(counted, now + OPEN_FOR_CREDENTIALS, f"{CREDENTIALS} ({code})")
     if counted.failures >= FAILURES or was_probe:
         return _blocked(
             counted, now + OPEN_FOR, f"{counted.failures} failures in a row, last {code}"

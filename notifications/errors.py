@@ -25,6 +25,12 @@ class TemplateProblem(InvalidInput):
     title = "The message cannot be made from this template and data"
 
 
+class TextTooLong(InvalidInput):
+    code = "text_too_long"
+    status = 422
+    title = "The text message takes more segments than are allowed"
+
+
 class KeyReused(Conflict):
     code = "idempotency_key_reused"
     status = 422

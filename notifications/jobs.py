@@ -9,7 +9,16 @@ from django.utils import timezone
 from commsproject.common.models import IdempotencyKey
 from commsproject.common.scheduler import job
 from notifications.providers.simulator import post_receipts
-from notifications.services import accounts, balance, batches, bulk, devices, metrics, schedule
+from notifications.services import (
+    accounts,
+    balance,
+    batches,
+    bulk,
+    devices,
+    guard,
+    metrics,
+    schedule,
+)
 
 KEEP_KEYS = timedelta(days=7)
 
@@ -72,3 +81,9 @@ def poll_quotas() -> None:
 def balance_providers() -> None:
     """Weight moves away from those that fail or are slow, and back."""
     balance.run()
+
+
+@job("watch text messages' money", every=timedelta(seconds=30))
+def watch_text_messages_money() -> None:
+    """Alerts when the day's money is nearly spent, and when it is."""
+    guard.watch()

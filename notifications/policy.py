@@ -5,7 +5,7 @@ Asked twice: at acceptance, to inform the caller, and when the window is opened,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,6 +31,10 @@ class Facts:
     category: str = ""
     is_essential: bool = False
     suppressed: Sequence[Suppressed] = ()
+    country: str | None = None
+    """Of a phone number, `""` where it belongs to none; None for every other address."""
+    countries: Collection[str] = ()
+    """Those that may be written to; none: all."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ def decide(facts: Facts) -> Refusal | None:
     for entry in facts.suppressed:
         if _applies(entry, facts):
             return Refusal(State.SUPPRESSED, _WHY[entry.reason])
+    if facts.countries and facts.country is not None and facts.country not in facts.countries:
+        return Refusal(State.SUPPRESSED, f"no messages go to {facts.country or 'no country'}")
     return None
 
 

@@ -117,6 +117,8 @@ class Outbound:
     """Until when the provider may try to deliver it; None: as long as it likes."""
     lane: Lane = Lane.NORMAL
     """Whether it is worth waking a device that sleeps."""
+    segments: int = 0
+    """Of a text message: what it is billed as."""
     reply_to: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     tags: Sequence[str] = ()
@@ -190,7 +192,8 @@ class ProviderError(Exception):
     `code` is the provider's own word for it, `detail` a sentence without content or addresses,
     `retry_after` seconds the provider asked us to wait. Of `permanent_recipient`: `is_opt_out`
     where the person does not want our messages, `gone_since` where the address stopped working
-    then (whoever registered it later is not meant). `for_country`: the provider refuses the
+    then (whoever registered it later is not meant), `may_be_ours` where a wrong set-up of ours gets
+    the same answer for every address. `for_country`: the provider refuses the
     country, not us. `for_address`: it has had enough for this one address, and is well otherwise.
     """
 
@@ -206,6 +209,7 @@ class ProviderError(Exception):
         gone_since: datetime | None = None,
         for_country: bool = False,
         for_address: bool = False,
+        may_be_ours: bool = False,
     ) -> None:
         super().__init__(f"{error_class.value}: {code}")
         self.error_class = error_class
@@ -217,6 +221,7 @@ class ProviderError(Exception):
         self.gone_since = gone_since
         self.for_country = for_country
         self.for_address = for_address
+        self.may_be_ours = may_be_ours
 
 
 @dataclass(frozen=True, repr=False)

@@ -42,12 +42,12 @@ def _fresh_process() -> Iterator[None]:
     """What a process remembers between calls must not leak between tests."""
     valkey._silent_until = 0.0
     _forget_limits()
-    registry.enabled.cache_clear()
+    registry.forget()
     metrics._kept = None
     route._shut.clear()
     yield
     _send_postmen_home()
-    registry.enabled.cache_clear()
+    registry.forget()
 
 
 def _forget_limits() -> None:
@@ -62,8 +62,7 @@ def _forget_limits() -> None:
 
 def _send_postmen_home() -> None:
     """No thread of a test's simulator may look for receipts in the next test's database."""
-    made = registry.enabled().values() if registry.enabled.cache_info().currsize else ()
-    for provider in made:
+    for provider in registry.made():
         if isinstance(provider, Simulator):
             provider._never.set()
             provider._postman.shutdown(cancel_futures=True)

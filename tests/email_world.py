@@ -53,7 +53,7 @@ def email_world(**settings: Any) -> Iterator[EmailWorld]:
         try:
             yield world
         finally:
-            for provider in registry.enabled().values():
+            for provider in registry.made():
                 if isinstance(provider, EmailProvider):
                     provider.close()
 

@@ -39,7 +39,7 @@ class Inline:
         return await self._hand_over(function, *args)
 
     async def close(self) -> None:
-        for provider in registry.enabled().values():
+        for provider in registry.made():
             await provider.aclose()
 
     async def _hand_over(self, function: Callable[..., T], *args: Any) -> T:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import F, Func, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
@@ -21,13 +23,16 @@ from commsproject.common.admin import (
 )
 from notifications.admin.search import digests
 from notifications.models import Delivery
-from tracking.models import Bounce, WebhookReceipt
+from notifications.types import Channel, Inbound
+from tracking.models import Bounce, InboundMessage, WebhookReceipt
 
 _KINDS = {
     Bounce.Kind.HARD: Tone.BAD,
     Bounce.Kind.SOFT: Tone.WARN,
     Bounce.Kind.COMPLAINT: Tone.BAD,
 }
+
+MAY_READ = "tracking.read_inboundmessage"
 
 
 @admin.register(Bounce)
@@ -73,6 +78,60 @@ class BounceAdmin(ReadOnlyAdmin[Bounce]):
             return None
         page = "admin:notifications_notification_change"
         return link(reverse(page, args=[notification_id]), "Open")
+
+
+_WISHES = {
+    Inbound.Wish.STOP: Tone.BAD,
+    Inbound.Wish.START: Tone.GOOD,
+    Inbound.Wish.HELP: Tone.BUSY,
+}
+
+
+@admin.register(InboundMessage)
+class InboundMessageAdmin(ReadOnlyAdmin[InboundMessage]):
+    """What people wrote to us. Their words are shown to those who have leave to read them."""
+
+    list_display = ("sender", "channel_badge", "wish_badge", "provider", "answers", "came")
+    list_filter = (Age, "channel", "wish", "provider")
+    search_fields = ("sender_hash",)
+    search_help_text = "Exact address, or id"
+    nothing = "Nobody has written"
+
+    @override
+    def get_fields(self, request: HttpRequest, obj: InboundMessage | None = None) -> list[Any]:
+        words = ["subject", "text"] if request.user.has_perm(MAY_READ) else []
+        facts = ["came", "channel_badge", "sender", "to", "wish_badge", "answers"]
+        return [*facts, *words, "has_attachments", "is_automatic", "provider"]
+
+    @override
+    def look_up(self, rows: QuerySet[InboundMessage], term: str) -> QuerySet[InboundMessage]:
+        found = Q(sender_hash__in=digests(term))
+        if (key := as_uuid(term)) is not None:
+            found |= Q(id=key) | Q(notification_id=key)
+        return rows.filter(found)
+
+    @admin.display(description="Came in")
+    def came(self, row: InboundMessage) -> SafeString:
+        return ago(row.at)
+
+    @admin.display(description="Channel")
+    def channel_badge(self, row: InboundMessage) -> SafeString:
+        tone = Tone.BUSY if row.channel == Channel.EMAIL else Tone.QUIET
+        return badge(Channel(row.channel).label, tone)
+
+    @admin.display(description="Asks")
+    def wish_badge(self, row: InboundMessage) -> SafeString | None:
+        if not row.wish:
+            return None
+        wish = Inbound.Wish(row.wish)
+        return badge(wish.label, _WISHES[wish])
+
+    @admin.display(description="Answers")
+    def answers(self, row: InboundMessage) -> SafeString | None:
+        if row.notification_id is None:
+            return None
+        page = "admin:notifications_notification_change"
+        return link(reverse(page, args=[row.notification_id]), "Open")
 
 
 @admin.register(WebhookReceipt)

@@ -57,12 +57,13 @@ class InboundMessage(models.Model):
     notification_id = models.UUIDField(null=True, help_text="What it answers, where that is known.")
     wish = models.CharField(max_length=10, blank=True, help_text="stop, start or help.")
     is_automatic = models.BooleanField(default=False)
-    attachments = models.PositiveSmallIntegerField(default=0)
+    has_attachments = models.BooleanField(default=False)
     at = models.DateTimeField()
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         ordering = ["-id"]
+        permissions = [("read_inboundmessage", "Can read what people wrote")]
         constraints = [
             models.UniqueConstraint(fields=["provider", "dedupe"], name="inbound_message_once")
         ]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, Self
 
 from django.core.exceptions import ImproperlyConfigured
 from environ import FileAwareEnv
@@ -18,7 +22,43 @@ class _Values(FileAwareMapping):  # type: ignore[misc]  # the library has no typ
     def __getitem__(self, key: str) -> str:
         """A file's last line break is the editor's, not the secret's."""
         value = str(super().__getitem__(key))
-        return value.rstrip("\r\n") if f"{key}_FILE" in os.environ else value
+        return _trimmed(value) if f"{key}_FILE" in os.environ else value
+
+
+def _trimmed(text: str) -> str:
+    return text.rstrip("\r\n")
+
+
+MAX_SECRET = 64 * 1024
+"""Bytes of a secret's file. The largest there are, service accounts, have three thousand."""
+
+
+class FileSecret(str):
+    """A secret that came from a file, where its successor will be. Its repr does not show it."""
+
+    __slots__ = ("path",)
+    path: Path
+
+    def __new__(cls, value: str, path: Path) -> Self:
+        made = super().__new__(cls, value)
+        made.path = path
+        return made
+
+    @override
+    def __repr__(self) -> str:
+        return f"<secret of {self.path}>"
+
+    def read(self) -> FileSecret:
+        """What the file holds now. Raises `ValueError` where that is nothing, too much or no text,
+        `OSError` where it cannot be read.
+        """
+        with self.path.open("rb") as file:
+            content = file.read(MAX_SECRET + 1)
+        if not content.strip():
+            raise ValueError("empty")
+        if len(content) > MAX_SECRET:
+            raise ValueError("too large")
+        return FileSecret(_trimmed(content.decode()), self.path)
 
 
 @dataclass(frozen=True)
@@ -45,6 +85,15 @@ class Env(FileAwareEnv):  # type: ignore[misc]
                 f"{var}, or the file in {var}_FILE, cannot be read ({type(error).__name__})."
             ) from None
 
+    def secret(self, var: str) -> str:
+        """The secret `var`, empty where there is none: a `FileSecret` where a file has it.
+
+        Raises ImproperlyConfigured, which names the variable and never its value.
+        """
+        value = str(self.str(var, default=""))
+        path = os.environ.get(f"{var}_FILE")
+        return FileSecret(value, Path(path)) if path else value
+
     def rate(self, var: str, default: str) -> Rate | None:
         """`100/60`: a hundred in any sixty seconds. None for `none`, `0` or nothing: no limit.
 
@@ -57,3 +106,53 @@ class Env(FileAwareEnv):  # type: ignore[misc]
         if match is None or float(match[2]) == 0:
             raise ImproperlyConfigured(f"{var} is COUNT/SECONDS, such as 100/60, or none.")
         return Rate(int(match[1]), float(match[2]))
+
+    def amount(self, var: str) -> Decimal | None:
+        """An amount of money, not less than nothing; None where the variable is not set.
+
+        Raises ImproperlyConfigured, which names the variable.
+        """
+        value = str(self.str(var, default="")).strip()
+        try:
+            return _amount(value) if value else None
+        except (InvalidOperation, ValueError):
+            raise ImproperlyConfigured(f"{var} is an amount of money, such as 250.00.") from None
+
+    def prices(self, var: str) -> Mapping[str, Decimal]:
+        """`{"*": "0.05", "DE": "0.075"}`: a price by country (ISO 3166-1 alpha-2), `*` for all
+        others.
+
+        Raises ImproperlyConfigured, which names the variable.
+        """
+        value = str(self.str(var, default="")).strip() or "{}"
+        try:
+            told = json.loads(value, parse_float=str, parse_int=str)
+            prices = {name: _amount(price) for name, price in told.items()}
+        except (AttributeError, InvalidOperation, TypeError, ValueError):
+            prices = None
+        if prices is None or not all(
+            _COUNTRY.fullmatch(name) and price < _DEAREST for name, price in prices.items()
+        ):
+            raise ImproperlyConfigured(f'{var} is JSON such as {{"*": "0.05", "DE": "0.075"}}.')
+        return prices
+
+    def countries(self, var: str) -> frozenset[str]:
+        """`DE,SE`: countries by ISO 3166-1 alpha-2, none where the variable is not set.
+
+        Raises ImproperlyConfigured, which names the variable.
+        """
+        names = frozenset(filter(None, (name.strip() for name in self.list(var, default=[]))))
+        if not all(len(name) == 2 and _COUNTRY.fullmatch(name) for name in names):
+            raise ImproperlyConfigured(f"{var} is a list of countries, such as DE,SE.")
+        return names
+
+
+_DEAREST = 1000
+_COUNTRY = re.compile(r"\*|[A-Z]{2}")
+
+
+def _amount(value: str) -> Decimal:
+    amount = Decimal(value)
+    if not amount.is_finite() or amount < 0:
+        raise ValueError
+    return amount

@@ -93,19 +93,22 @@ class ScheduledJob(models.Model):
 
 
 class Alert(models.Model):
-    """Something that staff should look at, from when it began until it is well again."""
+    """Something that staff should look at, from when it began until it is well again.
+
+    `key` says what it is about (`provider.ses.quota`); no field holds anybody's personal data.
+    """
 
     class Severity(models.TextChoices):
         WARNING = "warning", "Warning"
         CRITICAL = "critical", "Critical"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    key = models.CharField(max_length=100, help_text="What it is about: provider.ses.quota.")
+    key = models.CharField(max_length=100)
     severity = models.CharField(max_length=10, choices=Severity.choices)
     title = models.CharField(max_length=200)
-    detail = models.CharField(max_length=1000, blank=True, help_text="Nobody's personal data.")
+    detail = models.CharField(max_length=1000, blank=True)
     raised_at = models.DateTimeField(default=timezone.now)
-    seen_at = models.DateTimeField(default=timezone.now, help_text="When it was last so.")
+    seen_at = models.DateTimeField(default=timezone.now)
     resolved_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -3,6 +3,8 @@
 A provider is one file in `notifications/providers/` and one entry here. It is on when its
 credentials are set; a channel for which none is on is carried by the simulator. The order is the
 order of failover.
+
+What `env.secret` read from a file is read again when the file changes: see `providers/registry.py`.
 """
 
 from __future__ import annotations
@@ -40,10 +42,10 @@ PROVIDERS: dict[str, dict[str, Any]] = {
         "ENABLED": _present("SENDGRID_API_KEY"),
         "LIMIT": _limit(env.rate("SENDGRID_LIMIT", default="100/60"), "calls"),
         "OPTIONS": {
-            "api_key": env.str("SENDGRID_API_KEY", default=""),
+            "api_key": env.secret("SENDGRID_API_KEY"),
             "api_url": env.str("SENDGRID_API_URL", default="https://api.sendgrid.com/v3/"),
-            "webhook_public_key": env.str("SENDGRID_WEBHOOK_PUBLIC_KEY", default=""),
-            "inbound_secret": env.str("SENDGRID_INBOUND_SECRET", default=""),
+            "webhook_public_key": env.secret("SENDGRID_WEBHOOK_PUBLIC_KEY"),
+            "inbound_secret": env.secret("SENDGRID_INBOUND_SECRET"),
         },
     },
     "ses": {
@@ -52,8 +54,8 @@ PROVIDERS: dict[str, dict[str, Any]] = {
         "LIMIT": _limit(env.rate("SES_LIMIT", default="200/1"), "recipients"),
         "LIMIT_BY_VENDOR": not _present("SES_LIMIT"),  # it is asked every ten minutes
         "OPTIONS": {
-            "access_key_id": env.str("AWS_ACCESS_KEY_ID", default=""),
-            "secret_access_key": env.str("AWS_SECRET_ACCESS_KEY", default=""),
+            "access_key_id": env.secret("AWS_ACCESS_KEY_ID"),
+            "secret_access_key": env.secret("AWS_SECRET_ACCESS_KEY"),
             "region": env.str("AWS_SES_REGION", default=""),
             "endpoint_url": env.str("AWS_ENDPOINT_URL", default=""),
             "configuration_set": env.str("SES_CONFIGURATION_SET", default=""),
@@ -65,10 +67,10 @@ PROVIDERS: dict[str, dict[str, Any]] = {
         "ENABLED": _present("POSTMARK_SERVER_TOKEN"),
         "LIMIT": _limit(env.rate("POSTMARK_LIMIT", default="none"), "calls"),
         "OPTIONS": {
-            "server_token": env.str("POSTMARK_SERVER_TOKEN", default=""),
+            "server_token": env.secret("POSTMARK_SERVER_TOKEN"),
             "api_url": env.str("POSTMARK_API_URL", default="https://api.postmarkapp.com/"),
             "message_stream": env.str("POSTMARK_MESSAGE_STREAM", default=""),
-            "webhook_secret": env.str("POSTMARK_WEBHOOK_SECRET", default=""),
+            "webhook_secret": env.secret("POSTMARK_WEBHOOK_SECRET"),
         },
     },
     "mailgun": {
@@ -76,10 +78,10 @@ PROVIDERS: dict[str, dict[str, Any]] = {
         "ENABLED": _present("MAILGUN_API_KEY"),
         "LIMIT": _limit(env.rate("MAILGUN_LIMIT", default="none"), "calls"),
         "OPTIONS": {
-            "api_key": env.str("MAILGUN_API_KEY", default=""),
+            "api_key": env.secret("MAILGUN_API_KEY"),
             "sender_domain": env.str("MAILGUN_SENDER_DOMAIN", default=""),
             "api_url": env.str("MAILGUN_API_URL", default="https://api.mailgun.net/v3/"),
-            "signing_key": env.str("MAILGUN_WEBHOOK_SIGNING_KEY", default=""),
+            "signing_key": env.secret("MAILGUN_WEBHOOK_SIGNING_KEY"),
         },
     },
     "resend": {
@@ -87,9 +89,9 @@ PROVIDERS: dict[str, dict[str, Any]] = {
         "ENABLED": _present("RESEND_API_KEY"),
         "LIMIT": _limit(env.rate("RESEND_LIMIT", default="2/1"), "calls"),
         "OPTIONS": {
-            "api_key": env.str("RESEND_API_KEY", default=""),
+            "api_key": env.secret("RESEND_API_KEY"),
             "api_url": env.str("RESEND_API_URL", default="https://api.resend.com/"),
-            "webhook_secret": env.str("RESEND_WEBHOOK_SECRET", default=""),
+            "webhook_secret": env.secret("RESEND_WEBHOOK_SECRET"),
         },
     },
     "brevo": {
@@ -97,24 +99,24 @@ PROVIDERS: dict[str, dict[str, Any]] = {
         "ENABLED": _present("BREVO_API_KEY"),
         "LIMIT": _limit(env.rate("BREVO_LIMIT", default="1000/1"), "calls"),
         "OPTIONS": {
-            "api_key": env.str("BREVO_API_KEY", default=""),
+            "api_key": env.secret("BREVO_API_KEY"),
             "api_url": env.str("BREVO_API_URL", default="https://api.brevo.com/v3/"),
-            "webhook_secret": env.str("BREVO_WEBHOOK_SECRET", default=""),
+            "webhook_secret": env.secret("BREVO_WEBHOOK_SECRET"),
         },
     },
     "smtp": {
         "CLASS": "notifications.providers.smtp.SMTP",
         "ENABLED": _present("SMTP_URL"),
         "LIMIT": _limit(env.rate("SMTP_LIMIT", default="none"), "recipients"),
-        "OPTIONS": {"url": env.str("SMTP_URL", default="")},
+        "OPTIONS": {"url": env.secret("SMTP_URL")},
     },
     "twilio": {
         "CLASS": "notifications.providers.twilio.Twilio",
         "ENABLED": _present("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"),
         "LIMIT": _limit(env.rate("TWILIO_LIMIT", default="1/1"), "recipients"),
         "OPTIONS": {
-            "account_sid": env.str("TWILIO_ACCOUNT_SID", default=""),
-            "auth_token": env.str("TWILIO_AUTH_TOKEN", default=""),
+            "account_sid": env.secret("TWILIO_ACCOUNT_SID"),
+            "auth_token": env.secret("TWILIO_AUTH_TOKEN"),
             "from_number": env.str("TWILIO_FROM_NUMBER", default=""),
             "messaging_service_sid": env.str("TWILIO_MESSAGING_SERVICE_SID", default=""),
             "api_url": env.str("TWILIO_API_URL", default="https://api.twilio.com"),
@@ -123,10 +125,11 @@ PROVIDERS: dict[str, dict[str, Any]] = {
     "aws_sms": {
         "CLASS": "notifications.providers.aws_sms.AwsSms",
         "ENABLED": _present("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SNS_REGION"),
+        # docs.aws.amazon.com/general/latest/gr/sns: 20 SMS a second, in most regions.
         "LIMIT": _limit(env.rate("AWS_SMS_LIMIT", default="20/1"), "recipients"),
         "OPTIONS": {
-            "access_key_id": env.str("AWS_ACCESS_KEY_ID", default=""),
-            "secret_access_key": env.str("AWS_SECRET_ACCESS_KEY", default=""),
+            "access_key_id": env.secret("AWS_ACCESS_KEY_ID"),
+            "secret_access_key": env.secret("AWS_SECRET_ACCESS_KEY"),
             "region": env.str("AWS_SNS_REGION", default=""),
             "endpoint_url": env.str("AWS_ENDPOINT_URL", default=""),
             "origination_identity": env.str("AWS_SMS_ORIGINATION_IDENTITY", default=""),
@@ -140,7 +143,7 @@ PROVIDERS: dict[str, dict[str, Any]] = {
         "ENABLED": _present("FCM_SERVICE_ACCOUNT"),
         "LIMIT": _limit(env.rate("FCM_LIMIT", default="600000/60"), "calls"),
         "OPTIONS": {
-            "service_account": env.str("FCM_SERVICE_ACCOUNT", default=""),
+            "service_account": env.secret("FCM_SERVICE_ACCOUNT"),
             "api_url": env.str("FCM_API_URL", default="https://fcm.googleapis.com"),
         },
     },
@@ -149,8 +152,8 @@ PROVIDERS: dict[str, dict[str, Any]] = {
         "ENABLED": _present("APNS_KEY", "APNS_KEY_ID", "APNS_TEAM_ID", "APNS_TOPIC"),
         "LIMIT": _limit(env.rate("APNS_LIMIT", default="none"), "calls"),
         "OPTIONS": {
-            "key": env.str("APNS_KEY", default=""),
-            "key_id": env.str("APNS_KEY_ID", default=""),
+            "key": env.secret("APNS_KEY"),
+            "key_id": env.secret("APNS_KEY_ID"),
             "team_id": env.str("APNS_TEAM_ID", default=""),
             "topic": env.str("APNS_TOPIC", default=""),
             "api_url": env.str("APNS_API_URL", default="https://api.push.apple.com"),
@@ -161,7 +164,7 @@ PROVIDERS: dict[str, dict[str, Any]] = {
         "ENABLED": _present("VAPID_PRIVATE_KEY", "VAPID_SUBJECT"),
         "LIMIT": _limit(env.rate("WEBPUSH_LIMIT", default="none"), "calls"),
         "OPTIONS": {
-            "private_key": env.str("VAPID_PRIVATE_KEY", default=""),
+            "private_key": env.secret("VAPID_PRIVATE_KEY"),
             "subject": env.str("VAPID_SUBJECT", default=""),
         },
     },
@@ -207,6 +210,11 @@ CHANNEL_LIMITS = {
 }
 """Messages of one channel in any so many seconds, by all providers together."""
 
+SMS_PER_NUMBER = env.rate("SMS_PER_NUMBER", default="10/3600")
+SMS_PER_PREFIX = env.rate("SMS_PER_PREFIX", default="200/3600")
+"""Text messages to one number, and to all numbers that begin with the same seven digits, in any so
+many seconds: who orders codes to numbers of their own, to be paid for them, does so in rows."""
+
 API_LIMITS = {
     "agent": env.rate("API_LIMIT", default="30000/60"),
     "user": env.rate("API_USER_LIMIT", default="600/60"),
@@ -215,6 +223,36 @@ API_LIMITS = {
 
 LIMIT_PROCESSES = max(env.int("LIMIT_PROCESSES", default=4), 1)
 """How many processes share each limit while Valkey is away and they cannot count together."""
+
+# --- Text messages -----------------------------------------------------------------------------
+
+SMS_COUNTRIES = env.countries("SMS_COUNTRIES")
+"""The countries that text messages may go to; none: all."""
+
+SMS_PRICES = env.prices("SMS_PRICES")
+"""What a segment costs by country, `*` for all others, in SMS_CURRENCY."""
+
+SMS_CURRENCY = env.str("SMS_CURRENCY", default="USD")
+
+SMS_DAILY_CAP = env.amount("SMS_DAILY_CAP")
+"""What may be spent from one midnight (UTC) to the next, by SMS_PRICES. None: no cap."""
+
+SMS_BRAND = env.str("SMS_BRAND", default="")
+"""Who the person hears from, in the answers below: `{brand}`."""
+
+SMS_STOP_TEXT = env.str(
+    "SMS_STOP_TEXT",
+    default="{brand}: You are unsubscribed and will get no more messages. Reply START to undo.",
+)
+SMS_START_TEXT = env.str(
+    "SMS_START_TEXT",
+    default="{brand}: You will get messages again. Reply HELP for help, STOP to unsubscribe.",
+)
+SMS_HELP_TEXT = env.str(
+    "SMS_HELP_TEXT",
+    default="{brand}: Reply STOP to unsubscribe. Message and data rates may apply.",
+)
+"""What is answered to each wish, once a day. Empty: nothing."""
 
 # --- Identity ----------------------------------------------------------------------------------
 

@@ -100,6 +100,7 @@ UNFOLD: dict[str, Any] = {
                     _page("Devices", "devices", "notifications", "device"),
                     _page("Suppressions", "block", "notifications", "suppression"),
                     _page("Bounces", "undo", "tracking", "bounce"),
+                    _page("Messages in", "move_to_inbox", "tracking", "inboundmessage"),
                 ],
             },
             {

@@ -20,11 +20,11 @@ from typing_extensions import override
 
 from commsproject.common.admin import Age, Question, ReadOnlyAdmin, ago, as_uuid, link, shorten
 from commsproject.common.models import ApiClient
-from notifications import selectors
+from notifications import selectors, sms
 from notifications.admin import badges
 from notifications.admin.search import digests
 from notifications.admin.selected import ask_first
-from notifications.models import Attempt, Delivery, Notification, Recipient
+from notifications.models import Attempt, Category, Delivery, Notification, Recipient
 from notifications.selectors import TimelineEntry
 from notifications.services import cancel, render, replay
 from notifications.states import PENDING, State
@@ -287,6 +287,10 @@ def _rendered(
     shared = row.batch.data if row.batch else None
     both = shared if data is None else {**(shared or {}), **data}
     try:
-        return render.Source(content[channel]).render(both), ""
-    except TemplateError as error:
+        parts = render.Source(content[channel]).render(both)
+        if channel == Channel.SMS:
+            rule = row.category.long_text if row.category else Category.LongText.SPLIT
+            parts["text"] = sms.fit(parts["text"], rule).text
+    except (TemplateError, sms.TooLong) as error:
         return {}, str(error)
+    return parts, ""

@@ -19,6 +19,16 @@ class AcceptedDelivery(serializers.Serializer[Any]):
     to = serializers.CharField()
     status = serializers.ChoiceField(State.choices)
     reason = serializers.CharField(help_text="Why it is not going out; empty if it is.")
+    segments = serializers.IntegerField(
+        required=False, help_text="Of a text message, in a dry run: what it is billed as."
+    )
+    cost = serializers.DecimalField(
+        10,
+        5,
+        required=False,
+        allow_null=True,
+        help_text="Of a text message, in a dry run: estimated; null where no price is known.",
+    )
 
 
 class AcceptedOutput(serializers.Serializer[Any]):
@@ -52,6 +62,8 @@ class AttemptOutput(serializers.ModelSerializer[Attempt]):
             "detail",
             "http_status",
             "provider_ref",
+            "segments",
+            "cost",
             "started_at",
             "ended_at",
         ]

@@ -233,6 +233,7 @@ def refused(answer: Answer) -> ProviderError:
         retry_after=wait,
         gone_since=_gone_since(answer),
         for_address=is_of_device,
+        may_be_ours=reason in {"BadDeviceToken", "DeviceTokenNotForTopic"},
     )
 
 

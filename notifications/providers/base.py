@@ -95,8 +95,14 @@ class Provider(ABC):
         """To be held during a call."""
         return self._places.get()
 
+    def loops(self) -> list[asyncio.AbstractEventLoop]:
+        """Those it was used on, and has something open on."""
+        return self._places.loops()
+
     async def aclose(self) -> None:
-        """Close what is open on the running loop. Called before the loop ends."""
+        """Close what is open on the running loop. Called before the loop ends, and when nobody uses
+        the provider any more.
+        """
         self._places.pop()
 
     @override

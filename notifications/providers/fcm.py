@@ -263,6 +263,7 @@ def refused(answer: Answer) -> ProviderError:
         plain.detail,
         http_status=answer.status,
         retry_after=wait,
+        may_be_ours=code == "SENDER_ID_MISMATCH",
     )
 
 

@@ -1,9 +1,6 @@
 """HTTP/2 calls on the event loop: one connection, on which a thousand calls are under way at once.
 
-On the protocol library `h2` itself. `httpx2` was measured with the same server: a third of the
-calls a second, 100 at once at most, and when a server says GOAWAY, as every server does some day,
-all calls under way count as lost: 109 of 150, every one of which the server answered.
-See docs/decisions/0015-http2-client.md.
+On the protocol library `h2` itself: see docs/decisions/0011-apns-over-h2.md.
 """
 
 from __future__ import annotations

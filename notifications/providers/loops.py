@@ -23,6 +23,10 @@ class PerLoop(Generic[T]):
             self._made[loop] = self._make()
         return self._made[loop]
 
+    def loops(self) -> list[asyncio.AbstractEventLoop]:
+        """Those that have one."""
+        return list(self._made)
+
     def pop(self) -> T | None:
         """That of the running loop, to be closed; None where nothing was made."""
         return self._made.pop(asyncio.get_running_loop(), None)

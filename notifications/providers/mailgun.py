@@ -19,7 +19,6 @@ from urllib.parse import quote
 
 from anymail.backends.base_requests import AnymailRequestsBackend
 from anymail.backends.mailgun import EmailBackend
-from anymail.inbound import AnymailInboundMessage
 from anymail.message import AnymailMessage
 from django.conf import settings
 from typing_extensions import override
@@ -264,19 +263,17 @@ def _inbound(form: Form) -> Inbound:
     if "attachments" in form:
         raise ValueError("stored at Mailgun: the route must forward")
     if "body-mime" in form:
-        mail = AnymailInboundMessage.parse_raw_mime_bytes(form["body-mime"])
-        files = None
+        mail = inbound_mail.Mail.of_bytes(form["body-mime"])
     else:
-        mail = AnymailInboundMessage.construct(
-            headers=json.loads(form["message-headers"]),
-            text=form.text("body-plain", None),
-            html=form.text("body-html", None),
+        mail = inbound_mail.Mail.of_parts(
+            json.loads(form["message-headers"]),
+            form.text("body-plain"),
+            form.text("body-html"),
+            form.files,
         )
-        files = form.files
     return inbound_mail.inbound(
         mail,
         sender=form.text("sender"),
         to=form.text("recipient"),
         at=datetime.fromtimestamp(int(form.text("timestamp")), UTC),
-        attachments=files,
     )

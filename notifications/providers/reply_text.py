@@ -1,14 +1,15 @@
 """What a person wrote in answer to a mail, without the mail that their program quotes below it.
 
 Careful rather than clever: in doubt the quote stays, as a lost sentence is worse than a long text.
+Anybody can send us mail: whatever it is, this takes time in proportion to its length.
 """
 
 from __future__ import annotations
 
+import html as entities
 import re
-from html.parser import HTMLParser
-
-from typing_extensions import override
+from collections.abc import Iterator
+from contextlib import suppress
 
 ATTRIBUTION = re.compile(
     r"(?:on|am|le|el|il|op|em|den|dne|w dniu)\b.{4,300}"
@@ -17,6 +18,9 @@ ATTRIBUTION = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """`On Monday Ada <ada@example.org> wrote:`, on up to three lines."""
+
+ATTRIBUTION_LINES = 5
+"""Empty ones included."""
 
 SEPARATOR = re.compile(
     r"[-_*\s]{2,}(?:original message|ursprüngliche nachricht|message d'origine|mensaje original"
@@ -38,90 +42,96 @@ QUOTED = re.compile(r"\s?>")
 def reply_text(text: str) -> str:
     """The text above the quote; all of it where nothing is above, or answers are between its lines."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    end = next((place for place in range(len(lines)) if _quote_starts(lines, place)), len(lines))
+    quote = _quote(lines)
+    end = next((at for at in range(quote) if _starts_quote(lines, at, quote)), quote)
     return "\n".join(lines[:end]).strip() or text.strip()
 
 
-def _quote_starts(lines: list[str], place: int) -> bool:
-    line = lines[place]
-    if QUOTED.match(line):
-        return _all_quoted(lines[place:])
-    if SEPARATOR.fullmatch(line):
+def _quote(lines: list[str]) -> int:
+    """Where the quoted lines start that are the end of the text and the only ones of it; behind the
+    last line where there are none such.
+    """
+    start = len(lines)
+    while start and (QUOTED.match(lines[start - 1]) or not lines[start - 1].strip()):
+        start -= 1
+    if any(QUOTED.match(line) for line in lines[:start]):
+        return len(lines)
+    return start
+
+
+def _starts_quote(lines: list[str], at: int, quote: int) -> bool:
+    if SEPARATOR.fullmatch(lines[at]):
         return True
-    if RULE.fullmatch(line):
-        return place + 1 < len(lines) and _repeats_headers(lines[place + 1 :])
-    return _repeats_headers(lines[place:]) or _is_attribution(lines, place)
+    if RULE.fullmatch(lines[at]):
+        return _repeats_headers(lines, at + 1)
+    return _repeats_headers(lines, at) or _is_attribution(lines, at, quote)
 
 
-def _is_attribution(lines: list[str], place: int) -> bool:
-    for height in (1, 2, 3):
-        if ATTRIBUTION.fullmatch(" ".join(lines[place : place + height]).strip()):
-            rest = lines[place + height :]
-            return any(line.strip() for line in rest) and _all_quoted(rest)
-    return False
-
-
-def _all_quoted(lines: list[str]) -> bool:
-    return all(QUOTED.match(line) or not line.strip() for line in lines)
-
-
-def _repeats_headers(lines: list[str]) -> bool:
-    if not HEADER.match(lines[0]):
+def _is_attribution(lines: list[str], at: int, quote: int) -> bool:
+    """Whether the lines from here to the quote say whose words it has."""
+    if quote == len(lines) or quote - at > ATTRIBUTION_LINES:
         return False
-    return sum(1 for line in lines[1:6] if MORE_HEADERS.match(line)) >= 2
+    return bool(ATTRIBUTION.fullmatch(" ".join(lines[at:quote]).strip()))
+
+
+def _repeats_headers(lines: list[str], at: int) -> bool:
+    if at >= len(lines) or not HEADER.match(lines[at]):
+        return False
+    return sum(1 for line in lines[at + 1 : at + 6] if MORE_HEADERS.match(line)) >= 2
+
+
+TAG = re.compile(r"<(/?)([a-z][a-z0-9]*+)[^<>]*+>|<[!?/][^<>]*+>|([^<]++|<)", re.IGNORECASE)
+"""The pieces of an HTML text; the last group has what is no markup."""
+
+SILENT = frozenset({"style", "script", "title"})
+BLOCKS = frozenset(
+    {"p", "div", "tr", "li", "ul", "ol", "table", "blockquote", "hr", "pre", "br"}
+) | {f"h{level}" for level in range(1, 7)}
+DEEPEST = 5
+"""The quote in a quote in a quote ... is marked no further."""
 
 
 def html_text(html: str) -> str:
     """The text of an HTML mail, with what it quotes after `>`."""
-    parser = _Text()
-    parser.feed(html)
-    parser.close()
-    return parser.text()
+    lines: list[str] = []
+    depth, words, silence = 0, [""], ""
+    for closes, name, text in _pieces(html):
+        if silence:
+            silence = "" if closes and name == silence else silence
+        elif text:
+            words.append(text)
+        elif name in SILENT and not closes:
+            silence = name
+        elif name in BLOCKS:
+            lines.append(_line(words, depth))
+            words = []
+            depth += (name == "blockquote") * (-1 if closes else 1)
+            depth = max(depth, 0)
+    lines.append(_line(words, depth))
+    return "\n".join(line for line in lines if line.strip("> "))
 
 
-class _Text(HTMLParser):
-    SILENT = frozenset({"head", "style", "script", "title"})
-    BLOCKS = frozenset({"p", "div", "tr", "li", "ul", "ol", "table", "blockquote", "hr", "pre"}) | {
-        f"h{level}" for level in range(1, 7)
-    }
+def _pieces(html: str) -> Iterator[tuple[bool, str, str]]:
+    """Whether it closes, the name in lower case and the text of each; one of the two is empty."""
+    for comment, end in _comments(html):
+        for found in TAG.finditer(html, comment, end):
+            yield found[1] == "/", (found[2] or "").lower(), found[3] or ""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._lines: list[list[str]] = [[]]
-        self._quotes: list[int] = [0]
-        self._depth = 0
-        self._silence = 0
 
-    def text(self) -> str:
-        lines: list[str] = []
-        for quotes, words in zip(self._quotes, self._lines, strict=True):
-            line = " ".join("".join(words).split())
-            if line or (lines and lines[-1].strip("> ")):
-                lines.append("> " * quotes + line)
-        return "\n".join(lines).strip()
+def _comments(html: str) -> Iterator[tuple[int, int]]:
+    """Start and end of what is between the comments. One that does not end is the rest."""
+    at = 0
+    while (start := html.find("<!--", at)) >= 0:
+        yield at, start
+        end = html.find("-->", start)
+        if end < 0:
+            return
+        at = end + 3
+    yield at, len(html)
 
-    @override
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in self.SILENT:
-            self._silence += 1
-        if tag == "br" or tag in self.BLOCKS:
-            self._break(1 if tag == "blockquote" else 0)
 
-    @override
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self.SILENT:
-            self._silence = max(self._silence - 1, 0)
-        if tag in self.BLOCKS:
-            self._break(-1 if tag == "blockquote" else 0)
-
-    @override
-    def handle_data(self, data: str) -> None:
-        if not self._silence:
-            self._lines[-1].append(data)
-
-    def _break(self, deeper: int) -> None:
-        self._depth = max(self._depth + deeper, 0)
-        if self._lines[-1] or deeper:
-            self._lines.append([])
-            self._quotes.append(self._depth)
-        self._quotes[-1] = self._depth
+def _line(words: list[str], depth: int) -> str:
+    text = "".join(words)
+    with suppress(ValueError):  # a number of thousands of digits
+        text = entities.unescape(text)
+    return "> " * min(depth, DEEPEST) + " ".join(text.split())

@@ -26,7 +26,6 @@ from uuid import UUID
 import requests
 from anymail.backends.sendgrid import EmailBackend
 from anymail.exceptions import AnymailRequestsAPIError
-from anymail.inbound import AnymailInboundMessage
 from anymail.message import AnymailMessage
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -136,8 +135,9 @@ _OUR_DATA = {"ip": "ip", "useragent": "user_agent", "url": "url", "sg_machine_op
 
 class SendGrid(EmailProvider, LoopProvider):
     """Options: `api_key`, `api_url` (with the version, `https://api.sendgrid.com/v3/`; the EU has
-    its own), `webhook_public_key`: the console's base64 keys, comma separated during a rotation, and
-    `inbound_secret`: what Inbound Parse brings as password, two in the same way.
+    its own), `webhook_public_key`: the console's base64 keys, two of them during a rotation (see
+    `shared_secret.split`), and `inbound_secret`: what Inbound Parse brings as password, in the same
+    way.
     """
 
     batch_limit: ClassVar[int] = MAX_MESSAGES
@@ -293,7 +293,7 @@ class SendGrid(EmailProvider, LoopProvider):
     @cached_property
     def _keys(self) -> list[ec.EllipticCurvePublicKey]:
         keys = []
-        for text in filter(None, (part.strip() for part in self._public_keys.split(","))):
+        for text in shared_secret.split(self._public_keys):
             try:
                 key = load_der_public_key(base64.b64decode(text, validate=True))
             except (binascii.Error, ValueError):
@@ -341,42 +341,27 @@ def _inbound(form: Form) -> Inbound:
     except (KeyError, TypeError, IndexError):
         raise ValueError("a mail without its envelope") from None
     if "email" in form:
-        mail = AnymailInboundMessage.parse_raw_mime_bytes(form["email"])
-        files = None
+        mail = inbound_mail.Mail.of_bytes(form["email"])
     else:
-        charsets = _charsets(form)
-        mail = AnymailInboundMessage.construct(
-            raw_headers=form.text("headers"),
-            text=_decoded(form, "text", charsets),
-            html=_decoded(form, "html", charsets),
+        mail = inbound_mail.Mail.of_parts(
+            form.text("headers"), _field(form, "text"), _field(form, "html"), form.files
         )
-        files = form.files
-    score = form.text("spam_score", None)
+    score = form.text("spam_score")
     return inbound_mail.inbound(
         mail,
         sender=sender,
         to=to,
-        attachments=files,
         data={"spam_score": score} if score else {},
     )
 
 
-def _charsets(form: Form) -> Mapping[str, Any]:
-    """Each field is in the charset it had in the mail; this field says in which."""
+def _field(form: Form, name: str) -> str:
+    """Each field is in the charset it had in the mail; `charsets` says in which."""
     try:
-        found = json.loads(form.get("charsets", b"{}"))
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _decoded(form: Form, name: str, charsets: Mapping[str, Any]) -> str | None:
-    if name not in form:
-        return None
-    try:
-        return form[name].decode(str(charsets.get(name, "utf-8")), errors="replace")
-    except LookupError:  # a charset that nobody knows
-        return form[name].decode("latin-1")
+        charset = json.loads(form["charsets"])[name]
+    except (ValueError, KeyError, TypeError):
+        charset = "utf-8"
+    return inbound_mail.decoded(form.get(name, b""), str(charset))
 
 
 def _signed(key: ec.EllipticCurvePublicKey, signature: bytes, timestamp: str, body: bytes) -> bool:

@@ -293,7 +293,7 @@ class _Backend(Handover, EmailBackend):  # type: ignore[misc]
         self.client = client
 
     def build_message_payload(self, message: Any, defaults: Any) -> Any:
-        if getattr(message, "template_id", ""):
+        if isinstance(getattr(message, "template_id", None), str):  # else Anymail's UNSET
             return TemplatePayload(message, defaults, self)
         return super().build_message_payload(message, defaults)
 

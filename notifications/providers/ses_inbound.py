@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from anymail.inbound import AnymailInboundMessage
-
 from notifications.providers import inbound_mail
 from notifications.types import Inbound
 
@@ -42,7 +40,7 @@ def received(notification: Mapping[str, Any]) -> Inbound:
     is_base64 = receipt["action"].get("encoding") == "BASE64"
     raw = base64.b64decode(content) if is_base64 else content.encode()
     return inbound_mail.inbound(
-        AnymailInboundMessage.parse_raw_mime_bytes(raw),
+        inbound_mail.Mail.of_bytes(raw),
         sender=str(mail["source"]),
         to=str((receipt.get("recipients") or mail["destination"])[0]),
         at=datetime.fromisoformat(mail["timestamp"]),

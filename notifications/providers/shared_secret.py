@@ -8,12 +8,15 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import re
 
 from notifications.providers.base import BadSignature, Webhook
 
+_BETWEEN = re.compile(r"[,\r\n]")
+
 
 def check(webhook: Webhook, secrets: str) -> None:
-    """Raise `BadSignature` unless the call has one of `secrets` (separated by commas: two while one
+    """Raise `BadSignature` unless the call has one of `secrets` (see `split`: two while one
     is changed) as the password of HTTP Basic, whoever the user, or as a bearer token.
     """
     given = _given(webhook.headers.get("authorization", "")).encode()
@@ -23,7 +26,8 @@ def check(webhook: Webhook, secrets: str) -> None:
 
 
 def split(secrets: str) -> list[str]:
-    return [secret for each in secrets.split(",") if (secret := each.strip())]
+    """One secret, or several: separated by commas or by line ends."""
+    return [secret for each in _BETWEEN.split(secrets) if (secret := each.strip())]
 
 
 def _given(authorization: str) -> str:

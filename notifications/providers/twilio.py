@@ -30,7 +30,7 @@ from twilio.rest import Client
 from twilio.rest.api.v2010.account.message import MessageInstance
 from typing_extensions import override
 
-from notifications.providers import http
+from notifications.providers import http, shared_secret
 from notifications.providers.account import Check, Verdict
 from notifications.providers.base import BadSignature, Provider, Webhook
 from notifications.providers.defects import caught
@@ -156,7 +156,7 @@ class Twilio(Provider):
         api_url: str,
     ) -> None:
         super().__init__(name)
-        self._tokens = [token.strip() for token in auth_token.split(",") if token.strip()]
+        self._tokens = shared_secret.split(auth_token)
         self._sender = (
             {"messaging_service_sid": messaging_service_sid}
             if messaging_service_sid

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from email.parser import BytesHeaderParser
-from typing import overload
 from urllib.parse import parse_qsl
 
 MAX_FIELDS = 1000
@@ -20,12 +19,8 @@ class Form(dict[str, bytes]):
 
     files = 0
 
-    @overload
-    def text(self, name: str) -> str: ...
-    @overload
-    def text(self, name: str, default: None) -> str | None: ...
-    def text(self, name: str, default: str | None = "") -> str | None:
-        return self[name].decode(errors="replace") if name in self else default
+    def text(self, name: str) -> str:
+        return self.get(name, b"").decode(errors="replace")
 
 
 def read_form(body: bytes) -> Form:
@@ -39,6 +34,8 @@ def read_form(body: bytes) -> Form:
         encoding="latin-1",  # the bytes as they are: a mail has charsets of its own
         max_num_fields=MAX_FIELDS,
     )
+    if not pairs:
+        raise ValueError("an empty form")
     return Form({name: value.encode("latin-1") for name, value in pairs})
 
 

@@ -220,6 +220,7 @@ class WebPush(PushProvider):
                 ErrorClass.PERMANENT_RECIPIENT,
                 MISMATCH,
                 "The browser subscribed with a key that is no longer in VAPID_PRIVATE_KEY.",
+                may_be_ours=True,
             )
         return found
 
@@ -279,7 +280,9 @@ def _refused(answer: Answer) -> ProviderError:
     text = answer.body.decode(errors="replace")
     for status, part, error_class, code in ANSWERS:
         if answer.status == status and part in text:
-            return ProviderError(error_class, code, error.detail, http_status=status)
+            return ProviderError(
+                error_class, code, error.detail, http_status=status, may_be_ours=code == MISMATCH
+            )
     return error
 
 

@@ -91,7 +91,7 @@ def _tell(name: str, quota: Quota) -> None:
         alerts.raise_once(
             _used(name),
             severity=alerts.Severity.CRITICAL if used_up else alerts.Severity.WARNING,
-            title=f"{quota.sent / quota.per_day:.0%} of the day's quota at {name} are used",
+            title=f"{quota.sent / quota.per_day:.0%} of the day's quota at {name} is used",
             detail=f"{quota.sent:,.0f} of {quota.per_day:,.0f} in the last 24 hours. "
             f"Once it is used up, {name} refuses all messages.",
         )
@@ -130,6 +130,7 @@ class Checked:
 
 
 ON, OFF, SWITCHED_OFF = "on", "off", "switched off"
+NOT_SET = Check("credentials", "not set", advice="Set its variables to turn it on.")
 
 
 def check() -> list[Checked]:
@@ -141,7 +142,7 @@ def check() -> list[Checked]:
     found = []
     for name in settings.PROVIDERS:
         if name not in on:
-            found.append(Checked(name, "", OFF, [Check("credentials", "not set")]))
+            found.append(Checked(name, "", OFF, [NOT_SET]))
             continue
         state = SWITCHED_OFF if name in staff_off else ON
         channels = ", ".join(sorted(channel.value for channel in on[name].channels))

@@ -16,7 +16,7 @@ from notifications.providers.base import LoopProvider, Provider
 from notifications.services import items
 from notifications.services.items import Item, Past
 from notifications.services.route import Routes, Stranded
-from notifications.types import Lane
+from notifications.types import Channel, Lane
 
 _random = SystemRandom()
 
@@ -197,6 +197,8 @@ def _grouped(
 def _batch_limit(provider: Provider, item: Item) -> int:
     if not isinstance(provider, LoopProvider) or provider.batch_limit == 1 or item.weight:
         return 1
+    if item.channel is Channel.SMS:
+        return 1  # each text is cut to its segments by itself
     if item.content is not None:
         return 1  # a message of its own: to look for others like it would cost more than it saves
     if not items.source(item).fits(item.data):

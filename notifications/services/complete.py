@@ -317,12 +317,29 @@ def _forget(outcome: Outcome, error: ProviderError) -> None:
     """Nothing more is sent there: a device is removed, every other address is suppressed."""
     item = outcome.item
     match item.channel:
-        case Channel.PUSH:
+        case Channel.PUSH if not error.may_be_ours or _takes_others(outcome.provider):
             devices.gone(*addresses.device(item.address), outcome.reason, error.gone_since)
         case Channel.EMAIL | Channel.SMS:
             is_wish = error.is_opt_out
             reason = SuppressionReason.UNSUBSCRIBE if is_wish else SuppressionReason.BOUNCE
             suppress.recipient_of(item, reason, source=outcome.provider)
+
+
+_TAKES_OTHERS = """
+SELECT EXISTS (
+    SELECT FROM (SELECT provider, state FROM notifications_attempt ORDER BY id DESC LIMIT 5000)
+        AS latest
+    WHERE provider = %s AND state = 'accepted')
+"""
+
+
+def _takes_others(provider: str) -> bool:
+    """Whether it has taken anything of late. With the wrong key or environment it refuses all
+    devices as it would refuse a dead one: they must not all be forgotten.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKES_OTHERS, [provider])
+        return bool(cursor.fetchone()[0])
 
 
 def _dead_letter(outcome: Outcome) -> DeadLetter:

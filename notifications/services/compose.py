@@ -11,7 +11,7 @@ from uuid import UUID
 from django.conf import settings
 
 from commsproject.common.ids import new_id
-from notifications import policy
+from notifications import policy, sms
 from notifications.providers.base import Provider
 from notifications.services import items
 from notifications.services.allot import Way
@@ -61,9 +61,13 @@ def calls(way: Way, group: Sequence[Item]) -> list[Call]:
                 values = dict(zip(names, filled, strict=True))
                 message = _outbound(item, source.template, shared, values)
             else:
-                message = _outbound(item, source.template, source.render(item.data), {})
+                parts, segments = rendered(item)
+                message = _outbound(item, source.template, parts, {}, segments)
         except TemplateError as error:
             refusal = ProviderError(ErrorClass.PERMANENT_MESSAGE, "render", str(error))
+            found.append(Call(way, [item], [new_id()], refusal))
+        except sms.TooLong as error:
+            refusal = ProviderError(ErrorClass.PERMANENT_MESSAGE, "text_too_long", str(error))
             found.append(Call(way, [item], [new_id()], refusal))
         else:
             good.append((item, message))
@@ -74,8 +78,24 @@ def calls(way: Way, group: Sequence[Item]) -> list[Call]:
     return found
 
 
+def rendered(item: Item) -> tuple[Mapping[str, str], int]:
+    """The parts of one message as they go out, and the segments of a text message.
+
+    Raises `TemplateError`, `sms.TooLong`.
+    """
+    parts = items.source(item).render(item.data)
+    if item.channel is not Channel.SMS:
+        return parts, 0
+    fitted = sms.fit(parts["text"], item.long_text)
+    return {**parts, "text": fitted.text}, fitted.segments
+
+
 def _outbound(
-    item: Item, template: str, parts: Mapping[str, str], values: Mapping[str, str]
+    item: Item,
+    template: str,
+    parts: Mapping[str, str],
+    values: Mapping[str, str],
+    segments: int = 0,
 ) -> Outbound:
     return Outbound(
         attempt_id=new_id(),
@@ -91,6 +111,7 @@ def _outbound(
         template_id=template,
         expires_at=item.expires_at,
         lane=item.lease.lane,
+        segments=segments,
         reply_to=item.reply_to if item.channel is Channel.EMAIL else "",
         headers=_headers(item),
         tags=item.tags,

@@ -38,7 +38,7 @@ SELECT delivery.id, delivery.notification_id, delivery.address, delivery.address
        notification.agent_id, notification.reply_to, notification.tags, notification.metadata,
        CASE WHEN pg_column_size(notification.attachments) > 16
             THEN pg_column_size(notification.attachments) ELSE 0 END,
-       category.key, category.kind, category.on_unknown
+       category.key, category.kind, category.on_unknown, category.long_text
 FROM notifications_delivery AS delivery
 JOIN notifications_notification AS notification ON notification.id = delivery.notification_id
 LEFT JOIN notifications_category AS category ON category.id = notification.category_id
@@ -94,6 +94,8 @@ class Item:
     category: str
     is_essential: bool
     holds_unknown: bool
+    long_text: str
+    """As in `Category`, empty without one."""
     past: Sequence[Past] = ()
     to: str = ""
     """What the provider is told, where that is not the address: a device's token."""
@@ -145,15 +147,16 @@ def lock(owners: Mapping[UUID, queue.Lease], ids: Iterable[UUID]) -> list[Item]:
 
 
 def _item(lease: queue.Lease, row: tuple[Any, ...]) -> Item:
-    """`row` has the columns of `_LOCK`: first as `Item` has them, then three of the category."""
-    *columns, content, data, agent_id, reply_to, tags, metadata, weight = row[:-3]
-    category, kind, on_unknown = row[-3:]
+    """`row` has the columns of `_LOCK`: first as `Item` has them, then four of the category."""
+    *columns, content, data, agent_id, reply_to, tags, metadata, weight = row[:-4]
+    category, kind, on_unknown, long_text = row[-4:]
     values = (
         *columns,
         *(_json(content), _json(data), agent_id, reply_to, tags),
         *(_json(metadata), weight),
         *(category or "", kind == Category.Kind.ESSENTIAL),
         on_unknown == Category.OnUnknown.HOLD,
+        long_text or "",
     )
     item = Item(lease, *values)
     if lease.channel is Channel.SMS:

@@ -15,6 +15,7 @@ from django.conf import settings
 from commsproject.common import clock
 from notifications import limits, retry
 from notifications.models import Work
+from notifications.providers import registry
 from notifications.services import allot, route
 from notifications.services.calls import HALTED, LEASE_LOST, NOT_CALLED, Answer
 from notifications.services.complete import Outcome, Successor
@@ -53,7 +54,7 @@ def _spare_the_rest(load: Load, opened: Window) -> None:
     load.pending = []
 
 
-_UNTRIED = {"stopped", "held", "blocked"}
+_UNTRIED = {"stopped", "held", "blocked", "capped"}
 """Why work goes back before anything was done: a suspect is as suspect as before."""
 
 
@@ -83,9 +84,20 @@ def _reports(pairs: Sequence[tuple[Call, Answer]]) -> list[route.Answer]:
     return [
         report
         for call, answer in pairs
-        if answer not in NOT_CALLED and answer is not call.outbound
+        if answer not in NOT_CALLED
+        and answer is not call.outbound
+        and not _is_of_old_credentials(call, answer)
         for report in _report(call, answer)
     ]
+
+
+def _is_of_old_credentials(call: Call, answer: Answer) -> bool:
+    """Refused after they were replaced: the new ones must not pay for it."""
+    return (
+        isinstance(answer, ProviderError)
+        and answer.error_class is ErrorClass.AUTH_CONFIG
+        and registry.is_replaced(call.provider)
+    )
 
 
 def _report(call: Call, answer: Answer) -> list[route.Answer]:
@@ -176,10 +188,11 @@ def _stranded(load: Load, item: Item, way: Stranded) -> Outcome | None:
         return _dead(item, error)
     if error is None:
         due = until or now + LOOK_AGAIN
-        _later(load, Successor.SEND, "blocked", item.id, due)
-        if way.limited and item.state == State.QUEUED:
+        _later(load, Successor.SEND, "capped" if way.reason else "blocked", item.id, due)
+        if way.limited and item.state == State.QUEUED and not way.reason:
             return None
-        return Outcome(item, state=State.QUEUED, reason="no provider is available now")
+        reason = way.reason or "no provider is available now"
+        return Outcome(item, state=State.QUEUED, reason=reason)
     made = Counter(call.provider for call in allot.calls_made(item))
     most = max(
         made.values(), default=1

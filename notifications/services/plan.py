@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection
 from typing_extensions import override
 
@@ -17,8 +18,14 @@ from commsproject.common import clock
 from commsproject.common.errors import CommsError, FieldError, InvalidInput
 from commsproject.common.ids import new_id
 from commsproject.common.models import ApiClient
-from notifications import addresses, policy
-from notifications.errors import NoChannel, NoProvider, TemplateProblem, UnknownRecipient
+from notifications import addresses, policy, sms
+from notifications.errors import (
+    NoChannel,
+    NoProvider,
+    TemplateProblem,
+    TextTooLong,
+    UnknownRecipient,
+)
 from notifications.models import Category, Device
 from notifications.providers import registry
 from notifications.providers.base import Provider
@@ -127,6 +134,8 @@ class PlannedDelivery:
     digest: str
     state: State
     reason: str
+    segments: int = 0
+    """Of a text message."""
 
 
 @dataclass(slots=True, repr=False)
@@ -342,15 +351,17 @@ def _devices(named: Collection[str]) -> Mapping[str, str]:
 def _plan_one(shared: Shared, row: Row, world: World) -> Planned:
     """Raises what is wrong with the row."""
     targets = _targets(shared, row, world)
+    segments: dict[Channel, int] = {}
     for channel in targets:
         _check_carried(channel)
-        check_renders(channel, shared.sources[channel.value], row.data)
+        source = shared.sources[channel.value]
+        segments[channel] = check_renders(channel, source, row.data, shared.category)
     return Planned(
         new_id(),
         shared,
         row,
         [
-            _delivery(shared, channel, address, world)
+            _delivery(shared, channel, address, world, segments[channel])
             for channel, found in targets.items()
             for address in found
         ],
@@ -438,7 +449,10 @@ def _beyond(shared: Shared, channel: Channel, address: str) -> str:
     return "" if "" in lacks else f"no provider can carry it: {lacks[0]}"
 
 
-def check_renders(channel: Channel, source: Source, data: Mapping[str, Any] | None) -> None:
+def check_renders(
+    channel: Channel, source: Source, data: Mapping[str, Any] | None, category: Category | None
+) -> int:
+    """The segments of a text message, 0 of any other. Raises `TemplateProblem`, `TextTooLong`."""
     try:
         rendered = source.render(data)
     except MissingVariable as error:
@@ -453,9 +467,22 @@ def check_renders(channel: Channel, source: Source, data: Mapping[str, Any] | No
             "With this data a required part of the message is empty.",
             errors=[FieldError("data", "empty_part", f"An empty part for {channel.value}.")],
         )
+    if channel is not Channel.SMS:
+        return 0
+    try:
+        rule = category.long_text if category else Category.LongText.SPLIT
+        return sms.fit(rendered["text"], rule).segments
+    except sms.TooLong as error:
+        is_literal = data is None and source.shared is None
+        field_name = "content.text" if is_literal else "data"
+        raise TextTooLong(
+            str(error), errors=[FieldError(field_name, TextTooLong.code, str(error))]
+        ) from None
 
 
-def _delivery(shared: Shared, channel: Channel, address: str, world: World) -> PlannedDelivery:
+def _delivery(
+    shared: Shared, channel: Channel, address: str, world: World, segments: int
+) -> PlannedDelivery:
     digest = world.digests[channel, address]
     terms = shared.terms
     if reason := _beyond(shared, channel, address):
@@ -467,10 +494,12 @@ def _delivery(shared: Shared, channel: Channel, address: str, world: World) -> P
             category=terms.category,
             is_essential=shared.is_essential,
             suppressed=world.suppressions.get((channel.value, digest), ()),
+            country=addresses.country(address) if channel is Channel.SMS else None,
+            countries=settings.SMS_COUNTRIES,
         )
     )
     if refusal:
         return PlannedDelivery(new_id(), channel, address, digest, refusal.state, refusal.reason)
     later = terms.send_at is not None and terms.send_at > world.now
     waiting = State.SCHEDULED if later else State.QUEUED
-    return PlannedDelivery(new_id(), channel, address, digest, waiting, "")
+    return PlannedDelivery(new_id(), channel, address, digest, waiting, "", segments)

@@ -109,7 +109,7 @@ class Threads:
 
     async def close(self) -> None:
         """Close what providers keep open on this loop."""
-        for provider in registry.enabled().values():
+        for provider in registry.made():
             await provider.aclose()
 
     def shut_down(self) -> None:

@@ -15,7 +15,7 @@ from notifications.models import Attempt
 from notifications.providers import registry
 from notifications.providers.base import Provider
 from notifications.retry import AfterUnknown
-from notifications.services import complete, items, status
+from notifications.services import complete, compose, items, status
 from notifications.services.calls import Runner
 from notifications.services.complete import Outcome, Successor
 from notifications.services.items import Item, Past
@@ -54,7 +54,7 @@ def _inquiries(lease: queue.Lease) -> list[tuple[Provider, Inquiry]]:
 
 
 def _inquiry(item: Item, call: Past) -> Inquiry:
-    parts = items.source(item).render(item.data)  # it was rendered for the call, so it can be
+    parts, _ = compose.rendered(item)  # it was rendered for the call, so it can be
     return Inquiry(call.id, item.channel, item.address, parts, call.started_at, call.ref)
 
 

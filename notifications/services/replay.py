@@ -146,7 +146,8 @@ def _check_data(delivery: Delivery, data: Mapping[str, Any]) -> None:
     if delivery.channel not in content:
         raise InvalidInput.of("data", "no_content", "The content of this message is gone.")
     source = render.Source(content[delivery.channel])
-    plan.check_renders(Channel(delivery.channel), source, {**(shared or {}), **data})
+    both = {**(shared or {}), **data}
+    plan.check_renders(Channel(delivery.channel), source, both, notification.category)
 
 
 def _content(notification: Notification) -> render.Content:

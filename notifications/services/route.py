@@ -31,12 +31,13 @@ class Stranded:
     """No provider will take the message now; `until` is when the first of them may.
 
     `limited`: because of a rate limit, not because anything is wrong. `lacking`: what none of them
-    can do, now or ever.
+    can do, now or ever. `reason`: what to tell of a wait that is too long to be silent about.
     """
 
     until: datetime | None
     limited: bool = False
     lacking: str = ""
+    reason: str = ""
 
 
 class Routes:
@@ -49,6 +50,8 @@ class Routes:
     def __init__(self, channel: Channel, *, in_transaction: bool = False) -> None:
         """`in_transaction`: of a caller that must not be left holding a lock on a provider's row."""
         self._providers: Sequence[Provider] = registry.for_channel(channel)
+        if not in_transaction:
+            _give_renewed_a_try()
         self._now = clock.now()
         names = [provider.name for provider in self._providers]
         rows = ProviderState.objects.filter(_rows_of(names, in_parts=channel in _PARTED))
@@ -228,6 +231,28 @@ def report(answers: Iterable[Answer]) -> None:
     )
     for name in sorted(ill | marked):
         _fold(name, by_provider[name])
+
+
+def _give_renewed_a_try() -> None:
+    """Where old credentials were refused, nobody need wait until new ones may be tried."""
+    for name in registry.take_renewed():
+        _renew(name)
+
+
+@transaction.atomic
+def _renew(name: str) -> None:
+    row = ProviderState.objects.select_for_update().filter(name=name).first()
+    if row is None:
+        return
+    before, now = _health(row), clock.now()
+    health = breaker.after_renewal(before, now)
+    if health == before:
+        return
+    row.opened_until, row.probe_until, row.changed_at = now, None, now
+    row.save(update_fields=["opened_until", "probe_until", "changed_at"])
+    ProviderChange.objects.create(
+        provider=row, at=now, was=row.breaker, now="half open", reason="it has new credentials"
+    )
 
 
 @transaction.atomic

@@ -21,11 +21,11 @@ from commsproject.common import clock
 from commsproject.common.copy import as_json, copy_rows, copy_values
 from commsproject.common.errors import CommsError
 from commsproject.common.models import ApiClient, IdempotencyKey
-from notifications import queue
+from notifications import addresses, queue, sms
 from notifications.errors import KeyInFlight, KeyReused
 from notifications.models import Address, Delivery, Notification, Recipient, Work
 from notifications.services import complete, counts, status
-from notifications.services.plan import Planned, Shared, Submission, plan
+from notifications.services.plan import Planned, PlannedDelivery, Shared, Submission, plan
 from notifications.services.status import StatusChange
 from notifications.states import PENDING, furthest
 from notifications.types import Channel, Lane
@@ -305,6 +305,7 @@ def _response(item: Planned, *, dry_run: bool = False) -> dict[str, Any]:
             "to": delivery.address,
             "status": delivery.state.value,
             "reason": delivery.reason,
+            **(_billed(delivery) if dry_run and delivery.segments else {}),
         }
         for delivery in item.deliveries
     ]
@@ -313,3 +314,8 @@ def _response(item: Planned, *, dry_run: bool = False) -> dict[str, Any]:
         "status": furthest(delivery.state for delivery in item.deliveries).value,
         "deliveries": deliveries,
     }
+
+
+def _billed(delivery: PlannedDelivery) -> dict[str, Any]:
+    cost = sms.price(addresses.country(delivery.address), delivery.segments)
+    return {"segments": delivery.segments, "cost": None if cost is None else str(cost)}

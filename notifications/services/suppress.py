@@ -9,6 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from notifications import addresses
 from notifications.models import Attempt, Delivery, Suppression
@@ -119,3 +120,24 @@ def lift(ids: Iterable[UUID]) -> int:
     """Take entries off the list; how many there were."""
     lifted, _ = Suppression.objects.filter(id__in=list(ids)).delete()
     return lifted
+
+
+def has_opted_out(channel: str, address_hash: str) -> bool:
+    """Whether the person does not want any messages there."""
+    return _opt_outs(channel, address_hash).exists()
+
+
+def opt_in(channel: str, address_hash: str) -> bool:
+    """Undo what the person asked for, and nothing else: bounces and the like stay. Whether there
+    was anything to undo.
+    """
+    return bool(_opt_outs(channel, address_hash).delete()[0])
+
+
+def _opt_outs(channel: str, address_hash: str) -> QuerySet[Suppression]:
+    return Suppression.objects.filter(
+        channel=channel,
+        address_hash=address_hash,
+        scope=Suppression.ALL,
+        reason=SuppressionReason.UNSUBSCRIBE,
+    )

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from random import SystemRandom
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection, transaction
 
 from commsproject.common import clock
@@ -18,13 +20,13 @@ from commsproject.common.copy import copy_values
 from notifications import addresses, limits, policy, push_tokens, queue
 from notifications.models import Attempt, Batch
 from notifications.policy import Refusal
-from notifications.services import allot, compose, counts, devices, items, plan
+from notifications.services import allot, compose, counts, devices, guard, items, plan
 from notifications.services.allot import Way
 from notifications.services.compose import Call
 from notifications.services.items import Item
 from notifications.services.route import Routes, Stranded
 from notifications.states import State
-from notifications.types import Channel, ErrorClass
+from notifications.types import Channel, ErrorClass, ProviderError
 
 _random = SystemRandom()
 
@@ -81,7 +83,8 @@ def open_window(
             limits.give_back(way.grant, len(group))
             window.left += [item.id for item in group]
         _mark_unknown(window.unknown)
-        window.calls = [call for group in groups[:calls] for call in compose.calls(*group)]
+        made = [call for group in groups[:calls] for call in compose.calls(*group)]
+        window.calls = guard.passed(window.refused, window.stranded, made)
         _write_attempts(window.calls)
     routes.leave({call.provider.name for call in window.calls})
     return window
@@ -165,12 +168,15 @@ def _facts(item: Item, entries: Sequence[policy.Suppressed], now: datetime) -> p
         category=item.category,
         is_essential=item.is_essential,
         suppressed=entries,
+        country=item.part if item.channel is Channel.SMS else None,
+        countries=settings.SMS_COUNTRIES,
     )
 
 
 _ATTEMPT = (
     *("id", "delivery_id", "work_id", "token", "number", "provider", "state", "error_class"),
     *("code", "detail", "http_status", "provider_ref", "started_at", "ended_at"),
+    *("segments", "cost"),
 )
 
 
@@ -183,11 +189,19 @@ def _write_attempts(calls: Iterable[Call]) -> None:
             (
                 *(attempt_id, item.id, item.lease.id, item.lease.token, item.attempts_made + 1),
                 *(call.provider.name, Attempt.State.CALLING.value, "", "", "", None, "", now, None),
+                *_billed(call),
             )
             for call in calls
             for item, attempt_id in zip(call.items, call.attempts, strict=True)
         ),
     )
+
+
+def _billed(call: Call) -> tuple[int | None, Decimal | None]:
+    """Segments and estimated cost of a text message."""
+    if call.items[0].channel is not Channel.SMS or isinstance(call.outbound, ProviderError):
+        return None, None
+    return call.outbound[0].segments, guard.cost_of(call)
 
 
 _UNKNOWN_DELIVERIES = """

@@ -155,7 +155,7 @@ class ResendServer(EspServer):
     @override
     def respond(self, request: Request) -> Response:
         if request.headers.get("authorization") != f"Bearer {self.key}":
-            return resend_error(401, "invalid_api_key", "API key is invalid")
+            return resend_error(403, "invalid_api_key", "API key is invalid")
         if request.path != "/emails":
             return resend_error(404, "not_found", "The requested endpoint does not exist.")
         key = request.headers.get("idempotency-key", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import email.policy
+import json
 import re
 import time
 import uuid
@@ -85,6 +86,8 @@ class SesServer(FakeHttpServer):
         """What of the account is not as usual."""
         self.identities: dict[str, dict[str, Any]] = {"example.com": identity()}
         self.messages: Ledger[SentMail] = Ledger()
+        self.templates: dict[str, tuple[str, str]] = {}
+        """Name to subject and text, in which `{{name}}` is replaced."""
 
     @override
     def recipients(self, request: Request) -> tuple[str, ...]:
@@ -122,8 +125,12 @@ class SesServer(FakeHttpServer):
         problem = _problem(data)
         if problem:
             return answer("BadRequestException", problem)
+        template = data["Content"].get("Template")
+        if template and template.get("TemplateName") not in self.templates:
+            text = f"Template {template.get('TemplateName')} does not exist"
+            return answer("NotFoundException", text, status=404)
         try:
-            raw, message = _content(data["Content"])
+            raw, message = self._written(data) if template else _content(data["Content"])
         except (KeyError, ValueError):
             return answer("BadRequestException", "Missing or invalid content.")
         message_id = f"0107{uuid.uuid4()}-000000"
@@ -140,6 +147,22 @@ class SesServer(FakeHttpServer):
         for entry in mail.destination:
             self.messages.add(_for(mail, parseaddr(entry)[1]))
         return Response.of(200, {"MessageId": message_id}, _request_id())
+
+    def _written(self, data: dict[str, Any]) -> tuple[bytes, EmailMessage]:
+        template = data["Content"]["Template"]
+        subject, text = self.templates[template["TemplateName"]]
+        for name, value in json.loads(template["TemplateData"]).items():
+            mark = f"{{{{{name}}}}}"
+            subject, text = subject.replace(mark, value), text.replace(mark, value)
+        message = EmailMessage()
+        message["From"], message["Subject"] = data["FromEmailAddress"], subject
+        message["To"] = ", ".join(data["Destination"]["ToAddresses"])
+        if data.get("ReplyToAddresses"):
+            message["Reply-To"] = ", ".join(data["ReplyToAddresses"])
+        for header in template.get("Headers", []):
+            message[header["Name"]] = header["Value"]
+        message.set_content(text)
+        return message.as_bytes(), message
 
     def _get_account(self, request: Request) -> Response:
         account = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,7 +13,9 @@ from typing_extensions import override
 
 from commsproject.common import alerts, scheduler
 from commsproject.common.models import Alert, ScheduledJob
+from commsproject.settings import comms
 from notifications import jobs, limits
+from notifications.management.commands.check_providers import rows
 from notifications.models import ProviderChange, ProviderState
 from notifications.providers.account import Check, Verdict
 from notifications.providers.base import Provider
@@ -128,6 +131,15 @@ def test_what_the_environment_says_goes_before_the_vendor(ses, settings):
     accounts.poll()
     settings.PROVIDERS = {"ses": {**settings.PROVIDERS["ses"], "LIMIT_BY_VENDOR": False}}
     assert limits.provider_limit("ses", row()) == limits.Limit(200, 1)
+
+
+@pytest.mark.parametrize(("value", "by_vendor"), [("", True), ("50/1", False)])
+def test_the_environment_says_whether_the_vendor_is_listened_to(monkeypatch, value, by_vendor):
+    with monkeypatch.context() as patch:
+        patch.setenv("SES_LIMIT", value)
+        found = importlib.reload(comms).PROVIDERS["ses"]["LIMIT_BY_VENDOR"]
+    importlib.reload(comms)
+    assert found is by_vendor
 
 
 @pytest.mark.parametrize(
@@ -601,6 +613,12 @@ def test_a_default_provider_tells_no_quota(db):
 # The table
 
 
+def test_what_a_vendor_says_cannot_play_with_the_terminal():
+    checked = accounts.Checked("a", "sms", "on", [Check("account", "\x1b[2Jgone\n")])
+    ((*_, shown, _advice),) = rows(checked)
+    assert shown == " [2Jgone "
+
+
 @pytest.fixture
 def table(world: EmailWorld, settings: Any, capsys: pytest.CaptureFixture[str]) -> Any:
     settings.PROVIDERS = {
@@ -625,7 +643,7 @@ def test_the_table(table):
     assert key.index("accepted") == header.index("FOUND")
     assert key.index("ok") == header.index("RESULT")
     (off,) = [line for line in lines if line.startswith("aws_sms")]
-    assert off.split() == ["aws_sms", "off", "credentials", "-", "not", "set"]
+    assert off.split()[:6] == ["aws_sms", "off", "credentials", "-", "not", "set"]
     assert {line.split()[0] for line in lines if line[:1].strip()} >= {"sendgrid", "ses", "smtp"}
 
 

@@ -24,7 +24,16 @@ from commsproject.common.errors import CommsError
 from commsproject.common.identity.scopes import Scope
 from commsproject.console import demo
 from notifications.models import Delivery, SimulatedMessage
-from notifications.providers import aws_sms_api, sendgrid, ses, simulator, twilio, webpush
+from notifications.providers import (
+    apns,
+    aws_sms_api,
+    fcm,
+    sendgrid,
+    ses,
+    simulator,
+    twilio,
+    webpush,
+)
 from notifications.providers.base import Provider
 from notifications.services import audit
 from notifications.states import State
@@ -247,6 +256,18 @@ def test_web_pushs_errors_are_those_of_the_code() -> None:
     page = ROOT / "docs/how-to/providers/webpush.md"
     found = {int(row[0]): bare(row[1]) for row in tables(page, "HTTP", "Class", "Means")}
     assert found == {status: known.value for status, known in webpush.STATUSES.items()}
+
+
+def test_fcms_errors_are_those_of_the_code() -> None:
+    page = ROOT / "docs/how-to/providers/fcm.md"
+    found = {row[0]: bare(row[1]) for row in tables(page, "Code", "Class", "Means")}
+    assert found == {code: known.value for code, known in fcm.CODES.items()}
+
+
+def test_apns_errors_are_those_of_the_code() -> None:
+    page = ROOT / "docs/how-to/providers/apns.md"
+    found = {row[0]: bare(row[1]) for row in tables(page, "Reason", "Class", "Means")}
+    assert found == {reason: known.value for reason, known in apns.REASONS.items()}
 
 
 def test_aws_sms_errors_are_those_of_the_code() -> None:

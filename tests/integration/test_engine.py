@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from rest_framework.test import APIClient
 from typing_extensions import override
@@ -51,6 +53,8 @@ from notifications.types import (
 from tests.email_world import EmailWorld, email_world
 from tests.engine import Inline, carry_out, drain, make_everything_due
 from tests.fakes.behaviours import Hang, Status, throttled
+from tests.integration.test_queue import batch_of, chunk
+from tests.scripted import entry, unanswered
 
 T = TypeVar("T")
 
@@ -138,6 +142,59 @@ def test_a_lease_is_renewed_by_its_holder_only(agent: ApiClient) -> None:
     carry_out(second)
 
 
+def left_in_the_database(lease: queue.Lease) -> float:
+    """Seconds until others may claim it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT extract(epoch FROM lease_until - clock_timestamp())::float8"
+            " FROM notifications_work WHERE id = %s",
+            [lease.id],
+        )
+        return float(cursor.fetchone()[0])
+
+
+def test_a_holder_knows_no_longer_lease_than_the_others_do(agent: ApiClient) -> None:
+    send(agent)
+    lease = claim()
+    left = left_in_the_database(lease)
+    assert left - 1 < lease.deadline - time.monotonic() <= left
+    lease.deadline = 0.0
+    queue.renew([lease])
+    left = left_in_the_database(lease)
+    assert left - 1 < lease.deadline - time.monotonic() <= left
+    carry_out(lease)
+
+
+def test_the_progress_of_a_lost_claim_is_not_that_of_the_new_holder(agent: ApiClient) -> None:
+    send(agent)
+    claim()
+    expire_leases()
+    lost = claim()
+    expire_leases()
+    holder = claim()
+    queue.note_progress([lost])
+    assert Work.objects.get().claims == 3
+    queue.note_progress([holder])
+    assert Work.objects.get().claims == 1
+    carry_out(holder)
+
+
+def test_progress_is_noted_once_more_when_it_was_rolled_back(
+    agent: ApiClient, django_capture_on_commit_callbacks: Any
+) -> None:
+    send(agent)
+    claim()
+    expire_leases()
+    lease = claim()
+    with django_capture_on_commit_callbacks(), suppress(OperationalError), transaction.atomic():
+        queue.note_progress([lease])
+        raise OperationalError("away")
+    with django_capture_on_commit_callbacks(execute=True):
+        queue.note_progress([lease])
+    assert (Work.objects.get().claims, lease.claims) == (1, 1)
+    carry_out(lease)
+
+
 def test_a_process_that_dies_before_its_calls_leaves_the_outcome_unknown(
     agent: ApiClient,
 ) -> None:
@@ -219,6 +276,64 @@ def test_a_receipt_that_overtakes_our_own_answer_stands(agent: ApiClient) -> Non
     delivery.refresh_from_db()
     assert delivery.state == State.DELIVERED
     assert delivery.attempts_made == 1
+
+
+@pytest.mark.parametrize("error_class", [ErrorClass.TEMPORARY, ErrorClass.AMBIGUOUS])
+def test_a_receipt_outweighs_a_refusal_that_comes_after_it(
+    agent: ApiClient, error_class: ErrorClass
+) -> None:
+    (delivery,) = send(agent)
+    lease = claim()
+    (call,) = open_window(lease, [delivery.id]).calls
+    status.apply("simulator", [event(Attempt.objects.get(), EventType.SENT)])
+    refused = outcome(call, ProviderError(error_class, "late"), State.QUEUED)
+    complete.record([lease], [refused], [lease])
+
+    delivery.refresh_from_db()
+    attempt = Attempt.objects.get()
+    assert (delivery.state, attempt.state, attempt.code) == (State.SENT, "accepted", "")
+
+
+@pytest.mark.parametrize("end", [State.DEAD, State.EXPIRED, State.UNCONFIRMED])
+def test_what_a_receipt_has_told_of_is_not_told_to_have_ended(agent: ApiClient, end: State) -> None:
+    (delivery,) = send(agent)
+    lease = claim()
+    (call,) = open_window(lease, [delivery.id]).calls
+    status.apply("simulator", [event(Attempt.objects.get(), EventType.DELIVERED)])
+    gone = outcome(call, ProviderError(ErrorClass.TEMPORARY, "503"), end)
+    complete.record([lease], [gone], [lease])
+
+    delivery.refresh_from_db()
+    assert delivery.state == State.DELIVERED
+    assert not DeadLetter.objects.exists()
+    assert [told.type for told in Event.objects.all()] == [EventType.DELIVERED]
+
+
+def test_only_the_end_of_a_delivery_tells_that_its_address_is_dead(agent: ApiClient) -> None:
+    """A call for several was refused: it is not known yet whose address is meant."""
+    (delivery,) = send(agent)
+    lease = claim()
+    (call,) = open_window(lease, [delivery.id]).calls
+    refusal = ProviderError(ErrorClass.PERMANENT_RECIPIENT, "550")
+    complete.record([lease], [outcome(call, refusal, State.QUEUED)])
+    assert not Suppression.objects.exists()
+
+    (call,) = open_window(lease, [delivery.id]).calls
+    complete.record([lease], [outcome(call, refusal, State.FAILED)], [lease])
+    assert Suppression.objects.get().reason == "bounce"
+
+
+def test_a_delivery_that_was_erased_during_its_call_costs_no_other_its_answer(
+    agent: ApiClient,
+) -> None:
+    erased, other = send(agent, 2)
+    lease = claim()
+    window = open_window(lease, lease.ids)
+    outcomes = [outcome(call, Sent("ref"), State.SENT) for call in window.calls]
+    Notification.objects.filter(id=erased.notification_id).delete()
+    assert complete.record([lease], outcomes, [lease]) == []
+    other.refresh_from_db()
+    assert other.state == State.SENT
 
 
 def test_a_receipt_during_the_wait_settles_an_unknown_outcome(agent: ApiClient) -> None:
@@ -395,6 +510,48 @@ def test_a_category_may_hold_instead_of_sending_twice(agent: ApiClient, silent: 
     delivery.refresh_from_db()
     assert delivery.state == State.UNCONFIRMED
     assert silent.taken()["ses"] == 0
+
+
+def opt_out(delivery: Delivery) -> None:
+    Suppression.objects.create(
+        channel="email", address_hash=delivery.address_hash, reason="unsubscribe"
+    )
+
+
+def expire(delivery: Delivery) -> None:
+    Delivery.objects.update(expires_at=timezone.now())
+
+
+@pytest.mark.parametrize(
+    ("end", "words"), [(opt_out, "the recipient unsubscribed"), (expire, "expired")]
+)
+def test_what_may_have_arrived_is_not_said_to_have_been_stopped(
+    agent: ApiClient, silent: EmailWorld, end: Callable[[Delivery], None], words: str
+) -> None:
+    delivery = unknown(agent)
+    end(delivery)
+    make_everything_due()
+    drain()  # no receipt came: it is to be sent again, and may not be
+    delivery.refresh_from_db()
+    assert delivery.state == State.UNCONFIRMED
+    assert words in delivery.reason
+    assert delivery.reason.startswith("not sent again")
+    assert Event.objects.get().type == EventType.UNCONFIRMED
+    assert Attempt.objects.count() == 1
+
+
+def test_what_waits_for_a_receipt_takes_no_turns_of_its_batch(
+    agent: ApiClient, settings: Any
+) -> None:
+    settings.PROVIDERS = {"a": entry(answer=unanswered())}
+    batch = batch_of(agent)
+    chunk(2, batch=batch)
+    drain()
+    work = Work.objects.get()
+    assert (work.kind, work.flow, work.batch_id) == (Work.Kind.RECONCILE, agent.id, batch.id)
+    Work.objects.update(flow=batch.id)
+    assert named("wrong_work") == [f"work {work.id}"]
+    Work.objects.update(flow=agent.id)
 
 
 def test_bulk_is_never_sent_twice(agent: ApiClient, silent: EmailWorld) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from notifications.models import Delivery, Device, InboxItem
+from notifications.models import Delivery, Device, Event, InboxItem
 from notifications.providers.webpush import WebPush
 from notifications.states import State
 from notifications.types import Lane
@@ -123,6 +123,16 @@ def test_the_inbox_has_it_at_once(api: Any) -> None:
     assert (item.title, item.body) == ("Your order", "It is on its way.")
     assert item.delivery_id == delivery.id
     assert item.recipient.user_id == "ada"
+
+
+def test_the_timeline_tells_that_the_inbox_has_it(api: Any) -> None:
+    """There is nobody behind the inbox who would send a receipt."""
+    RecipientFactory.create(user_id="ada")
+    delivery = submitted(api, "inapp")
+    assert ended(delivery)[0] == State.DELIVERED
+    told = Event.objects.get(delivery=delivery)
+    assert (told.type, told.provider) == (EventType.DELIVERED, "")
+    assert list(audit.findings()) == []
 
 
 def test_who_is_erased_meanwhile_gets_nothing(api: Any) -> None:

@@ -299,6 +299,10 @@ class TestApns(_APNs, HttpContract):
 
 
 class TestCheck(_APNs):
+    @pytest.fixture(autouse=True)
+    def _patience(self, settings, _settings):
+        settings.PROVIDER_CONNECT_TIMEOUT = settings.PROVIDER_READ_TIMEOUT = 10.0
+
     def test_a_key_that_apple_knows(self, provider, server):
         server.script.next(refuses(400, "BadDeviceToken"))
         (check,) = provider.check()
@@ -462,6 +466,26 @@ def test_a_thousand_in_flight_all_arrive(server, settings):
     assert len({push.json["delivery_id"] for push in server.pushes}) == 1000
     assert len({push.connection for push in server.pushes}) == 1
     assert len(server.ledger) == 1000
+
+
+DOCUMENTED: dict[ErrorClass, str] = {
+    ErrorClass.PERMANENT_RECIPIENT: "BadDeviceToken DeviceTokenNotForTopic Unregistered ExpiredToken",
+    ErrorClass.PERMANENT_MESSAGE: "BadCollapseId BadExpirationDate BadMessageId BadPriority "
+    "DuplicateHeaders MissingDeviceToken PayloadEmpty PayloadTooLarge",
+    ErrorClass.AUTH_CONFIG: "BadTopic MissingTopic TopicDisallowed InvalidPushType BadCertificate "
+    "BadCertificateEnvironment ExpiredProviderToken InvalidProviderToken MissingProviderToken "
+    "UnrelatedKeyIdInToken BadEnvironmentKeyIdInToken Forbidden BadPath MethodNotAllowed",
+    ErrorClass.THROTTLED: "TooManyProviderTokenUpdates",
+    ErrorClass.TEMPORARY: "TooManyRequests IdleTimeout ServiceUnavailable Shutdown",
+    ErrorClass.AMBIGUOUS: "InternalServerError",
+}
+"""The reasons of Apple's page "Handling notification responses from APNs"."""
+
+
+def test_the_table_is_the_documented_one():
+    assert {
+        reason: known for known, reasons in DOCUMENTED.items() for reason in reasons.split()
+    } == REASONS
 
 
 def _tokens(server: ApnsServer) -> list[str]:

@@ -10,10 +10,14 @@ from uuid import UUID
 
 import pytest
 from botocore.session import get_session
+from django.test import Client
 from django.utils import timezone
+from rest_framework.test import APIClient
 from typing_extensions import override
 
-from notifications.providers import aws
+from commsproject.settings import comms
+from notifications.models import Suppression
+from notifications.providers import aws, sns
 from notifications.providers.aws_sms import EVENTS, STOP_WORDS, AwsSms
 from notifications.providers.aws_sms_api import (
     EUM_CODES,
@@ -35,6 +39,7 @@ from notifications.types import (
     Report,
     Wanted,
 )
+from tests.engine import drain
 from tests.fakes.aws_sms import (
     AwsSmsServer,
     eum_error,
@@ -56,6 +61,8 @@ from tests.providers.contract import (
     payload,
     send,
 )
+from tracking.models import WebhookReceipt
+from tracking.services import ingest
 
 ACCESS_KEY = "AKIAEXAMPLEEXAMPLE"
 NUMBER = "+4915112345678"
@@ -285,6 +292,14 @@ def test_the_endpoints_are_amazons(service, region):
     ours = account.endpoint({"sns": "sns"}.get(service, "sms-voice"), region)
     assert ours == client.meta.endpoint_url
     client.close()
+
+
+def test_the_entry_in_the_settings_makes_one():
+    entry = comms.PROVIDERS["aws_sms"]
+    assert entry["CLASS"] == f"{AwsSms.__module__}.{AwsSms.__qualname__}"
+    assert not entry["ENABLED"]
+    assert entry["LIMIT"] == {"COUNT": 20, "SECONDS": 1.0, "UNIT": "recipients"}
+    assert isinstance(AwsSms("aws_sms", **entry["OPTIONS"]), AwsSms)
 
 
 def test_options_that_cannot_be_are_told_at_start():
@@ -557,3 +572,102 @@ def test_the_request_is_as_boto3_writes_it(server, service, operation, options, 
     assert ours.headers.get("x-amz-target") == botos.headers.get("x-amz-target")
     assert ours.headers["content-type"] == botos.headers["content-type"]
     assert (ours.json or ours.form) == (botos.json or botos.form)
+
+
+# The whole way
+
+
+@pytest.fixture
+def entry(
+    server: AwsSmsServer, topic: SnsTopic, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sns, "fetch_certificate", topic.fetch)
+    options = {
+        "access_key_id": ACCESS_KEY,
+        "secret_access_key": SECRET,
+        "region": "eu-central-1",
+        "endpoint_url": server.url,
+        "origination_identity": "pool-1",
+        "configuration_set": "events",
+        "sender_id": "",
+        "topic_arns": [topic.arn],
+    }
+    changed = {"ENABLED": True, "LIMIT": None, "OPTIONS": options}
+    settings.PROVIDERS = {
+        "aws_sms": {**settings.PROVIDERS["aws_sms"], **changed},
+        "simulator": settings.PROVIDERS["simulator"],
+    }
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("entry")
+class TestTheWholeWay:
+    @staticmethod
+    def accepted(api: APIClient) -> str:
+        message = {"to": {"phone": NUMBER}, "content": {"text": CONTENT}}
+        answer = api.post("/api/v1/notifications", message, format="json")
+        assert answer.status_code == 202, answer.content
+        return str(answer.json()["id"])
+
+    @staticmethod
+    def delivery(api: APIClient, notification_id: str) -> dict[str, Any]:
+        (found,) = api.get(f"/api/v1/notifications/{notification_id}").json()["deliveries"]
+        return dict(found)
+
+    @staticmethod
+    def posted(post: WebhookPost) -> int:
+        headers = {name: value for name, value in post.headers.items() if name != "Content-Type"}
+        answer = Client().post(
+            "/webhooks/aws_sms/", post.body, content_type="text/plain", headers=headers
+        )
+        ingest.run()
+        return answer.status_code
+
+    def test_a_message_is_sent_and_reported(self, api, server, topic):
+        notification = self.accepted(api)
+        drain()
+        assert self.delivery(api, notification)["status"] == "sent"
+        for status in ("DELIVERED", "SENT", "QUEUED", "DELIVERED"):
+            event_ = event(server.messages.last, status)
+            assert self.posted(topic.notification(event_)) == 200
+        found = self.delivery(api, notification)
+        assert found["status"] == "delivered"
+        assert [each["type"] for each in found["events"]].count("delivered") == 1
+
+    def test_a_forged_report_is_refused(self, api, server, topic):
+        notification = self.accepted(api)
+        drain()
+        forged = topic.notification(event(server.messages.last, "DELIVERED"), broken=True)
+        assert self.posted(forged) == 400
+        assert self.delivery(api, notification)["status"] == "sent"
+
+    def test_a_report_settles_a_call_that_was_not_answered(self, api, server, topic):
+        server.script.next(Reset())
+        notification = self.accepted(api)
+        drain()
+        assert self.delivery(api, notification)["status"] == "unknown"
+        self.posted(topic.notification(event(server.messages.last, "PENDING")))
+        found = self.delivery(api, notification)
+        assert (found["status"], len(found["attempts"])) == ("sent", 1)
+        assert len(server.messages) == 1
+
+    def test_a_number_that_is_none_is_suppressed(self, api, server, topic):
+        notification = self.accepted(api)
+        drain()
+        self.posted(topic.notification(event(server.messages.last, "INVALID")))
+        assert self.delivery(api, notification)["status"] == "bounced"
+        assert self.delivery(api, self.accepted(api))["status"] == "suppressed"
+
+    def test_an_opt_out_is_not_sent_by_anybody(self, api, server):
+        server.script.next(
+            eum_error("ConflictException", reason="DESTINATION_PHONE_NUMBER_OPTED_OUT")
+        )
+        notification = self.accepted(api)
+        drain()
+        assert self.delivery(api, notification)["status"] == "failed"
+        assert Suppression.objects.get().reason == "unsubscribe"
+        assert self.delivery(api, self.accepted(api))["status"] == "suppressed"
+
+    def test_what_a_person_writes_is_kept(self, topic):
+        assert self.posted(reply(topic, NUMBER, "+14255550182", "Hello you")) == 200
+        assert WebhookReceipt.objects.get().error == ""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 from uuid import UUID
 
 import pytest
+from django.conf import settings
 from django.core.mail import EmailMessage
 from typing_extensions import override
 
@@ -18,7 +20,7 @@ from notifications.providers.email_http import HttpEmailProvider
 from notifications.providers.mailgun import Mailgun
 from notifications.providers.postmark import Postmark
 from notifications.providers.resend import Resend
-from notifications.types import Channel, ErrorClass, Wanted
+from notifications.types import Channel, ErrorClass, ProviderError, Wanted
 from tests.fakes.behaviours import Answer, Close, Garbage, HalfBody, Reset, Status
 from tests.fakes.esps import (
     BrevoServer,
@@ -279,6 +281,12 @@ class TestMailgun(_Mailgun, EspContract, HostedContract):
         close(provider)
         assert (error.error_class, error.code) == (ErrorClass.AUTH_CONFIG, "wrong_url")
 
+    def test_an_answer_that_anymail_does_not_know_is_ambiguous(self, provider, server):
+        server.script.next(Status(200, {"id": "<1@x>", "message": "Perhaps."}))
+        with pytest.raises(ProviderError) as caught:
+            provider.deliver(provider.build(PLAIN))
+        assert caught.value.error_class is ErrorClass.AMBIGUOUS
+
     def test_the_sender_says_the_domain_where_none_is_set(self, server, settings):
         settings.DEFAULT_FROM_EMAIL = "us@mg.example.com"
         provider = Mailgun(
@@ -452,6 +460,20 @@ def test_the_tables_are_those_the_vendors_document():
         *("duplicate_parameter", "duplicate_request", "method_not_allowed", "unauthorized"),
         *("account_under_validation", "not_acceptable", "bad_request", "unprocessable_entity"),
     }
+
+
+def test_they_take_over_after_ses_and_before_smtp():
+    email = ["sendgrid", "ses", "postmark", "mailgun", "resend", "brevo", "smtp"]
+    assert list(settings.PROVIDERS)[: len(email)] == email
+
+
+@pytest.mark.parametrize("provider", [postmark, mailgun, resend, brevo])
+def test_the_pages_tables_are_those_of_the_code(provider):
+    name = provider.__name__.rpartition(".")[2]
+    page = (settings.BASE_DIR / f"docs/how-to/providers/{name}.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| (?:`(\w+)`)? ?\| `(\w+)` \|$", page, re.MULTILINE)
+    found = {(int(status), code): kind for status, code, kind in rows}
+    assert found == {key: kind.value for key, kind in provider.CODES.items()}
 
 
 def _arrived(mail: SentMail) -> Arrived:

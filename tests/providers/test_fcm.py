@@ -371,6 +371,10 @@ class TestAccessToken(_FCM):
 
 
 class TestCheck(_FCM):
+    @pytest.fixture(autouse=True)
+    def _patience(self, settings, _settings):
+        settings.PROVIDER_CONNECT_TIMEOUT = settings.PROVIDER_READ_TIMEOUT = 10.0
+
     def test_an_account_that_may_send(self, provider, server):
         (check,) = provider.check()
         assert (check.what, check.verdict) == ("service account", Verdict.OK)
@@ -429,6 +433,23 @@ def test_a_thousand_in_flight_all_arrive(server, google, settings):
 
 def test_the_time_before_the_end_is_longer_than_a_call(settings):
     assert google_token.RENEW_BEFORE > google_token.USABLE_BEFORE > settings.PROVIDER_READ_TIMEOUT
+
+
+DOCUMENTED: dict[ErrorClass, str] = {
+    ErrorClass.PERMANENT_RECIPIENT: "UNREGISTERED SENDER_ID_MISMATCH",
+    ErrorClass.PERMANENT_MESSAGE: "INVALID_ARGUMENT",
+    ErrorClass.AUTH_CONFIG: "THIRD_PARTY_AUTH_ERROR APNS_AUTH_ERROR "
+    "UNAUTHENTICATED PERMISSION_DENIED NOT_FOUND",
+    ErrorClass.THROTTLED: "QUOTA_EXCEEDED RESOURCE_EXHAUSTED",
+    ErrorClass.TEMPORARY: "UNAVAILABLE",
+    ErrorClass.AMBIGUOUS: "INTERNAL",
+}
+"""The codes of FCM's reference (rest/v1/ErrorCode), and those of google.rpc without one."""
+
+
+def test_the_table_is_the_documented_one():
+    documented = {code: known for known, codes in DOCUMENTED.items() for code in codes.split()}
+    assert {**documented, "INVALID_TOKEN": ErrorClass.PERMANENT_RECIPIENT} == CODES
 
 
 async def _many(provider: Provider, count: int) -> None:

@@ -16,7 +16,7 @@ from notifications.providers.http2_loop import LoopHttp2
 from notifications.providers.http_loop import Answer
 from notifications.types import ErrorClass, ProviderError
 from tests.fakes.behaviours import Answer as Normal
-from tests.fakes.behaviours import Behaviour, Exchange, Hang, HugeBody
+from tests.fakes.behaviours import Behaviour, Close, Exchange, Hang, HugeBody
 from tests.fakes.http2 import FakeHttp2Server, GoAway, Http2Exchange, RefuseStream
 from tests.fakes.smtp import SmtpServer
 from tests.fakes.wire import Request, Response
@@ -229,6 +229,47 @@ def test_a_server_that_breaks_the_protocol_is_left(http, server):
     assert failed(http) == (AMBIGUOUS, "connection_lost")
     calls(http, 2)
     assert server.ledger.last.connection == 2
+
+
+class InPieces(Behaviour):
+    """The normal answer, its frames a few bytes at a time."""
+
+    @override
+    async def play(self, exchange: Exchange) -> None:
+        assert isinstance(exchange, Http2Exchange)
+        h2, stream = exchange.link.h2, exchange.stream
+        h2.send_headers(stream, [(":status", "200"), ("x-number", "1")])
+        h2.send_data(stream, b"whole", end_stream=True)
+        data = h2.data_to_send()
+        for start in range(0, len(data), 12):
+            exchange.writer.write(data[start : start + 12])
+            await exchange.writer.drain()
+            await asyncio.sleep(0.005)
+
+
+def test_frames_may_come_in_pieces(http, server):
+    server.script.next(InPieces())
+    assert bodies(calls(http, 1)) == [b"whole"]
+
+
+def test_who_waits_for_room_on_a_connection_that_ends_goes_elsewhere(http, server):
+    server.concurrent = 1
+    server.script.next(Close(), Normal())
+    first, second = calls(http, 1, 2)
+    assert isinstance(first, ProviderError)
+    assert (first.error_class, first.code) == (AMBIGUOUS, "connection_lost")
+    assert bodies([second]) == [b"2"]
+    assert [request.connection for request in server.ledger] == [1, 2]
+
+
+def test_what_is_no_request_is_not_sent(http, server):
+    async def once() -> None:
+        await http.post("/1", b"{}", headers={":path": "/2"})
+
+    with pytest.raises(ProviderError) as caught:
+        run(once())
+    assert caught.value.error_class is TEMPORARY
+    assert len(server.ledger) == 0
 
 
 def test_more_settings_may_come_later(http, server):

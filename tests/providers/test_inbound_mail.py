@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from anymail.inbound import AnymailInboundMessage
 from django.utils import timezone
 
 from notifications.providers import inbound_mail
@@ -83,7 +82,7 @@ def test_a_mail_by_ses():
         "<first@example.com>",
         "<0107017a-1-000000@eu-central-1.amazonses.com>",
     )
-    assert (found.is_automatic, found.attachments) == (False, 0)
+    assert (found.is_automatic, found.has_attachments) == (False, False)
     assert found.data == {
         "spam": "PASS",
         "virus": "PASS",
@@ -120,10 +119,10 @@ def test_a_mail_by_sendgrid():
     found = parsed(sendgrid(), payload("sendgrid_inbound.form") + b"\n")
     assert (found.sender, found.to) == ("sender@example.com", "inbound@sg.example.com")
     assert found.subject == "Como usted pidió"
-    assert found.text == "Test the ESP’s inbound charset handling…"
+    assert found.text == "Test the ESP\u2019s inbound charset handling\u2026"
     assert found.at == datetime(2020, 7, 24, 16, 43, 46, tzinfo=UTC)
     assert found.in_reply_to == (OURS,)
-    assert (found.is_automatic, found.attachments) == (False, 1)
+    assert (found.is_automatic, found.has_attachments) == (False, True)
     assert found.data == {"spam_score": "1.7"}
 
 
@@ -170,13 +169,13 @@ def test_a_mail_by_mailgun():
     assert (found.subject, found.text) == ("Test subject", "Test body pläin")
     assert found.at == datetime(2016, 4, 21, 17, 55, 30, tzinfo=UTC)
     assert found.in_reply_to == (OURS,)
-    assert (found.is_automatic, found.attachments) == (False, 0)
+    assert (found.is_automatic, found.has_attachments) == (False, False)
 
 
 def test_a_whole_mail_by_mailgun():
     found = parsed(mailgun(), payload("mailgun_inbound_mime.form"))
     assert (found.sender, found.text) == ("test@example.org", "Ich bin im Büro")
-    assert (found.is_automatic, found.attachments) == (True, 1)
+    assert (found.is_automatic, found.has_attachments) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -259,13 +258,10 @@ def test_a_route_of_mailgun_is_signed(encode):
 # What a mail says
 
 
-def mail(headers: str, body: str = "Hi") -> AnymailInboundMessage:
-    return AnymailInboundMessage.parse_raw_mime(f"{headers}\n\n{body}")
-
-
 def read(headers: str, body: str = "Hi", **envelope: Any) -> Inbound:
     given = {"sender": "ada@example.org", "to": "in@example.com", **envelope}
-    return inbound_mail.inbound(mail(headers, body), **given)
+    mail = inbound_mail.Mail.of_bytes(f"{headers}\n\n{body}".encode())
+    return inbound_mail.inbound(mail, **given)
 
 
 @pytest.mark.parametrize(
@@ -354,11 +350,16 @@ def test_a_mail_of_attachments_alone():
         "--b\nContent-Type: application/pdf; name=x.pdf\n"
         "Content-Disposition: attachment; filename=x.pdf\n\nB\n--b--\n",
     )
-    assert (found.text, found.attachments) == ("", 2)
+    assert (found.text, found.has_attachments) == ("", True)
 
 
 def test_a_subject_of_several_lines_is_one():
     assert read("Subject: one\n two\n  three").subject == "one two three"
+
+
+def test_what_postgresql_cannot_keep_is_left_out():
+    found = read("Subject: =?utf-8?q?a=00b?=\nContent-Type: text/plain; charset=utf-8", "x\0y")
+    assert (found.subject, found.text) == ("ab", "xy")
 
 
 def test_nothing_of_it_is_in_its_repr():
@@ -377,7 +378,13 @@ def test_a_form_keeps_bytes_and_counts_files():
     found = read_form(body)
     assert (dict(found), found.files) == ({"a": b"\xff\r\n--bb"}, 1)
     assert found.text("a") == "\ufffd\r\n--bb"
-    assert (found.text("b"), found.text("b", None)) == ("", None)
+    assert found.text("b") == ""
+
+
+def test_a_part_without_a_name_is_left_out():
+    body = b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b\r\n"
+    body += b'Content-Disposition: form-data; name="a"\r\n\r\n1\r\n--b--\r\n'
+    assert dict(read_form(body)) == {"a": b"1"}
 
 
 def test_a_form_in_the_url_encoding_keeps_bytes():
@@ -392,7 +399,6 @@ def test_a_form_in_the_url_encoding_keeps_bytes():
         b"--b\r\n",
         b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n',
         b"no form",
-        b"a=1;b",
         "ü=1".encode(),
         b"&".join([b"a=1"] * (MAX_FIELDS + 1)),
         form({f"f{n}": b"" for n in range(MAX_FIELDS + 1)}),

@@ -86,6 +86,7 @@ def test_it_never_makes_nothing_of_something(lines):
         ("<blockquote>a<blockquote>b</blockquote></blockquote>", "> a\n> > b"),
         ("<p>a < b</p>", "a < b"),
         ("&lt;script&gt;", "<script>"),
+        ("a<!-- <p>b --> c<!-- d", "a c"),
         ("</blockquote></style>a", "a"),
         ("", ""),
     ],
@@ -101,6 +102,22 @@ def test_the_quote_of_an_html_mail_is_cut_off():
         "wrote:<br></div><blockquote><div>Your <b>order</b></div></blockquote></div>"
     )
     assert reply_text(html_text(html)) == "Where is it?"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *("<!--", "<a ", "<a/", "<a b='", "<![CDATA[", "<!", "</", "<?", "<aaaa", "&", "&#1", "&#"),
+        *("<script>", "<div>", "<blockquote>", "<blockquote>a", "> a\n", "\n", " ", "On a b c\n"),
+        *("On a b c wrote:\n", "From: a\nTo: b\n", "-", "_", "_____________________\n", "1"),
+    ],
+)
+def test_nothing_takes_long(piece):
+    """Or the time limit of tests ends it: what takes its square would take minutes."""
+    text = piece * (400_000 // len(piece))
+    assert len(html_text(text)) < 12 * len(text)
+    assert len(reply_text(text)) <= len(text)
+    html_text("&#" + "1" * 5000 + ";")
 
 
 @given(st.text(alphabet=st.sampled_from("<>/ab &;=\"'blockquotepdivr\n")))

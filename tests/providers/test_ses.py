@@ -166,6 +166,11 @@ class TestSes(EmailContract):
         assert (error.error_class, error.code) == (error_class, str(status))
         assert len(server.ledger) == 1
 
+    def test_a_code_that_nobody_knows_is_tried_again(self, provider, server):
+        server.script.next(ses_error("Brandnew"))
+        error = failure(provider)
+        assert (error.error_class, error.code) == (ErrorClass.TEMPORARY, "unmapped:Brandnew")
+
     def test_an_answer_without_an_id_is_ambiguous(self, provider, server):
         server.script.next(Status(200, {}))
         error = failure(provider)

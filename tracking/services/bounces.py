@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from notifications.models import Delivery, Suppression
 from notifications.services import suppress
 from notifications.services.status import Applied
-from notifications.types import EventType, ProviderEvent, SuppressionReason
+from notifications.types import Channel, EventType, ProviderEvent, SuppressionReason
 from tracking.models import Bounce
 
 
 def record(provider: str, applied: Sequence[Applied]) -> None:
     """Write a Bounce row for each bounce or complaint, and suppress where it is for good.
 
-    A soft bounce is recorded only. An unsubscribe at the provider is for the message's category.
+    A soft bounce is recorded only. An unsubscribe at the provider is for the message's category,
+    that of a telephone for all.
     """
     rows = [
         Bounce(
@@ -62,6 +63,8 @@ def _reason(event: ProviderEvent) -> SuppressionReason | None:
 
 def _scope(delivery: Delivery, reason: SuppressionReason) -> str:
     category = delivery.notification.category
-    if reason is SuppressionReason.UNSUBSCRIBE and category is not None:
+    # Who says STOP to a number gets nothing from it any more, whatever it was about.
+    is_of_all = delivery.channel == Channel.SMS
+    if reason is SuppressionReason.UNSUBSCRIBE and category is not None and not is_of_all:
         return category.key
     return Suppression.ALL

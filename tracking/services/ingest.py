@@ -15,9 +15,9 @@ from django.utils import timezone
 from notifications.providers import registry
 from notifications.providers.base import Webhook
 from notifications.services import status
-from notifications.types import ProviderEvent
+from notifications.types import Inbound, ProviderEvent
 from tracking.models import WebhookReceipt
-from tracking.services import bounces
+from tracking.services import bounces, inbound
 
 log = structlog.get_logger(__name__)
 
@@ -69,9 +69,11 @@ def _apply(receipt: WebhookReceipt) -> None:
     provider = registry.get(receipt.provider)
     reports = provider.parse(Webhook(bytes(receipt.body), {}, receipt.path))
     events = [report for report in reports if isinstance(report, ProviderEvent)]
+    messages = [report for report in reports if isinstance(report, Inbound)]
     with transaction.atomic():
         applied = status.apply(receipt.provider, events)
         bounces.record(receipt.provider, applied)
+        inbound.record(receipt.provider, messages, received_at=receipt.received_at)
         WebhookReceipt.objects.filter(id=receipt.id).update(processed_at=timezone.now(), error="")
 
 

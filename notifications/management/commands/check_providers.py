@@ -34,8 +34,13 @@ def rows(one: Checked) -> Iterator[tuple[str, ...]]:
         result = "-" if one.state == accounts.OFF else check.verdict.value
         if check.verdict is Verdict.FAILED:
             result = result.upper()
-        yield (*names, check.what, result, check.found, check.advice)
+        yield (*names, check.what, result, printable(check.found), check.advice)
         names = ("", "", "")
+
+
+def printable(text: str) -> str:
+    """What vendors say, without what would make a terminal do something."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def table(lines: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -44,7 +44,7 @@ from notifications.types import (
 )
 from templates_app import services as templates
 from tests.engine import drain
-from tracking.models import WebhookReceipt
+from tracking.models import InboundMessage, WebhookReceipt
 from tracking.services import bounces
 
 EVIL = "<script>alert(1)</script>"
@@ -117,6 +117,19 @@ def everything(agent: ApiClient) -> None:
     ProviderChange.objects.create(provider=provider, was=EVIL[:20], now="open", reason=EVIL)
     suppress.add(channel="sms", address_hash="0" * 64, reason=SuppressionReason.MANUAL, source=EVIL)
     WebhookReceipt.objects.create(provider=EVIL, dedupe="1", body=EVIL.encode(), error=EVIL)
+    InboundMessage.objects.create(
+        provider=EVIL,
+        dedupe="1",
+        channel="email",
+        sender=EVIL,
+        sender_hash="0" * 64,
+        to=EVIL,
+        subject=EVIL,
+        text=EVIL,
+        notification_id=first.notification_id,
+        wish="stop",
+        at=timezone.now(),
+    )
     Batch.objects.create(
         client=agent, content={"email": {"subject": EVIL, "text": EVIL}}, reason=EVIL
     )

@@ -34,7 +34,7 @@ from tests.fakes.behaviours import (
     Status,
     failed_after_accept,
 )
-from tests.fakes.ses import ERRORS, SesServer, ses_error
+from tests.fakes.ses import ERRORS, SesServer, identity, ses_error
 from tests.fakes.sns import SnsTopic, Version, canonical
 from tests.fakes.webhooks import WebhookPost
 
@@ -115,6 +115,20 @@ def test_the_account_tells_its_quota(ses: SesServer, client: Any) -> None:
     send(client)
     quota = client.get_account()["SendQuota"]
     assert (quota["MaxSendRate"], quota["SentLast24Hours"]) == (50, 1)
+
+
+def test_an_account_and_its_identities_are_as_the_test_says(ses: SesServer, client: Any) -> None:
+    ses.account = {"EnforcementStatus": "PROBATION"}
+    assert client.get_account()["EnforcementStatus"] == "PROBATION"
+    ses.identities = {"a@example.com": identity(dkim="PENDING")}
+    found = client.get_email_identity(EmailIdentity="a@example.com")
+    assert (found["VerifiedForSendingStatus"], found["DkimAttributes"]["Status"]) == (
+        True,
+        "PENDING",
+    )
+    with pytest.raises(ClientError) as caught:
+        client.get_email_identity(EmailIdentity="example.com")
+    assert caught.value.response["Error"]["Code"] == "NotFoundException"
 
 
 @pytest.mark.parametrize("code", ERRORS)

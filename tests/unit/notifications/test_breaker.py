@@ -113,6 +113,18 @@ def test_a_bad_probe_opens_it_again_at_once(error_class):
     assert gate(health, later) is Gate.SHUT
 
 
+@pytest.mark.parametrize("error_class", [*ILLNESSES, ErrorClass.AUTH_CONFIG])
+def test_a_bad_probe_opens_it_again_however_few_failures_there_were(error_class):
+    """One failure opened the breaker; one that failed to close it opens it again."""
+    refused = failed(Health(), ErrorClass.AUTH_CONFIG)
+    assert refused.failures == 1
+    later = NOW + breaker.OPEN_FOR_CREDENTIALS
+    assert gate(refused, later) is Gate.PROBE
+    health = failed(refused, error_class, now=later)
+    assert gate(health, later) is Gate.SHUT
+    assert health.blocked_until >= later + breaker.OPEN_FOR
+
+
 def test_a_reason_fits_its_column():
     health = after_failure(Health(), ErrorClass.AUTH_CONFIG, "x" * 900, NOW, None)
     assert len(health.reason) <= 200

@@ -1,4 +1,4 @@
-"""The threads providers are called in: bounded, and no call is judged before it began."""
+"""The threads of a worker: bounded, no call judged before it began, no beat behind slow windows."""
 
 from __future__ import annotations
 
@@ -44,3 +44,27 @@ def test_calls_that_hang_are_judged_by_their_own_time_and_cost_no_place(few: Non
     *hung, answer = asyncio.run(main())
     assert [type(error) for error in hung] == [TimeoutError, TimeoutError]
     assert answer == "called"
+
+
+def test_a_beat_waits_for_no_window() -> None:
+    """Four that take their time are all the database's threads."""
+    release = threading.Event()
+
+    async def main() -> str:
+        threads = pump.Threads()
+        try:
+            windows = [
+                asyncio.create_task(threads.database(release.wait, 20))
+                for _ in range(pump.DATABASE_THREADS)
+            ]
+            await asyncio.sleep(0.05)
+            beat = await asyncio.wait_for(threads.beat(lambda: "beat"), 5)
+            assert not any(window.done() for window in windows)
+            release.set()
+            await asyncio.gather(*windows)
+            return beat
+        finally:
+            release.set()
+            threads.shut_down()
+
+    assert asyncio.run(main()) == "beat"

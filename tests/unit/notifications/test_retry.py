@@ -66,6 +66,20 @@ def test_jitter_is_full(lane):
 
 
 @pytest.mark.parametrize("lane", Lane)
+def test_those_who_were_told_the_same_time_do_not_come_back_together(lane):
+    bound = POLICIES[lane].base
+    assert retry.delay(lane, 1, retry_after=60, random=Lowest()) == 60
+    assert retry.delay(lane, 1, retry_after=60, random=Highest()) == 60 + bound
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_what_is_in_no_table_is_tried_three_times(lane):
+    assert may_try_again(lane, 2, timedelta(0), puzzles=retry.PUZZLES - 1)
+    assert not may_try_again(lane, 3, timedelta(0), puzzles=retry.PUZZLES)
+    assert retry.PUZZLES == 3
+
+
+@pytest.mark.parametrize("lane", Lane)
 def test_a_delivery_is_given_up_after_its_lanes_rounds_or_age(lane):
     limit, age = POLICIES[lane].rounds, POLICIES[lane].age
     second = timedelta(seconds=1)

@@ -1,0 +1,181 @@
+"""Two processes at one row at the same moment: two real connections, and who waits for whom."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import pytest
+from django.db import connection, connections, transaction
+from django.utils import timezone
+
+from notifications import queue
+from notifications.models import Attempt, Batch, Delivery, Notification, Schedule, Work
+from notifications.services import audit, batches, complete, schedule, status
+from notifications.services.complete import Successor
+from notifications.states import State
+from notifications.types import EventType, Lane, Sent
+from tests.factories import ApiClientFactory
+from tests.integration.test_engine import claim, event, open_window, outcome
+from tests.integration.test_queue import batch_of, chunk, works
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+T = TypeVar("T")
+Start = Callable[[Callable[[], T]], "Future[T]"]
+
+
+@pytest.fixture
+def beside() -> Iterator[Start[Any]]:
+    """Run something on a connection of its own, beside the test's."""
+    with ThreadPoolExecutor(1) as thread:
+        yield thread.submit
+        thread.submit(connections.close_all).result(10)
+
+
+_WAITING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+
+
+def until_it_waits(running: Future[Any]) -> None:
+    """Return when the other side waits for a lock. Fails where it ends without having waited."""
+    while not running.done():
+        if asked(_WAITING):
+            return
+        threading.Event().wait(0.005)
+    running.result()
+    raise AssertionError("it did not wait")
+
+
+def asked(query: str) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        return cursor.fetchone()[0]
+
+
+# --- Claims --------------------------------------------------------------------------------------
+
+
+def claimed_by_another() -> None:
+    assert len(queue.claim(Lane.NORMAL, 10)) == 2
+
+
+def held_with_its_batch() -> None:
+    Work.objects.update(held=True)
+
+
+@pytest.mark.parametrize("meanwhile", [claimed_by_another, held_with_its_batch])
+def test_what_was_taken_since_it_was_looked_for_is_not_claimed(
+    beside: Start[Any], monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]
+) -> None:
+    """A claim reads what is due, then locks it: it may be another's by then."""
+    works(ApiClientFactory.create(), 2)
+    slow = queue._CLAIM.replace("FROM heads\n)", "FROM heads, pg_advisory_xact_lock(1)\n)")
+    assert slow != queue._CLAIM
+    monkeypatch.setattr(queue, "_CLAIM", slow)
+    asked("SELECT pg_advisory_lock(1)")
+    late = beside(lambda: queue.claim(Lane.NORMAL, 10))
+    until_it_waits(late)
+    meanwhile()
+    tokens = sorted(Work.objects.values_list("token", flat=True))
+    asked("SELECT pg_advisory_unlock(1)")
+    assert late.result(10) == []
+    assert sorted(Work.objects.values_list("token", flat=True)) == tokens
+
+
+def test_a_row_that_another_is_just_claiming_is_passed_over(beside: Start[Any]) -> None:
+    first, second = works(ApiClientFactory.create(), 2)
+    with transaction.atomic():
+        Work.objects.select_for_update().get(id=first.id)
+        found = beside(lambda: queue.claim(Lane.NORMAL, 10)).result(10)
+    assert [lease.id for lease in found] == [second.id]
+
+
+def test_a_beat_does_not_wait_for_a_window(beside: Start[Any]) -> None:
+    works(ApiClientFactory.create(), 2)
+    leases = queue.claim(Lane.NORMAL, 10)
+    for lease in leases:
+        lease.deadline = 0.0
+    with transaction.atomic():
+        queue.hold(leases[:1])
+        beside(lambda: queue.renew(leases)).result(10)
+    assert [lease.holds() for lease in leases] == [False, True]
+
+
+# --- Answers -------------------------------------------------------------------------------------
+
+
+def test_a_receipt_that_is_just_being_written_moves_no_count_twice(beside: Start[Any]) -> None:
+    chunk(1, batch=batch_of(ApiClientFactory.create()))
+    lease = claim()
+    (call,) = open_window(lease, lease.ids).calls
+    sent = outcome(call, Sent("ref"), State.SENT)
+    with transaction.atomic():
+        status.apply("simulator", [event(Attempt.objects.get(), EventType.DELIVERED)])
+        recording = beside(lambda: complete.record([lease], [sent], [lease]))
+        until_it_waits(recording)
+    assert recording.result(10) == []
+    assert Delivery.objects.get().state == State.DELIVERED
+    batch = Batch.objects.get()
+    assert batches.counts([batch])[batch.id] == {"delivered": 1}
+    assert list(audit.findings()) == []
+
+
+def test_a_batch_that_is_just_being_resumed_leaves_nothing_held(beside: Start[Any]) -> None:
+    batch = batch_of(ApiClientFactory.create())
+    (delivery,) = chunk(1, batch=batch)
+    lease = claim()
+    batches.act(batch, Batch.Action.PAUSE)
+    window = open_window(lease, lease.ids)
+    assert window.held == [delivery.id]
+    rest = Successor(lease, Successor.SEND, timezone.now(), [delivery.id], held=True)
+    with transaction.atomic():
+        batches.act(batch, Batch.Action.RESUME)
+        recording = beside(lambda: complete.record([lease], [], [lease], [rest]))
+        until_it_waits(recording)
+    assert recording.result(10) == []
+    assert not Work.objects.get().held
+
+
+def test_to_draw_a_canary_waits_for_no_window(beside: Start[Any]) -> None:
+    """Who held a chunk before the batch was held may still be looking at it, or have ended it."""
+    batch = batch_of(ApiClientFactory.create())
+    chunk(4, batch=batch)
+    Batch.objects.update(canary={"percent": 50, "wait": 60, "max_failures": 10})
+    Work.objects.update(held=True)
+    batch.refresh_from_db()
+    with transaction.atomic():
+        work = Work.objects.select_for_update().get()
+        assert beside(lambda: transaction.atomic(batches._draw)(batch)).result(10) == []
+        Work.objects.all().delete()
+    assert not transaction.atomic(batches._cut)(work.id, 2)
+
+
+# --- Schedules -----------------------------------------------------------------------------------
+
+
+def test_two_schedulers_do_not_wait_for_each_other(beside: Start[Any]) -> None:
+    now = schedule._now()
+    Schedule.objects.create(
+        client=ApiClientFactory.create(),
+        name="daily",
+        cron=f"0 {(now.hour + 12) % 24} * * *",
+        kind=Schedule.Kind.NOTIFICATION,
+        request={
+            "to": {"email": "ada@simulator.test"},
+            "content": {"subject": "Hello", "text": "It works."},
+            "priority": "normal",
+        },
+    )
+    Schedule.objects.update(next_at=now - timedelta(seconds=1))
+    with transaction.atomic():
+        schedule.run_due()
+        beside(schedule.run_due).result(10)  # it is the other's: nothing to do
+    assert Notification.objects.count() == 1
+    schedule.run_due()
+    assert Notification.objects.count() == 1

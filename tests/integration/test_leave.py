@@ -1,0 +1,277 @@
+"""What a window takes of limits and of the budget of retries: what it uses, and no more."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.utils import timezone
+
+from commsproject.common import ids
+from commsproject.common.models import ApiClient
+from notifications import limits
+from notifications.limits import Grant
+from notifications.models import Attempt, Delivery
+from notifications.providers.base import Provider
+from notifications.services import calls, judge
+from notifications.services.calls import HALTED, LEASE_LOST
+from notifications.services.compose import Call
+from notifications.services.window import Window
+from notifications.services.window import open_window as open_for
+from notifications.types import Lane, Outbound, ProviderError, Sent
+from tests.engine import Inline, drain, make_everything_due
+from tests.integration.test_engine import claim, send
+from tests.integration.test_queue import batch_of, chunk
+from tests.integration.test_routes import half_open, probed
+from tests.scripted import Scripted, ScriptedLoop, entry, scripted, scripted_loop, throttled
+
+pytestmark = pytest.mark.django_db
+
+Use = Callable[..., None]
+
+FLOOR = 60
+"""Retries that are always left in a minute."""
+
+
+@pytest.fixture(autouse=True)
+def _provider(settings: Any) -> None:
+    settings.PROVIDERS = {"a": entry()}
+
+
+@pytest.fixture
+def use(settings: Any) -> Use:
+    """Make `a` another kind of provider, or let it take `count` messages a minute."""
+
+    def change(count: int = 0, kind: type[Provider] = Scripted) -> None:
+        limit = {"COUNT": count, "SECONDS": 60, "UNIT": "recipients"} if count else None
+        settings.PROVIDERS = {"a": entry(kind, LIMIT=limit)}
+
+    return change
+
+
+def free() -> int:
+    """What is left of the minute."""
+    (standing,) = limits.state([])
+    return standing.free
+
+
+def budget() -> int:
+    """Retries that may be made now; they are used up by asking."""
+    return limits.spend("a", 100_000)
+
+
+def use_up() -> None:
+    """Nothing more may go by the provider for a minute."""
+    grant = limits.lease(provider="a", channel="email", lane="normal", wanted=1)
+    assert grant.granted == 1
+
+
+def fail(deliveries: Sequence[Delivery], **fields: Any) -> None:
+    """A call was made for each an hour ago, which came to nothing."""
+    then = ids.floor(timezone.now() - timedelta(hours=1)).int
+    for delivery in deliveries:
+        Attempt.objects.create(
+            **{
+                "id": UUID(int=then | ids.new_id().int & (1 << 62) - 1),
+                "delivery": delivery,
+                "work_id": ids.new_id(),
+                "token": 1,
+                "number": 1,
+                "provider": "a",
+                "state": Attempt.State.FAILED,
+                "code": "503",
+                "ended_at": delivery.created_at,
+            }
+            | fields
+        )
+    Delivery.objects.filter(id__in=[one.id for one in deliveries]).update(attempts_made=1)
+
+
+def window(lane: Lane = Lane.NORMAL, **fields: Any) -> Window:
+    lease = claim(lane)
+    return open_for(dict.fromkeys(lease.ids, lease), lease.ids, {}, **fields)
+
+
+# --- Limits --------------------------------------------------------------------------------------
+
+
+def test_what_a_window_has_no_place_for_is_returned(agent: ApiClient, use: Use) -> None:
+    use(100)
+    send(agent, 10)
+    opened = window(calls=3)
+    assert (len(opened.calls), len(opened.left)) == (3, 7)
+    assert free() == 97
+
+
+def test_a_window_takes_no_more_than_there_is(agent: ApiClient, use: Use) -> None:
+    use(4)
+    send(agent, 10)
+    opened = window()
+    assert (len(opened.calls), len(opened.stranded)) == (4, 6)
+    assert {way.limited for _, way in opened.stranded} == {True}
+    assert free() == 0
+
+
+def test_batch_calls_take_what_they_carry(agent: ApiClient, use: Use) -> None:
+    use(100, ScriptedLoop)
+    chunk(25, batch=batch_of(agent))
+    opened = window()
+    assert sorted(len(call.items) for call in opened.calls) == [5, 10, 10]
+    assert free() == 75
+
+
+@pytest.mark.parametrize("why", [HALTED, LEASE_LOST])
+def test_a_call_that_was_not_made_returns_its_leave(
+    agent: ApiClient, why: ProviderError, use: Use
+) -> None:
+    use(100)
+    send(agent, 3)
+    first, second, third = window().calls
+    judge.learn([(first, why), (second, Sent("ref")), (third, throttled())])
+    assert free() == 98
+
+
+# --- Leave that ran out while a call waited for its turn -----------------------------------------
+
+
+def too_late(call: Call) -> Call:
+    """Its leave is over."""
+    grant: Grant = replace(call.way.grant, expires=time.monotonic() - 1)
+    return replace(call, way=replace(call.way, grant=grant))
+
+
+def outbound(call: Call) -> Outbound:
+    assert not isinstance(call.outbound, ProviderError)
+    return call.outbound[0]
+
+
+def test_a_call_whose_leave_ran_out_asks_once_more(agent: ApiClient, use: Use) -> None:
+    use(100)
+    send(agent)
+    (call,) = window().calls
+    assert isinstance(calls._send(too_late(call), outbound(call), set()), Sent)
+    assert len(scripted("a").asked) == 1
+    assert free() == 99  # the old leave was returned
+
+
+def test_without_new_leave_it_is_not_made(agent: ApiClient, use: Use) -> None:
+    use(1)
+    send(agent)
+    (call,) = window().calls
+    assert calls._send(too_late(call), outbound(call), set()) is HALTED
+    assert scripted("a").asked == []
+
+
+def test_on_the_loop_it_goes_back_to_the_next_window(agent: ApiClient, use: Use) -> None:
+    use(100, ScriptedLoop)
+    send(agent)
+    (call,) = window().calls
+    assert asyncio.run(calls.make(too_late(call), Inline(), set())) is HALTED
+    assert scripted_loop("a").asked == []
+    assert asyncio.run(calls.make(call, Inline(), set())) == Sent("ref", 202)
+
+
+# --- The budget of retries -----------------------------------------------------------------------
+
+
+def test_first_calls_earn_a_fifth_of_retries(agent: ApiClient) -> None:
+    send(agent, 100)
+    window()
+    assert budget() == FLOOR + 20
+
+
+def test_retries_earn_nothing_and_are_spent(agent: ApiClient) -> None:
+    fail(send(agent, 10))
+    opened = window()
+    assert len(opened.calls) == 10
+    assert budget() == FLOOR - 10
+
+
+def test_urgent_retries_ask_nobody(agent: ApiClient) -> None:
+    fail(send(agent, 10, priority=Lane.URGENT))
+    assert budget() == FLOOR
+    assert len(window(Lane.URGENT).calls) == 10
+
+
+def test_urgent_retries_spend_nothing(agent: ApiClient) -> None:
+    fail(send(agent, 10, priority=Lane.URGENT))
+    window(Lane.URGENT)
+    assert budget() == FLOOR
+
+
+def test_beyond_the_budget_retries_wait_and_first_calls_go(agent: ApiClient) -> None:
+    deliveries = send(agent, 10)
+    fail(deliveries[:5])
+    assert limits.spend("a", FLOOR - 2) == FLOOR - 2
+    opened = window()
+    went = {item.id for call in opened.calls for item in call.items}
+    assert {one.id for one in deliveries[5:]} <= went
+    assert len(went) == 7
+    assert len(opened.stranded) == 3
+
+
+def test_first_calls_that_were_not_granted_earn_no_retries(agent: ApiClient, use: Use) -> None:
+    use(1)
+    send(agent, 100)
+    for _ in range(10):
+        make_everything_due()
+        drain(rounds=2)
+    assert Attempt.objects.count() == 1
+    assert budget() == FLOOR
+
+
+def test_retries_without_leave_do_not_use_the_budget_up(agent: ApiClient, use: Use) -> None:
+    use(1)
+    fail(send(agent, FLOOR))
+    use_up()
+    assert not window().calls
+    assert budget() == FLOOR
+
+
+def test_of_retries_with_some_leave_the_others_are_not_spent(agent: ApiClient, use: Use) -> None:
+    use(4)
+    fail(send(agent, 10))
+    assert len(window().calls) == 4
+    assert budget() == FLOOR - 4
+
+
+@pytest.mark.parametrize("code", ["halted", "lease_lost"])
+def test_what_was_written_down_and_not_called_is_no_retry(agent: ApiClient, code: str) -> None:
+    fail(send(agent, 5), code=code)
+    window()
+    assert budget() == FLOOR + 1
+
+
+def test_to_halve_a_refused_call_is_no_retry(agent: ApiClient, use: Use) -> None:
+    """Even of messages that had failed before: the provider is well, one of them is at fault."""
+    use(kind=ScriptedLoop)
+    deliveries = chunk(8, batch=batch_of(agent))
+    fail(deliveries)
+    opened = window(together={one.id: 4 for one in deliveries})
+    assert [len(call.items) for call in opened.calls] == [4, 4]
+    assert budget() == FLOOR + 1  # a fifth of eight, in whole retries
+
+
+# --- Probes --------------------------------------------------------------------------------------
+
+
+def test_a_probe_that_there_is_no_leave_for_is_not_used_up(agent: ApiClient, use: Use) -> None:
+    use(1)
+    use_up()
+    half_open("a")
+    send(agent)
+    assert not window().calls
+    assert not probed("a")
+
+
+def test_a_probe_that_goes_out_is(agent: ApiClient) -> None:
+    half_open("a")
+    send(agent, 2)
+    assert len(window().calls) == 1
+    assert probed("a")

@@ -1,0 +1,369 @@
+"""How long what nobody takes waits, when it is given up, and what is decided once more before a call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from typing_extensions import override
+
+from commsproject.common.models import ApiClient
+from notifications import breaker, limits, retry
+from notifications.models import (
+    Attempt,
+    Batch,
+    DeadLetter,
+    Delivery,
+    Event,
+    Notification,
+    ProviderState,
+    Work,
+)
+from notifications.services import audit, batches, calls, judge, route, suppress
+from notifications.states import State
+from notifications.types import ErrorClass, EventType, Lane, Outbound, ProviderError, Sent
+from tests.engine import carry_out, drain, make_everything_due
+from tests.integration.test_engine import claim, open_window, send
+from tests.integration.test_leave import fail
+from tests.integration.test_queue import batch_of, chunk
+from tests.scripted import (
+    Scripted,
+    entry,
+    scripted,
+    temporary,
+    throttled,
+    unauthorised,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+class Highest(Random):
+    """Always the end of the range that full jitter draws from."""
+
+    @override
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+def wait() -> float:
+    """Seconds until what is left is due."""
+    return (Work.objects.get().due_at - timezone.now()).total_seconds()
+
+
+def breakers_close() -> None:
+    """Time passes for the providers, too."""
+    ProviderState.objects.update(opened_until=None, failures=0)
+    route._shut.clear()
+
+
+def again(lane: Lane = Lane.NORMAL) -> None:
+    """The next try of what waits."""
+    breakers_close()
+    make_everything_due()
+    drain(lane)
+
+
+def grow_old(**age: float) -> None:
+    """Since it was accepted."""
+    then = timezone.now() - timedelta(**age)
+    Delivery.objects.update(created_at=then)
+    Notification.objects.update(created_at=then)
+
+
+# --- Until when ----------------------------------------------------------------------------------
+
+
+def test_a_throttle_slows_the_next_try_down_as_a_failure_does(
+    agent: ApiClient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge, "_random", Highest())
+    settings.PROVIDERS = {"a": entry(answer=throttled())}
+    send(agent)
+    waits = []
+    for _ in range(6):
+        again()
+        waits.append(round(wait()))
+    assert waits == [2, 4, 8, 16, 32, 64]
+
+
+def test_throttles_use_up_no_tries(agent: ApiClient, settings: Any) -> None:
+    """A provider that has had enough for a day is no reason to give a message up."""
+    settings.PROVIDERS = {"a": entry(answer=throttled())}
+    (delivery,) = send(agent)
+    for number in range(1, retry.POLICIES[Lane.NORMAL].rounds + 5):
+        fail([delivery], state=Attempt.State.THROTTLED, code="429", number=number)
+    Delivery.objects.update(attempts_made=number)
+    drain()
+    delivery.refresh_from_db()
+    assert delivery.state == State.QUEUED
+    assert not DeadLetter.objects.exists()
+
+
+def test_tries_that_failed_are_counted_to_the_last(agent: ApiClient, settings: Any) -> None:
+    settings.PROVIDERS = {"a": entry(answer=temporary())}
+    (delivery,) = send(agent)
+    rounds = retry.POLICIES[Lane.NORMAL].rounds
+    for number in range(1, rounds):
+        fail([delivery], number=number)
+    Delivery.objects.update(attempts_made=rounds - 1)
+    drain()
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.reason) == (
+        State.DEAD,
+        f"given up after {rounds} calls, last 503",
+    )
+
+
+def test_a_message_with_very_many_calls_costs_no_other_its_window(
+    agent: ApiClient, settings: Any
+) -> None:
+    settings.PROVIDERS = {"a": entry(answer=throttled())}
+    tired, *_ = send(agent, 3)
+    Delivery.objects.filter(id=tired.id).update(attempts_made=32_767)
+    drain()
+    assert sorted(Attempt.objects.values_list("number", flat=True)) == [1, 1, 32_768]
+
+
+def test_a_wait_that_one_provider_asks_for_does_not_delay_the_other(
+    agent: ApiClient, settings: Any
+) -> None:
+    settings.PROVIDERS = {
+        "a": entry(answer=temporary()),
+        "b": entry(answer=throttled(retry_after=600)),
+    }
+    send(agent, priority=Lane.URGENT)
+    drain(Lane.URGENT)
+    assert wait() < 1
+
+
+def test_nor_does_it_in_the_next_round(agent: ApiClient, settings: Any) -> None:
+    settings.PROVIDERS = {
+        "a": entry(answer=temporary()),
+        "b": entry(answer=throttled(retry_after=600)),
+    }
+    send(agent, priority=Lane.URGENT)
+    for _ in range(3):
+        make_everything_due()
+        drain(Lane.URGENT)
+    assert len(scripted("a").asked) == 3
+    assert wait() < 8
+
+
+def test_it_waits_for_as_long_as_the_least_patient_asks(agent: ApiClient, settings: Any) -> None:
+    settings.PROVIDERS = {
+        "a": entry(answer=throttled(retry_after=600)),
+        "b": entry(answer=throttled(retry_after=60)),
+    }
+    send(agent)
+    drain()
+    assert 59 < wait() < 63
+
+
+def test_nobody_is_asked_before_the_first_breaker_opens(agent: ApiClient, settings: Any) -> None:
+    """One has just refused our key, the other is shut for longer than the next try would wait."""
+    settings.PROVIDERS = {"a": entry(answer=unauthorised()), "b": entry()}
+    until = timezone.now() + timedelta(seconds=30)
+    ProviderState.objects.create(name="b", failures=5, opened_until=until)
+    send(agent)
+    drain()
+    assert Work.objects.get().due_at == until
+    assert len(scripted("a").asked) == 1
+
+
+def test_where_nobody_takes_a_window_the_rest_goes_back_unread(agent: ApiClient) -> None:
+    until = timezone.now() + timedelta(seconds=30)
+    ProviderState.objects.create(name="simulator", failures=5, opened_until=until)
+    send(agent, 250)
+    assert drain() == 1
+    work = Work.objects.get()
+    assert (work.size, work.claims) == (250, 0)
+    assert work.due_at == until - (breaker.OPEN_FOR - breaker.ALONE_FOR)
+    assert Delivery.objects.filter(reason="no provider is available now").count() == 100
+    assert Delivery.objects.filter(reason="").count() == 150
+
+
+# --- How old it is -------------------------------------------------------------------------------
+
+
+def limit_is_reached(settings: Any) -> None:
+    limit = {"COUNT": 1, "SECONDS": 60, "UNIT": "recipients"}
+    settings.PROVIDERS = {"a": entry(LIMIT=limit)}
+    grant = limits.lease(provider="a", channel="email", lane="normal", wanted=1)
+    assert grant.granted == 1
+
+
+@pytest.mark.parametrize(("lane", "days"), [(Lane.URGENT, 0.1), (Lane.NORMAL, 2), (Lane.BULK, 9)])
+def test_what_only_waits_for_a_limit_does_not_grow_old(
+    agent: ApiClient, settings: Any, lane: Lane, days: float
+) -> None:
+    limit_is_reached(settings)
+    (delivery,) = send(agent, priority=lane)
+    grow_old(days=days)
+    drain(lane)
+    delivery.refresh_from_db()
+    assert delivery.state == State.QUEUED
+
+
+@pytest.mark.parametrize(("lane", "days"), [(Lane.NORMAL, 2), (Lane.BULK, 9)])
+def test_after_a_long_wait_the_first_refusal_is_not_the_last(
+    agent: ApiClient, settings: Any, lane: Lane, days: float
+) -> None:
+    settings.PROVIDERS = {"a": entry(answer=temporary())}
+    (delivery,) = send(agent, priority=lane)
+    grow_old(days=days)
+    drain(lane)
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.attempts_made) == (State.QUEUED, 1)
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_what_was_tried_for_long_enough_is_given_up(
+    agent: ApiClient, settings: Any, lane: Lane
+) -> None:
+    settings.PROVIDERS = {"a": entry(answer=temporary())}
+    (delivery,) = send(agent, priority=lane)
+    drain(lane)
+    Attempt.objects.update(started_at=timezone.now() - retry.POLICIES[lane].age)
+    again(lane)
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.reason) == (State.DEAD, "given up after 2 calls, last 503")
+
+
+def test_a_code_that_nobody_could_be_asked_to_carry_is_of_no_use_later(
+    agent: ApiClient, settings: Any
+) -> None:
+    settings.PROVIDERS = {"a": entry()}
+    ProviderState.objects.create(name="a", enabled=False)
+    (delivery,) = send(agent, priority=Lane.URGENT)
+    drain(Lane.URGENT)
+    delivery.refresh_from_db()
+    assert delivery.state == State.QUEUED
+    grow_old(minutes=11)
+    make_everything_due()
+    drain(Lane.URGENT)
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.reason) == (State.DEAD, "given up after 0 calls")
+    assert list(audit.findings()) == []
+
+
+def test_an_error_that_is_in_no_table_is_tried_three_times(agent: ApiClient, settings: Any) -> None:
+    puzzle = ProviderError(ErrorClass.TEMPORARY, f"{retry.UNMAPPED}418")
+    settings.PROVIDERS = {"a": entry(answer=puzzle)}
+    (delivery,) = send(agent)
+    for _ in range(2):
+        again()
+        assert Work.objects.exists()
+    again()
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.reason) == (
+        State.DEAD,
+        "given up after 3 calls, last unmapped:418",
+    )
+    assert len(scripted("a").asked) == 3
+
+
+# --- What nobody can do --------------------------------------------------------------------------
+
+FILE = {"filename": "a.txt", "content": "aGVsbG8=", "content_type": "text/plain"}
+
+
+def test_what_no_provider_can_carry_fails_and_says_why(agent: ApiClient, settings: Any) -> None:
+    settings.PROVIDERS = {"a": entry()}
+    (delivery,) = send(agent, attachments=[FILE])
+    settings.PROVIDERS = {name: entry(lacking=["attachments"]) for name in "ab"}
+    drain()
+    delivery.refresh_from_db()
+    reason = "no provider can carry it: attachments"
+    assert (delivery.state, delivery.reason) == (State.FAILED, reason)
+    told = Event.objects.get()
+    assert (told.type, told.detail) == (EventType.FAILED, reason)
+    assert not Attempt.objects.exists()
+    assert not Work.objects.exists()
+    assert list(audit.findings()) == []
+
+
+def test_a_refusal_is_told_by_its_call_alone(agent: ApiClient, settings: Any) -> None:
+    refusal = ProviderError(ErrorClass.PERMANENT_MESSAGE, "552")
+    settings.PROVIDERS = {"a": entry(answer=refusal)}
+    (delivery,) = send(agent)
+    drain()
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.reason) == (State.FAILED, "refused by a: 552")
+    assert not Event.objects.exists()
+
+
+# --- What has waited for its call ----------------------------------------------------------------
+
+
+def test_no_call_begins_after_who_cancels_or_opts_out_has_an_answer() -> None:
+    """Less than they wait, by more than a statement takes."""
+    for module in (batches, suppress):
+        assert calls.BEGIN_WITHIN <= module.SETTLE_SECONDS - 1
+
+
+def test_a_call_that_has_waited_is_decided_about_once_more(agent: ApiClient) -> None:
+    send(agent)
+    lease = claim()
+    (call,) = open_window(lease, lease.ids).calls
+    assert calls._before(call, set()) is None
+    now = time.monotonic()
+    assert calls._before(replace(call, decided=now - calls.BEGIN_WITHIN + 1), set()) is None
+    late = replace(call, decided=now - calls.BEGIN_WITHIN - 0.1)
+    assert calls._before(late, set()) is calls.HALTED
+
+
+class Slow(Scripted):
+    """The first call takes longer than the others may wait; `meanwhile` happens in it."""
+
+    meanwhile: Callable[[], object] = staticmethod(lambda: None)
+
+    @override
+    def send(self, message: Outbound) -> Sent:
+        sent = super().send(message)
+        if len(self.asked) == 1:
+            type(self).meanwhile()
+            time.sleep(calls.BEGIN_WITHIN)
+        return sent
+
+
+@pytest.fixture
+def slow(settings: Any, monkeypatch: pytest.MonkeyPatch) -> type[Slow]:
+    monkeypatch.setattr(calls, "BEGIN_WITHIN", 0.3)
+    settings.PROVIDERS = {"a": entry(Slow)}
+    return Slow
+
+
+def test_what_waited_for_too_long_goes_out_by_the_next_window(
+    agent: ApiClient, slow: type[Slow]
+) -> None:
+    deliveries = send(agent, 4)
+    drain()
+    assert {one.delivery_id for one in scripted("a").asked} == {one.id for one in deliveries}
+    assert set(Delivery.objects.values_list("state", flat=True)) == {State.SENT}
+    assert Attempt.objects.filter(code="halted").count() == 3
+    assert list(audit.findings()) == []
+
+
+def test_what_waited_while_its_batch_was_cancelled_is_not_called_for(
+    agent: ApiClient, slow: type[Slow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = batch_of(agent)
+    chunk(4, batch=batch)
+
+    def cancelled() -> None:
+        Batch.objects.filter(id=batch.id).update(state=Batch.State.CANCELLED)
+
+    monkeypatch.setattr(slow, "meanwhile", staticmethod(cancelled))
+    carry_out(claim())
+    assert len(scripted("a").asked) == 1
+    states = sorted(Delivery.objects.values_list("state", flat=True))
+    assert states == [State.CANCELLED] * 3 + [State.SENT]
+    assert not Work.objects.exists()
+    assert list(audit.findings()) == []
