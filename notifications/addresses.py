@@ -86,7 +86,8 @@ def country(number: str) -> str:
     satellites.
     """
     parsed = phonenumbers.parse(number)
-    return phonenumbers.region_code_for_number(parsed) or ""
+    region: str | None = phonenumbers.region_code_for_number(parsed)
+    return "" if region in (None, phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY) else region
 
 
 def device(address: str) -> tuple[Platform, UUID]:

@@ -64,6 +64,13 @@ def opens(health: Health, *, alone: bool) -> datetime | None:
     return health.blocked_until
 
 
+def ask_again(health: Health, opens: datetime, now: datetime) -> datetime:
+    """When to look whether a message may go after all: credentials may change at any time, and who
+    looks for messages finds the new ones.
+    """
+    return min(opens, now + OPEN_FOR) if health.reason.startswith(CREDENTIALS) else opens
+
+
 def after_success(health: Health, now: datetime) -> Health:
     """The provider answered: taken, or refused for a reason of the message's own.
 

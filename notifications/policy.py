@@ -52,6 +52,8 @@ _WHY = {
     SuppressionReason.MANUAL: "the address was suppressed by staff",
 }
 
+_NOWHERE = "numbers of no country"
+
 _RECIPIENTS_WISH = {SuppressionReason.COMPLAINT, SuppressionReason.UNSUBSCRIBE}
 """What essential messages (one-time codes) overrule; a dead address they do not."""
 
@@ -64,7 +66,7 @@ def decide(facts: Facts) -> Refusal | None:
         if _applies(entry, facts):
             return Refusal(State.SUPPRESSED, _WHY[entry.reason])
     if facts.countries and facts.country is not None and facts.country not in facts.countries:
-        return Refusal(State.SUPPRESSED, f"no messages go to {facts.country or 'no country'}")
+        return Refusal(State.SUPPRESSED, f"no text messages go to {facts.country or _NOWHERE}")
     return None
 
 

@@ -178,6 +178,11 @@ PROVIDERS: dict[str, dict[str, Any]] = {
         "ENABLED": True,
         "OPTIONS": {},
     },
+    "simulator-b": {  # where the simulator is on: somebody to fail over to
+        "CLASS": "notifications.providers.simulator.SecondSimulator",
+        "ENABLED": True,
+        "OPTIONS": {},
+    },
 }
 
 WEBPUSH_HOSTS = [

@@ -22,7 +22,8 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[PUBLIC_URL])
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = True
 # The simulator tells everybody that all was delivered: in production only on request, for staging.
-PROVIDERS["simulator"]["ENABLED"] = env.bool("SIMULATOR", default=False)
+for _name in ("simulator", "simulator-b"):
+    PROVIDERS[_name]["ENABLED"] = env.bool("SIMULATOR", default=False)
 SECURE_HSTS_SECONDS = 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True

@@ -12,7 +12,7 @@ from notifications.models.provider import ProviderChange, ProviderState
 from notifications.models.queue_sample import QueueSample
 from notifications.models.recipient import Address, Recipient
 from notifications.models.schedule import Schedule
-from notifications.models.simulated import SimulatedMessage
+from notifications.models.simulated import SimulatedMessage, SimulatorRule
 from notifications.models.suppression import Suppression
 from notifications.models.work import Work
 
@@ -35,6 +35,7 @@ __all__ = [
     "Recipient",
     "Schedule",
     "SimulatedMessage",
+    "SimulatorRule",
     "Suppression",
     "Work",
 ]

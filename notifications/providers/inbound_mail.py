@@ -54,8 +54,11 @@ class Mail:
 
     @classmethod
     def of_bytes(cls, raw: bytes) -> Mail:
-        """A whole mail (RFC 5322)."""
-        mail = message_from_bytes(raw)
+        """A whole mail (RFC 5322). Raises `ValueError` where it is nested a thousand deep."""
+        try:
+            mail = message_from_bytes(raw)
+        except RecursionError:
+            raise ValueError("parts of parts of parts") from None
         parts = [part for part in mail.walk() if not part.is_multipart()]
         files = [part for part in parts if part.get_content_disposition() == "attachment"]
         return cls(mail, _content(parts, "text/plain"), _content(parts, "text/html"), len(files))
@@ -83,7 +86,10 @@ class Mail:
     def author(self) -> str:
         """The address of From; empty where there is not exactly one."""
         raw = " ".join(self._raw("From").split())
-        found = [address for _, address in getaddresses([raw]) if "@" in address]
+        try:
+            found = [address for _, address in getaddresses([raw]) if "@" in address]
+        except RecursionError:  # comments in comments
+            return ""
         return found[0] if len(found) == 1 else ""
 
     def _raw(self, name: str) -> str:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -91,11 +91,11 @@ class _Providers:
         """Names of those that nobody has asked `take_renewed` about."""
         self._watched = [name for name, made in self._made.items() if made.files]
         self._looking = threading.Lock()
-        self._next_look = time.monotonic() + LOOK_SECONDS
+        self._next_look = monotonic() + LOOK_SECONDS
 
     def look(self) -> None:
         """At the files, if it is time to; one thread does it, and the others go on."""
-        if not self._watched or time.monotonic() < self._next_look:
+        if not self._watched or monotonic() < self._next_look:
             return
         if not self._looking.acquire(blocking=False):
             return
@@ -104,7 +104,7 @@ class _Providers:
                 self._look_at(name, self._made[name])
             self._close_replaced()
         finally:
-            self._next_look = time.monotonic() + LOOK_SECONDS
+            self._next_look = monotonic() + LOOK_SECONDS
             self._looking.release()
 
     def _look_at(self, name: str, made: _Made) -> None:
@@ -118,12 +118,12 @@ class _Providers:
             return
         self._made[name] = renewed
         self.now = {**self.now, name: renewed.provider}
-        self.replaced.append((time.monotonic(), made.provider))
+        self.replaced.append((monotonic(), made.provider))
         self.renewed.add(name)
         log.info("credentials renewed", provider=name)
 
     def _close_replaced(self) -> None:
-        now = time.monotonic()
+        now = monotonic()
         over = [one for since, one in self.replaced if now - since >= GRACE]
         self.replaced = [(since, one) for since, one in self.replaced if now - since < GRACE]
         for provider in over:

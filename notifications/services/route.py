@@ -127,7 +127,7 @@ class Routes:
             if is_over and not is_shut(key):  # what only this process knows counts too
                 continue
             if key not in self._probes:
-                return max(opens or soon, soon)
+                return max(breaker.ask_again(health, opens or soon, self._now), soon)
             self._probes.discard(key)
         return None
 

@@ -16,6 +16,8 @@ from rest_framework.test import APIClient
 from commsproject.common.identity import keys
 from commsproject.common.identity.scopes import Scope
 from commsproject.common.models import ApiClient, IdempotencyKey
+from notifications import queue
+from notifications.api import rows as reading
 from notifications.api.batch_input import BatchInput
 from notifications.api.input import NotificationInput
 from notifications.errors import UploadStopped
@@ -24,16 +26,17 @@ from notifications.models import (
     Batch,
     BatchDelta,
     BatchRejection,
+    DeadLetter,
     Delivery,
     Event,
     Notification,
     SimulatedMessage,
     Work,
 )
-from notifications.services import batches, bulk
+from notifications.services import audit, batches, bulk
 from notifications.services.plan import Row
 from notifications.states import State
-from notifications.types import Lane
+from notifications.types import Lane, Sent
 from tests.engine import drain, make_everything_due
 from tests.factories import (
     AddressFactory,
@@ -43,6 +46,7 @@ from tests.factories import (
     TemplateVersionFactory,
 )
 from tests.integration import test_docs as docs
+from tests.scripted import entry, scripted, temporary, unanswered
 
 pytestmark = pytest.mark.django_db
 
@@ -413,6 +417,32 @@ def _to(email: str):
 # --- Idempotency -------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("query", ["priority=bulk", "pace=5", "rows=1", "x=1"])
+def test_with_a_json_body_nothing_is_said_in_the_query(api, query):
+    """It would not be heard: what a sender asks for twice must not be lost silently."""
+    body = {"content": TEXT, "data": {"team": "T"}, "rows": rows(1)}
+    answer = api.post(f"{URL}?{query}", body, format="json")
+    assert_refused(answer, 400, "invalid", query.split("=")[0])
+    assert answer.json()["errors"][0]["code"] == "in_the_query"
+    assert_nothing_is_left()
+
+
+def test_an_upload_of_empty_lines_is_refused(api, monkeypatch):
+    monkeypatch.setattr(reading, "MAX_BLANK", 3)
+    content = quote(json.dumps({"subject": "S", "text": "T"}))
+    body = b'{"to":{"email":"ada@example.com"}}' + b"\n" * 9
+    answer = api.post(
+        f"{URL}?content={content}",
+        body,
+        content_type=NDJSON,
+        headers={"Idempotency-Key": "k"},
+    )
+    assert_refused(answer, 400, "invalid", "rows")
+    assert Batch.objects.get().state == "aborted"
+    bulk.abort_dead()
+    assert_nothing_is_left()
+
+
 def test_the_same_request_again_is_the_same_batch(api):
     first = send(api, key="k")
     body = {"rows": rows(3), "data": {"team": "T"}, "content": TEXT}
@@ -543,6 +573,48 @@ def test_with_a_pace_chunks_follow_each_other_also_after_a_pause(api):
         assert [(later - due[0]).total_seconds() for later in due] == [0, 1, 2]
 
 
+def accepted_days_ago(days: int) -> None:
+    past = timezone.now() - timedelta(days=days)
+    Delivery.objects.update(created_at=past)
+    Notification.objects.update(created_at=past)
+
+
+def test_a_paced_batch_may_take_longer_than_a_message_may_be_tried(api):
+    """Its last chunks fall due days after it was accepted: they are as good as new then."""
+    send(api, 5, pace=0.01)
+    accepted_days_ago(4)
+    make_everything_due()
+    drain(Lane.BULK)
+    assert set(Delivery.objects.values_list("state", flat=True)) == {"sent", "queued"}
+    assert not DeadLetter.objects.exists()
+
+
+def test_a_batch_that_was_approved_after_the_weekend_is_tried_again(api, settings):
+    settings.PROVIDERS = {"a": entry(answer=temporary())}
+    batch = send(api, 1, approval=True)
+    accepted_days_ago(4)
+    act(api, batch, "approve")
+    drain(Lane.BULK)
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.attempts_made) == ("queued", 1)
+
+
+def test_a_paced_batch_with_a_time_is_spread_from_that_time(api):
+    at = timezone.now().replace(microsecond=0) + timedelta(hours=1)
+    send(api, 5, pace=1, send_at=at.isoformat())
+    due = sorted(Work.objects.values_list("due_at", flat=True))
+    assert [(moment - at).total_seconds() for moment in due] == [0, 1, 2, 3, 4]
+
+
+def test_the_work_of_a_dead_worker_is_held_like_any_other(api):
+    batch = send(api, 3)
+    queue.claim(Lane.BULK, 10)
+    Work.objects.update(lease_until=timezone.now() - timedelta(minutes=2))  # kill -9
+    act(api, batch, "pause")
+    assert Work.objects.get().held
+    assert list(audit.findings()) == []
+
+
 def test_send_at_is_kept_over_a_pause(api):
     later = timezone.now() + timedelta(hours=2)
     batch = send(api, send_at=later.isoformat())
@@ -632,6 +704,37 @@ def test_a_canary_that_dies_halts_the_batch_which_staff_may_resume_or_cancel(api
         tend()
         ended = {"resume": {"failed": 10}, "cancel": {"failed": 2, "cancelled": 8}}
         assert get(api, batch)["counts"] == ended[action]
+
+
+@pytest.mark.parametrize("answer", [temporary(), unanswered()], ids=["refused", "not answered"])
+def test_a_canary_that_nobody_took_halts_the_batch(api, settings, answer):
+    """Those that were tried and wait for another try, or for an answer, have not gone out."""
+    settings.PROVIDERS = {"a": entry(answer=answer)}
+    batch = send(api, 20, canary={**CANARY, "wait": 0, "max_failures": 0})
+    drain(Lane.BULK)
+    tend()
+    batch = get(api, batch)
+    assert batch["state"] == "halted"
+    assert batch["reason"] == (
+        "4 of the first 4 messages failed or were not taken; at most 0 % may"
+    )
+    told = {name: batch["canary"][name] for name in ("tried", "failed", "passed")}
+    assert told == {"tried": 4, "failed": 4, "passed": False}
+    assert len(scripted("a").asked) == 4
+
+
+def test_a_canary_that_was_taken_at_the_second_try_lives(api, settings):
+    settings.PROVIDERS = {"a": entry(answer=temporary())}
+    batch = send(api, 20, canary={**CANARY, "max_failures": 0})
+    drain(Lane.BULK)
+    tend()
+    assert get(api, batch)["state"] == "running"  # there is time yet
+    scripted("a").answer = Sent("ref")
+    Work.objects.filter(held=False).update(due_at=timezone.now())
+    drain(Lane.BULK)
+    Batch.objects.update(canary_until=timezone.now() - timedelta(seconds=1))
+    tend()
+    assert get(api, batch)["canary"]["passed"] is True
 
 
 def test_a_canary_is_at_least_one_message_and_no_more_than_asked(api):

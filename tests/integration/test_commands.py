@@ -134,7 +134,7 @@ def test_a_probe_by_address_is_answered_in_production_too() -> None:
 def test_production_does_not_pretend_to_deliver() -> None:
     show = "from notifications.providers import registry; print(list(registry.enabled()))"
     done = manage("shell", "-v0", "-c", show, **PRODUCTION)
-    assert done.stdout.strip() == "[]", done.stderr
+    assert done.stdout.strip() == "['inapp']", done.stderr
 
 
 @pytest.mark.parametrize("url", ["foo://relay.example.com", "relay.example.com:25", "smtp://"])

@@ -10,8 +10,9 @@ from rest_framework.test import APIClient
 
 from notifications.models import Delivery, Device, Event, InboxItem
 from notifications.providers.webpush import WebPush
+from notifications.services import audit
 from notifications.states import State
-from notifications.types import Lane
+from notifications.types import EventType, Lane
 from tests.engine import drain, make_everything_due
 from tests.factories import RecipientFactory
 from tests.fakes.behaviours import Reset, Status

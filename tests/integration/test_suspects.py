@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 import pytest
 from django.db import OperationalError
 from django.utils import timezone
+from typing_extensions import override
 
 from commsproject.common.ids import new_id
 from commsproject.common.models import ApiClient
@@ -377,6 +378,7 @@ class Watched(set[Lease]):
 
     passes = 0
 
+    @override
     def __iter__(self) -> Iterator[Lease]:
         self.passes += 1
         return super().__iter__()

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from typing_extensions import override
 
 from commsproject.common.models import ApiClient
 from notifications import limits
 from notifications.models import Delivery
+from notifications.providers import registry
 from notifications.services import submit, window
 from notifications.services.items import attachments
 from notifications.services.window import Window
 from notifications.states import State
-from tests.engine import drain
+from notifications.types import Outbound, Sent
+from tests.engine import carry_out, drain
 from tests.integration.test_engine import claim, open_window, submission
-from tests.scripted import entry, scripted
+from tests.scripted import ScriptedLoop, entry, scripted
 
 pytestmark = pytest.mark.django_db
 
@@ -87,6 +92,40 @@ def test_what_is_left_goes_by_the_windows_that_follow(agent: ApiClient) -> None:
         (got,) = sent[f"user-{number}@example.org"]
         assert got.content == base64.b64decode(stored["content"])
         assert (got.filename, got.content_type) == ("a.pdf", "application/pdf")
+
+
+class Uneven(ScriptedLoop):
+    """Takes every third message at once, and the others when there is none left to take."""
+
+    batch_limit: ClassVar[int] = 1
+    carried = 0
+    heaviest = 0
+    """The most bytes of attachments that were out at a time, as they are stored."""
+
+    @override
+    async def carry(self, messages: Sequence[Outbound]) -> Sent:
+        (message,) = messages
+        weight = sum(len(one.content) * 4 // 3 for one in message.attachments)
+        self.carried += weight
+        self.heaviest = max(self.heaviest, self.carried)
+        self.asked.append(messages)
+        if len(self.asked) % 3 != 1:
+            await asyncio.sleep(0.5)
+        self.carried -= weight
+        return Sent("ref")
+
+
+def test_no_window_is_opened_on_top_of_one_whose_calls_are_out(
+    agent: ApiClient, settings: Any
+) -> None:
+    """However many answer quickly: what a hanging call carries is in memory for as long."""
+    settings.PROVIDERS = {"a": entry(Uneven)}
+    post(agent, *[KILO] * 12)
+    carry_out(claim())
+    provider = registry.get("a")
+    assert isinstance(provider, Uneven)
+    assert len(provider.asked) == 12
+    assert provider.heaviest <= window.HEAVY
 
 
 def test_only_those_that_are_sent_are_read(agent: ApiClient) -> None:

@@ -273,6 +273,7 @@ def read(headers: str, body: str = "Hi", **envelope: Any) -> Inbound:
         ("From: nobody at all <", "envelope@example.org"),
         ("From:", "envelope@example.org"),
         ("Subject: none", "envelope@example.org"),
+        ("From: " + "(" * 5000 + "a@example.org", "envelope@example.org"),
     ],
 )
 def test_the_sender_is_who_says_to_have_written(headers, sender):
@@ -355,6 +356,23 @@ def test_a_mail_of_attachments_alone():
 
 def test_a_subject_of_several_lines_is_one():
     assert read("Subject: one\n two\n  three").subject == "one two three"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b"--x\n", b"--b\n\nx\n", b"A: b\n", b"References: <a@b>\n", b"=?utf-8?q?a?= ", b"<a> ", b"\n"],
+)
+def test_no_mail_takes_long(piece):
+    """Or the time limit of tests ends it: what takes its square would take minutes."""
+    many = piece * (1_000_000 // len(piece))
+    for raw in (many, b"Subject: " + many, b"From: " + many, b"\n" + many):
+        inbound_mail.inbound(inbound_mail.Mail.of_bytes(raw), sender="a@x", to="b@x")
+
+
+def test_a_mail_nested_too_deep_is_an_error():
+    deep = "".join(f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(5000))
+    with pytest.raises(ValueError):
+        inbound_mail.Mail.of_bytes(deep.encode())
 
 
 def test_what_postgresql_cannot_keep_is_left_out():

@@ -147,3 +147,24 @@ def test_a_late_failure_neither_ends_a_pause_nor_counts_as_its_probe(error_class
     later = failed(failed(paused, error_class), error_class)
     assert later.blocked_until == paused.blocked_until
     assert gate(later, NOW) is Gate.SHUT
+
+
+def test_new_credentials_half_open_what_old_ones_shut() -> None:
+    shut = after_failure(Health(), ErrorClass.AUTH_CONFIG, "401", NOW, None)
+    assert gate(shut, NOW + timedelta(seconds=1)) is Gate.SHUT
+    renewed = breaker.after_renewal(shut, NOW + timedelta(seconds=1))
+    assert gate(renewed, NOW + timedelta(seconds=1)) is Gate.PROBE
+
+
+def test_new_credentials_change_nothing_else() -> None:
+    ill = Health(failures=5, blocked_until=NOW + timedelta(seconds=5), reason="5 failures in a row")
+    for health in (Health(), ill, Health(failures=2)):
+        assert breaker.after_renewal(health, NOW) == health
+
+
+def test_who_waits_for_credentials_asks_again_soon() -> None:
+    shut = after_failure(Health(), ErrorClass.AUTH_CONFIG, "401", NOW, None)
+    opens = breaker.opens(shut, alone=False)
+    assert opens == NOW + breaker.OPEN_FOR_CREDENTIALS
+    assert breaker.ask_again(shut, opens, NOW) == NOW + breaker.OPEN_FOR
+    assert breaker.ask_again(Health(), opens, NOW) == opens

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - people write with whatever their telephones have
 from __future__ import annotations
 
 import pytest
@@ -77,7 +78,9 @@ def test_every_phrase_of_the_tables_is_understood_as_what_it_stands_for():
 
 def test_what_vendors_answer_is_the_bare_word():
     """twilio.com/docs/messaging/tutorials/advanced-opt-out: the message is exactly the word."""
-    for word in texts("STOP|UNSUBSCRIBE|END|QUIT|STOPALL|REVOKE|OPTOUT|CANCEL|START|YES|UNSTOP|HELP|INFO"):
+    for word in texts(
+        "STOP|UNSUBSCRIBE|END|QUIT|STOPALL|REVOKE|OPTOUT|CANCEL|START|YES|UNSTOP|HELP|INFO"
+    ):
         assert keywords.is_vendors(word)
         assert keywords.is_vendors(f" {word.lower()} ")
         assert keywords.wish(word)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import time
 import weakref
 from datetime import timedelta
 from pathlib import Path
@@ -56,7 +55,7 @@ class Keyed(LoopProvider):
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The clock by which the registry looks."""
     moment = [1000.0]
-    monkeypatch.setattr(time, "monotonic", lambda: moment[0])
+    monkeypatch.setattr(registry, "monotonic", lambda: moment[0])
     return moment
 
 

@@ -264,3 +264,14 @@ def test_the_digest_of_a_list_knows_order_and_content():
     }
     assert len(digests) == 4
     assert rows.Listed([{"a": 1, "b": 2}]).digest() == rows.Listed([{"b": 2, "a": 1}]).digest()
+
+
+def test_there_is_an_end_to_empty_lines(monkeypatch):
+    """They cost us as much as rows do, and would be for ever."""
+    monkeypatch.setattr(rows, "MAX_BLANK", 3)
+    row = json.dumps(ADA).encode()
+    assert len(read(b"\n" + row + b"\n \n\r\n" + row, rows.ndjson)) == 2
+    with pytest.raises(InvalidInput) as caught:
+        read(b"\n" + row + b"\n \n\r\n" + row + b"\n\n", rows.ndjson)
+    (error,) = caught.value.errors
+    assert (error.field, error.code) == ("rows", "malformed")
