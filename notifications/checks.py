@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
 
@@ -21,6 +22,20 @@ def providers_can_send(
         checks.Error(problem, id="notifications.E001")
         for provider in registry.enabled().values()
         for problem in provider.problems()
+    ]
+
+
+@register()
+def a_cap_has_prices(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """notifications.W002 where no message costs anything and what they cost is capped."""
+    if settings.SMS_DAILY_CAP is None or settings.SMS_PRICES:
+        return []
+    return [
+        checks.Warning(
+            "SMS_DAILY_CAP stops nothing: SMS_PRICES names no price.",
+            hint='Set SMS_PRICES, such as {"*": "0.05"}.',
+            id="notifications.W002",
+        )
     ]
 
 

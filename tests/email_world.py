@@ -10,7 +10,7 @@ from typing import Any
 from django.test import override_settings
 
 from notifications.providers import registry
-from notifications.providers.email import EmailProvider
+from notifications.providers.common.email import EmailProvider
 from tests.fakes.sendgrid import SendGridServer
 from tests.fakes.ses import SesServer
 from tests.fakes.smtp import SmtpServer

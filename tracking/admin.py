@@ -101,7 +101,7 @@ class InboundMessageAdmin(ReadOnlyAdmin[InboundMessage]):
     def get_fields(self, request: HttpRequest, obj: InboundMessage | None = None) -> list[Any]:
         words = ["subject", "text"] if request.user.has_perm(MAY_READ) else []
         facts = ["came", "channel_badge", "sender", "to", "wish_badge", "answers"]
-        return [*facts, *words, "has_attachments", "is_automatic", "provider"]
+        return [*facts, *words, "remarks", "provider"]
 
     @override
     def look_up(self, rows: QuerySet[InboundMessage], term: str) -> QuerySet[InboundMessage]:
@@ -118,6 +118,12 @@ class InboundMessageAdmin(ReadOnlyAdmin[InboundMessage]):
     def channel_badge(self, row: InboundMessage) -> SafeString:
         tone = Tone.BUSY if row.channel == Channel.EMAIL else Tone.QUIET
         return badge(Channel(row.channel).label, tone)
+
+    @admin.display(description="Remarks")
+    def remarks(self, row: InboundMessage) -> str | None:
+        files = ["it came with files"] if row.has_attachments else []
+        machine = ["a machine wrote it"] if row.is_automatic else []
+        return "; ".join([*files, *machine]).capitalize() or None
 
     @admin.display(description="Asks")
     def wish_badge(self, row: InboundMessage) -> SafeString | None:

@@ -70,7 +70,7 @@ class InboundMessage(models.Model):
 
     @override
     def __str__(self) -> str:
-        return f"{self.channel} {self.id}"
+        return f"{self.get_channel_display()} {self.id}"
 
 
 class Bounce(models.Model):

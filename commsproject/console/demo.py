@@ -114,7 +114,7 @@ def messages() -> bool:
     """
     agent, is_new = ApiClient.objects.get_or_create(name=AGENT)
     simulated = all(
-        provider.name == registry.SIMULATOR
+        provider.name in registry.SIMULATORS
         for channel in Channel
         for provider in registry.for_channel(channel)
     )

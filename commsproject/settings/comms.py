@@ -30,6 +30,9 @@ REPLY_DOMAIN = env.str("REPLY_DOMAIN", default="")
 """A domain whose mail comes in by a webhook. Replies to what a vendor sends under a Message-ID of its
 own go to `reply+<delivery>@` this domain, unless the message says where to."""
 
+DNS_SERVERS = env.list("DNS_SERVERS", default=[])
+"""Whom `check_domain` asks, `address` or `address:port`; none: the machine's own."""
+
 # --- Providers ---------------------------------------------------------------------------------
 
 PROVIDER_CONNECT_TIMEOUT = 3.0
@@ -242,7 +245,7 @@ SMS_CURRENCY = env.str("SMS_CURRENCY", default="USD")
 SMS_DAILY_CAP = env.amount("SMS_DAILY_CAP")
 """What may be spent from one midnight (UTC) to the next, by SMS_PRICES. None: no cap."""
 
-SMS_BRAND = env.str("SMS_BRAND", default="")
+SMS_BRAND = env.str("SMS_BRAND", default="This service")
 """Who the person hears from, in the answers below: `{brand}`."""
 
 SMS_STOP_TEXT = env.str(

@@ -107,6 +107,7 @@ UNFOLD: dict[str, Any] = {
                 "title": "Providers",
                 "items": [
                     _page("Providers", "hub", "notifications", "providerstate"),
+                    _page("Simulator script", "science", "notifications", "simulatorrule"),
                     _page("Webhooks in", "webhook", "tracking", "webhookreceipt"),
                 ],
             },

@@ -13,6 +13,7 @@ from notifications.admin import (
     providers,
     queue,
     schedules,
+    simulator,
     suppressions,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "providers",
     "queue",
     "schedules",
+    "simulator",
     "suppressions",
 ]

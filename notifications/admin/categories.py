@@ -22,7 +22,7 @@ class CategoryAdmin(EditableAdmin[Category]):
     """What messages are about, and the rules of each kind."""
 
     list_display = ("key", "name", "kind_badge", "on_unknown", "created")
-    fields = ("key", "name", "kind", "on_unknown")
+    fields = ("key", "name", "kind", "on_unknown", "long_text")
 
     @override
     def get_readonly_fields(self, request: HttpRequest, obj: Category | None = None) -> Any:

@@ -7,13 +7,14 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from typing_extensions import override
 
 from commsproject.common.admin import Age, ReadOnlyAdmin, Tone, ago, as_uuid, badge, shorten
 from notifications.admin import badges
-from notifications.models import Attempt, SimulatedMessage
+from notifications.models import Attempt, SimulatedMessage, SimulatorRule
 from notifications.types import Channel, EventType
 
 
@@ -21,8 +22,9 @@ from notifications.types import Channel, EventType
 class MailboxAdmin(ReadOnlyAdmin[SimulatedMessage]):
     """Every message the simulator took, newest first."""
 
-    list_display = ("subject", "to", "channel_badge", "receipts_badge", "came")
-    list_filter = (Age, "channel")
+    list_display = ("subject", "to", "channel_badge", "provider", "receipts_badge", "came")
+    list_filter = (Age, "channel", "provider")
+    list_before_template = "notifications/admin/simulator_links.html"
     search_fields = ("id",)
     search_help_text = "Exact id"
     nothing = "The simulator has carried nothing yet"
@@ -32,6 +34,13 @@ class MailboxAdmin(ReadOnlyAdmin[SimulatedMessage]):
     def look_up(self, rows: QuerySet[SimulatedMessage], term: str) -> QuerySet[SimulatedMessage]:
         found = as_uuid(term)
         return rows.filter(id=found) if found else rows.none()
+
+    @override
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        rules = SimulatorRule.objects.count()
+        return super().changelist_view(request, {**(extra_context or {}), "rules": rules})
 
     @override
     def own_page(self, row: SimulatedMessage) -> dict[str, Any]:
@@ -67,7 +76,8 @@ def _receipts(row: SimulatedMessage) -> SafeString:
     if row.attempt_id is None:
         return badge("None: plain mail")
     if row.receipts_due_at is None:
-        return badge("Posted", Tone.GOOD)
+        forged = row.manner == SimulatedMessage.Manner.FORGED
+        return badge("Forged", Tone.BAD) if forged else badge("Posted", Tone.GOOD)
     waiting = ", ".join(EventType(kind).label.lower() for kind in row.receipts)
     return badge(f"To post: {waiting}", Tone.WARN)
 

@@ -4,10 +4,11 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.forms import FloatField, IntegerField
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -16,6 +17,7 @@ from typing_extensions import override
 from commsproject.common.admin import EditableAdmin, ReadOnlyInline, Tone, ago, badge
 from commsproject.common.admin.theme import AdminTextInputWidget, ModelForm
 from notifications import breaker, limits, shares
+from notifications.admin import domain
 from notifications.breaker import Gate, Health
 from notifications.models import ProviderChange, ProviderState
 from notifications.providers import registry
@@ -98,6 +100,19 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
     )
     inlines = (Changes,)
     sortable_by = ()
+    list_before_template = "notifications/admin/providers_links.html"
+
+    @override
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.check_domain)
+        return [path("domain/", view, name="notifications_providerstate_domain"), *super().get_urls()]
+
+    def check_domain(self, request: HttpRequest) -> HttpResponse:
+        """Asks name servers, no vendor."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        template = "notifications/admin/domain.html"
+        return self.page(request, template, domain.context(request.GET), title="Check a domain")
 
     @override
     def has_add_permission(self, request: HttpRequest) -> bool:

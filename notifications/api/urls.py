@@ -11,6 +11,7 @@ from notifications.api.dead_letters import (
 )
 from notifications.api.devices import DeviceById, Devices, WebKey
 from notifications.api.notifications import CancelNotification, NotificationById, Notifications
+from notifications.api.providers import ProviderByName, Providers, Script
 from notifications.api.queues import Queues
 from notifications.api.schedules import ScheduleById, Schedules
 from notifications.models import Batch
@@ -38,6 +39,9 @@ urlpatterns = [
     path("recipients/<str:user_id>/devices", Devices.as_view(), name="devices"),
     path("recipients/<str:user_id>/devices/<uuid:device_id>", DeviceById.as_view(), name="device"),
     path("push/web-key", WebKey.as_view(), name="push-web-key"),
+    path("providers", Providers.as_view(), name="providers"),
+    path("providers/simulator/script", Script.as_view(), name="simulator-script"),
+    path("providers/<str:name>", ProviderByName.as_view(), name="provider"),
     path("schedules", Schedules.as_view(), name="schedules"),
     path("schedules/<uuid:schedule_id>", ScheduleById.as_view(), name="schedule"),
     path("dead-letters", DeadLetters.as_view(), name="dead-letters"),

@@ -27,6 +27,22 @@ class Check:
     advice: str = ""
 
 
+@dataclass(frozen=True)
+class MailDns:
+    """What a vendor wants in the DNS of a domain that it sends for, as far as it is the same for all
+    accounts.
+    """
+
+    include: str = ""
+    """Of the SPF record; empty where the vendor's return path is a domain of its own."""
+    selectors: tuple[str, ...] = ()
+    """Where its DKIM keys usually are."""
+    key: str = ""
+    """The record of one, with `{selector}` and `{domain}`; empty where only its console can tell."""
+    asks: bool = False
+    """Whether `dkim_selectors` asks the vendor: then they are no guesses."""
+
+
 def is_of(domain: str, address: str) -> bool:
     """Whether `address` is at `domain` or below it."""
     host, above = address.rpartition("@")[2].lower(), domain.lower()

@@ -17,13 +17,14 @@ from typing import Any
 
 from typing_extensions import override
 
-from notifications.providers import http, push
+from notifications.providers import http
 from notifications.providers.account import Check
-from notifications.providers.apple_token import ProviderToken, SigningKey
-from notifications.providers.defects import caught
-from notifications.providers.http2_loop import LoopHttp2
-from notifications.providers.http_loop import Answer
-from notifications.providers.push import PushProvider, refuse
+from notifications.providers.apns_token import ProviderToken, SigningKey
+from notifications.providers.common import push
+from notifications.providers.common.defects import caught
+from notifications.providers.common.http2_loop import LoopHttp2
+from notifications.providers.common.push import PushProvider, refuse
+from notifications.providers.http import Answer
 from notifications.types import ErrorClass, Outbound, Platform, ProviderError, Sent
 
 REASONS: Mapping[str, ErrorClass] = {
@@ -144,8 +145,6 @@ class APNs(PushProvider):
         if 200 <= answer.status < 300:
             # The id is ours, given back; the status says all.
             return Sent(answer.headers.get("apns-id", str(message.attempt_id))[:255], answer.status)
-        if 300 <= answer.status < 400 and "Location" in answer.headers:
-            raise http.unanswered(ErrorClass.AUTH_CONFIG, "redirect")
         raise refused(answer)
 
     def _request(self, message: Outbound) -> tuple[str, dict[str, str], bytes]:

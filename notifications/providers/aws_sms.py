@@ -9,23 +9,25 @@ two-way SMS, keywords). What is sent and answered: `aws_sms_api`.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, ClassVar, NoReturn
-from uuid import UUID
+from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from notifications.providers import aws, http, sns
+from notifications.providers import http
 from notifications.providers.account import Check, Verdict
 from notifications.providers.aws_sms_api import Api, Publish, SendTextMessage
 from notifications.providers.base import LoopProvider, Webhook
-from notifications.providers.defects import caught
-from notifications.providers.http_loop import Answer, LoopHttp
+from notifications.providers.common import aws, sms, sns
+from notifications.providers.common.defects import caught
+from notifications.providers.common.http_loop import LoopHttp
+from notifications.providers.common.labels import attempt_id
+from notifications.providers.common.sms import SmsProvider
+from notifications.providers.http import Answer
 from notifications.types import (
     Channel,
     ErrorClass,
@@ -36,7 +38,6 @@ from notifications.types import (
     ProviderEvent,
     Report,
     Sent,
-    Wanted,
 )
 
 EVENTS: Mapping[str, tuple[EventType, bool]] = {
@@ -66,13 +67,9 @@ STOP_WORDS = frozenset(
 )
 """The keywords that put a number on AWS's opt-out list, unless an account manages its own."""
 
-NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 SENDER_ID = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9-]{1,11}")
 LONG_NUMBER = re.compile(r"\+?[0-9]{7,}")
-
-GREETING = "Successfully validated SNS topic"
-"""What AWS posts, as plain text, when a topic is first connected."""
 
 _OUR_DATA = {
     "totalMessageParts": "segments",
@@ -93,14 +90,13 @@ NO_RECEIPTS = Check(
 )
 
 
-class AwsSms(LoopProvider):
+class AwsSms(SmsProvider, LoopProvider):
     """Options: the key pair, `region`, `endpoint_url` (`""` for Amazon's own). With
     `origination_identity` (a number, pool or sender id, or its ARN) it sends by End User Messaging,
     and `configuration_set` is the one that publishes events; without, by SNS, as `sender_id` where
     a country allows one. `topic_arns` are the SNS topics whose messages are believed.
     """
 
-    channels: ClassVar = frozenset({Channel.SMS})
     confirms_opt_outs: ClassVar = True
 
     def __init__(
@@ -155,20 +151,10 @@ class AwsSms(LoopProvider):
         return sns.fetch_certificate(url)
 
     @override
-    def send(self, message: Outbound) -> Sent:
-        return asyncio.run(self._send_alone(message))
-
-    async def _send_alone(self, message: Outbound) -> Sent:
-        try:
-            return await self.carry([message])
-        finally:
-            await self.aclose()
-
-    @override
     async def carry(self, messages: Sequence[Outbound]) -> Sent:
         (message,) = messages
         with caught(ErrorClass.PERMANENT_MESSAGE):
-            check(message)
+            sms.check(message)
             headers, body = self._api.request(message)
             headers = self._account.signed(
                 self._api.service, self._region, self._url, headers, body
@@ -182,18 +168,12 @@ class AwsSms(LoopProvider):
         await super().aclose()
         await self._http.aclose()
 
-    @override
-    def lacks(self, wanted: Wanted) -> str:
-        return "attachments" if wanted.has_attachments else super().lacks(wanted)
-
     def receipt(self, answer: Answer) -> Sent:
         """What Amazon said. Raises `ProviderError` where it did not take the message."""
         if answer.status == 200:
             if ref := self._api.ref(answer):
                 return Sent(ref, answer.status)
             raise http.unanswered(ErrorClass.AMBIGUOUS, "malformed_answer")
-        if 300 <= answer.status < 400 and "Location" in answer.headers:
-            raise http.unanswered(ErrorClass.AUTH_CONFIG, "redirect")
         code, refused = self._api.error(answer)
         error = http.status_error(answer.status, answer.headers)
         if refused is None:
@@ -217,31 +197,13 @@ class AwsSms(LoopProvider):
         """As documented there. A new subscription is confirmed on the way, which is a call to SNS:
         raises `ProviderError` where that fails.
         """
-        envelope = json.loads(webhook.body)
         try:
-            if envelope["Type"] == "SubscriptionConfirmation":
-                self._account.confirm(envelope["TopicArn"], envelope["Token"])
-            if envelope["Type"] != "Notification" or envelope["Message"].startswith(GREETING):
+            envelope = sns.published(webhook, self._account)
+            if envelope is None:
                 return []
             return list(_reports(json.loads(envelope["Message"]), envelope["Timestamp"]))
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not an event of AWS SMS: {type(error).__name__}") from None
-
-
-def check(message: Outbound) -> None:
-    """Refuse what no text message can be."""
-    if not NUMBER.fullmatch(message.to):
-        raise ProviderError(ErrorClass.PERMANENT_RECIPIENT, "invalid_number", "Not in E.164 form.")
-    if message.attachments:
-        _refuse("attachments", "A text message carries no files.")
-    if message.hosted:
-        _refuse("template", "Another provider keeps its template.")
-    if not message.parts.get("text", "").strip():
-        _refuse("no_content", "No text.")
-
-
-def _refuse(code: str, detail: str) -> NoReturn:
-    raise ProviderError(ErrorClass.PERMANENT_MESSAGE, code, detail)
 
 
 def _reports(told: Mapping[str, Any], published_at: str) -> Iterator[Report]:
@@ -278,7 +240,7 @@ def _event(told: Mapping[str, Any]) -> ProviderEvent:
         type=kind,
         at=datetime.fromtimestamp(told["eventTimestamp"] / 1000, UTC),
         dedupe=f"{ref}:{status}:{kind.value}",
-        attempt_id=_attempt_id(told.get("context") or {}),
+        attempt_id=attempt_id((told.get("context") or {}).get("attempt_id")),
         provider_ref=ref,
         address=told["destinationPhoneNumber"],
         permanent=permanent,
@@ -286,10 +248,3 @@ def _event(told: Mapping[str, Any]) -> ProviderEvent:
         detail=LONG_NUMBER.sub("[number]", str(told.get("messageStatusDescription") or "")),
         data={ours: told[theirs] for theirs, ours in _OUR_DATA.items() if theirs in told},
     )
-
-
-def _attempt_id(context: Mapping[str, str]) -> UUID | None:
-    try:
-        return UUID(context["attempt_id"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None

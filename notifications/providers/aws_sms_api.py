@@ -20,9 +20,10 @@ from urllib.parse import urlencode
 from django.utils import timezone
 from typing_extensions import override
 
-from notifications.providers import aws
 from notifications.providers.account import Check, Verdict
-from notifications.providers.http_loop import Answer
+from notifications.providers.common import aws
+from notifications.providers.common.labels import ids
+from notifications.providers.http import Answer
 from notifications.types import ErrorClass, Outbound
 
 
@@ -281,13 +282,8 @@ def _spend(limit: object) -> Check:
 
 def _context(message: Outbound) -> dict[str, str]:
     """Our ids, which come back in events. Values begin and end with no blank, and are not empty."""
-    found = {
-        "attempt_id": str(message.attempt_id),
-        "message_id": str(message.notification_id),
-        "agent_id": message.agent_id.strip(),
-        "template_id": message.template_id.strip(),
-    }
-    return {name: value for name, value in found.items() if value}
+    stripped = {name: value.strip() for name, value in ids(message).items()}
+    return {name: value for name, value in stripped.items() if value}
 
 
 def _element(name: str, body: bytes) -> str:

@@ -21,11 +21,18 @@ from anymail.message import AnymailMessage
 from django.conf import settings
 from typing_extensions import override
 
-from notifications.providers import http, shared_secret
-from notifications.providers.account import Check, sender_check
+from notifications.providers import http
+from notifications.providers.account import Check, MailDns, sender_check
 from notifications.providers.base import Webhook
-from notifications.providers.email import without_addresses
-from notifications.providers.email_http import Careful, Codes, HttpEmailProvider, Texts, attempt_id
+from notifications.providers.common import shared_secret
+from notifications.providers.common.email import without_addresses
+from notifications.providers.common.email_http import (
+    Careful,
+    Codes,
+    HttpEmailProvider,
+    Texts,
+)
+from notifications.providers.common.labels import attempt_id
 from notifications.types import ErrorClass, EventType, Outbound, ProviderEvent
 
 CODES: Codes = {
@@ -88,6 +95,7 @@ class Brevo(HttpEmailProvider):
     token, two with a comma while it is changed.
     """
 
+    dns: ClassVar = MailDns("spf.brevo.com", ("brevo1", "brevo2", "mail"))
     keeps_message_id: ClassVar = False
     hosts_templates: ClassVar = True
     ref_field: ClassVar = "messageId"

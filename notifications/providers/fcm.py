@@ -16,12 +16,14 @@ from urllib.parse import quote
 
 from typing_extensions import override
 
-from notifications.providers import http, push
+from notifications.providers import http
 from notifications.providers.account import Check
-from notifications.providers.defects import caught
-from notifications.providers.google_token import AccessToken, ServiceAccount
-from notifications.providers.http_loop import Answer, LoopHttp
-from notifications.providers.push import PushProvider, refuse
+from notifications.providers.common import push
+from notifications.providers.common.defects import caught
+from notifications.providers.common.http_loop import LoopHttp
+from notifications.providers.common.push import PushProvider, refuse
+from notifications.providers.fcm_token import AccessToken, ServiceAccount
+from notifications.providers.http import Answer
 from notifications.types import ErrorClass, Lane, Outbound, Platform, ProviderError, Sent
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
@@ -116,9 +118,6 @@ class FCM(PushProvider):
         """What FCM said. Raises `ProviderError`."""
         if 200 <= answer.status < 300:
             return Sent(_reference(answer), answer.status)
-        if 300 <= answer.status < 400 and "Location" in answer.headers:
-            # To follow it would hand over the access token.
-            raise http.unanswered(ErrorClass.AUTH_CONFIG, "redirect")
         raise refused(answer)
 
     async def _post(self, body: bytes, token: str) -> Answer:

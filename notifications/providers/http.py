@@ -6,11 +6,14 @@ class is `ambiguous`.
 
 from __future__ import annotations
 
+import json
 import math
 import ssl
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import requests
 from requests import exceptions as failed
@@ -61,6 +64,25 @@ CAUSES: tuple[tuple[type[Exception], ErrorClass, str], ...] = (
 
 MIN_WAIT, MAX_WAIT = 1.0, 3600.0
 """Seconds. What vendors ask us to wait is kept within these."""
+
+
+@dataclass(frozen=True, repr=False)
+class Answer:
+    """An answer. `headers` do not care about case. `body` is what was asked for of it and came in
+    time, maybe cut: the status counts all the same.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    @property
+    def json(self) -> Any:
+        """The parsed body; None where it is no JSON, or not all of it."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
 
 
 def status_class(status: int, special: Mapping[int, ErrorClass] = STATUSES) -> ErrorClass:

@@ -23,12 +23,18 @@ from anymail.message import AnymailMessage
 from django.conf import settings
 from typing_extensions import override
 
-from notifications.providers import inbound_mail, shared_secret
-from notifications.providers.account import Check, Verdict
+from notifications.providers.account import Check, MailDns, Verdict
 from notifications.providers.base import BadSignature, Webhook
-from notifications.providers.email import without_addresses
-from notifications.providers.email_http import Careful, Codes, HttpEmailProvider, Texts, attempt_id
-from notifications.providers.webhook_form import Form, read_form
+from notifications.providers.common import inbound_mail, shared_secret
+from notifications.providers.common.email import without_addresses
+from notifications.providers.common.email_http import (
+    Careful,
+    Codes,
+    HttpEmailProvider,
+    Texts,
+)
+from notifications.providers.common.labels import attempt_id
+from notifications.providers.common.webhook_form import Form, read_form
 from notifications.types import (
     ErrorClass,
     EventType,
@@ -100,6 +106,7 @@ class Mailgun(HttpEmailProvider):
     its own) and `signing_key`: that of webhooks, two with a comma while it is changed.
     """
 
+    dns: ClassVar = MailDns("mailgun.org", ("mx", "k1", "pic", "smtp", "mailo", "krs", "email"))
     webhook_limits: ClassVar = {"inbound": MAX_INBOUND}
     hosts_templates: ClassVar = True
     ref_field: ClassVar = "id"

@@ -16,11 +16,17 @@ from anymail.backends.postmark import EmailBackend
 from anymail.message import AnymailMessage
 from typing_extensions import override
 
-from notifications.providers import shared_secret
 from notifications.providers.account import Check, Verdict
 from notifications.providers.base import Webhook
-from notifications.providers.email import ids, labels, without_addresses
-from notifications.providers.email_http import Careful, Codes, HttpEmailProvider, Texts, attempt_id
+from notifications.providers.common import shared_secret
+from notifications.providers.common.email import without_addresses
+from notifications.providers.common.email_http import (
+    Careful,
+    Codes,
+    HttpEmailProvider,
+    Texts,
+)
+from notifications.providers.common.labels import attempt_id, ids, labels
 from notifications.types import ErrorClass, EventType, Outbound, ProviderEvent
 
 CODES: Codes = {

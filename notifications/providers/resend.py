@@ -11,7 +11,6 @@ import binascii
 import hashlib
 import hmac
 import json
-import re
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -24,11 +23,17 @@ from anymail.message import AnymailMessage
 from django.conf import settings
 from typing_extensions import override
 
-from notifications.providers import shared_secret
-from notifications.providers.account import Check, Verdict, sender_check
+from notifications.providers.account import Check, MailDns, Verdict, sender_check
 from notifications.providers.base import BadSignature, CannotVerify, Webhook
-from notifications.providers.email import ids, without_addresses
-from notifications.providers.email_http import Careful, Codes, HttpEmailProvider, Texts, attempt_id
+from notifications.providers.common import shared_secret
+from notifications.providers.common.email import without_addresses
+from notifications.providers.common.email_http import (
+    Careful,
+    Codes,
+    HttpEmailProvider,
+    Texts,
+)
+from notifications.providers.common.labels import attempt_id, named_tags
 from notifications.types import ErrorClass, EventType, Outbound, ProviderError, ProviderEvent
 
 CODES: Codes = {
@@ -77,15 +82,13 @@ EVENTS: Mapping[str, EventType] = {
 MAX_AGE = 300.0
 """Seconds the signed timestamp may differ from our clock: Svix signs each delivery anew."""
 
-TAG_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
-TAG_LENGTH = 256
-
 
 class Resend(HttpEmailProvider):
     """Options: `api_key`, `api_url` and `webhook_secret` (`whsec_...`), two with a comma while it is
     changed.
     """
 
+    dns: ClassVar = MailDns(selectors=("resend",))
     keeps_message_id: ClassVar = False
     ref_field: ClassVar = "id"
     code_field: ClassVar = "name"
@@ -127,12 +130,8 @@ class Resend(HttpEmailProvider):
         Anymail would write metadata and tags into headers. For the caller's metadata Resend has no
         place; they stay with us.
         """
-        tags = {f"tag_{n}": tag for n, tag in enumerate(dict.fromkeys(message.tags), start=1)}
         mail.esp_extra = {
-            "tags": [
-                {"name": name, "value": TAG_UNSAFE.sub("_", value)[:TAG_LENGTH]}
-                for name, value in {**ids(message), **tags}.items()
-            ]
+            "tags": [{"name": name, "value": value} for name, value in named_tags(message).items()]
         }
         mail.idempotency_key = str(message.delivery_id)
 

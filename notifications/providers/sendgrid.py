@@ -21,7 +21,6 @@ from datetime import UTC, datetime
 from email.utils import parseaddr
 from functools import cached_property
 from typing import Any, ClassVar
-from uuid import UUID
 
 import requests
 from anymail.backends.sendgrid import EmailBackend
@@ -36,13 +35,15 @@ from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from typing_extensions import override
 
-from notifications.providers import http, http_thread, inbound_mail, shared_secret
-from notifications.providers.account import Check, Verdict, is_of
+from notifications.providers import http
+from notifications.providers.account import Check, MailDns, Verdict, is_of
 from notifications.providers.base import BadSignature, CannotVerify, LoopProvider, Webhook
-from notifications.providers.email import EmailProvider, Handover, without_addresses
-from notifications.providers.http_loop import LoopHttp
+from notifications.providers.common import http_thread, inbound_mail, shared_secret
+from notifications.providers.common.email import EmailProvider, Handover, without_addresses
+from notifications.providers.common.http_loop import LoopHttp
+from notifications.providers.common.labels import attempt_id
+from notifications.providers.common.webhook_form import Form, read_form
 from notifications.providers.sendgrid_payload import MAX_MESSAGES, UNTRACKED, Payloads
-from notifications.providers.webhook_form import Form, read_form
 from notifications.types import (
     ErrorClass,
     EventType,
@@ -140,6 +141,7 @@ class SendGrid(EmailProvider, LoopProvider):
     way.
     """
 
+    dns: ClassVar = MailDns(selectors=("s1", "s2"))
     batch_limit: ClassVar[int] = MAX_MESSAGES
     webhook_limits: ClassVar = {"inbound": MAX_INBOUND}
     hosts_templates: ClassVar = True
@@ -224,9 +226,6 @@ class SendGrid(EmailProvider, LoopProvider):
         answer = await self._http.post(body)
         if 200 <= answer.status < 300:
             return Sent(answer.headers.get("X-Message-Id", ""), answer.status)
-        if 300 <= answer.status < 400 and "Location" in answer.headers:
-            # To follow it would hand over the API key.
-            raise http.unanswered(ErrorClass.AUTH_CONFIG, "redirect")
         raise http.status_error(answer.status, answer.headers, STATUSES)
 
     @override
@@ -387,7 +386,7 @@ def _events(row: Mapping[str, Any]) -> Iterator[ProviderEvent]:
             type=event,
             at=at,
             dedupe=f"{dedupe}:{number}" if number else dedupe,
-            attempt_id=_uuid(row.get("attempt_id")),
+            attempt_id=attempt_id(row.get("attempt_id")),
             provider_ref=_message_id(str(row.get("sg_message_id", ""))),
             address=str(row.get("email", "")),
             permanent=permanent,
@@ -413,10 +412,3 @@ def _code(row: Mapping[str, Any]) -> str:
 def _message_id(text: str) -> str:
     """The X-Message-Id of the call: their message id without the names of the hosts it passed."""
     return re.split(r"\.(?:filter|recvd)", text, maxsplit=1)[0]
-
-
-def _uuid(value: object) -> UUID | None:
-    try:
-        return UUID(str(value))
-    except ValueError:
-        return None

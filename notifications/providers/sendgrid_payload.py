@@ -16,14 +16,14 @@ from anymail.message import AnymailMessage
 from anymail.utils import parse_address_list
 from django.conf import settings
 
-from notifications.providers.email import (
+from notifications.providers.common.email import (
     UNSAFE,
     attach,
     check,
     check_recipient,
-    labels,
     message_id,
 )
+from notifications.providers.common.labels import labels
 from notifications.types import ErrorClass, Outbound, ProviderError
 
 MAX_MESSAGES = 1000

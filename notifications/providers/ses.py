@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from email.utils import parseaddr
@@ -23,10 +22,12 @@ from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from typing_extensions import override
 
-from notifications.providers import aws, http, ses_inbound, sns
-from notifications.providers.account import Check, Quota, Verdict
+from notifications.providers import http, ses_inbound
+from notifications.providers.account import Check, MailDns, Quota, Verdict
 from notifications.providers.base import Webhook
-from notifications.providers.email import EmailProvider, Handover, ids, without_addresses
+from notifications.providers.common import aws, sns
+from notifications.providers.common.email import EmailProvider, Handover, without_addresses
+from notifications.providers.common.labels import named_tags
 from notifications.providers.ses_template import TemplatePayload
 from notifications.types import (
     ErrorClass,
@@ -39,6 +40,7 @@ from notifications.types import (
 )
 
 CODES: Mapping[str, ErrorClass] = {
+    **aws.CREDENTIALS,
     "TooManyRequestsException": ErrorClass.THROTTLED,
     "Throttling": ErrorClass.THROTTLED,
     "ThrottlingException": ErrorClass.THROTTLED,
@@ -49,12 +51,6 @@ CODES: Mapping[str, ErrorClass] = {
     "NotFoundException": ErrorClass.AUTH_CONFIG,
     "MessageRejected": ErrorClass.PERMANENT_MESSAGE,
     "BadRequestException": ErrorClass.PERMANENT_MESSAGE,
-    "InvalidClientTokenId": ErrorClass.AUTH_CONFIG,
-    "UnrecognizedClientException": ErrorClass.AUTH_CONFIG,
-    "SignatureDoesNotMatch": ErrorClass.AUTH_CONFIG,
-    "AccessDeniedException": ErrorClass.AUTH_CONFIG,
-    "MissingAuthenticationToken": ErrorClass.AUTH_CONFIG,
-    "ExpiredToken": ErrorClass.AUTH_CONFIG,
     "InternalServiceError": ErrorClass.AMBIGUOUS,
     "ServiceUnavailable": ErrorClass.TEMPORARY,
 }
@@ -68,9 +64,6 @@ TEXTS: Sequence[tuple[str, str, ErrorClass, float | None]] = (
     ("ThrottlingException", "Daily message quota exceeded", ErrorClass.THROTTLED, 600.0),
 )
 """Codes whose text changes what they mean: code, what the text contains, class, seconds to wait."""
-
-TAG_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
-TAG_LENGTH = 256
 
 EVENTS: Mapping[str, tuple[EventType, str, str]] = {
     "Send": (EventType.SENT, "send", ""),
@@ -93,9 +86,6 @@ that SES has it on a list of such."""
 NO_BOUNCES = frozenset({("Transient", "General"), ("Undetermined", "Undetermined")})
 """Type and sub-type of what may as well be an out-of-office answer: a fact, no state."""
 
-GREETING = "Successfully validated SNS topic for Amazon SES event publishing."
-"""What SES posts, as plain text, when a topic is first connected."""
-
 QUOTA = ("MaxSendRate", "Max24HourSend", "SentLast24Hours")
 """Of the account: recipients. A negative day's quota is none."""
 
@@ -111,6 +101,11 @@ class SES(EmailProvider):
     topics whose messages are believed.
     """
 
+    dns: ClassVar = MailDns(
+        "amazonses.com",
+        key="{selector}._domainkey.{domain}. CNAME {selector}.dkim.amazonses.com.",
+        asks=True,
+    )
     knows_quota: ClassVar = True
     keeps_message_id: ClassVar = False
     hosts_templates: ClassVar = True
@@ -177,6 +172,19 @@ class SES(EmailProvider):
         advice = "Verify the domain of DEFAULT_FROM_EMAIL as an identity, in this region."
         return Check(what, "no identity", Verdict.FAILED, advice)
 
+    @override
+    def dkim_selectors(self, domain: str) -> Sequence[str]:
+        """The tokens of Easy DKIM; none where the domain is no identity."""
+        try:
+            found = self._ask("get_email_identity", EmailIdentity=domain)
+        except ProviderError as error:
+            if error.code == "NotFoundException":
+                return ()
+            raise
+        attributes = found.get("DkimAttributes")
+        tokens = attributes.get("Tokens") if isinstance(attributes, dict) else None
+        return [str(token) for token in tokens] if isinstance(tokens, list) else []
+
     def _ask(self, operation: str, **parameters: str) -> Mapping[str, Any]:
         return self._account.call(
             "sesv2", region=self._region, operation=operation, codes=CODES, **parameters
@@ -198,11 +206,9 @@ class SES(EmailProvider):
         Anymail would put metadata and tags into the headers `X-Metadata` and `X-Tag`, for the
         recipient to read. SES has no place for the caller's metadata; it stays with us.
         """
-        tags = {f"tag_{n}": tag for n, tag in enumerate(dict.fromkeys(message.tags), start=1)}
         mail.esp_extra = {
             "EmailTags": [
-                {"Name": name, "Value": TAG_UNSAFE.sub("_", value)[:TAG_LENGTH]}
-                for name, value in {**ids(message), **tags}.items()
+                {"Name": name, "Value": value} for name, value in named_tags(message).items()
             ]
         }
 
@@ -232,12 +238,9 @@ class SES(EmailProvider):
         """As documented there. A new subscription is confirmed on the way, which is a call to SNS:
         raises `ProviderError` where that fails.
         """
-        envelope = json.loads(webhook.body)
         try:
-            if envelope["Type"] == "SubscriptionConfirmation":
-                self._account.confirm(envelope["TopicArn"], envelope["Token"])
-                return []
-            if envelope["Type"] != "Notification" or envelope["Message"] == GREETING:
+            envelope = sns.published(webhook, self._account)
+            if envelope is None:
                 return []
             event = json.loads(envelope["Message"])
             if event.get("notificationType") == RECEIVED:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from notifications.providers import inbound_mail
+from notifications.providers.common import inbound_mail
 from notifications.types import Inbound
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,8 @@ webhooks to the real endpoint. At `simulator.test` the local part is an instruct
 - `fail@` is refused for good; `throttle@` is answered 429 on the first attempt
 - `hang@` is never answered, and no receipt comes
 
-With a label (`bounce+1@`) they do the same. Everything else is delivered.
+With a label (`bounce+1@`) they do the same. Everything else is delivered, unless a rule of the
+script says otherwise: `simulator_script`.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ from typing_extensions import override
 
 from commsproject.common.ids import new_id
 from notifications.addresses import instruction
-from notifications.models import SimulatedMessage
+from notifications.models import SimulatedMessage, SimulatorRule
+from notifications.providers import http, simulator_script
 from notifications.providers.base import BadSignature, Provider, Webhook
+from notifications.providers.simulator_script import Call, Post
 from notifications.types import (
     Channel,
     ErrorClass,
@@ -56,6 +59,9 @@ POST_TIMEOUT = 5.0
 RETRY_DELAY = timedelta(seconds=10)
 """Longer than a post may take: what is being posted is not yet due again."""
 
+Answer = SimulatorRule.Answer
+Manner = SimulatedMessage.Manner
+
 _DELIVERED = [EventType.DELIVERED]
 _RECEIPTS = {
     "bounce": [EventType.BOUNCED],
@@ -76,7 +82,10 @@ class Simulator(Provider):
 
     @override
     def send(self, message: Outbound) -> Sent:
+        rule = self._meet(message.channel, message.to, message.attempt_id)
         asked = self._obey(message.to, message.number)
+        due_at = timezone.now() + RECEIPT_DELAY
+        post = simulator_script.post(rule, _RECEIPTS.get(asked, _DELIVERED), due_at)
         reply_to = {"Reply-To": message.reply_to} if message.reply_to else {}
         row = self._stored(
             attempt_id=message.attempt_id,
@@ -90,14 +99,15 @@ class Simulator(Provider):
                 "template_id": message.template_id,
                 **message.metadata,
             },
-            receipts=_RECEIPTS.get(asked, _DELIVERED),
-            receipts_due_at=timezone.now() + RECEIPT_DELAY,
+            **_columns(post),
         )
         transaction.on_commit(partial(self._postman.submit, self._post_soon))
+        _taken(rule)
         return Sent(ref=row.id.hex, http_status=202)
 
     def deliver(self, mail: EmailMessage) -> Sent:
         for address in mail.recipients():
+            rule = self._meet(Channel.EMAIL, address, new_id())
             self._obey(address, 1)
             self._stored(
                 channel=Channel.EMAIL,
@@ -105,17 +115,29 @@ class Simulator(Provider):
                 parts={"subject": mail.subject, "text": str(mail.body)},
                 headers=dict(mail.extra_headers),
             )
+            _taken(rule)
         return Sent(http_status=202)
 
     def _stored(self, **fields: Any) -> SimulatedMessage:
         """A vendor's servers are not ours: they must not take all of our connections."""
         with self._room:
             try:
-                return SimulatedMessage.objects.create(**fields)
+                return SimulatedMessage.objects.create(provider=self.name, **fields)
             except OperationalError as error:
                 raise ProviderError(
                     ErrorClass.TEMPORARY, "database", "The simulator could not store it."
                 ) from error
+
+    def _meet(self, channel: Channel, address: str, lot: UUID) -> SimulatorRule | None:
+        """The rule for such a call, after its wait; raises the error of one that is not to be taken."""
+        rule = simulator_script.meet(Call(self.name, channel, address, lot))
+        if rule is None:
+            return None
+        limit = float(settings.PROVIDER_READ_TIMEOUT)
+        self._never.wait(limit if rule.answer == Answer.HANG else min(rule.latency, limit))
+        if error := _refusal(rule):
+            raise error
+        return rule
 
     def _obey(self, address: str, number: int) -> str:
         """The instruction in `address`, or the error it asks for."""
@@ -165,6 +187,50 @@ class Simulator(Provider):
             raise ValueError(f"not a receipt of the simulator: {type(error).__name__}") from None
 
 
+class SecondSimulator(Simulator):
+    """Another one beside it, for what needs two: failover, weights, breakers."""
+
+    channels = frozenset({Channel.EMAIL, Channel.SMS})
+
+
+def _refusal(rule: SimulatorRule) -> ProviderError | None:
+    """The error of a call that is not taken."""
+    match rule.answer:
+        case Answer.THROTTLE:
+            return ProviderError(
+                ErrorClass.THROTTLED,
+                "429",
+                "Slower.",
+                http_status=429,
+                retry_after=rule.retry_after,
+            )
+        case Answer.ERROR:
+            return http.status_error(rule.status, {})
+        case Answer.HANG:
+            return http.unanswered(ErrorClass.AMBIGUOUS, "read_timeout")
+        case Answer.RESET:
+            return http.unanswered(ErrorClass.AMBIGUOUS, "connection_lost")
+        case Answer.REFUSE:
+            return ProviderError(
+                ErrorClass.PERMANENT_RECIPIENT, "550", "No such mailbox.", http_status=400
+            )
+    return None
+
+
+def _taken(rule: SimulatorRule | None) -> None:
+    """Raise what is answered, late or wrong, for a message that was taken."""
+    if rule is None:
+        return
+    if rule.answer == Answer.ACCEPT_THEN_ERROR:
+        raise http.status_error(500, {})
+    if rule.latency >= settings.PROVIDER_READ_TIMEOUT:
+        raise http.unanswered(ErrorClass.AMBIGUOUS, "read_timeout")
+
+
+def _columns(post: Post) -> dict[str, Any]:
+    return {"receipts": post.events, "receipts_due_at": post.due_at, "manner": post.manner}
+
+
 def _event(item: dict[str, Any]) -> ProviderEvent:
     return ProviderEvent(
         type=EventType(item["type"]),
@@ -188,11 +254,29 @@ def post_receipts(limit: int = 100) -> int:
         for row in rows:  # a lease: if this process dies, they are due again
             row.receipts_due_at = timezone.now() + RETRY_DELAY
         SimulatedMessage.objects.bulk_update(rows, ["receipts_due_at"])
-    if rows and _post([event for row in rows for event in _events(row)]):
-        SimulatedMessage.objects.filter(id__in=[row.id for row in rows]).update(
-            receipts_due_at=None, receipts=[]
-        )
+    for alike in _alike(rows):
+        if not _posted(alike):
+            break  # nor would the others be: they are due again
+        posted = [row.id for row in alike]
+        SimulatedMessage.objects.filter(id__in=posted).update(receipts_due_at=None, receipts=[])
     return len(rows)
+
+
+def _alike(rows: list[SimulatedMessage]) -> list[list[SimulatedMessage]]:
+    """Those that may be posted together."""
+    found: dict[tuple[str, str], list[SimulatedMessage]] = {}
+    for row in rows:
+        found.setdefault((row.provider, row.manner), []).append(row)
+    return list(found.values())
+
+
+def _posted(rows: list[SimulatedMessage]) -> bool:
+    """Whether that is over and done with."""
+    events = [event for row in rows for event in _events(row)]
+    provider, manner = rows[0].provider, rows[0].manner
+    if manner == Manner.DUPLICATED and not _post(provider, events):
+        return False
+    return _post(provider, events, forged=manner == Manner.FORGED)
 
 
 def _events(row: SimulatedMessage) -> list[dict[str, Any]]:
@@ -209,17 +293,19 @@ def _events(row: SimulatedMessage) -> list[dict[str, Any]]:
     ]
 
 
-def _post(events: list[dict[str, Any]]) -> bool:
+def _post(provider: str, events: list[dict[str, Any]], *, forged: bool = False) -> bool:
+    """Whether it was taken; a forgery, whether it was refused."""
     body = json.dumps({"id": new_id().hex, "events": events}).encode()
     timestamp = str(int(timezone.now().timestamp()))
+    signed = body + b" " if forged else body
     try:
         answer = httpx2.post(
-            f"{settings.PUBLIC_URL}/webhooks/simulator/",
+            f"{settings.PUBLIC_URL}/webhooks/{provider}/",
             content=body,
             headers={
                 "content-type": "application/json",
                 TIMESTAMP: timestamp,
-                SIGNATURE: _sign(timestamp, body),
+                SIGNATURE: _sign(timestamp, signed),
             },
             timeout=POST_TIMEOUT,
             trust_env=False,
@@ -227,7 +313,9 @@ def _post(events: list[dict[str, Any]]) -> bool:
     except httpx2.HTTPError as error:
         log.warning("receipts not posted", error=type(error).__name__)
         return False
-    return answer.is_success
+    if forged and answer.is_success:
+        log.error("a forged receipt was taken", provider=provider)
+    return forged or answer.is_success
 
 
 def _sign(timestamp: str, body: bytes) -> str:

@@ -28,11 +28,12 @@ from django.core.mail.message import sanitize_address
 from environ import Env
 from typing_extensions import Buffer, override
 
-from notifications.providers import http, mime
-from notifications.providers.account import Check, Verdict
+from notifications.providers import http
+from notifications.providers.account import Check, MailDns, Verdict
 from notifications.providers.base import LoopProvider
-from notifications.providers.defects import unexpected
-from notifications.providers.email import EmailProvider, check, unsent
+from notifications.providers.common import mime
+from notifications.providers.common.defects import unexpected
+from notifications.providers.common.email import EmailProvider, check, unsent
 from notifications.providers.loops import PerLoop
 from notifications.providers.smtp_loop import CONNECTIONS, Busy, Failed, Mail, Pool, Relay
 from notifications.types import ErrorClass, Outbound, ProviderError, Sent
@@ -106,6 +107,9 @@ _ENHANCED = re.compile(r"(?<![\w.])[245]\.\d{1,3}\.\d{1,3}(?!\.?\w)")
 class SMTP(EmailProvider, LoopProvider):
     """Option `url`: `smtp+tls://user:password@host:587`, with what is special percent-encoded."""
 
+    dns: ClassVar = MailDns(
+        selectors=("google", "selector1", "selector2", "default", "dkim", "mail")
+    )
     concurrency: ClassVar = CONNECTIONS
 
     def __init__(self, name: str, *, url: str) -> None:

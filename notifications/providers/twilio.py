@@ -14,10 +14,8 @@ import hashlib
 import hmac
 import json
 import logging
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import ClassVar
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 from uuid import UUID
 
@@ -30,12 +28,15 @@ from twilio.rest import Client
 from twilio.rest.api.v2010.account.message import MessageInstance
 from typing_extensions import override
 
-from notifications.providers import http, shared_secret
+from notifications.providers import http
 from notifications.providers.account import Check, Verdict
-from notifications.providers.base import BadSignature, Provider, Webhook
-from notifications.providers.defects import caught
-from notifications.providers.http_loop import Answer
-from notifications.providers.http_thread import ThreadHttp
+from notifications.providers.base import BadSignature, Webhook
+from notifications.providers.common import shared_secret, sms
+from notifications.providers.common.defects import caught
+from notifications.providers.common.http_thread import ThreadHttp
+from notifications.providers.common.labels import attempt_id
+from notifications.providers.common.sms import SmsProvider
+from notifications.providers.http import Answer
 from notifications.types import (
     Channel,
     ErrorClass,
@@ -47,7 +48,6 @@ from notifications.types import (
     ProviderEvent,
     Report,
     Sent,
-    Wanted,
 )
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,6 @@ STATUSES: Mapping[str, Sequence[EventType]] = {
 }
 """Their statuses to our events. Callbacks come in any order; ours only ever rise."""
 
-NUMBER = re.compile(r"\+[1-9]\d{6,14}")
 SIGNATURE = "x-twilio-signature"
 VALIDITY = range(1, 36_001)
 """Seconds a message may wait in Twilio's queue."""
@@ -134,13 +133,12 @@ SKEW = timedelta(seconds=5)
 """Between Twilio's clock, which tells whole seconds, and ours."""
 
 
-class Twilio(Provider):
+class Twilio(SmsProvider):
     """Options: `account_sid`; `auth_token`, of which there may be two while it is changed, separated
     by a comma: calls are made with the first, webhooks may be signed with either;
     `messaging_service_sid` or `from_number`, of which the service is preferred; `api_url`.
     """
 
-    channels: ClassVar = frozenset({Channel.SMS})
     looks_up = True
     confirms_opt_outs = True
     webhook_answer = ("text/xml", b'<?xml version="1.0" encoding="UTF-8"?><Response/>')
@@ -179,13 +177,9 @@ class Twilio(Provider):
         return ["Set TWILIO_MESSAGING_SERVICE_SID or TWILIO_FROM_NUMBER."]
 
     @override
-    def lacks(self, wanted: Wanted) -> str:
-        return "attachments" if wanted.has_attachments else super().lacks(wanted)
-
-    @override
     def send(self, message: Outbound) -> Sent:
         with caught(ErrorClass.PERMANENT_MESSAGE):
-            check(message)
+            sms.check(message)
             fields = {
                 **self._sender,
                 "to": message.to,
@@ -309,7 +303,7 @@ class Twilio(Provider):
             return [_inbound(sid, fields)]
         return list(
             _events(
-                _uuid(query.get("attempt", [""])[0]),
+                attempt_id(query.get("attempt", [""])[0]),
                 sid,
                 status,
                 code=fields.get("ErrorCode", ""),
@@ -368,27 +362,6 @@ def refusal(answer: Answer) -> ProviderError:
         is_opt_out=code == OPT_OUT,
         for_country=code in OF_COUNTRY,
     )
-
-
-def check(message: Outbound) -> None:
-    """Refuse what Twilio cannot be given."""
-    if not NUMBER.fullmatch(message.to):
-        raise ProviderError(ErrorClass.PERMANENT_RECIPIENT, "invalid_address")
-    if not message.parts.get("text"):
-        raise ProviderError(ErrorClass.PERMANENT_MESSAGE, "no_content", "No text.")
-    named = {
-        "headers": message.headers,
-        "reply_to": message.reply_to,
-        "attachments": message.attachments,
-        "values": message.values,
-        "hosted": message.hosted,
-    }
-    if unsupported := [name for name, value in named.items() if value]:
-        raise ProviderError(
-            ErrorClass.PERMANENT_MESSAGE,
-            "unsupported_field",
-            f"An SMS by Twilio has no {', '.join(unsupported)}.",
-        )
 
 
 def validity(expires_at: datetime | None) -> int | None:
@@ -471,10 +444,3 @@ def _inbound(sid: str, fields: Mapping[str, str]) -> Inbound:
         wish=wish if wish in Inbound.Wish.values else "",
         has_attachments=fields.get("NumMedia", "0") != "0",
     )
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

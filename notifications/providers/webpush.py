@@ -33,11 +33,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from typing_extensions import override
 
-from notifications.providers import http, push
+from notifications.providers import http
 from notifications.providers.account import Check, Verdict
-from notifications.providers.defects import caught
-from notifications.providers.http_loop import Answer, LoopHttp
-from notifications.providers.push import PushProvider
+from notifications.providers.common import push
+from notifications.providers.common.defects import caught
+from notifications.providers.common.http_loop import LoopHttp
+from notifications.providers.common.push import PushProvider
+from notifications.providers.http import Answer
 from notifications.push_tokens import BadToken, Subscription, base64url
 from notifications.types import (
     ErrorClass,
@@ -172,8 +174,6 @@ class WebPush(PushProvider):
         """What the push service said. Raises `ProviderError`."""
         if 200 <= answer.status < 300:
             return Sent(_reference(answer), answer.status)
-        if 300 <= answer.status < 400 and "Location" in answer.headers:
-            raise http.unanswered(ErrorClass.AUTH_CONFIG, "redirect")
         raise _refused(answer)
 
     def _request(self, message: Outbound) -> tuple[str, dict[str, str], bytes]:

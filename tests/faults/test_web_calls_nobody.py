@@ -238,7 +238,7 @@ class Staff:
         self._press(name, reverse(f"admin:{name}", args=[row.pk]), data)
 
     def _use(self, model: type[Model], name: str) -> None:
-        if name.endswith(("_changelist", "_add")):
+        if name.endswith(("_changelist", "_add")) or name == ASKS_NAME_SERVERS:
             self._get(reverse(f"admin:{name}"))
             return
         for row in model._default_manager.all():
@@ -268,6 +268,8 @@ def page_names(page: Any) -> list[str]:
 
 SHOWS_A_KEY = "common_apiclient_issue_key"
 """Its answer is a page, once."""
+ASKS_NAME_SERVERS = "notifications_providerstate_domain"
+"""And no vendor; only once it was told which domain."""
 
 
 def buttons() -> set[str]:
@@ -277,7 +279,9 @@ def buttons() -> set[str]:
         name
         for page in admin.site._registry.values()
         for name in page_names(page)
-        if not name.endswith(usual) and not name.startswith("auth_") and name != SHOWS_A_KEY
+        if not name.endswith(usual)
+        and not name.startswith("auth_")
+        and name not in {SHOWS_A_KEY, ASKS_NAME_SERVERS}
     }
     actions = {str(one) for page in admin.site._registry.values() for one in page.actions or ()}
     return own | actions

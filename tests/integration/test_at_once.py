@@ -159,9 +159,9 @@ def test_to_draw_a_canary_waits_for_no_window(beside: Start[Any]) -> None:
 # --- Schedules -----------------------------------------------------------------------------------
 
 
-def test_two_schedulers_do_not_wait_for_each_other(beside: Start[Any]) -> None:
+def due_schedule() -> Schedule:
     now = schedule._now()
-    Schedule.objects.create(
+    made = Schedule.objects.create(
         client=ApiClientFactory.create(),
         name="daily",
         cron=f"0 {(now.hour + 12) % 24} * * *",
@@ -173,9 +173,35 @@ def test_two_schedulers_do_not_wait_for_each_other(beside: Start[Any]) -> None:
         },
     )
     Schedule.objects.update(next_at=now - timedelta(seconds=1))
+    return made
+
+
+def test_two_schedulers_do_not_wait_for_each_other(beside: Start[Any]) -> None:
+    due_schedule()
     with transaction.atomic():
         schedule.run_due()
         beside(schedule.run_due).result(10)  # it is the other's: nothing to do
     assert Notification.objects.count() == 1
     schedule.run_due()
+    assert Notification.objects.count() == 1
+
+
+def test_a_change_waits_for_the_run_that_is_under_way(
+    beside: Start[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be overwritten by the time of the next run, as the old table has it."""
+    due_schedule()
+    then = timezone.now() + timedelta(days=9)
+    changing: list[Future[Any]] = []
+    send = schedule._send
+
+    def slowly(*args: Any) -> None:
+        send(*args)
+        changing.append(beside(lambda: Schedule.objects.update(next_at=then)))
+        until_it_waits(changing[0])
+
+    monkeypatch.setattr(schedule, "_send", slowly)
+    schedule.run_due()
+    assert changing[0].result(10) == 1
+    assert Schedule.objects.get().next_at == then
     assert Notification.objects.count() == 1

@@ -389,6 +389,24 @@ def test_an_upload_whose_process_died_is_found_and_removed(api, monkeypatch):
     assert send(api, 3, key="k")["state"] == "running"
 
 
+def test_what_a_large_upload_left_is_removed_turn_by_turn(api, monkeypatch):
+    """The scheduler has other things to do meanwhile: a million rows take minutes."""
+    send(api, 20, approval=True)
+    monkeypatch.setattr(bulk, "ROWS", 3)
+    monkeypatch.setattr(bulk, "PIECES", 2)
+    silent = timezone.now() - timedelta(minutes=5)
+    Batch.objects.update(state=Batch.State.RECEIVING, heard_at=silent)
+    left = []
+    while Batch.objects.filter(finished_at=None).exists():
+        bulk.abort_dead()
+        left.append(Notification.objects.count())
+    assert left[0] >= 20 - 2 * 6
+    assert left == sorted(left, reverse=True)
+    assert len(left) >= 3
+    assert not Work.objects.exists()
+    assert_nothing_is_left()
+
+
 def test_cancelling_while_rows_come_in_aborts_the_upload(api, agent, monkeypatch):
     class Slow:
         def rows(self):
@@ -721,6 +739,17 @@ def test_a_canary_that_nobody_took_halts_the_batch(api, settings, answer):
     told = {name: batch["canary"][name] for name in ("tried", "failed", "passed")}
     assert told == {"tried": 4, "failed": 4, "passed": False}
     assert len(scripted("a").asked) == 4
+
+
+def test_a_canary_of_which_nobody_was_tried_tells_nothing(api):
+    """All of it had opted out."""
+    batch = send(api, 20, canary={**CANARY, "wait": 0})
+    drawn = [id_ for work in Work.objects.filter(held=False) for id_ in work.ids]
+    for delivery in Delivery.objects.filter(id__in=drawn):
+        SuppressionFactory.create(address=delivery.address)
+    drain(Lane.BULK)
+    tend()
+    assert get(api, batch)["canary"].get("passed") is not True
 
 
 def test_a_canary_that_was_taken_at_the_second_try_lives(api, settings):

@@ -205,6 +205,14 @@ def test_urgent_retries_spend_nothing(agent: ApiClient) -> None:
     assert budget() == FLOOR
 
 
+def test_urgent_retries_that_are_not_made_return_nothing(agent: ApiClient, use: Use) -> None:
+    """They had taken nothing."""
+    use(4)
+    fail(send(agent, 10, priority=Lane.URGENT))
+    assert len(window(Lane.URGENT).calls) == 4
+    assert budget() == FLOOR
+
+
 def test_beyond_the_budget_retries_wait_and_first_calls_go(agent: ApiClient) -> None:
     deliveries = send(agent, 10)
     fail(deliveries[:5])

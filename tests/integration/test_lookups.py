@@ -162,6 +162,16 @@ def test_each_unanswered_call_is_asked_about(unknown: Delivery) -> None:
     assert len(meant) == 2
 
 
+def test_calls_that_were_answered_are_not_asked_about(unknown: Delivery) -> None:
+    drain()
+    make_everything_due()
+    first, second = Attempt.objects.order_by("number")
+    Attempt.objects.filter(id=first.id).update(state=Attempt.State.FAILED, code="503")
+    knowing().inquiries.clear()
+    drain()
+    assert [inquiry.attempt_id for inquiry in knowing().inquiries] == [second.id]
+
+
 def test_who_cannot_look_up_is_not_asked(
     unknown: Delivery, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -220,6 +220,15 @@ def test_who_is_alone_is_probed_a_second_after_its_failure(settings: Any) -> Non
     assert row.opened_until - timezone.now() > breaker.OPEN_FOR - SECOND
 
 
+def test_its_answer_counts_though_the_time_was_not_over(settings: Any) -> None:
+    settings.PROVIDERS = {"a": entry()}
+    shut_for("a", breaker.OPEN_FOR - breaker.ALONE_FOR - SECOND / 10)
+    assert way(routes()) == "a"
+    route.report([("a", None)])
+    row = ProviderState.objects.get()
+    assert (row.breaker, row.opened_until) == ("closed", None)
+
+
 def test_who_has_company_waits_for_the_whole_time() -> None:
     shut_for("a", breaker.OPEN_FOR - breaker.ALONE_FOR - SECOND / 10)
     assert way(routes()) == "b"
@@ -278,7 +287,9 @@ def test_the_probe_of_a_country_is_left_by_who_calls_for_another() -> None:
 def test_a_push_service_behind_browsers_is_ill_by_itself() -> None:
     state("a:push.example", failures=5, opened_until=timezone.now() + 20 * SECOND)
     found = routes(Channel.PUSH)
-    ill, well = (Wanted(Channel.PUSH, "webpush:1", part=f"{name}.example") for name in ("push", "x"))
+    ill, well = (
+        Wanted(Channel.PUSH, "webpush:1", part=f"{name}.example") for name in ("push", "x")
+    )
     assert way(found, "b", "c", wanted=ill) == ""
     assert way(found, "b", "c", wanted=well) == "a"
 

@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 import time_machine
 from django.contrib.auth.models import User
+from django.core.checks import run_checks
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -176,7 +177,7 @@ def test_rows_of_a_batch_are_refused_by_themselves(api):
     assert answer.status_code == 202, answer.content
     results = api.get(f"/api/v1/batches/{answer.json()['id']}/results").json()["results"]
     by_number = {result["number"]: result for result in results}
-    assert [by_number[1]["status"], by_number[2]["status"]] == ["rejected", "queued"]
+    assert [by_number[1]["status"], by_number[2]["status"]] == ["rejected", "accepted"]
     assert by_number[1]["errors"][0]["code"] == "text_too_long"
 
 
@@ -236,6 +237,16 @@ def test_staff_see_the_text_as_it_was_sent_and_what_it_cost(api, settings, clien
     assert "a" * 157 + "..." in shown
     assert "a" * 158 not in shown
     assert "0.07500" in shown
+
+
+def test_staff_choose_what_becomes_of_long_texts(client: Client):
+    client.force_login(User.objects.create_superuser("root", password="x"))
+    row = CategoryFactory.create(key="codes")
+    page = reverse("admin:notifications_category_change", args=[row.pk])
+    form = {"name": "Codes", "kind": "essential", "on_unknown": "resend", "long_text": "refuse"}
+    assert client.post(page, form).status_code == 302
+    row.refresh_from_db()
+    assert row.long_text == LongText.REFUSE
 
 
 # --- Countries ---------------------------------------------------------------------------------
@@ -552,6 +563,14 @@ def test_staff_are_told_at_four_fifths_and_at_the_end(settings):
     assert told(0) == []
     settings.SMS_DAILY_CAP = None
     assert told(100) == []
+
+
+def test_a_cap_without_prices_is_a_warning(settings):
+    settings.SMS_DAILY_CAP = Decimal(100)
+    (warning,) = [one for one in run_checks() if one.id == "notifications.W002"]
+    assert warning.msg == "SMS_DAILY_CAP stops nothing: SMS_PRICES names no price."
+    settings.SMS_PRICES = PRICES
+    assert "notifications.W002" not in [one.id for one in run_checks()]
 
 
 def test_midnight_is_that_of_utc():

@@ -222,19 +222,22 @@ def hurried(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pump, "EMPTY_IN", 0.5)
 
 
-def test_a_suspect_waits_for_claims_that_are_under_way(hurried: None) -> None:
+@pytest.mark.parametrize("slowly", [0.0, 0.1], ids=["held", "being claimed"])
+def test_a_suspect_is_carried_while_nothing_else_is_held(hurried: None, slowly: float) -> None:
     """What a claim finds that had begun before the road was closed is held, too."""
-    stub = Stub([[], [leased()]], [leased(is_suspect=True)])
-    stub.slowly = 0.1
-    held: list[int] = []
+    stub = Stub([[leased()]], [leased(is_suspect=True)])
+    stub.slowly = slowly
+    out: list[bool] = []
+    beside: list[int] = []
 
     async def carry(one: pump.Pump, load: Load) -> None:
-        if load.first.is_suspect:
-            held.append(len(one._leases))
-        await asyncio.sleep(0.05)
+        out.append(load.first.is_suspect)
+        beside.append(len(out))
+        await asyncio.sleep(0.15)
+        out.remove(load.first.is_suspect)
 
-    run(stub, carry, until=lambda one: bool(held) and not one._leases)
-    assert held == [1]
+    run(stub, carry, until=lambda one: len(beside) == 2 and not one._leases)
+    assert beside == [1, 1]
 
 
 def test_nothing_is_claimed_while_a_suspect_is_carried(hurried: None) -> None:
@@ -266,16 +269,21 @@ def test_the_lanes_do_not_wait_for_a_suspect_that_takes_its_time(
     run(stub, carry, until=lambda _: bool(ended))
 
 
-def test_a_stop_waits_for_the_suspect_that_is_being_called(hurried: None) -> None:
+@pytest.mark.parametrize("empty_in", [0.02, 0.5], ids=["lanes go on", "lanes stand still"])
+def test_a_stop_waits_for_the_suspect_that_is_being_called(
+    hurried: None, monkeypatch: pytest.MonkeyPatch, empty_in: float
+) -> None:
+    monkeypatch.setattr(pump, "EMPTY_IN", empty_in)
     stub = Stub([], [leased(is_suspect=True)])
     seen: list[str] = []
 
     async def carry(one: pump.Pump, load: Load) -> None:
         seen.append("called")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.15)
         seen.append("closed" if stub.closed else "answered")
 
-    run(stub, carry, until=lambda _: bool(seen))
+    called = time.monotonic()
+    run(stub, carry, until=lambda _: bool(seen) and time.monotonic() > called + 0.1)
     assert seen == ["called", "answered"]
     assert stub.closed
 

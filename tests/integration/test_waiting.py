@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.utils import timezone
@@ -34,8 +34,10 @@ from tests.integration.test_leave import fail
 from tests.integration.test_queue import batch_of, chunk
 from tests.scripted import (
     Scripted,
+    ScriptedLoop,
     entry,
     scripted,
+    scripted_loop,
     temporary,
     throttled,
     unauthorised,
@@ -367,3 +369,22 @@ def test_what_waited_while_its_batch_was_cancelled_is_not_called_for(
     assert states == [State.CANCELLED] * 3 + [State.SENT]
     assert not Work.objects.exists()
     assert list(audit.findings()) == []
+
+
+class Narrow(ScriptedLoop):
+    """Two calls at a time, as of a mail server that allows few connections."""
+
+    batch_limit: ClassVar[int] = 1
+    concurrency: ClassVar[int] = 2
+
+
+def test_what_a_provider_has_no_place_for_is_not_written_down_again_and_again(
+    agent: ApiClient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of thirty calls six begin in time: the others must not cost a row each for every six."""
+    monkeypatch.setattr(calls, "BEGIN_WITHIN", 0.1)
+    settings.PROVIDERS = {"a": entry(Narrow, delay=0.04)}
+    send(agent, 30)
+    drain()
+    assert len(scripted_loop("a").asked) == 30
+    assert Attempt.objects.filter(code="halted").count() <= 30

@@ -14,9 +14,9 @@ import pytest
 from django.core.mail import EmailMessage
 from typing_extensions import override
 
-from notifications.providers import email
 from notifications.providers.base import Provider
-from notifications.providers.email import EmailProvider
+from notifications.providers.common import email
+from notifications.providers.common.email import EmailProvider
 from notifications.types import Attachment, Channel, ErrorClass, Outbound, ProviderError, Sent
 from tests.providers import contract
 from tests.providers.contract import CONTENT, SECRET, ProviderContract, Vendor, logged, tell

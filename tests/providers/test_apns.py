@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from typing_extensions import override
 
 from commsproject.common import valkey
-from notifications.providers import apns, apple_token
+from notifications.providers import apns, apns_token
 from notifications.providers.account import Verdict
 from notifications.providers.apns import MAX_PAYLOAD, REASONS, APNs
 from notifications.providers.base import Provider
@@ -425,7 +425,7 @@ class TestProviderToken(_APNs):
         assert self.calls(server) == 1
 
     def test_its_time_is_within_what_apple_allows(self):
-        assert 20 * 60 <= apple_token.SECONDS < 60 * 60
+        assert 20 * 60 <= apns_token.SECONDS < 60 * 60
 
 
 class TestKey:

@@ -17,7 +17,6 @@ from typing_extensions import override
 
 from commsproject.settings import comms
 from notifications.models import Suppression
-from notifications.providers import aws, sns
 from notifications.providers.aws_sms import EVENTS, STOP_WORDS, AwsSms
 from notifications.providers.aws_sms_api import (
     EUM_CODES,
@@ -27,6 +26,7 @@ from notifications.providers.aws_sms_api import (
     Refused,
 )
 from notifications.providers.base import BadSignature, Webhook
+from notifications.providers.common import aws, sns
 from notifications.types import (
     Attachment,
     Channel,

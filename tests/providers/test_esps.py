@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from notifications.providers import brevo, mailgun, postmark, resend
 from notifications.providers.brevo import Brevo
-from notifications.providers.email_http import HttpEmailProvider
+from notifications.providers.common.email_http import HttpEmailProvider
 from notifications.providers.mailgun import Mailgun
 from notifications.providers.postmark import Postmark
 from notifications.providers.resend import Resend

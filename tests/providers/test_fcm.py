@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from typing_extensions import override
 
-from notifications.providers import google_token
+from notifications.providers import fcm_token
 from notifications.providers.account import Verdict
 from notifications.providers.base import Provider
 from notifications.providers.fcm import CODES, FCM, MAX_PAYLOAD
@@ -432,7 +432,7 @@ def test_a_thousand_in_flight_all_arrive(server, google, settings):
 
 
 def test_the_time_before_the_end_is_longer_than_a_call(settings):
-    assert google_token.RENEW_BEFORE > google_token.USABLE_BEFORE > settings.PROVIDER_READ_TIMEOUT
+    assert fcm_token.RENEW_BEFORE > fcm_token.USABLE_BEFORE > settings.PROVIDER_READ_TIMEOUT
 
 
 DOCUMENTED: dict[ErrorClass, str] = {

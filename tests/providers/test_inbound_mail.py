@@ -15,12 +15,12 @@ from urllib.parse import urlencode
 import pytest
 from django.utils import timezone
 
-from notifications.providers import inbound_mail
 from notifications.providers.base import BadSignature, Provider, Webhook
+from notifications.providers.common import inbound_mail
+from notifications.providers.common.webhook_form import MAX_FIELDS, read_form
 from notifications.providers.mailgun import Mailgun
 from notifications.providers.sendgrid import SendGrid
 from notifications.providers.ses import SES
-from notifications.providers.webhook_form import MAX_FIELDS, read_form
 from notifications.types import Channel, Inbound, Report
 from tests.fakes.sendgrid_events import SendGridWebhook
 from tests.providers.contract import payload

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from notifications.providers import mime
-from notifications.providers.email import EmailProvider
+from notifications.providers.common import mime
+from notifications.providers.common.email import EmailProvider
 from notifications.types import Channel, Outbound, ProviderError
 from tests.providers.email_contract import FROM, PLAIN, RICH
 

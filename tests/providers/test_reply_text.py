@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.providers.reply_text import html_text, reply_text
+from notifications.providers.common.reply_text import html_text, reply_text
 
 QUOTE = "> Your order\n> is shipped.\n>\n>> More"
 

@@ -12,9 +12,9 @@ import pytest
 from typing_extensions import override
 
 from notifications.providers.base import BadSignature, CannotVerify, Webhook
-from notifications.providers.email import EmailProvider
+from notifications.providers.common.email import EmailProvider
 from notifications.providers.sendgrid import EVENTS, STATUSES, SendGrid
-from notifications.types import ErrorClass, EventType
+from notifications.types import ErrorClass, EventType, ProviderEvent
 from tests.fakes import sendgrid_events
 from tests.fakes.behaviours import (
     Answer,
@@ -313,6 +313,7 @@ class TestPublishedVector:
 
     def test_its_event(self):
         (event,) = provider_at("").parse(PUBLISHED)
+        assert isinstance(event, ProviderEvent)
         assert (event.type, event.permanent) == (EventType.BOUNCED, True)
         assert event.provider_ref == "LRzXl_NHStOGhQ4kofSm_A"
         assert event.dedupe == "ZHJvcC0xMDk5NDkxOS1MUnpYbF9OSFN0T0doUTRrb2ZTbV9BLTA"
@@ -347,7 +348,7 @@ def mail(server: SendGridServer) -> SentMail:
     return server.messages.last
 
 
-def told(mail: SentMail, kind: str, **changes: Any) -> list[Any]:
+def told(mail: SentMail, kind: str, **changes: Any) -> Sequence[Any]:
     event = sendgrid_events.event(mail, kind, **changes)  # type: ignore[arg-type]
     body = json.dumps([event]).encode()
     return provider_at("").parse(Webhook(body, {}))

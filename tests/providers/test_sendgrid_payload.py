@@ -13,7 +13,8 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from notifications.providers import sendgrid_payload
-from notifications.providers.email import labels, message_id
+from notifications.providers.common.email import message_id
+from notifications.providers.common.labels import labels
 from notifications.providers.sendgrid import SendGrid
 from notifications.providers.sendgrid_payload import Payloads
 from notifications.types import Attachment, ErrorClass, Outbound, ProviderError

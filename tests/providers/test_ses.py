@@ -3,7 +3,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,11 +13,11 @@ import time_machine
 from django.core.mail import EmailMessage
 from typing_extensions import override
 
-from notifications.providers import sns
 from notifications.providers.base import BadSignature, CannotVerify, Webhook
-from notifications.providers.email import EmailProvider
-from notifications.providers.ses import CODES, EVENTS, GREETING, SES
-from notifications.types import ErrorClass, EventType, ProviderError, ProviderEvent
+from notifications.providers.common import sns
+from notifications.providers.common.email import EmailProvider
+from notifications.providers.ses import CODES, EVENTS, SES
+from notifications.types import ErrorClass, EventType, ProviderError
 from tests.fakes import ses_events
 from tests.fakes.behaviours import (
     Answer,
@@ -462,9 +462,12 @@ def test_a_confirmation_that_fails_is_told(topic, behaviour, error_class):
     assert caught.value.error_class is error_class
 
 
+SES_GREETING = "Successfully validated SNS topic for Amazon SES event publishing."
+
+
 @pytest.mark.parametrize("post", ["unsubscribe_confirmation", "greeting"])
 def test_messages_without_events(topic, post):
-    found = topic.notification(GREETING) if post == "greeting" else getattr(topic, post)()
+    found = topic.notification(SES_GREETING) if post == "greeting" else getattr(topic, post)()
     assert provider_at().parse(webhook(found)) == []
 
 
@@ -479,7 +482,7 @@ def mail(server: SesServer) -> SentMail:
     return server.messages.last
 
 
-def told(topic: SnsTopic, event: dict[str, Any], message_id: str = "m1") -> list[ProviderEvent]:
+def told(topic: SnsTopic, event: dict[str, Any], message_id: str = "m1") -> Sequence[Any]:
     return provider_at().parse(webhook(topic.notification(event, message_id=message_id)))
 
 

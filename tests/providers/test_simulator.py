@@ -182,7 +182,7 @@ def test_an_endpoint_that_hangs_does_not_hold_the_scheduler(
     calls = 0
     with time_machine.travel(timezone.now() + timedelta(seconds=1), tick=False) as clock:
 
-        def hang(_: object) -> bool:
+        def hang(*_: object, **__: object) -> bool:
             nonlocal calls
             calls += 1
             assert calls < 5

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from notifications.providers import smtp_loop
 from notifications.providers.base import BadSignature, Webhook
-from notifications.providers.email import EmailProvider
+from notifications.providers.common.email import EmailProvider
 from notifications.providers.smtp import ANY, REPLIES, SMTP
 from notifications.types import Attachment, ErrorClass
 from tests.fakes.smtp import ReceivedMail, SmtpServer

@@ -271,7 +271,7 @@ class TestTwilio(HttpContract, LookUpContract):
 
     def test_an_idle_connection_is_replaced(self, provider, opened, monkeypatch):
         send(provider, PLAIN)
-        monkeypatch.setattr("notifications.providers.http_thread.IDLE_SECONDS", 0.0)
+        monkeypatch.setattr("notifications.providers.common.http_thread.IDLE_SECONDS", 0.0)
         send(provider, PLAIN)
         assert len(opened) == 2
 

@@ -40,7 +40,7 @@ ANSWER_WITHIN = timedelta(minutes=5)
 ANSWERS_WITHIN = timedelta(days=30)
 """How old the last message to a number may be for a text from there to be its answer."""
 
-MAX_TEXT = 100_000
+MAX_TEXT = 200_000
 
 _BY_KEYWORD = "keyword"
 

@@ -227,7 +227,13 @@ def test_the_state_of_a_limit_is_shown(staff, ses_page):
 
 
 def test_the_key_of_a_category_is_set_once(staff):
-    fields = {"key": "news", "name": "News", "kind": "marketing", "on_unknown": "hold"}
+    fields = {
+        "key": "news",
+        "name": "News",
+        "kind": "marketing",
+        "on_unknown": "hold",
+        "long_text": "split",
+    }
     staff.post(reverse("admin:notifications_category_add"), fields)
     row = Category.objects.get()
     url = reverse("admin:notifications_category_change", args=[row.pk])

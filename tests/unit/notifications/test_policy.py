@@ -105,3 +105,30 @@ def test_the_order_of_the_list_does_not_decide_whether_to_send(listed, category,
 
     assert sends(random.sample(listed, len(listed))) is sends(listed)
     assert sends(listed) is all(sends([entry]) for entry in listed)
+
+
+@pytest.mark.parametrize(
+    ("country", "countries", "reason"),
+    [
+        (None, [], ""),
+        ("DE", [], ""),
+        ("", [], ""),
+        (None, ["DE"], ""),
+        ("DE", ["DE", "SE"], ""),
+        ("FR", ["DE", "SE"], "no text messages go to FR"),
+        ("", ["DE"], "no text messages go to numbers of no country"),
+    ],
+)
+@pytest.mark.parametrize("essential", [True, False])
+def test_only_the_countries_of_the_list_are_written_to(country, countries, reason, essential):
+    facts = Facts(now=NOW, country=country, countries=countries, is_essential=essential)
+    refusal = decide(facts)
+    assert (refusal.reason if refusal else "") == reason
+    assert refusal is None or refusal.state is State.SUPPRESSED
+
+
+def test_an_opt_out_is_named_before_the_country():
+    entry = Suppressed(ALL, UNSUBSCRIBE)
+    refusal = decide(Facts(now=NOW, suppressed=[entry], country="FR", countries=["DE"]))
+    assert refusal is not None
+    assert refusal.reason == "the recipient unsubscribed"

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.conf import settings
 
 from notifications.providers import http
-from notifications.providers.http_loop import Answer, LoopHttp
+from notifications.providers.common.http_loop import LoopHttp
+from notifications.providers.http import Answer
 from notifications.providers.loops import PerLoop
 from notifications.types import ErrorClass, ProviderError
 

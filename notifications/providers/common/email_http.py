@@ -11,7 +11,6 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
-from uuid import UUID
 
 import requests
 from anymail.backends.base_requests import AnymailRequestsBackend
@@ -21,10 +20,11 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from typing_extensions import override
 
-from notifications.providers import http, http_thread
+from notifications.providers import http
 from notifications.providers.base import LoopProvider
-from notifications.providers.email import EmailProvider, Handover
-from notifications.providers.http_loop import LoopHttp
+from notifications.providers.common import http_thread
+from notifications.providers.common.email import EmailProvider, Handover
+from notifications.providers.common.http_loop import LoopHttp
 from notifications.types import ErrorClass, Outbound, ProviderError, Sent
 
 Codes = Mapping[tuple[int, str], ErrorClass]
@@ -90,8 +90,6 @@ class HttpEmailProvider(EmailProvider, LoopProvider):
             raise ProviderError(
                 ErrorClass.AMBIGUOUS, "malformed_answer", "No id.", http_status=status
             )
-        if 300 <= status < 400 and "Location" in headers:  # to follow it would hand over the key
-            raise http.unanswered(ErrorClass.AUTH_CONFIG, "redirect")
         raise self._refusal(status, headers, fields)
 
     def wait(self, headers: Mapping[str, str]) -> float | None:
@@ -175,14 +173,6 @@ class Careful(Handover):
 
     def raise_for_status(self, response: requests.Response, payload: Any, message: Any) -> None:
         AnymailRequestsBackend.raise_for_status(self, response, payload, message)
-
-
-def attempt_id(value: object) -> UUID | None:
-    """Our id as a webhook gives it back; None where it is none of ours."""
-    try:
-        return UUID(str(value))
-    except ValueError:
-        return None
 
 
 def _bytes(body: bytes | str | None) -> bytes:

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.core.mail.message import RFC5322_EMAIL_LINE_LENGTH_LIMIT as MAX_LINE
 from django.core.mail.message import forbid_multi_line_headers
 
-from notifications.providers.email import message_id
+from notifications.providers.common.email import message_id
 from notifications.types import Outbound
 
 _KINDS = (("text", "plain"), ("html", "html"))

@@ -22,7 +22,7 @@ from botocore.parsers import ResponseParserError
 from django.conf import settings
 
 from notifications.providers import http
-from notifications.providers.defects import unexpected
+from notifications.providers.common.defects import unexpected
 from notifications.types import ErrorClass, ProviderError
 
 CREDENTIALS: Mapping[str, ErrorClass] = dict.fromkeys(

@@ -6,11 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -22,6 +19,7 @@ from typing_extensions import override
 from yarl import URL
 
 from notifications.providers import http
+from notifications.providers.http import Answer
 from notifications.providers.loops import PerLoop
 from notifications.types import ErrorClass, ProviderError
 
@@ -43,25 +41,6 @@ FAILURES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], ErrorClass,
     ((aiohttp.NonHttpUrlClientError, ValueError), ErrorClass.AUTH_CONFIG, "bad_url"),
 )
 """What aiohttp raises before a request leaves, the special before the general."""
-
-
-@dataclass(frozen=True, repr=False)
-class Answer:
-    """An answer. `headers` do not care about case. `body` is what was asked for of it and came in
-    time, maybe cut: the status counts all the same.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = b""
-
-    @property
-    def json(self) -> Any:
-        """The parsed body; None where it is no JSON, or not all of it."""
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
-            return None
 
 
 class LoopHttp:

@@ -23,7 +23,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from notifications.providers import http
-from notifications.providers.http_loop import Answer
+from notifications.providers.http import Answer
 from notifications.types import ErrorClass
 
 MAX_BYTES = 256 * 1024

@@ -23,7 +23,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from notifications.providers.reply_text import html_text, reply_text
+from notifications.providers.common.reply_text import html_text, reply_text
 from notifications.types import Channel, Inbound, storable
 
 MAX_TEXT = 200_000

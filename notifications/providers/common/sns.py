@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from notifications.providers.base import BadSignature, CannotVerify, Webhook
+from notifications.providers.common import aws
 
 CERTIFICATE_URL = re.compile(
     r"https://sns\.[a-z0-9-]{3,}\.amazonaws\.com(\.cn)?/SimpleNotificationService-[a-zA-Z0-9]+\.pem"
@@ -40,6 +41,9 @@ REQUIRED = frozenset(
     }
 )
 FIELDS = REQUIRED.union(NOTIFICATION, CONFIRMATION)
+
+GREETING = "Successfully validated SNS topic"
+"""How what AWS posts, as plain text, begins when a topic is first connected."""
 
 MAX_AGE = timedelta(hours=1)
 """SNS repeats a message with the timestamp of its first delivery, for 3,600 seconds at most (a
@@ -109,6 +113,19 @@ class Verifier:
         if not isinstance(key, rsa.RSAPublicKey):
             raise CannotVerify("the certificate has no RSA key")
         return key
+
+
+def published(webhook: Webhook, account: aws.Account) -> Mapping[str, str] | None:
+    """The envelope of a verified message to a topic; None where SNS itself has something to say.
+
+    A new subscription is confirmed on the way, which is a call to SNS: raises `ProviderError` where
+    that fails, and `ValueError`, `KeyError` and their like where it is no message of SNS.
+    """
+    envelope: dict[str, str] = json.loads(webhook.body)
+    if envelope["Type"] == "SubscriptionConfirmation":
+        account.confirm(envelope["TopicArn"], envelope["Token"])
+    is_told = envelope["Type"] == "Notification" and not envelope["Message"].startswith(GREETING)
+    return envelope if is_told else None
 
 
 def canonical(message: Mapping[str, str]) -> bytes:

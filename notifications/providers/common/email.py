@@ -8,7 +8,7 @@ import smtplib
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from email.encoders import encode_base64
 from email.mime.base import MIMEBase
@@ -30,8 +30,10 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.encoding import punycode
 from typing_extensions import override
 
+from notifications.providers.account import MailDns
 from notifications.providers.base import Provider
-from notifications.providers.defects import unexpected
+from notifications.providers.common.defects import unexpected
+from notifications.providers.common.labels import labels
 from notifications.types import Attachment, Channel, ErrorClass, Outbound, ProviderError, Sent
 
 logger = logging.getLogger(__name__)
@@ -76,9 +78,18 @@ class EmailProvider(Provider):
     replies go to an address of REPLY_DOMAIN that says it, if there is such a domain.
     """
 
+    dns: ClassVar[MailDns] = MailDns()
+
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._slot = _Slot()
+
+    def dkim_selectors(self, domain: str) -> Sequence[str]:
+        """Where the DKIM keys for mail from `domain` are, or are usually.
+
+        Raises `ProviderError` where the vendor has to be asked and does not tell.
+        """
+        return self.dns.selectors
 
     @abstractmethod
     def connect(self) -> BaseEmailBackend:
@@ -238,23 +249,6 @@ class Handover:
     def post_to_esp(self, payload: Any, message: EmailMessage) -> Any:
         self.handed_over = True
         return super().post_to_esp(payload, message)  # type: ignore[misc]
-
-
-def ids(message: Outbound) -> dict[str, str]:
-    """Our ids of a message by the names every provider's webhook gives back, empty ones left out."""
-    found = {
-        "attempt_id": str(message.attempt_id),
-        "message_id": str(message.notification_id),
-        "agent_id": message.agent_id,
-        "template_id": message.template_id,
-    }
-    return {name: value for name, value in found.items() if value}
-
-
-def labels(message: Outbound) -> dict[str, str]:
-    """The caller's metadata as far as they are text, and our ids."""
-    theirs = {key: value for key, value in message.metadata.items() if isinstance(value, str)}
-    return theirs | ids(message)
 
 
 def message_id(message: Outbound) -> str:

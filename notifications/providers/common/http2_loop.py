@@ -27,7 +27,7 @@ from multidict import CIMultiDict
 from typing_extensions import override
 
 from notifications.providers import http
-from notifications.providers.http_loop import Answer
+from notifications.providers.http import Answer
 from notifications.providers.loops import PerLoop
 from notifications.types import ErrorClass, ProviderError
 

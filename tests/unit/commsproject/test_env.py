@@ -1,0 +1,97 @@
+"""What variables about money and countries may say, and that a refusal names them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from commsproject.common.env import Env
+
+env = Env()
+
+
+def refused(variable: str) -> pytest.RaisesExc[ImproperlyConfigured]:
+    return pytest.raises(ImproperlyConfigured, match=f"^{variable} is ")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("", None),
+        (" ", None),
+        ("0", Decimal(0)),
+        ("250", Decimal(250)),
+        (" 99.95 ", Decimal("99.95")),
+    ],
+)
+def test_an_amount(monkeypatch, written, meant):
+    monkeypatch.setenv("CAP", written)
+    assert env.amount("CAP") == meant
+
+
+def test_what_is_not_set_is_none_of_anything(monkeypatch):
+    monkeypatch.delenv("CAP", raising=False)
+    assert env.amount("CAP") is None
+    assert env.prices("CAP") == {}
+    assert env.countries("CAP") == frozenset()
+
+
+@pytest.mark.parametrize("written", ["much", "-1", "NaN", "Infinity", "1,5", "1e", "sNaN"])
+def test_what_is_no_amount(monkeypatch, written):
+    monkeypatch.setenv("CAP", written)
+    with refused("CAP"):
+        env.amount("CAP")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("{}", {}),
+        ('{"*": "0.05"}', {"*": Decimal("0.05")}),
+        ('{"DE": 0.075, "SE": 1}', {"DE": Decimal("0.075"), "SE": Decimal(1)}),
+    ],
+)
+def test_prices(monkeypatch, written, meant):
+    monkeypatch.setenv("PRICES", written)
+    assert env.prices("PRICES") == meant
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "0.05",
+        "[]",
+        "{",
+        '{"DE": null}',
+        '{"DE": "free"}',
+        '{"DE": -1}',
+        '{"DE": 1000}',
+        '{"DE": NaN}',
+        '{"DE": []}',
+        '{"de": 1}',
+        '{"DEU": 1}',
+        '{"": 1}',
+        '{"**": 1}',
+    ],
+)
+def test_what_are_no_prices(monkeypatch, written):
+    monkeypatch.setenv("PRICES", written)
+    with refused("PRICES"):
+        env.prices("PRICES")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("", set()), ("DE", {"DE"}), (" DE, SE ,", {"DE", "SE"})]
+)
+def test_countries(monkeypatch, written, meant):
+    monkeypatch.setenv("COUNTRIES", written)
+    assert env.countries("COUNTRIES") == meant
+
+
+@pytest.mark.parametrize("written", ["de", "DEU", "*", "Germany", "DE;SE", "49"])
+def test_what_are_no_countries(monkeypatch, written):
+    monkeypatch.setenv("COUNTRIES", written)
+    with refused("COUNTRIES"):
+        env.countries("COUNTRIES")
