@@ -253,6 +253,11 @@ def _judge(batch: Batch) -> None:
         cursor.execute(_NOT_TAKEN, [batch.id])
         (waiting,) = cursor.fetchone()
     tried = waiting + sum(by_state[state.value] for state in _ENDED_OR_SENT)
+    if not tried and (others := _draw(batch)):  # it told nothing: all had opted out, say
+        batch.canary_until = None
+        batch.save(update_fields=["canary_until"])
+        _release(batch, only=others)
+        return
     failed = waiting + sum(by_state[state.value] for state in FAILURES)
     passed = 100 * failed <= canary["max_failures"] * tried
     batch.canary = {**canary, "tried": tried, "failed": failed, "passed": passed}
