@@ -1,68 +1,153 @@
-"""Dates in templates: ISO 8601 in, a small safe subset of strftime out, always in English."""
+"""Dates and times: ISO 8601 in; out as a language writes them, by Unicode's CLDR (Babel).
+
+A date stays that date. A time with an offset is moved to the reader's zone where that is known; one
+without is printed as it was given. What was written once is kept.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
+
+from babel import Locale
+from babel import dates as cldr
 
 from templates_app.errors import InvalidValue
+from templates_app.types import Manner, language
 
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+STYLES = ("short", "medium", "long", "full")
+
 _CODE = re.compile(r"%(-?.?)", re.DOTALL)
 _MAX_PATTERN = 100
+_MAX_ISO = 64
 
-CODES: dict[str, Callable[[datetime], str]] = {
-    "Y": lambda at: f"{at.year:04}",
-    "y": lambda at: f"{at.year % 100:02}",
-    "m": lambda at: f"{at.month:02}",
-    "-m": lambda at: str(at.month),
-    "d": lambda at: f"{at.day:02}",
-    "-d": lambda at: str(at.day),
-    "B": lambda at: _MONTHS[at.month - 1],
-    "b": lambda at: _MONTHS[at.month - 1][:3],
-    "A": lambda at: _DAYS[at.weekday()],
-    "a": lambda at: _DAYS[at.weekday()][:3],
-    "H": lambda at: f"{at.hour:02}",
-    "-H": lambda at: str(at.hour),
-    "I": lambda at: f"{at.hour % 12 or 12:02}",
-    "-I": lambda at: str(at.hour % 12 or 12),
-    "p": lambda at: "AM" if at.hour < 12 else "PM",
-    "M": lambda at: f"{at.minute:02}",
-    "S": lambda at: f"{at.second:02}",
-    "%": lambda at: "%",
+CODES: dict[str, Callable[[datetime, Locale], str]] = {
+    "Y": lambda at, _: f"{at.year:04}",
+    "y": lambda at, _: f"{at.year % 100:02}",
+    "m": lambda at, _: f"{at.month:02}",
+    "-m": lambda at, _: str(at.month),
+    "d": lambda at, _: f"{at.day:02}",
+    "-d": lambda at, _: str(at.day),
+    "B": lambda at, locale: _month(at, "wide", locale),
+    "b": lambda at, locale: _month(at, "abbreviated", locale),
+    "A": lambda at, locale: _day(at, "wide", locale),
+    "a": lambda at, locale: _day(at, "abbreviated", locale),
+    "H": lambda at, _: f"{at.hour:02}",
+    "-H": lambda at, _: str(at.hour),
+    "I": lambda at, _: f"{at.hour % 12 or 12:02}",
+    "-I": lambda at, _: str(at.hour % 12 or 12),
+    "p": lambda at, locale: cldr.get_period_names("abbreviated", locale=locale)[_half(at)],
+    "M": lambda at, _: f"{at.minute:02}",
+    "S": lambda at, _: f"{at.second:02}",
+    "%": lambda _, __: "%",
 }
-"""What may follow a % in a pattern. There is no time zone: a time is printed as it was given."""
+"""What may follow a % in a pattern."""
 
 
-def format_date(iso: str, pattern: str) -> str:
-    """`("2026-03-01T09:05:00Z", "%-d %B %Y")` gives "1 March 2026"; empty for empty. Raises InvalidValue."""
+def format_date(iso: str, style: str, manner: Manner) -> str:
+    """`("2026-03-01", "long")` is "March 1, 2026" in English; a style with a % is a pattern of `CODES`.
+
+    Empty for empty. Raises InvalidValue, as the others do.
+    """
+    return _formatted("date", iso, style, manner)
+
+
+def format_time(iso: str, style: str, manner: Manner) -> str:
+    """`("2026-03-01T21:05:00Z", "short")` is "9:05 PM"; `long` and `full` name the zone, where there is one."""
+    return _formatted("time", iso, style, manner)
+
+
+def format_datetime(iso: str, style: str, manner: Manner) -> str:
+    """The date in the style and the time in the short one."""
+    return _formatted("datetime", iso, style, manner)
+
+
+def format_relative(iso: str, since: str, manner: Manner) -> str:
+    """`("2026-03-04", "2026-03-01")` is "in 3 days"; empty for empty."""
     if not iso.strip():
         return ""
-    if len(pattern) > _MAX_PATTERN:
+    return _relative(_short(iso), _short(since), manner.locale)
+
+
+def _formatted(kind: str, iso: str, style: str, manner: Manner) -> str:
+    if not iso.strip():
+        return ""
+    if len(style) > _MAX_PATTERN:
         raise InvalidValue(f"A pattern of a date has at most {_MAX_PATTERN} characters.")
+    if style not in STYLES and (kind != "date" or "%" not in style):
+        patterns = ", or a pattern such as %d.%m.%Y" if kind == "date" else ""
+        raise InvalidValue(f"The style of a {kind} is {', '.join(STYLES)}{patterns}.")
+    return _kept(kind, _short(iso), style, manner)
+
+
+@lru_cache(maxsize=4096)
+def _kept(kind: str, iso: str, style: str, manner: Manner) -> str:
+    at, locale = _moment(iso), manner.language
+    if at.tzinfo and manner.zone:
+        try:
+            at = at.astimezone(manner.zone)
+        except OverflowError:  # on the first or last day there is
+            raise _bad_date() from None
+    match kind:
+        case "date" if style in STYLES:
+            return cldr.format_date(at, _style(style), locale=locale)
+        case "date":
+            return _CODE.sub(lambda code: _code(at, code[1], locale), style)
+        case "time":
+            return _time(at, style, locale)
+    joined = cldr.get_datetime_format(style, locale=locale).replace("'", "")
+    date = cldr.format_date(at, _style(style), locale=locale)
+    return joined.replace("{1}", date).replace("{0}", _time(at, "short", locale))
+
+
+@lru_cache(maxsize=4096)
+def _relative(iso: str, since: str, locale: str) -> str:
     try:
-        at = datetime.fromisoformat(iso.strip())
+        apart = _moment(iso) - _moment(since)
+    except TypeError:
+        raise InvalidValue("relative needs two times with an offset, or two without.") from None
+    return cldr.format_timedelta(apart, add_direction=True, locale=language(locale))
+
+
+def _time(at: datetime, style: str, locale: Locale) -> str:
+    if at.tzinfo is None and style in ("long", "full"):  # which would call it UTC
+        style = "medium"
+    return cldr.format_time(at, _style(style), tzinfo=at.tzinfo, locale=locale)
+
+
+def _short(iso: str) -> str:
+    iso = iso.strip()
+    if len(iso) > _MAX_ISO:
+        raise _bad_date()
+    return iso
+
+
+def _moment(iso: str) -> datetime:
+    try:
+        return datetime.fromisoformat(iso)
     except ValueError:
-        raise InvalidValue("date needs an ISO 8601 date such as 2026-03-01.") from None
-    return _CODE.sub(lambda code: _formatted(at, code[1]), pattern)
+        raise _bad_date() from None
 
 
-def _formatted(at: datetime, code: str) -> str:
+def _bad_date() -> InvalidValue:
+    return InvalidValue("date needs an ISO 8601 date such as 2026-03-01.")
+
+
+def _code(at: datetime, code: str, locale: Locale) -> str:
     if code not in CODES:
         raise InvalidValue("A pattern of a date has an unknown code.")
-    return CODES[code](at)
+    return CODES[code](at, locale)
+
+
+def _month(at: datetime, width: cldr.Literal["wide", "abbreviated"], locale: Locale) -> str:
+    return cldr.get_month_names(width, locale=locale)[at.month]
+
+
+def _day(at: datetime, width: cldr.Literal["wide", "abbreviated"], locale: Locale) -> str:
+    return cldr.get_day_names(width, locale=locale)[at.weekday()]
+
+
+def _half(at: datetime) -> str:
+    return "am" if at.hour < 12 else "pm"

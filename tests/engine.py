@@ -78,7 +78,7 @@ def carry_out(
 ) -> None:
     """One claim, to its end; raises what the engine raised."""
     if lease.kind is Work.Kind.RECONCILE:
-        _run(runner or Inline(), lambda inline: reconcile.run(lease, inline))
+        run(runner or Inline(), lambda inline: reconcile.run(lease, inline))
     else:
         carry_out_load(Load([lease]), stopping=stopping, runner=runner)
 
@@ -90,10 +90,11 @@ def carry_out_load(
     runner: Inline | None = None,
 ) -> None:
     """Claims that are carried together, to their end; raises what the engine raised."""
-    _run(runner or Inline(), lambda inline: deliver.run(load, inline, stopping))
+    run(runner or Inline(), lambda inline: deliver.run(load, inline, stopping))
 
 
-def _run(inline: Inline, work: Callable[[Inline], Coroutine[Any, Any, None]]) -> None:
+def run(inline: Inline, work: Callable[[Inline], Coroutine[Any, Any, None]]) -> None:
+    """`work` on a loop of its own, its steps by this thread; raises what it raised."""
     errors: list[BaseException] = []
 
     async def main() -> None:
@@ -102,7 +103,7 @@ def _run(inline: Inline, work: Callable[[Inline], Coroutine[Any, Any, None]]) ->
         finally:
             await inline.close()
 
-    def run() -> None:
+    def on_a_loop() -> None:
         try:
             asyncio.run(main())
         except BaseException as error:
@@ -110,7 +111,7 @@ def _run(inline: Inline, work: Callable[[Inline], Coroutine[Any, Any, None]]) ->
         finally:
             inline.steps.put(None)
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=on_a_loop)
     thread.start()
     inline.serve()
     thread.join()

@@ -101,6 +101,7 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
     inlines = (Changes,)
     sortable_by = ()
     list_before_template = "notifications/admin/providers_links.html"
+    change_form_before_template = "notifications/admin/provider_script.html"
 
     @override
     def get_urls(self) -> list[URLPattern]:

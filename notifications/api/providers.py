@@ -44,7 +44,9 @@ Answer, Receipts = SimulatorRule.Answer, SimulatorRule.Receipts
 
 
 class BreakerOutput(serializers.Serializer[Any]):
-    state = serializers.ChoiceField(choices=[*_GATES.values()])
+    state = serializers.CharField(
+        help_text="`closed`: messages pass; `half_open`: one probes; `open`: it is left alone."
+    )
     failures = serializers.IntegerField(help_text="In a row, up to now.")
     until = serializers.DateTimeField(allow_null=True, help_text="Left alone until then.")
     reason = serializers.CharField()

@@ -120,7 +120,7 @@ class SimulatorRule(models.Model):
     class Meta:
         ordering = ["id"]
         verbose_name = "simulator rule"
-        verbose_name_plural = "simulator script"
+        verbose_name_plural = "simulator rules"
 
     @override
     def __str__(self) -> str:

@@ -50,9 +50,9 @@ def meet(call: Call) -> SimulatorRule | None:
 
 
 def fitting(rules: Iterable[SimulatorRule], call: Call) -> Iterable[SimulatorRule]:
-    """Those that are about such a message, in their order."""
-    share = crc32(call.lot.bytes) % 100  # the same rule is the same for all of an attempt
+    """Those that are about such a message, in their order; always the same for the same lot."""
     for rule in rules:
+        share = crc32(call.lot.bytes + rule.id.bytes) % 100  # each rule draws by itself
         if (
             rule.provider in ("", call.provider)
             and rule.channel in ("", call.channel)

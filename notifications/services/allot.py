@@ -116,14 +116,13 @@ def _rationed(
         pace=lease.pace,
     )
     taken: list[tuple[Way, list[Item]]] = []
-    room, calls = grant.granted, -(-grant.granted // per)
-    for group in groups[:calls]:
+    room = grant.granted
+    for group in groups:
         if room:
             taken.append((Way(provider, routes.state(provider.name), grant), group[:room]))
             room -= len(taken[-1][1])
-    limits.give_back(grant, room)
     repeated = sum(item.id in again for _, group in taken for item in group)
-    limits.earn(provider.name, grant.granted - room - repeated)
+    limits.earn(provider.name, grant.granted - repeated)
     if lease.lane is not Lane.URGENT:
         limits.unspend(provider.name, allowed - repeated)
     return taken, grant.wait or _random.uniform(1, 5)

@@ -9,11 +9,13 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 from django.conf import settings
+from django.db import DatabaseError
 
 from notifications import limits
 from notifications.providers.base import LoopProvider
 from notifications.services import route, status
 from notifications.services.compose import Call
+from notifications.services.window import confirm
 from notifications.types import ErrorClass, Outbound, ProviderError, Sent
 
 log = structlog.get_logger(__name__)
@@ -36,7 +38,7 @@ class Runner(Protocol):
 
 
 BEGIN_WITHIN = 3.0
-"""Seconds after its window in which a call begins, or is decided about once more. Who cancels or
+"""Seconds after its window in which a call begins, or is asked about once more. Who cancels or
 opts out is answered after longer than that (`SETTLE_SECONDS`): no call begins after the answer.
 """
 
@@ -66,6 +68,8 @@ async def make(call: Call, runner: Runner, halted: set[str]) -> Answer:
     try:
         async with call.provider.place():
             if isinstance(call.provider, LoopProvider):
+                if not (_is_fresh(call) or await runner.database(_asked_again, call)):
+                    return HALTED
                 return await _carry(call, call.provider, call.outbound, halted)
             return await runner.provider(_send, call, call.outbound[0], halted)
     except ProviderError as error:
@@ -88,18 +92,16 @@ async def _carry(
     """A call on the loop."""
     if stopped := _before(call, halted):
         return stopped
-    if not call.way.grant.is_usable:
-        return HALTED
     async with asyncio.timeout(call_limit()):
         return await provider.carry(messages)
 
 
 def _send(call: Call, message: Outbound, halted: set[str]) -> Answer:
-    """A call in a thread."""
+    """A call in a thread, for which it may have had to wait too."""
+    if not (_is_fresh(call) or _asked_again(call)):
+        return HALTED
     if stopped := _before(call, halted):
         return stopped
-    if not call.way.grant.is_usable and not _leave(call):
-        return HALTED
     started = time.monotonic()
     sent = call.provider.send(message)
     if time.monotonic() - started > call_limit() - 0.5:
@@ -108,14 +110,11 @@ def _send(call: Call, message: Outbound, halted: set[str]) -> Answer:
 
 
 def _before(call: Call, halted: set[str]) -> ProviderError | None:
-    """Why the call must not be made after all: its claim ran out while it waited for its turn, or
-    its window's word was too long ago; another call of the window was told to come later, or the
-    provider's breaker has opened.
+    """Why the call must not be made after all: its claim ran out while it waited for its turn,
+    another call of the window was told to come later, or the provider's breaker has opened.
     """
     if not all(item.lease.holds() for item in call.items):
         return LEASE_LOST
-    if time.monotonic() - call.decided > BEGIN_WITHIN:
-        return HALTED
     name, part = call.provider.name, call.items[0].part
     stopped = name in halted or route.is_shut(name)
     if part and not stopped:
@@ -123,21 +122,41 @@ def _before(call: Call, halted: set[str]) -> ProviderError | None:
     return HALTED if stopped else None
 
 
+def _is_fresh(call: Call) -> bool:
+    """Whether what its window decided, and the leave it got, still hold unasked."""
+    return _is_decided(call) and call.way.grant.is_usable
+
+
+def _is_decided(call: Call) -> bool:
+    return time.monotonic() - call.decided < BEGIN_WITHIN
+
+
+def _asked_again(call: Call) -> bool:
+    """The same of a call that had to wait long for its place."""
+    try:
+        return (_is_decided(call) or confirm(call)) and (call.way.grant.is_usable or _leave(call))
+    except DatabaseError as error:
+        log.warning("call not confirmed", error=type(error).__name__)
+        return False
+
+
 def _leave(call: Call) -> bool:
-    """Leave that ran out while the call waited for a thread, asked for once more."""
-    lease = call.items[0].lease
+    """Leave that ran out, asked for once more."""
+    lease, wanted = call.items[0].lease, len(call.items)
     fresh = limits.lease(
         provider=call.provider.name,
         channel=lease.channel.value,
         lane=lease.lane.value,
-        wanted=len(call.items),
+        wanted=wanted,
         state=call.way.state,
+        batch_limit=wanted,
         batch=lease.batch_id,
         pace=lease.pace,
     )
-    if fresh.granted:  # the old one is returned in either case: here, or as of a call not made
-        limits.give_back(call.way.grant, len(call.items))
-    return bool(fresh.granted)
+    # One of the two is returned here, the other as of a call that is not made, or never.
+    is_enough = fresh.granted == wanted
+    limits.give_back(call.way.grant if is_enough else fresh, wanted if is_enough else fresh.granted)
+    return is_enough
 
 
 def _settle_late(message: Outbound, sent: Sent) -> None:

@@ -20,7 +20,7 @@ from notifications.services.calls import Answer, Runner, make
 from notifications.services.complete import Outcome
 from notifications.services.compose import Call
 from notifications.services.load import Load
-from notifications.services.window import CALLS, Window, open_window
+from notifications.services.window import CALLS, HEAVY, Window, open_window
 
 log = structlog.get_logger(__name__)
 
@@ -40,8 +40,9 @@ async def run(load: Load, runner: Runner, stopping: Callable[[], bool]) -> None:
                 load.pending = []
             outcomes: list[Outcome] = []
             room = 0 if stopping() else CALLS - len(calls)
-            if load.pending and room >= min(len(load.pending), CALLS // 2):
-                outcomes += await _open(load, runner, calls, step, room)
+            weight = HEAVY - sum(item.weight for call in calls.values() for item in call.items)
+            if load.pending and room >= min(len(load.pending), CALLS // 2) and weight > 0:
+                outcomes += await _open(load, runner, calls, step, room, weight)
             outcomes += await _answered(load, runner, calls)
             done = load.done(calls.values())
             if outcomes or done:
@@ -66,11 +67,13 @@ _Calls = dict["asyncio.Task[Answer]", Call]
 """The calls that are out."""
 
 
-async def _open(load: Load, runner: Runner, calls: _Calls, step: int, room: int) -> list[Outcome]:
+async def _open(
+    load: Load, runner: Runner, calls: _Calls, step: int, room: int, weight: int
+) -> list[Outcome]:
     """Open a window for the next deliveries and start its calls; what needed none."""
     size = step if step > CALLS else room
     ids, load.pending = load.pending[:size], load.pending[size:]
-    opened = await runner.database(_open_window, load, ids, room)
+    opened = await runner.database(_open_window, load, ids, room, weight)
     load.pending = opened.left + load.pending
     load.drop(opened.lost)
     halted: set[str] = set()
@@ -79,8 +82,10 @@ async def _open(load: Load, runner: Runner, calls: _Calls, step: int, room: int)
     return judge.without_call(load, opened)
 
 
-def _open_window(load: Load, ids: Sequence[UUID], room: int) -> Window:
-    return open_window(load.owners, ids, load.refused_by, calls=room, together=load.together)
+def _open_window(load: Load, ids: Sequence[UUID], room: int, weight: int) -> Window:
+    return open_window(
+        load.owners, ids, load.refused_by, calls=room, weight=weight, together=load.together
+    )
 
 
 async def _answered(load: Load, runner: Runner, calls: _Calls) -> list[Outcome]:

@@ -198,7 +198,9 @@ def _stranded(load: Load, item: Item, way: Stranded) -> Outcome | None:
         made.values(), default=1
     )  # throttles too: who is asked too often is asked less often
     wait = retry.delay(lane, most, retry_after=load.retry_after[item.id], random=_random)
-    due = max(now + timedelta(seconds=wait), until or now)
+    due = now + timedelta(seconds=wait)
+    if until and all(route.is_shut(name) for name in load.refused_by[item.id]):
+        due = max(due, until)  # else one that has refused it may be asked before the others
     _later(load, Successor.SEND, error.error_class.value, item.id, due)
     reason = f"all providers refused for now, last {error.code}"
     return Outcome(item, state=State.QUEUED, reason=reason)

@@ -10,7 +10,7 @@ import structlog
 from django.db import transaction
 
 from commsproject.common import clock
-from notifications import queue, retry
+from notifications import queue, retry, sms
 from notifications.models import Attempt
 from notifications.providers import registry
 from notifications.providers.base import Provider
@@ -21,6 +21,7 @@ from notifications.services.complete import Outcome, Successor
 from notifications.services.items import Item, Past
 from notifications.states import State
 from notifications.types import ErrorClass, Inquiry, ProviderError, ProviderEvent
+from templates_app.errors import TemplateError
 
 log = structlog.get_logger(__name__)
 
@@ -45,16 +46,22 @@ def _inquiries(lease: queue.Lease) -> list[tuple[Provider, Inquiry]]:
         return []
     with transaction.atomic():
         found = items.lock(dict.fromkeys(lease.ids, lease), lease.ids)
-    return [
-        (able[call.provider], _inquiry(item, call))
+    unsettled = (
+        (item, call)
         for item in found
         for call in item.past
         if call.state == Attempt.State.UNKNOWN and call.provider in able
-    ]
+    )
+    asked = ((able[call.provider], _inquiry(item, call)) for item, call in unsettled)
+    return [(provider, inquiry) for provider, inquiry in asked if inquiry]
 
 
-def _inquiry(item: Item, call: Past) -> Inquiry:
-    parts, _ = compose.rendered(item)  # it was rendered for the call, so it can be
+def _inquiry(item: Item, call: Past) -> Inquiry | None:
+    """None where it can no longer be said what was sent: its data was erased."""
+    try:
+        parts, _ = compose.rendered(item)
+    except (TemplateError, sms.TooLong):
+        return None
     return Inquiry(call.id, item.channel, item.address, parts, call.started_at, call.ref)
 
 
@@ -63,8 +70,10 @@ async def _ask(provider: Provider, inquiry: Inquiry, runner: Runner) -> list[Pro
     try:
         async with provider.place():
             return await runner.provider(provider.status, inquiry)
-    except (ProviderError, TimeoutError) as error:
+    except ProviderError as error:
         log.warning("look-up failed", provider=provider.name, error=str(error))
+    except TimeoutError:
+        log.warning("look-up failed", provider=provider.name, error="it hung")
     except Exception:  # a defect in one provider must not stop the others
         log.exception("provider defect", provider=provider.name)
     return []

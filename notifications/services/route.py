@@ -95,12 +95,12 @@ class Routes:
         return any(provider.name not in excluded for provider in able)
 
     def _able(self, wanted: Wanted | None) -> tuple[Sequence[Provider], str]:
-        """Who is on and can carry it; where none can, what they lack."""
+        """Who is on and can carry it; where nobody could, on or off, what they lack."""
         if wanted is None or not self.is_picky:
             return self._on, ""
-        lacks = {provider.name: provider.lacks(wanted) for provider in self._on}
+        lacks = {provider.name: provider.lacks(wanted) for provider in self._providers}
         able = [provider for provider in self._on if not lacks[provider.name]]
-        return able, "" if able else next(iter(lacks.values()), "")
+        return able, "" if "" in lacks.values() else next(iter(lacks.values()), "")
 
     def _ordered(self, able: Sequence[Provider]) -> Sequence[Provider]:
         """A shuffle in which each comes before the others as often as its weight says.
@@ -141,9 +141,13 @@ class Routes:
             and opens <= self._now
         ]
 
-    def leave(self, called: Collection[str]) -> None:
-        """Probes that were allowed and not made are for somebody else. After the transaction."""
-        unused = [key for key in self._unused if key.split(":")[0] not in called]
+    def leave(self, called: Collection[tuple[str, str]]) -> None:
+        """Probes that were allowed and not made are for somebody else. After the transaction.
+
+        `called`: each provider and the part of its world that a call goes to.
+        """
+        used = {key for name, part in called for key in (name, part_key(name, part))}
+        unused = self._unused - used
         if unused:
             ProviderState.objects.filter(name__in=unused).update(probe_until=None)
 

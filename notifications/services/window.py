@@ -34,6 +34,12 @@ CALLS = 100
 """Calls of one load whose answers a kill can cost, at most."""
 
 
+HEAVY = 8 * 1024 * 1024
+"""Bytes of attachments that the calls of one load have in memory, more only of a single message: a
+process has up to twenty loads.
+"""
+
+
 @dataclass
 class Window:
     """What becomes of the deliveries that were asked about: each is in one of these."""
@@ -54,6 +60,7 @@ class Window:
 
 
 _ENDED = {Batch.State.CANCELLED, Batch.State.ABORTED}
+_STOPPED = _ENDED | Batch.HOLDING
 _CANCELLED = Refusal(State.CANCELLED, "its batch was cancelled")
 
 
@@ -63,9 +70,11 @@ def open_window(
     refused_by: Mapping[UUID, Collection[str]],
     *,
     calls: int = CALLS,
+    weight: int = HEAVY,
     together: Mapping[UUID, int] | None = None,
 ) -> Window:
-    """Sort the pending deliveries among `ids`, for `calls` calls at most.
+    """Sort the pending deliveries among `ids`, for `calls` calls with attachments of `weight` bytes
+    at most; a single message may have more.
 
     `owners` names the claim of each delivery, `refused_by` the providers each was refused by in
     this round, `together` how many may share a batch call, where fewer than the provider takes.
@@ -78,7 +87,7 @@ def open_window(
         found = items.lock(owners, ids)
         ready = _reached(window, _admitted(window, found))
         groups = allot.routed(window.stranded, ready, routes, refused_by, together or {})
-        calls = min(calls, _portable(groups))
+        calls = min(calls, _portable(groups, weight))
         for way, group in groups[calls:]:
             limits.give_back(way.grant, len(group))
             window.left += [item.id for item in group]
@@ -86,8 +95,28 @@ def open_window(
         made = [call for group in groups[:calls] for call in compose.calls(*group)]
         window.calls = guard.passed(window.refused, window.stranded, made)
         _write_attempts(window.calls)
-    routes.leave({call.provider.name for call in window.calls})
+    routes.leave({(call.provider.name, call.items[0].part) for call in window.calls})
     return window
+
+
+def confirm(call: Call) -> bool:
+    """Whether what was decided about a call some time ago is still right."""
+    owners = {item.id: item.lease for item in call.items}
+    leases = {lease.id: lease for lease in owners.values()}
+    with transaction.atomic():
+        if queue.hold(leases.values()) != leases.keys():
+            return False
+        if any(lease.batch_state in _STOPPED for lease in leases.values()):
+            return False
+        found = items.lock(owners, owners)
+    now = clock.now()
+    suppressed = plan.suppressed((item.channel.value, item.address_hash) for item in found)
+    return len(found) == len(call.items) and not any(
+        policy.decide(
+            _facts(item, suppressed.get((item.channel.value, item.address_hash), ()), now)
+        )
+        for item in found
+    )
 
 
 def _ours(
@@ -120,18 +149,12 @@ def _admitted(window: Window, found: Sequence[Item]) -> list[Item]:
     return ready
 
 
-HEAVY = 8 * 1024 * 1024
-"""Bytes of attachments that one window reads, more only of a single message: a process has up to
-twenty windows open, and the attachments of each are in memory until the calls are over.
-"""
-
-
-def _portable(groups: Sequence[tuple[Way, Sequence[Item]]]) -> int:
+def _portable(groups: Sequence[tuple[Way, Sequence[Item]]], weight: int) -> int:
     """How many of the groups one window can carry."""
     total = 0
     for count, (_, group) in enumerate(groups):
         total += sum(item.weight for item in group)
-        if total > HEAVY:
+        if total > weight:
             return max(1, count)
     return len(groups)
 

@@ -64,6 +64,10 @@ def test_rotation(sendgrid: SendGridServer, tmp_path: Path, size: Size) -> None:
     assert len(sendgrid.messages) == flow.messages
     assert not Attempt.objects.exclude(state=Attempt.State.ACCEPTED).exists()
     assert not ProviderChange.objects.exists()  # its breaker never opened
+    told = log.read_text()
+    assert told.count("credentials renewed") == size["rotations"]
+    assert "Unclosed" not in told  # the connections of those that were replaced
+    assert "SG." not in told
 
 
 @pytest.mark.usefixtures("moves")

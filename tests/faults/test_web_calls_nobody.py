@@ -74,6 +74,8 @@ def env(traps: dict[str, _Trap]) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "fake",
         "AWS_SES_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": f"http://{where['ses']}",
+        "VAPID_PRIVATE_KEY": "AQ" * 21 + "E",
+        "VAPID_SUBJECT": "mailto:ops@example.org",
         "SMTP_URL": f"smtp://{where['smtp']}",
     }
 
@@ -143,6 +145,8 @@ def use_the_api(agent: Agent, letters: list[str]) -> None:
     use_batches(call)
     use_schedules(call)
     call("GET", "queues")
+    use_providers(call)
+    use_devices(call)
     call("GET", "dead-letters")
     call("GET", "dead-letters/{}", letters[0])
     call("PATCH", "dead-letters/{}", letters[0], body={"to": "bob@example.org"})
@@ -151,6 +155,24 @@ def use_the_api(agent: Agent, letters: list[str]) -> None:
     call("DELETE", "templates/{}", "farewell")
     for path in ("/", "/health", "/api/schema/", "/api/docs/", "/metrics", "/webhooks/sendgrid/"):
         agent.look(path)
+
+
+def use_providers(call: Callable[..., Any]) -> None:
+    call("GET", "providers")
+    call("GET", "providers/{}", "sendgrid")
+    call("PUT", "providers/simulator/script", body={"rules": []})
+    call("GET", "providers/simulator/script")
+    call("DELETE", "providers/simulator/script")
+
+
+def use_devices(call: Callable[..., Any]) -> None:
+    device = {"platform": "apns", "token": "4f" * 32}
+    made = call("POST", "recipients/{}/devices", "ada", body=device)
+    call("GET", "recipients/{}/devices", "ada")
+    call("GET", "recipients/{}/devices/{}", "ada", made["id"])
+    call("DELETE", "recipients/{}/devices/{}", "ada", made["id"])
+    call("POST", "recipients/{}/devices", "ada", body=device)  # for staff to remove
+    call("GET", "push/web-key")
 
 
 def use_templates(call: Callable[..., Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,12 +19,12 @@ from notifications.limits import Grant
 from notifications.models import Attempt, Delivery
 from notifications.providers.base import Provider
 from notifications.services import calls, judge
-from notifications.services.calls import HALTED, LEASE_LOST
+from notifications.services.calls import HALTED, LEASE_LOST, Answer
 from notifications.services.compose import Call
 from notifications.services.window import Window
 from notifications.services.window import open_window as open_for
 from notifications.types import Lane, Outbound, ProviderError, Sent
-from tests.engine import Inline, drain, make_everything_due
+from tests.engine import Inline, drain, make_everything_due, run
 from tests.integration.test_engine import claim, send
 from tests.integration.test_queue import batch_of, chunk
 from tests.integration.test_routes import half_open, probed
@@ -168,13 +167,25 @@ def test_without_new_leave_it_is_not_made(agent: ApiClient, use: Use) -> None:
     assert scripted("a").asked == []
 
 
-def test_on_the_loop_it_goes_back_to_the_next_window(agent: ApiClient, use: Use) -> None:
-    use(100, ScriptedLoop)
+@pytest.mark.parametrize(("limit", "answer"), [(2, Sent("ref", 202)), (1, HALTED)])
+def test_on_the_loop_it_asks_once_more_too(
+    agent: ApiClient, use: Use, limit: int, answer: Answer
+) -> None:
+    use(limit, ScriptedLoop)
     send(agent)
     (call,) = window().calls
-    assert asyncio.run(calls.make(too_late(call), Inline(), set())) is HALTED
-    assert scripted_loop("a").asked == []
-    assert asyncio.run(calls.make(call, Inline(), set())) == Sent("ref", 202)
+    assert answer_of(too_late(call)) == answer
+    assert len(scripted_loop("a").asked) == limit - 1
+
+
+def answer_of(call: Call) -> Answer:
+    found: list[Answer] = []
+
+    async def make(inline: Inline) -> None:
+        found.append(await calls.make(call, inline, set()))
+
+    run(Inline(), make)
+    return found[0]
 
 
 # --- The budget of retries -----------------------------------------------------------------------

@@ -249,12 +249,15 @@ def test_the_state_of_every_bucket(db, settings):
         standing.bucket.name: (standing.bucket.count, standing.bucket.seconds, standing.free)
         for standing in limits.state([row])
     }
-    assert found.items() >= {
-        "provider:sendgrid": (100, 60, 70),
-        "provider:ses": (200, 1, 200),
-        "provider:smtp": (9, 3, 4),
-        "channel:email": (500, 60, 465),
-    }.items()
+    assert (
+        found.items()
+        >= {
+            "provider:sendgrid": (100, 60, 70),
+            "provider:ses": (200, 1, 200),
+            "provider:smtp": (9, 3, 4),
+            "channel:email": (500, 60, 465),
+        }.items()
+    )
 
 
 def test_the_state_says_how_far_ahead_turns_are_promised(db):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import re
 from copy import deepcopy
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
@@ -28,13 +30,12 @@ SCRIPT = f"{PROVIDERS}/simulator/script"
 
 
 @pytest.fixture(autouse=True)
-def two(settings: Any) -> Iterator[None]:
+def two(settings: Any) -> None:
     """The providers of a laptop."""
     providers = deepcopy(settings.PROVIDERS)
     providers["simulator-b"]["ENABLED"] = True
     settings.PROVIDERS = providers
     settings.PROVIDER_READ_TIMEOUT = 0.05
-    yield
 
 
 def put(api: APIClient, *rules: dict[str, Any]) -> Any:
@@ -95,8 +96,36 @@ def test_an_outcome_that_is_open_waits_before_the_other_is_asked(api: APIClient)
     drain()
     make_everything_due()
     drain()
-    assert [state for _, state in story(api, sent)][0] == "unknown"
-    assert story(api, sent)[-1][1] in {"accepted", "unknown"}
+    first, *later = story(api, sent)
+    assert first == ("simulator", "unknown")
+    assert later
+
+
+# --- The page ---------------------------------------------------------------------------------
+
+PAGE = settings.BASE_DIR / "docs/how-to/rehearse-failures.md"
+BODIES = [json.loads(body) for body in re.findall(r"-d '(.*?)'\n", PAGE.read_text(), re.DOTALL)]
+
+
+def test_what_the_page_posts_is_taken(api: APIClient) -> None:
+    scripts = [body for body in BODIES if "rules" in body]
+    assert (len(BODIES), len(scripts)) == (5, 4)
+    for body in scripts:
+        assert api.put(SCRIPT, body, format="json").status_code == 200, body
+    for body in BODIES:
+        if "rules" not in body:
+            answer = api.post("/api/v1/notifications", body, format="json")
+            assert answer.status_code == 202, answer.content
+
+
+@pytest.mark.parametrize(
+    ("column", "known"),
+    [("Answer", SimulatorRule.Answer.values), ("Receipts", SimulatorRule.Receipts.values)],
+)
+def test_the_page_tells_of_all_there_is(column: str, known: list[str]) -> None:
+    _, _, table = PAGE.read_text().partition(f"| {column} |")
+    told = re.findall(r"^\| `(\w+)` \|", table.partition("\n\n")[0], re.MULTILINE)
+    assert {*told, "normal"} == {*known, "normal"}
 
 
 # --- The script's API ------------------------------------------------------------------------
@@ -123,7 +152,7 @@ def test_a_script_is_put_shown_and_removed(api: APIClient) -> None:
 
 
 WRONG: list[tuple[Any, str]] = [
-    ([], "non_field_errors"),
+    ([], ""),
     ({}, "rules"),
     ({"rules": "all"}, "rules"),
     ({"rules": [7]}, "rules.0"),
@@ -314,6 +343,13 @@ def test_staff_are_told_what_is_wrong(staff: Client, field: str, value: str) -> 
     assert answer.status_code == 200
     assert field in answer.context["adminform"].form.errors
     assert not SimulatorRule.objects.exists()
+
+
+@pytest.mark.parametrize(("name", "leads"), [("simulator-b", True), ("sendgrid", False)])
+def test_a_simulators_page_leads_to_the_script(staff: Client, name: str, leads: bool) -> None:
+    page = reverse("admin:notifications_providerstate_change", args=[name])
+    text = staff.get(page).content.decode()
+    assert ("A script makes the simulators fail" in text) == leads
 
 
 def test_the_mailbox_leads_to_the_script(staff: Client) -> None:

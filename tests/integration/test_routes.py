@@ -152,7 +152,7 @@ def test_a_probe_that_is_out_is_not_left() -> None:
     half_open("a")
     found = routes()
     assert way(found) == "a"
-    found.leave({"a"})
+    found.leave({("a", "")})
     assert way(routes()) == "b"
 
 
@@ -280,7 +280,7 @@ def test_the_probe_of_a_country_is_left_by_who_calls_for_another() -> None:
     half_open("a:GB")
     found = routes(Channel.SMS)
     assert way(found, wanted=number("DE")) == "a"
-    found.leave({"a"})
+    found.leave({("a", "DE")})
     assert way(routes(Channel.SMS), wanted=number("GB")) == "a"
 
 

@@ -29,6 +29,7 @@ from notifications.services import audit, batches, calls, judge, route, suppress
 from notifications.states import State
 from notifications.types import ErrorClass, EventType, Lane, Outbound, ProviderError, Sent
 from tests.engine import carry_out, drain, make_everything_due
+from tests.factories import SuppressionFactory
 from tests.integration.test_engine import claim, open_window, send
 from tests.integration.test_leave import fail
 from tests.integration.test_queue import batch_of, chunk
@@ -314,11 +315,13 @@ def test_a_call_that_has_waited_is_decided_about_once_more(agent: ApiClient) -> 
     send(agent)
     lease = claim()
     (call,) = open_window(lease, lease.ids).calls
-    assert calls._before(call, set()) is None
     now = time.monotonic()
-    assert calls._before(replace(call, decided=now - calls.BEGIN_WITHIN + 1), set()) is None
+    assert calls._is_fresh(replace(call, decided=now - calls.BEGIN_WITHIN + 1))
     late = replace(call, decided=now - calls.BEGIN_WITHIN - 0.1)
-    assert calls._before(late, set()) is calls.HALTED
+    assert not calls._is_fresh(late)
+    assert calls._asked_again(late)
+    SuppressionFactory.create(address=call.items[0].address)
+    assert not calls._asked_again(late)
 
 
 class Slow(Scripted):
@@ -342,14 +345,12 @@ def slow(settings: Any, monkeypatch: pytest.MonkeyPatch) -> type[Slow]:
     return Slow
 
 
-def test_what_waited_for_too_long_goes_out_by_the_next_window(
-    agent: ApiClient, slow: type[Slow]
-) -> None:
+def test_what_waited_for_too_long_goes_out_all_the_same(agent: ApiClient, slow: type[Slow]) -> None:
     deliveries = send(agent, 4)
     drain()
     assert {one.delivery_id for one in scripted("a").asked} == {one.id for one in deliveries}
     assert set(Delivery.objects.values_list("state", flat=True)) == {State.SENT}
-    assert Attempt.objects.filter(code="halted").count() == 3
+    assert Attempt.objects.count() == 4
     assert list(audit.findings()) == []
 
 

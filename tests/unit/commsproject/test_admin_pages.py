@@ -30,6 +30,7 @@ from notifications.models import (
     Recipient,
     Schedule,
     SimulatedMessage,
+    SimulatorRule,
     Suppression,
     Work,
 )
@@ -144,6 +145,7 @@ def everything(agent: ApiClient) -> None:
     Device.objects.create(
         recipient=Recipient.objects.latest("created_at"), platform="fcm", name=EVIL, reason=EVIL
     )
+    SimulatorRule.objects.create(address=EVIL)
     Alert.objects.create(key=EVIL, severity="warning", title=EVIL, detail=EVIL)
     ScheduledJob.objects.create(name=EVIL, last_run_at=timezone.now(), last_error=EVIL)
 

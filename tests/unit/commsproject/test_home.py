@@ -54,7 +54,7 @@ def test_a_real_provider_is_named_instead_of_the_simulator(client, settings):
     }
     shown = client.get("/").content.decode()
     assert "smtp" in shown
-    assert shown.count("the simulator carries it") == 1
+    assert shown.count("the simulator carries it") == 2  # SMS and push
 
 
 def test_in_production_it_only_leads_to_the_staff_pages(client):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import re
 import weakref
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 import structlog
+from django.conf import settings
 from typing_extensions import override
 
 from commsproject.common import clock
@@ -19,6 +21,7 @@ from commsproject.common.env import MAX_SECRET, Env, FileSecret
 from notifications.models import ProviderChange, ProviderState
 from notifications.providers import registry
 from notifications.providers.base import LoopProvider
+from notifications.providers.common import shared_secret
 from notifications.services.route import Routes, report
 from notifications.types import Channel, ErrorClass, ProviderError, Sent
 
@@ -267,3 +270,24 @@ def test_a_secret_knows_its_file_and_shows_neither_content(
     assert OLD not in repr({"key": secret})
     assert (env.secret("OTHER_SECRET"), env.secret("NO_SECRET")) == (NEW, "")
     assert not isinstance(env.secret("OTHER_SECRET"), FileSecret)
+
+
+def test_every_secret_of_the_settings_may_come_from_a_file() -> None:
+    source = (settings.BASE_DIR / "commsproject/settings/comms.py").read_text()
+    plain = re.findall(r'env\.str\("(\w+)"', source)
+    secret = re.compile(r"KEY|SECRET|TOKEN|ACCOUNT|SMTP_URL")
+    assert [name for name in plain if secret.search(name)] == []
+    assert len(re.findall(r'env\.secret\("\w+"\)', source)) >= 20
+
+
+@pytest.mark.parametrize(
+    "written", ["one,two", "one, two,", "one\ntwo\n", "one\r\ntwo", " one \n\n, two "]
+)
+def test_two_secrets_are_written_with_a_comma_or_on_lines(written: str) -> None:
+    assert shared_secret.split(written) == ["one", "two"]
+
+
+def test_no_provider_has_another_way_to_write_two_secrets() -> None:
+    for path in (settings.BASE_DIR / "notifications/providers").rglob("*.py"):
+        if path.name != "webpush.py":  # whose keys may have lines themselves
+            assert not re.search(r"(secret|key|token)s?\w*\.split\(", path.read_text()), path.name
