@@ -6,9 +6,9 @@ The language, in short (docs: the template reference):
   `loop.index`, `index0`, `first`, `last` and `length`; at most 3 loops and 20 levels deep
 - `a.b`, `a["b"]`, `a[0]`, `a[name]`; texts, numbers, lists of them; comparisons of two values, `in`, `and`,
   `or`, `not`, `x if y else z`; `is defined`, `undefined`, `none`, `even`, `odd`
-- the filters of `templates_app.filters`
+- the filters of `templates_app.filters`, some of which write for the reader's language and time zone
 - no calls, no assignments, no arithmetic (results come with the data), no other templates
-- in the part `html` a value stands in text or in a quoted attribute, never in a script or an `on...` attribute
+- in the parts `html` and `mjml` a value stands in text or in a quoted attribute, never in a script or an `on...` attribute
 """
 
 from __future__ import annotations
@@ -29,12 +29,15 @@ from templates_app.errors import (
     TemplateError,
     TemplateSyntaxError,
 )
-from templates_app.filters import FILTERS, FREE, start_work, text
-from templates_app.language import Refused, Translator
+from templates_app.filters import FILTERS, FREE, present, start, text
+from templates_app.language import Reads, Refused, Translator
+from templates_app.types import PLAIN, Manner, NullIs
 from templates_app.values import Admitted, own_key
 
-ONE_LINE = frozenset({"subject", "title", "preheader"})
+ONE_LINE = frozenset({"subject", "title", "preheader", "link", "image", "badge", "collapse_id"})
 """Parts of one line without control characters; values lose theirs (see `rendering`)."""
+MARKUP = frozenset({"html", "mjml"})
+"""Parts where values are escaped, and stand only where that makes them safe."""
 MAX_SOURCE = 65_536
 """Bytes of one part in UTF-8."""
 FUEL = 100_000
@@ -57,9 +60,9 @@ class Program:
     names: Mapping[str, str]
     engine: minijinja.Environment
 
-    def run(self, data: Admitted) -> str:
+    def run(self, data: Admitted, manner: Manner = PLAIN) -> str:
         """The printed part, unfinished (see `rendering`). Raises MissingVariable, InvalidValue, RenderLimit."""
-        start_work()
+        start(manner)
         try:
             return self.engine.render_template(self.part, **data.values)
         except minijinja.TemplateError as error:
@@ -87,10 +90,10 @@ def check(source: str, *, part: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=512)
-def compile_part(source: str, part: str) -> Program:
+def compile_part(source: str, part: str, null_is: NullIs = "empty") -> Program:
     """A program, kept for the next time. Raises TemplateSyntaxError."""
     _check_source(source, part)
-    translator = Translator(html=part == "html")
+    translator = Translator(html=part in MARKUP, null_is=null_is)
     try:
         tree = _PARSER.parse(source)
         written = translator.translate(tree)
@@ -110,31 +113,33 @@ def compile_part(source: str, part: str) -> Program:
 @dataclass(frozen=True, slots=True)
 class Substitutions:
     """A part that only puts values into a text: `texts` has one more entry than `slots`, which say
-    which of `expressions` follows each text. `reads` are the top-level names each of these reads.
+    which of `expressions` follows each text. `reads` is what each of these depends on.
     """
 
     part: str
     texts: tuple[str, ...]
     slots: tuple[int, ...]
     expressions: tuple[str, ...]
-    reads: tuple[frozenset[str], ...]
+    reads: tuple[Reads, ...]
     names: Mapping[str, str]
 
     def program(self, wanted: Collection[int]) -> Program:
         """Prints the `wanted` expressions, with `BETWEEN` between them."""
         written = BETWEEN.join(self.expressions[each] for each in wanted)
-        variables = frozenset().union(*(self.reads[each] for each in wanted))
+        variables = frozenset().union(*(self.reads[each].names for each in wanted))
         return Program(self.part, variables, self.names, _engine(written, self.part))
 
 
 @lru_cache(maxsize=512)
-def compile_substitutions(source: str, part: str) -> Substitutions | None:
+def compile_substitutions(
+    source: str, part: str, null_is: NullIs = "empty"
+) -> Substitutions | None:
     """The texts and the expressions of a part, None where it has statements.
 
     Raises TemplateSyntaxError.
     """
-    compile_part(source, part)
-    translator = Translator(html=part == "html")
+    compile_part(source, part, null_is)
+    translator = Translator(html=part in MARKUP, null_is=null_is)
     found = translator.substitutions(_PARSER.parse(source))
     if found is None:
         return None
@@ -172,6 +177,7 @@ def _engine(written: str, part: str) -> minijinja.Environment:
     engine = minijinja.Environment(
         filters={
             "text": text,
+            "present": present,
             "own_key": own_key,
             **{name: known.function for name, known in FILTERS.items()},
         },
@@ -180,7 +186,7 @@ def _engine(written: str, part: str) -> minijinja.Environment:
         fuel=FUEL,
         pycompat=False,
         keep_trailing_newline=True,
-        auto_escape_callback=lambda name: name == "html",
+        auto_escape_callback=MARKUP.__contains__,
     )
     for name in engine.globals:
         engine.remove_global(name)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
+from typing import Literal, cast, get_args
 
 from babel import Locale
 from babel import dates as cldr
@@ -17,7 +18,10 @@ from babel import dates as cldr
 from templates_app.errors import InvalidValue
 from templates_app.types import Manner, language
 
-STYLES = ("short", "medium", "long", "full")
+_Style = Literal["short", "medium", "long", "full"]
+_Width = Literal["wide", "abbreviated"]
+
+STYLES: tuple[str, ...] = get_args(_Style)
 
 _CODE = re.compile(r"%(-?.?)", re.DOTALL)
 _MAX_PATTERN = 100
@@ -92,13 +96,13 @@ def _kept(kind: str, iso: str, style: str, manner: Manner) -> str:
             raise _bad_date() from None
     match kind:
         case "date" if style in STYLES:
-            return cldr.format_date(at, _style(style), locale=locale)
+            return cldr.format_date(at, style, locale=locale)
         case "date":
             return _CODE.sub(lambda code: _code(at, code[1], locale), style)
         case "time":
             return _time(at, style, locale)
-    joined = cldr.get_datetime_format(style, locale=locale).replace("'", "")
-    date = cldr.format_date(at, _style(style), locale=locale)
+    joined = str(cldr.get_datetime_format(cast("_Style", style), locale=locale)).replace("'", "")
+    date = cldr.format_date(at, style, locale=locale)
     return joined.replace("{1}", date).replace("{0}", _time(at, "short", locale))
 
 
@@ -114,7 +118,7 @@ def _relative(iso: str, since: str, locale: str) -> str:
 def _time(at: datetime, style: str, locale: Locale) -> str:
     if at.tzinfo is None and style in ("long", "full"):  # which would call it UTC
         style = "medium"
-    return cldr.format_time(at, _style(style), tzinfo=at.tzinfo, locale=locale)
+    return cldr.format_time(at, style, tzinfo=at.tzinfo, locale=locale)
 
 
 def _short(iso: str) -> str:
@@ -141,11 +145,11 @@ def _code(at: datetime, code: str, locale: Locale) -> str:
     return CODES[code](at, locale)
 
 
-def _month(at: datetime, width: cldr.Literal["wide", "abbreviated"], locale: Locale) -> str:
+def _month(at: datetime, width: _Width, locale: Locale) -> str:
     return cldr.get_month_names(width, locale=locale)[at.month]
 
 
-def _day(at: datetime, width: cldr.Literal["wide", "abbreviated"], locale: Locale) -> str:
+def _day(at: datetime, width: _Width, locale: Locale) -> str:
     return cldr.get_day_names(width, locale=locale)[at.weekday()]
 
 

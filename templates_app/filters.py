@@ -9,13 +9,17 @@ from __future__ import annotations
 import html
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
+from typing import Literal
 from urllib.parse import quote
 
-from templates_app.dates import format_date
+from babel.lists import format_list
+
+from templates_app import dates, numbers
 from templates_app.errors import InvalidValue, RenderLimit
+from templates_app.types import PLAIN, Manner
 
 MAX_TEXT = 65_536
 """Characters one filter may return."""
@@ -26,27 +30,29 @@ FREE = 200
 
 _MAX_DECIMALS = 10
 _MAX_DIGITS = 30
+_MAX_AND = 16  # characters between two items of a sentence: 9 in the longest of CLDR's languages
 _WORD = re.compile(r"[^\W_](?:\w|['’](?=\w))*")  # noqa: RUF001
-_EXACT = Context(prec=100)
 
 
-class _Work(threading.local):
+class _Render(threading.local):
     left = MAX_WORK
+    manner = PLAIN
 
 
-_work = _Work()
+_render = _Render()
 
 
-def start_work() -> None:
-    """Begins a render in this thread with `MAX_WORK`."""
-    _work.left = MAX_WORK
+def start(manner: Manner) -> None:
+    """Begins a render in this thread, for a reader, with `MAX_WORK`."""
+    _render.left = MAX_WORK
+    _render.manner = manner
 
 
 def charge(size: int) -> None:
     """Pays for `size` characters. Raises RenderLimit when the render has done too much."""
     if size > FREE:
-        _work.left -= size
-        if _work.left < 0:
+        _render.left -= size
+        if _render.left < 0:
             raise RenderLimit("The template does too much work with long values.")
 
 
@@ -64,6 +70,13 @@ def text(value: object) -> str:
     raise InvalidValue(
         "A list or a mapping cannot be printed: use a loop, join or one of its names."
     )
+
+
+def present(value: object, name: str) -> object:
+    """The value, in a template where null is an error. Raises InvalidValue."""
+    if value is None:
+        raise InvalidValue(f"{name} is null.")
+    return value
 
 
 def _number(value: object) -> Decimal:
@@ -123,6 +136,13 @@ def join(value: object, separator: object = "") -> str:
     return between.join(items)
 
 
+def sentence(value: object) -> str:
+    """`["a", "b", "c"]` is "a, b, and c", in the reader's language."""
+    items = [text(item) for item in _items(value)]
+    _check_size(sum(map(len, items)) + _MAX_AND * len(items))
+    return format_list(items, locale=_render.manner.language)
+
+
 def first(value: object) -> object:
     items = value if isinstance(value, list | tuple) else text(value)
     return items[0] if items else None
@@ -156,7 +176,7 @@ def escape(value: object) -> str:
 def round_(value: object, decimals: object = 0) -> int | float:
     """Half away from zero, as on an invoice. Without decimals a whole number."""
     places = _whole(decimals, 0, _MAX_DECIMALS)
-    rounded = _rounded(_number(value), places)
+    rounded = numbers.rounded(_number(value), places)
     return float(rounded) if places else int(rounded)
 
 
@@ -166,18 +186,49 @@ def int_(value: object) -> int:
 
 
 def number(value: object, decimals: object = 0) -> str:
-    """`1234.5 | number(2)` is 1,234.50."""
+    """`1234.5 | number(2)` is 1,234.50, in the reader's language."""
     places = _whole(decimals, 0, _MAX_DECIMALS)
-    return f"{_rounded(_number(value), places):,.{places}f}"
+    return numbers.format_number(_number(value), places, _render.manner.locale)
 
 
-def date(value: object, pattern: object = "%Y-%m-%d") -> str:
-    """An ISO 8601 date or time in a pattern of `templates_app.dates`; empty for null."""
-    return format_date(text(value), text(pattern))
+def percent(value: object, decimals: object = 0) -> str:
+    """`0.256 | percent` is 26%."""
+    places = _whole(decimals, 0, _MAX_DECIMALS)
+    return numbers.format_percent(_number(value), places, _render.manner.locale)
 
 
-def _rounded(value: Decimal, places: int) -> Decimal:
-    return value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, _EXACT)
+def currency(value: object, code: object) -> str:
+    """`1234.5 | currency("EUR")` is €1,234.50; empty for empty, which is not a price of 0."""
+    if not text(value).strip():
+        return ""
+    return numbers.format_money(_number(value), text(code), _render.manner.locale)
+
+
+def plural(value: object, *forms: object) -> str:
+    """The form for the number, of those of the language in CLDR's order: one and other in English.
+
+    Where there are fewer than the language has, the last one stands for the rest.
+    """
+    place = numbers.plural_of(_number(value), _render.manner.locale)
+    return text(forms[min(place, len(forms) - 1)])
+
+
+def date(value: object, style: object = "medium") -> str:
+    """An ISO 8601 date or time, in a style or a pattern of `templates_app.dates`; empty for null."""
+    return dates.format_date(text(value), text(style), _render.manner)
+
+
+def time(value: object, style: object = "short") -> str:
+    return dates.format_time(text(value), text(style), _render.manner)
+
+
+def datetime(value: object, style: object = "medium") -> str:
+    return dates.format_datetime(text(value), text(style), _render.manner)
+
+
+def relative(value: object, since: object) -> str:
+    """How far from another time. Not from now: a message reads the same whenever it is looked at."""
+    return dates.format_relative(text(value), text(since), _render.manner)
 
 
 def _check_size(size: int) -> None:
@@ -185,13 +236,31 @@ def _check_size(size: int) -> None:
         raise RenderLimit(f"A filter would return more than {MAX_TEXT} characters.")
 
 
+Kind = Literal["any", "text", "number", "date", "list", "sized"]
+"""What a filter is for: `sized` is a text or a list."""
+
+_SAMPLES: Mapping[Kind, object] = {
+    "any": "x",
+    "text": "x",
+    "number": 1,
+    "date": "2026-03-01T09:05:00Z",
+    "list": ["x"],
+    "sized": ["x"],
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A function and the number of arguments it takes after the value."""
+    """A function, what it is for, and the number of arguments it takes after the value.
+
+    `localised` ones write for the reader: the same data do not give everybody the same.
+    """
 
     function: Callable[..., object]
+    kind: Kind = "text"
     least: int = 0
     most: int = 0
+    localised: bool = False
 
     @property
     def takes(self) -> str:
@@ -199,25 +268,37 @@ class Filter:
         count = str(self.most) if self.least == self.most else f"{self.least} to {self.most}"
         return f"{count} argument{'s' if self.most != 1 else ''}"
 
+    def check(self, arguments: list[object]) -> None:
+        """Try them on a value of the kind. Raises InvalidValue or RenderLimit where they can never do."""
+        start(PLAIN)
+        self.function(_SAMPLES[self.kind], *arguments)
+
 
 FILTERS = {
-    "default": Filter(default, 0, 2),
+    "default": Filter(default, "any", 0, 2),
     "upper": Filter(lambda value: text(value).upper()),
     "lower": Filter(lambda value: text(value).lower()),
     "title": Filter(title),
     "capitalize": Filter(lambda value: text(value).capitalize()),
     "trim": Filter(lambda value: text(value).strip()),
-    "truncate": Filter(truncate, 1, 1),
-    "length": Filter(length),
-    "join": Filter(join, 0, 1),
-    "first": Filter(first),
-    "last": Filter(last),
-    "replace": Filter(replace, 2, 2),
+    "truncate": Filter(truncate, "text", 1, 1),
+    "length": Filter(length, "sized"),
+    "join": Filter(join, "list", 0, 1),
+    "sentence": Filter(sentence, "list", localised=True),
+    "first": Filter(first, "sized"),
+    "last": Filter(last, "sized"),
+    "replace": Filter(replace, "text", 2, 2),
     "escape": Filter(escape),
     "e": Filter(escape),
     "urlencode": Filter(urlencode),
-    "round": Filter(round_, 0, 1),
-    "int": Filter(int_),
-    "number": Filter(number, 0, 1),
-    "date": Filter(date, 0, 1),
+    "round": Filter(round_, "number", 0, 1),
+    "int": Filter(int_, "number"),
+    "number": Filter(number, "number", 0, 1, localised=True),
+    "percent": Filter(percent, "number", 0, 1, localised=True),
+    "currency": Filter(currency, "number", 1, 1, localised=True),
+    "plural": Filter(plural, "number", 1, len(numbers.PLURALS), localised=True),
+    "date": Filter(date, "date", 0, 1, localised=True),
+    "time": Filter(time, "date", 0, 1, localised=True),
+    "datetime": Filter(datetime, "date", 0, 1, localised=True),
+    "relative": Filter(relative, "date", 1, 1, localised=True),
 }

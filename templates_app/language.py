@@ -12,12 +12,15 @@ import json
 import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NoReturn, cast
 
 from jinja2 import nodes
 
+from templates_app.errors import TemplateError
 from templates_app.filters import FILTERS
 from templates_app.markup import Markup, Misplaced
+from templates_app.types import NullIs
 from templates_app.values import METHOD_NAMES, engine_name
 
 MAX_DEPTH = 20
@@ -80,10 +83,20 @@ class Refused(Exception):
         self.needle = needle
 
 
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What an expression depends on: top-level names of the data, and perhaps who reads it."""
+
+    names: frozenset[str]
+    is_localised: bool
+
+
 class Translator:
     """Checks one part and writes it for the engine; afterwards `variables` and `names` are known."""
 
-    def __init__(self, *, html: bool) -> None:
+    def __init__(self, *, html: bool, null_is: NullIs) -> None:
+        self._null_is = null_is
+        self._is_localised = False
         self.variables: set[str] = set()
         """Top-level names the part reads."""
         self.names: dict[str, str] = {}
@@ -117,16 +130,14 @@ class Translator:
         """The source for the engine. Raises Refused."""
         return self._body(template.body)
 
-    def substitutions(
-        self, template: nodes.Template
-    ) -> tuple[list[str], dict[str, frozenset[str]]] | None:
-        """Literal text and expressions for the engine in turn, text first and last; and the
-        top-level names that each expression reads.
+    def substitutions(self, template: nodes.Template) -> tuple[list[str], dict[str, Reads]] | None:
+        """Literal text and expressions for the engine in turn, text first and last; and what each
+        expression reads.
 
         None where the part has a statement. The text has its marks (see `markup`). Raises Refused.
         """
         pieces = [""]
-        reads: dict[str, frozenset[str]] = {}
+        reads: dict[str, Reads] = {}
         for output in template.body:
             if not isinstance(output, nodes.Output):
                 return None
@@ -134,10 +145,9 @@ class Translator:
                 if isinstance(child, nodes.TemplateData):
                     pieces[-1] += self._marked(child)
                 else:
-                    before, self.variables = self.variables, set()
+                    self.variables, self._is_localised = set(), False
                     expression = self._value(child)
-                    reads[expression] = frozenset(self.variables)
-                    self.variables |= before
+                    reads[expression] = Reads(frozenset(self.variables), self._is_localised)
                     pieces += [expression, ""]
         return pieces, reads
 
@@ -191,7 +201,7 @@ class Translator:
                 self._markup.value()
             except Misplaced as error:
                 _refuse(node, str(error))
-        return "{{ " + self._expression(node) + " }}"
+        return "{{ " + (self._present(node) or self._expression(node)) + " }}"
 
     def _if(self, node: nodes.Node) -> str:
         branch = cast("nodes.If", node)
@@ -212,13 +222,21 @@ class Translator:
         if target == "loop":
             _refuse(node, "`loop` is the name of the loop itself.", "loop")
         _check_public(loop.target, target)
-        head = f"{{% for {engine_name(target)} in {self._expression(loop.iter)}"
+        head = f"{{% for {engine_name(target)} in {self._present(loop.iter) or self._expression(loop.iter)}"
         self._targets.append(target)
         if loop.test is not None:
             head += f" if {self._expression(loop.test)}"
         body = self._body(loop.body)
         self._targets.pop()
         return f"{head} %}}{body}{{% else %}}{self._body(loop.else_)}{{% endfor %}}"
+
+    def _present(self, node: nodes.Node) -> str:
+        """Where null would count as nothing, in a template that does not want this; else empty."""
+        if self._null_is == "empty" or isinstance(node, nodes.Const):
+            return ""
+        name = _path(node, exact=True)
+        name = "A value" if "..." in name else name[:_MAX_OWNER]
+        return f"({self._required(node)}|present({json.dumps(name, ensure_ascii=False)}))"
 
     def _required(self, node: nodes.Node) -> str:
         """Where a missing value must not pass as null: `or` makes the engine look, and name it."""
@@ -310,8 +328,23 @@ class Translator:
             _refuse(node, f"The filter {call.name} takes {known.takes}.", call.name)
         # HTML is escaped where it is printed, so there the filter has nothing left to do but print.
         name = "text" if self._markup and call.name in ("e", "escape") else call.name
-        value = self._expression(call.node) if name == "default" else self._required(call.node)
-        return f"({value}|{name}({', '.join(map(self._required, call.args))}))"
+        self._is_localised |= known.localised
+        self._check_arguments(call)
+        value = self._expression(call.node) if name == "default" else self._input(call.node)
+        return f"({value}|{name}({', '.join(map(self._input, call.args))}))"
+
+    def _input(self, node: nodes.Node) -> str:
+        return self._present(node) or self._required(node)
+
+    def _check_arguments(self, call: nodes.Filter) -> None:
+        """Those that are written out: a wrong one must not wait for the first message."""
+        written = [each.value for each in call.args if isinstance(each, nodes.Const)]
+        if len(written) < len(call.args):
+            return
+        try:
+            FILTERS[call.name].check(written)
+        except TemplateError as error:
+            _refuse(call, f"{call.name}: {error.message}", call.name)
 
     def _test(self, node: nodes.Node) -> str:
         test = cast("nodes.Test", node)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from templates_app.compile import (
     BETWEEN,
+    MARKUP,
     ONE_LINE,
     Substitutions,
     compile_part,
@@ -19,21 +20,24 @@ from templates_app.compile import (
 from templates_app.errors import TemplateError
 from templates_app.markup import LINK_START
 from templates_app.rendering import finished
+from templates_app.types import PLAIN, Manner, NullIs
 from templates_app.values import Admitted, admit, engine_name
 
 
-def merge_form(parts: Mapping[str, str], shared: Admitted | None = None) -> MergeForm | None:
+def merge_form(
+    parts: Mapping[str, str], shared: Admitted | None = None, null_is: NullIs = "empty"
+) -> MergeForm | None:
     """The batch form of `{"subject": source, "html": source}`.
 
     With the data that all messages `shared`, what depends on that alone is settled once: it is
     literal text in the form, which is then for data that has none of the names in `settled`.
-    None where a part does more than put values into a text (`if`, `for`). Raises
+    What is written for the reader is never settled: one form serves all of them. None where a part does more than put values into a text (`if`, `for`). Raises
     TemplateSyntaxError, and RenderLimit for a text that is too long whatever the data.
     """
     found: list[_Part] = []
     settled: set[str] = set()
     for part, source in parts.items():
-        substitutions = compile_substitutions(source, part)
+        substitutions = compile_substitutions(source, part, null_is)
         if substitutions is None:
             return None
         if shared:
@@ -42,7 +46,7 @@ def merge_form(parts: Mapping[str, str], shared: Admitted | None = None) -> Merg
         if not substitutions.slots:
             found.append(_Literal(part, finished(part, substitutions.texts[0])))
         elif part in ONE_LINE:
-            found.append(_Line(part, source))
+            found.append(_Line(part, source, null_is))
         else:
             found.append(_Text(part, substitutions))
     return MergeForm(found, frozenset(settled))
@@ -53,7 +57,8 @@ def _settle(one: Substitutions, shared: Admitted) -> tuple[Substitutions, frozen
     known = [
         place
         for place, reads in enumerate(one.reads)
-        if all(engine_name(name) in shared.values for name in reads)
+        if not reads.is_localised
+        and all(engine_name(name) in shared.values for name in reads.names)
     ]
     if not known:
         return one, frozenset()
@@ -71,7 +76,7 @@ def _settle(one: Substitutions, shared: Admitted) -> tuple[Substitutions, frozen
             texts.append(text)
     return (
         replace(one, texts=tuple(texts), slots=tuple(slots)),
-        frozenset().union(*(one.reads[place] for place in known)),
+        frozenset().union(*(one.reads[place].names for place in known)),
     )
 
 
@@ -98,19 +103,29 @@ class MergeForm:
             part.name: part.filled([next(names) for _ in range(part.count)]) for part in self._parts
         }
 
-    def values(self, data: Mapping[str, object], shared: Admitted | None = None) -> list[str]:
+    def values(
+        self,
+        data: Mapping[str, object],
+        shared: Admitted | None = None,
+        manner: Manner = PLAIN,
+    ) -> list[str]:
         """One person's values, escaped for the place they go to.
 
         The whole message is put together and checked once, so what `rendering.render` would refuse
         is refused here. Raises its errors, but for TemplateSyntaxError.
         """
         admitted = admit(data, shared)
-        return [value for part in self._parts for value in part.values(admitted)]
+        return [value for part in self._parts for value in part.values(admitted, manner)]
 
-    def render(self, data: Mapping[str, object], shared: Admitted | None = None) -> dict[str, str]:
+    def render(
+        self,
+        data: Mapping[str, object],
+        shared: Admitted | None = None,
+        manner: Manner = PLAIN,
+    ) -> dict[str, str]:
         """One person's whole message: what `rendering.render` gives, and its errors."""
         admitted = admit(data, shared)
-        return {part.name: part.whole(admitted) for part in self._parts}
+        return {part.name: part.whole(admitted, manner) for part in self._parts}
 
 
 @dataclass(frozen=True)
@@ -124,10 +139,10 @@ class _Literal:
     def filled(self, _names: Sequence[str]) -> str:
         return self.text
 
-    def values(self, _data: Admitted) -> list[str]:
+    def values(self, _data: Admitted, _manner: Manner) -> list[str]:
         return []
 
-    def whole(self, _data: Admitted) -> str:
+    def whole(self, _data: Admitted, _manner: Manner) -> str:
         return self.text
 
 
@@ -137,16 +152,18 @@ class _Line:
 
     name: str
     source: str
+    null_is: NullIs
     count: int = 1
 
     def filled(self, names: Sequence[str]) -> str:
         return names[0]
 
-    def values(self, data: Admitted) -> list[str]:
-        return [self.whole(data)]
+    def values(self, data: Admitted, manner: Manner) -> list[str]:
+        return [self.whole(data, manner)]
 
-    def whole(self, data: Admitted) -> str:
-        return finished(self.name, compile_part(self.source, self.name).run(data))
+    def whole(self, data: Admitted, manner: Manner) -> str:
+        program = compile_part(self.source, self.name, self.null_is)
+        return finished(self.name, program.run(data, manner))
 
 
 class _Text:
@@ -164,19 +181,19 @@ class _Text:
     def filled(self, names: Sequence[str]) -> str:
         return self._joined(self._plain, names)
 
-    def values(self, data: Admitted) -> list[str]:
-        printed = self._program.run(data)
+    def values(self, data: Admitted, manner: Manner) -> list[str]:
+        printed = self._program.run(data, manner)
         self._checked(printed)
         return self._without_marks(printed.replace("\0", "")).split(BETWEEN)
 
-    def whole(self, data: Admitted) -> str:
-        return self._checked(self._program.run(data))
+    def whole(self, data: Admitted, manner: Manner) -> str:
+        return self._checked(self._program.run(data, manner))
 
     def _checked(self, printed: str) -> str:
         return finished(self.name, self._joined(self._marked, printed.split(BETWEEN)))
 
     def _without_marks(self, text: str) -> str:
-        return text.replace(LINK_START, "") if self.name == "html" else text
+        return text.replace(LINK_START, "") if self.name in MARKUP else text
 
     def _joined(self, texts: Sequence[str], values: Sequence[str]) -> str:
         pieces = [""] * (len(texts) + len(self._slots))

@@ -66,6 +66,8 @@ def _written(value: Decimal, kind: Literal["number", "percent"], places: int, lo
 @lru_cache(maxsize=512)
 def _pattern(kind: Literal["number", "percent"], places: int, locale: str) -> NumberPattern:
     known = language(locale)
-    pattern = copy.copy((known.decimal_formats if kind == "number" else known.percent_formats)[None])
+    pattern = copy.copy(
+        (known.decimal_formats if kind == "number" else known.percent_formats)[None]
+    )
     pattern.frac_prec = (places, places)
     return pattern

@@ -5,31 +5,44 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 
-from templates_app.compile import ONE_LINE, compile_part
+from templates_app.compile import MARKUP, ONE_LINE, compile_part
 from templates_app.errors import RenderLimit, UnsafeLink
-from templates_app.markup import check_links
+from templates_app.markup import check_links, is_safe_link
+from templates_app.types import PLAIN, Manner
 from templates_app.values import Admitted, admit
 
 MAX_LINE = 998
 """Characters of a part of one line: the longest line of an e-mail (RFC 5322)."""
+MAX_LINK = 2_048
+"""Characters of a part that is a link."""
 MAX_OUTPUT = 1_048_576
 """Characters of any other part."""
 
+LINKS = frozenset({"link", "image"})
+"""Parts that are a link and nothing else."""
+
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+_UNSAFE = "A link must be http, https, mailto, tel, cid or relative."
 
 
 def render(
-    parts: Mapping[str, str], data: Mapping[str, object], shared: Admitted | None = None
+    parts: Mapping[str, str],
+    data: Mapping[str, object],
+    shared: Admitted | None = None,
+    manner: Manner = PLAIN,
 ) -> dict[str, str]:
     """`{"subject": source, "html": source}` and JSON data to `{"subject": text, "html": text}`.
 
-    Values in `html` are escaped and links with values in them checked; null prints nothing. Raises
-    TemplateSyntaxError, MissingVariable, InvalidValue, UnsafeLink or RenderLimit, all TemplateError.
+    Values in `html` are escaped and links with values in them checked; null prints nothing, or is
+    refused where the manner says so. Raises TemplateSyntaxError, MissingVariable, InvalidValue, UnsafeLink or RenderLimit, all TemplateError.
     Safe in threads; compiled parts are kept.
     """
-    programs = [compile_part(source, part) for part, source in parts.items()]
+    programs = [compile_part(source, part, manner.null_is) for part, source in parts.items()]
     values = admit(data, shared)
-    return {program.part: finished(program.part, program.run(values)) for program in programs}
+    return {
+        program.part: finished(program.part, program.run(values, manner)) for program in programs
+    }
 
 
 def finished(part: str, printed: str) -> str:
@@ -37,12 +50,14 @@ def finished(part: str, printed: str) -> str:
     printed = printed.replace("\0", "")
     if part in ONE_LINE:
         printed = _one_line(printed)
-    if part == "html":
+    if part in MARKUP:
         checked = check_links(printed)
         if checked is None:
-            raise UnsafeLink("A link must be http, https, mailto, tel, cid or relative.", part=part)
+            raise UnsafeLink(_UNSAFE, part=part)
         printed = checked
-    limit = MAX_LINE if part in ONE_LINE else MAX_OUTPUT
+    if part in LINKS and not is_safe_link(printed):
+        raise UnsafeLink(_UNSAFE, part=part)
+    limit = MAX_LINK if part in LINKS else MAX_LINE if part in ONE_LINE else MAX_OUTPUT
     if len(printed) > limit:
         raise RenderLimit(f"The part is longer than {limit} characters.", part=part)
     return printed

@@ -30,7 +30,9 @@ class Manner:
     null_is: NullIs = "empty"
 
     @classmethod
-    def of(cls, written: str, wanted: str, time_zone: str = "", null_is: NullIs = "empty") -> Manner:
+    def of(
+        cls, written: str, wanted: str, time_zone: str = "", null_is: NullIs = "empty"
+    ) -> Manner:
         """For a text `written` in one language, and a reader who `wanted` perhaps another.
 
         Words of dates have to be of the text's language; its region is the reader's to choose.

@@ -164,10 +164,13 @@ def test_each_provider_and_its_breaker(db, fields, state):
         ProviderState.objects.create(name="simulator", enabled=False, **fields)
     found = scraped()
     breaker = values(found["comms_provider_breaker"])
-    assert {key for key, value in breaker.items() if value} == {("simulator", state)}
-    assert len(breaker) == 3
-    assert values(found["comms_provider_failures"]) == {("simulator",): fields.get("failures", 0)}
-    assert values(found["comms_provider_enabled"]) == {("simulator",): float(not fields)}
+    now = {key for key, value in breaker.items() if value}
+    assert now == {("simulator", state), ("inapp", "closed")}
+    assert len(breaker) == 6
+    failures = {("simulator",): fields.get("failures", 0), ("inapp",): 0}
+    assert values(found["comms_provider_failures"]) == failures
+    switches = {("simulator",): float(not fields), ("inapp",): 1.0}
+    assert values(found["comms_provider_enabled"]) == switches
 
 
 def test_limits_and_what_is_left_of_them(db):
