@@ -21,6 +21,7 @@ from functools import lru_cache
 
 import jinja2
 import minijinja
+from jinja2 import nodes
 
 from templates_app.errors import (
     InvalidValue,
@@ -39,7 +40,9 @@ ONE_LINE = frozenset({"subject", "title", "preheader", "link", "image", "badge",
 MARKUP = frozenset({"html", "mjml"})
 """Parts where values are escaped, and stand only where that makes them safe."""
 MAX_SOURCE = 65_536
-"""Bytes of one part in UTF-8."""
+"""Bytes of one part in UTF-8, as it is written."""
+MAX_BUILT = 262_144
+"""Bytes of one part as it is built: see `build`."""
 FUEL = 100_000
 """Steps of the engine for one part: a table of 500 rows with 10 columns takes about a quarter."""
 BETWEEN = f"\x1f{secrets.token_hex(8)}\x1f"
@@ -87,6 +90,12 @@ class Program:
 def check(source: str, *, part: str) -> frozenset[str]:
     """The top-level names the source reads. Raises TemplateSyntaxError with line and column."""
     return compile_part(source, part).variables
+
+
+def syntax_tree(source: str, part: str) -> nodes.Template:
+    """Of a source that has been checked here. Raises TemplateSyntaxError."""
+    compile_part(source, part)
+    return _PARSER.parse(source)
 
 
 @lru_cache(maxsize=512)
@@ -155,16 +164,19 @@ def compile_substitutions(
     )
 
 
+def _check_size(source: str, part: str, limit: int) -> None:
+    if len(source) > limit or len(source.encode()) > limit:
+        raise _located("", part, f"The template is larger than {limit} bytes.", 1)
+
+
 def _check_source(source: str, part: str) -> None:
     try:
-        size = len(source.encode())
+        _check_size(source, part, MAX_BUILT)
     except UnicodeEncodeError as error:
         line = source.count("\n", 0, error.start) + 1
         raise _located(
             "", part, "The template has a character that is not Unicode.", line
         ) from None
-    if size > MAX_SOURCE:
-        raise _located("", part, f"The template is larger than {MAX_SOURCE} bytes.", 1)
     if part in ONE_LINE and (found := _CONTROL.search(source)):
         line = source.count("\n", 0, found.start()) + 1
         raise _located("", part, "This part is one line, without control characters.", line)

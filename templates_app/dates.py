@@ -50,6 +50,14 @@ CODES: dict[str, Callable[[datetime, Locale], str]] = {
 """What may follow a % in a pattern."""
 
 
+def is_date(iso: str) -> bool:
+    try:
+        _moment(_short(iso))
+    except InvalidValue:
+        return False
+    return True
+
+
 def format_date(iso: str, style: str, manner: Manner) -> str:
     """`("2026-03-01", "long")` is "March 1, 2026" in English; a style with a % is a pattern of `CODES`.
 
@@ -146,11 +154,11 @@ def _code(at: datetime, code: str, locale: Locale) -> str:
 
 
 def _month(at: datetime, width: _Width, locale: Locale) -> str:
-    return cldr.get_month_names(width, locale=locale)[at.month]
+    return str(cldr.get_month_names(width, locale=locale)[at.month])
 
 
 def _day(at: datetime, width: _Width, locale: Locale) -> str:
-    return cldr.get_day_names(width, locale=locale)[at.weekday()]
+    return str(cldr.get_day_names(width, locale=locale)[at.weekday()])
 
 
 def _half(at: datetime) -> str:

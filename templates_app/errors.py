@@ -46,3 +46,11 @@ class UnsafeLink(TemplateError):
 
 class RenderLimit(TemplateError):
     """The data, the work or the output is larger than a message may need."""
+
+
+class InvalidSchema(TemplateError):
+    """The description of the data, as edited, is no schema; `where` is the name that it describes."""
+
+    def __init__(self, where: str, message: str) -> None:
+        super().__init__(f"{where}: {message}" if where else message)
+        self.where = where

@@ -6,6 +6,7 @@ text to the work a render may do, so that neither a chain of filters nor a loop 
 
 from __future__ import annotations
 
+import contextlib
 import html
 import re
 import threading
@@ -87,6 +88,14 @@ def _number(value: object) -> Decimal:
     if not number.is_finite() or abs(number.adjusted()) > _MAX_DIGITS:
         raise InvalidValue("A number was expected.")
     return number
+
+
+def is_number(value: str) -> bool:
+    try:
+        _number(value)
+    except InvalidValue:
+        return False
+    return True
 
 
 def _whole(value: object, least: int, most: int) -> int:
@@ -239,13 +248,13 @@ def _check_size(size: int) -> None:
 Kind = Literal["any", "text", "number", "date", "list", "sized"]
 """What a filter is for: `sized` is a text or a list."""
 
-_SAMPLES: Mapping[Kind, object] = {
-    "any": "x",
-    "text": "x",
-    "number": 1,
-    "date": "2026-03-01T09:05:00Z",
-    "list": ["x"],
-    "sized": ["x"],
+_SAMPLES: Mapping[Kind, tuple[object, ...]] = {
+    "any": ("x",),
+    "text": ("x",),
+    "number": (1,),
+    "date": ("2026-03-01", "2026-03-01T09:05:00Z"),
+    "list": (["x"],),
+    "sized": (["x"],),
 }
 
 
@@ -269,9 +278,16 @@ class Filter:
         return f"{count} argument{'s' if self.most != 1 else ''}"
 
     def check(self, arguments: list[object]) -> None:
-        """Try them on a value of the kind. Raises InvalidValue or RenderLimit where they can never do."""
+        """Try them on values of the kind. Raises InvalidValue or RenderLimit where they can never do."""
+        *others, last_one = _SAMPLES[self.kind]
+        for sample in others:
+            with contextlib.suppress(InvalidValue):
+                return self._try(sample, arguments)
+        return self._try(last_one, arguments)
+
+    def _try(self, sample: object, arguments: list[object]) -> None:
         start(PLAIN)
-        self.function(_SAMPLES[self.kind], *arguments)
+        self.function(sample, *arguments)
 
 
 FILTERS = {

@@ -9,12 +9,25 @@ from typing_extensions import override
 from commsproject.common.ids import new_id
 
 
+class Kind(models.TextChoices):
+    MESSAGE = "message"
+    LAYOUT = "layout"
+    PARTIAL = "partial"
+
+
 class Template(models.Model):
-    """A reusable message, addressed by its key."""
+    """A reusable message, addressed by its key; or what messages share: a layout or a partial."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     key = models.SlugField(max_length=100, unique=True)
     name = models.CharField(max_length=200)
+    kind = models.CharField(max_length=7, choices=Kind, default=Kind.MESSAGE)
+    null_is = models.CharField(
+        max_length=5,
+        choices=[("empty", "Prints nothing"), ("error", "Refuses the message")],
+        default="empty",
+        help_text="What null does where it would be printed.",
+    )
     archived_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -27,7 +40,12 @@ class Template(models.Model):
 
 
 class TemplateVersion(models.Model):
-    """The parts of a template at one moment: `channels` is `{"email": {"subject": ...}, ...}`.
+    """The parts of a template at one moment: `channels` is `{"email": {"subject": ...}, ...}` as
+    written in `locale`, `translations` the same by locale, `layout` the key of what goes around them.
+
+    Publishing makes `built`: for "" and each translation, the same with layout and partials put in,
+    MJML as HTML, styles in tags and a text part. `pins` are the versions of those partials and of
+    the layout: `[{"key": ..., "number": ...}]`. A layout or partial has nothing built.
 
     A template has at most one draft (`published_at` is null), which may change, and any number of
     published versions, of which the highest number is the one in use.
@@ -38,6 +56,10 @@ class TemplateVersion(models.Model):
     number = models.PositiveIntegerField()
     channels = models.JSONField()
     locale = models.CharField(max_length=35, blank=True)
+    translations = models.JSONField(default=dict, blank=True)
+    layout = models.SlugField(max_length=100, blank=True, db_index=False)
+    built = models.JSONField(default=dict, editable=False)
+    pins = models.JSONField(default=list, editable=False)
     variables = models.JSONField(default=list, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     created_by = models.CharField(max_length=100, blank=True)

@@ -60,14 +60,15 @@ def plural_of(value: Decimal, locale: str) -> int:
 
 def _written(value: Decimal, kind: Literal["number", "percent"], places: int, locale: str) -> str:
     with localcontext(_EXACT):
-        return _pattern(kind, places, locale).apply(value, language(locale))
+        return str(_pattern(kind, places, locale).apply(value, language(locale)))
 
 
 @lru_cache(maxsize=512)
 def _pattern(kind: Literal["number", "percent"], places: int, locale: str) -> NumberPattern:
     known = language(locale)
-    pattern = copy.copy(
-        (known.decimal_formats if kind == "number" else known.percent_formats)[None]
-    )
+    usual: NumberPattern = (known.decimal_formats if kind == "number" else known.percent_formats)[
+        None
+    ]
+    pattern = copy.copy(usual)
     pattern.frac_prec = (places, places)
     return pattern

@@ -106,7 +106,10 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
     @override
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.check_domain)
-        return [path("domain/", view, name="notifications_providerstate_domain"), *super().get_urls()]
+        return [
+            path("domain/", view, name="notifications_providerstate_domain"),
+            *super().get_urls(),
+        ]
 
     def check_domain(self, request: HttpRequest) -> HttpResponse:
         """Asks name servers, no vendor."""
