@@ -30,7 +30,7 @@ from templates_app.errors import (
     TemplateError,
     TemplateSyntaxError,
 )
-from templates_app.filters import FILTERS, FREE, present, start, text
+from templates_app.filters import FILTERS, FREE, compared, present, searched, start, text
 from templates_app.language import Reads, Refused, Translator
 from templates_app.types import PLAIN, Manner, NullIs
 from templates_app.values import Admitted, own_key
@@ -43,11 +43,14 @@ MAX_SOURCE = 65_536
 """Bytes of one part in UTF-8, as it is written."""
 MAX_BUILT = 262_144
 """Bytes of one part as it is built: see `build`."""
+MAX_TAGS = 20_480
+"""Characters of one part between braces: what parsing costs."""
 FUEL = 100_000
 """Steps of the engine for one part: a table of 500 rows with 10 columns takes about a quarter."""
 BETWEEN = f"\x1f{secrets.token_hex(8)}\x1f"
 """Between the expressions of `Substitutions`: no value can contain what never leaves this process."""
 
+_TAG = re.compile(r"\{[{%#].*?(?:[}%#]\}|\Z)", re.DOTALL)
 _CONTROL = re.compile(r"[\x01-\x1f\x7f-\x9f\u2028\u2029]")
 _PARSER = jinja2.Environment(keep_trailing_newline=True, autoescape=True)
 _UNDEFINED_NAME = re.compile(r"`(.+)` is undefined")
@@ -89,7 +92,9 @@ class Program:
 
 def check(source: str, *, part: str) -> frozenset[str]:
     """The top-level names the source reads. Raises TemplateSyntaxError with line and column."""
-    return compile_part(source, part).variables
+    variables = compile_part(source, part).variables
+    _check_size(source, part, MAX_SOURCE)
+    return variables
 
 
 def syntax_tree(source: str, part: str) -> nodes.Template:
@@ -177,6 +182,9 @@ def _check_source(source: str, part: str) -> None:
         raise _located(
             "", part, "The template has a character that is not Unicode.", line
         ) from None
+    if sum(found.end() - found.start() for found in _TAG.finditer(source)) > MAX_TAGS:
+        message = f"The template has more than {MAX_TAGS} characters in tags."
+        raise _located("", part, message, 1)
     if part in ONE_LINE and (found := _CONTROL.search(source)):
         line = source.count("\n", 0, found.start()) + 1
         raise _located("", part, "This part is one line, without control characters.", line)
@@ -191,6 +199,8 @@ def _engine(written: str, part: str) -> minijinja.Environment:
             "text": text,
             "present": present,
             "own_key": own_key,
+            "compared": compared,
+            "searched": searched,
             **{name: known.function for name, known in FILTERS.items()},
         },
         finalizer=_printed,

@@ -1,7 +1,7 @@
 """Dates and times: ISO 8601 in; out as a language writes them, by Unicode's CLDR (Babel).
 
 A date stays that date. A time with an offset is moved to the reader's zone where that is known; one
-without is printed as it was given. What was written once is kept.
+without is printed as it was given.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime
-from functools import lru_cache
 from typing import Literal, cast, get_args
 
 from babel import Locale
 from babel import dates as cldr
 
 from templates_app.errors import InvalidValue
-from templates_app.types import Manner, language
+from templates_app.types import Manner
 
 _Style = Literal["short", "medium", "long", "full"]
 _Width = Literal["wide", "abbreviated"]
@@ -52,7 +51,7 @@ CODES: dict[str, Callable[[datetime, Locale], str]] = {
 
 def is_date(iso: str) -> bool:
     try:
-        _moment(_short(iso))
+        _moment(iso.strip())
     except InvalidValue:
         return False
     return True
@@ -78,24 +77,23 @@ def format_datetime(iso: str, style: str, manner: Manner) -> str:
 
 def format_relative(iso: str, since: str, manner: Manner) -> str:
     """`("2026-03-04", "2026-03-01")` is "in 3 days"; empty for empty."""
-    if not iso.strip():
+    if not iso:
         return ""
-    return _relative(_short(iso), _short(since), manner.locale)
+    try:
+        apart = _moment(iso) - _moment(since)
+    except TypeError:
+        raise InvalidValue("relative needs two times with an offset, or two without.") from None
+    return cldr.format_timedelta(apart, add_direction=True, locale=manner.language)
 
 
 def _formatted(kind: str, iso: str, style: str, manner: Manner) -> str:
-    if not iso.strip():
+    if not iso:
         return ""
     if len(style) > _MAX_PATTERN:
         raise InvalidValue(f"A pattern of a date has at most {_MAX_PATTERN} characters.")
     if style not in STYLES and (kind != "date" or "%" not in style):
         patterns = ", or a pattern such as %d.%m.%Y" if kind == "date" else ""
         raise InvalidValue(f"The style of a {kind} is {', '.join(STYLES)}{patterns}.")
-    return _kept(kind, _short(iso), style, manner)
-
-
-@lru_cache(maxsize=4096)
-def _kept(kind: str, iso: str, style: str, manner: Manner) -> str:
     at, locale = _moment(iso), manner.language
     if at.tzinfo and manner.zone:
         try:
@@ -114,31 +112,15 @@ def _kept(kind: str, iso: str, style: str, manner: Manner) -> str:
     return joined.replace("{1}", date).replace("{0}", _time(at, "short", locale))
 
 
-@lru_cache(maxsize=4096)
-def _relative(iso: str, since: str, locale: str) -> str:
-    try:
-        apart = _moment(iso) - _moment(since)
-    except TypeError:
-        raise InvalidValue("relative needs two times with an offset, or two without.") from None
-    return cldr.format_timedelta(apart, add_direction=True, locale=language(locale))
-
-
 def _time(at: datetime, style: str, locale: Locale) -> str:
     if at.tzinfo is None and style in ("long", "full"):  # which would call it UTC
         style = "medium"
     return cldr.format_time(at, style, tzinfo=at.tzinfo, locale=locale)
 
 
-def _short(iso: str) -> str:
-    iso = iso.strip()
-    if len(iso) > _MAX_ISO:
-        raise _bad_date()
-    return iso
-
-
 def _moment(iso: str) -> datetime:
     try:
-        return datetime.fromisoformat(iso)
+        return datetime.fromisoformat(iso if len(iso) <= _MAX_ISO else "")
     except ValueError:
         raise _bad_date() from None
 

@@ -366,7 +366,17 @@ class Translator:
             _refuse(node, "Compare two values at a time and join them with `and`.")
         other = comparison.ops[0]
         sign = _COMPARISONS[other.op]
-        return f"({self._expression(comparison.expr)} {sign} {self._expression(other.expr)})"
+        if sign in ("in", "not in"):
+            owner = f"({self._required(other.expr)}|searched)"
+            return f"({self._compared(comparison.expr)} {sign} {owner})"
+        if isinstance(comparison.expr, nodes.Const) or isinstance(other.expr, nodes.Const):
+            return f"({self._expression(comparison.expr)} {sign} {self._expression(other.expr)})"
+        return f"({self._compared(comparison.expr)} {sign} {self._compared(other.expr)})"
+
+    def _compared(self, node: nodes.Node) -> str:
+        if isinstance(node, nodes.Const):
+            return self._expression(node)
+        return f"({self._required(node)}|compared)"
 
     def _both(self, node: nodes.Node, word: str) -> str:
         pair = cast("nodes.BinExpr", node)

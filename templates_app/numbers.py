@@ -1,4 +1,4 @@
-"""Numbers as a language writes them, by Unicode's CLDR (Babel). What was written once is kept."""
+"""Numbers as a language writes them, by Unicode's CLDR (Babel)."""
 
 from __future__ import annotations
 
@@ -24,19 +24,16 @@ def rounded(value: Decimal, places: int) -> Decimal:
     return value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, _EXACT) + 0
 
 
-@lru_cache(maxsize=4096)
 def format_number(value: Decimal, places: int, locale: str) -> str:
     """`1234.5` with 2 places is `1,234.50` in English."""
     return _written(rounded(value, places), "number", places, locale)
 
 
-@lru_cache(maxsize=4096)
 def format_percent(value: Decimal, places: int, locale: str) -> str:
     """`0.256` is `26%`."""
     return _written(rounded(value, places + 2), "percent", places, locale)
 
 
-@lru_cache(maxsize=4096)
 def format_money(value: Decimal, currency: str, locale: str) -> str:
     """`1234.5` and `EUR` are `€1,234.50`, with as many decimals as the currency has.
 
@@ -49,7 +46,6 @@ def format_money(value: Decimal, currency: str, locale: str) -> str:
         return format_currency(exact, currency, locale=language(locale))
 
 
-@lru_cache(maxsize=4096)
 def plural_of(value: Decimal, locale: str) -> int:
     """The place of the number's category among those that the language has, in CLDR's order."""
     rule = language(locale).plural_form

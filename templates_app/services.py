@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from commsproject.common.errors import Conflict, FieldError, InvalidInput
-from templates_app.compile import check as check_part
-from templates_app.errors import TemplateSyntaxError
-from templates_app.models import Template, TemplateVersion
+from commsproject.common.errors import Conflict
+from templates_app import includes, selectors
+from templates_app.build import Built, build
+from templates_app.includes import Library
+from templates_app.locales import Channels
+from templates_app.models import Kind, Template, TemplateVersion
 
-Channels = Mapping[str, Mapping[str, str]]
-"""`{"email": {"subject": ..., "text": ..., "html": ...}, "sms": {"text": ...}}`."""
+Translations = Mapping[str, Channels]
+"""Channels by locale."""
 
 
 class KeyTaken(Conflict):
@@ -26,39 +28,55 @@ class NothingToPublish(Conflict):
     title = "There is no draft to publish"
 
 
-def check(channels: Channels) -> list[str]:
-    """The variables all parts together read, sorted.
+def check(
+    channels: Channels,
+    *,
+    kind: Kind = Kind.MESSAGE,
+    locale: str = "",
+    translations: Translations | None = None,
+    layout: str = "",
+) -> Built:
+    """What publishing would make of it now.
 
     Raises `InvalidInput` with every error found, each with its part, line and column.
     """
-    variables: set[str] = set()
-    errors: list[FieldError] = []
-    for channel, parts in channels.items():
-        for part, source in parts.items():
-            try:
-                variables |= check_part(source, part=part)
-            except TemplateSyntaxError as error:
-                where = f"line {error.line}, column {error.column}"
-                message = f"{error.message} ({where})"
-                errors.append(FieldError(f"channels.{channel}.{part}", "syntax", message))
-    if errors:
-        raise InvalidInput(f"{errors[0].field}: {errors[0].message}", errors=errors)
-    return sorted(variables)
+    draft = TemplateVersion(
+        channels=channels, locale=locale, translations=translations or {}, layout=layout
+    )
+    return build(draft, kind, _library(draft))
 
 
 @transaction.atomic
-def create(*, key: str, name: str, channels: Channels, locale: str, author: str) -> Template:
+def create(
+    *,
+    key: str,
+    name: str,
+    channels: Channels,
+    locale: str,
+    author: str,
+    kind: Kind = Kind.MESSAGE,
+    translations: Translations | None = None,
+    layout: str = "",
+) -> Template:
     """A template with its first draft. Raises `InvalidInput`, `KeyTaken`."""
-    variables = check(channels)
+    draft = TemplateVersion(
+        number=1,
+        channels=channels,
+        locale=locale,
+        translations=translations or {},
+        layout=layout,
+        created_by=author,
+    )
+    draft.variables = build(draft, kind, _library(draft)).variables
     try:
         with transaction.atomic():
-            template = Template.objects.create(key=key, name=name)
+            draft.template = Template.objects.create(key=key, name=name, kind=kind)
     except IntegrityError:
         raise KeyTaken(
             f"The key {key!r} is in use, or was until its template was archived."
         ) from None
-    _draft(template, 1, channels, variables, locale, author)
-    return template
+    draft.save()
+    return draft.template
 
 
 @transaction.atomic
@@ -69,6 +87,8 @@ def revise(
     channels: Channels | None,
     locale: str | None,
     author: str,
+    translations: Translations | None = None,
+    layout: str | None = None,
 ) -> Template:
     """Change the name, and the draft: made from here if the last version is published.
 
@@ -78,29 +98,32 @@ def revise(
     if name is not None:
         template.name = name
         template.save(update_fields=["name"])
-    if channels is not None or locale is not None:
-        last = template.versions.order_by("-number").first()
-        channels = channels if channels is not None else last.channels if last else {}
-        locale = locale if locale is not None else last.locale if last else ""
-        variables = check(channels)
-        if last is not None and last.published_at is None:
-            last.channels, last.variables = dict(channels), variables
-            last.locale, last.created_by = locale, author
-            last.save(update_fields=["channels", "variables", "locale", "created_by"])
-        else:
-            _draft(template, last.number + 1 if last else 1, channels, variables, locale, author)
+    asked = {"channels": channels, "locale": locale, "translations": translations, "layout": layout}
+    changes = {field: value for field, value in asked.items() if value is not None}
+    if changes:
+        draft = _draft(template)
+        for field, value in changes.items():
+            setattr(draft, field, value)
+        draft.created_by = author
+        draft.variables = build(draft, template.kind, _library(draft)).variables
+        draft.save()
     return template
 
 
 @transaction.atomic
 def publish(template: Template) -> TemplateVersion:
-    """Make the draft the version in use, for good. Raises `NothingToPublish`."""
+    """Make the draft the version in use, for good, with the partials and the layout of this moment.
+
+    Raises `NothingToPublish`, and `InvalidInput` where a partial is gone or has changed too much.
+    """
     Template.objects.select_for_update().get(id=template.id)  # before its versions, as `revise`
     draft = template.versions.filter(published_at__isnull=True).order_by("number").first()
     if draft is None:
         raise NothingToPublish("Change the template first: that makes a draft.")
+    built = build(draft, template.kind, _library(draft))
+    draft.built, draft.pins, draft.variables = built.content, built.pins, built.variables
     draft.published_at = timezone.now()
-    draft.save(update_fields=["published_at"])
+    draft.save(update_fields=["published_at", "built", "pins", "variables"])
     return draft
 
 
@@ -110,19 +133,29 @@ def archive(template: Template) -> None:
     template.save(update_fields=["archived_at"])
 
 
-def _draft(
-    template: Template,
-    number: int,
-    channels: Channels,
-    variables: list[str],
-    locale: str,
-    author: str,
-) -> None:
-    TemplateVersion.objects.create(
+def _draft(template: Template) -> TemplateVersion:
+    """The draft, or a new one that says what the last version says."""
+    last = template.versions.order_by("-number").first()
+    if last is None:
+        return TemplateVersion(template=template, number=1, channels={})
+    if last.published_at is None:
+        return last
+    return TemplateVersion(
         template=template,
-        number=number,
-        channels=channels,
-        variables=variables,
-        locale=locale,
-        created_by=author,
+        number=last.number + 1,
+        channels=last.channels,
+        locale=last.locale,
+        translations=last.translations,
+        layout=last.layout,
     )
+
+
+def _library(version: TemplateVersion) -> Library:
+    """The layout and the partials that it names, and those that they name."""
+    found: dict[str, TemplateVersion] = {}
+    wanted = includes.keys(version)
+    for _ in range(includes.MAX_DEPTH + 1):
+        new = selectors.published(wanted - found.keys(), kinds=(Kind.LAYOUT, Kind.PARTIAL))
+        found |= new
+        wanted = {key for one in new.values() for key in includes.keys(one)}
+    return found

@@ -24,6 +24,7 @@ from notifications.models import Attempt, Batch, Category, Notification
 from notifications.services.render import Source
 from notifications.states import PENDING
 from notifications.types import Attachment, Channel, Wanted
+from templates_app import selectors as templates
 from templates_app.models import TemplateVersion
 from templates_app.values import admit
 
@@ -31,7 +32,7 @@ _LOCK = """
 SELECT delivery.id, delivery.notification_id, delivery.address, delivery.address_hash,
        delivery.state, delivery.attempts_made, delivery.expires_at,
        extract(epoch FROM greatest(delivery.created_at, notification.send_at))::float8,
-       notification.template_version_id, notification.content,
+       notification.template_version_id, notification.locale, notification.content,
        CASE WHEN delivery.replay_of_id IS NULL THEN notification.data ELSE coalesce(
            (SELECT data FROM notifications_deadletter WHERE delivery_id = delivery.replay_of_id),
            notification.data) END,
@@ -83,6 +84,7 @@ class Item:
     expires_at: datetime | None
     due_epoch: float
     version_id: UUID | None
+    locale: str
     content: Mapping[str, Mapping[str, str]] | None
     data: Mapping[str, Any] | None
     agent_id: str
@@ -199,7 +201,7 @@ def source(item: Item) -> Source:
     if item.lease.batch_id:
         return batch_source(item.lease)
     assert item.version_id is not None  # noqa: S101 - one of the three is written by `submit`
-    return _of_version(item.version_id, item.channel.value)
+    return _of_version(item.version_id, item.channel.value, item.locale)
 
 
 def batch_source(lease: queue.Lease) -> Source:
@@ -208,17 +210,22 @@ def batch_source(lease: queue.Lease) -> Source:
     return _of_batch(lease.batch_id, lease.channel.value)
 
 
+@lru_cache(maxsize=1024)
+def _of_version(version_id: UUID, channel: str, locale: str) -> Source:
+    version = _version(version_id)
+    return Source(templates.parts(version, locale)[channel], version.template.key)
+
+
 @lru_cache(maxsize=256)
-def _of_version(version_id: UUID, channel: str) -> Source:
-    version = TemplateVersion.objects.select_related("template").get(id=version_id)
-    return Source(version.channels[channel], version.template.key)
+def _version(version_id: UUID) -> TemplateVersion:
+    return TemplateVersion.objects.select_related("template").get(id=version_id)
 
 
 @lru_cache(maxsize=64)
 def _of_batch(batch_id: UUID, channel: str) -> Source:
-    batch = Batch.objects.only("template_version", "content", "data").get(id=batch_id)
+    batch = Batch.objects.only("template_version", "content", "data", "locale").get(id=batch_id)
     shared = None if batch.data is None else admit(batch.data)
     if batch.template_version_id:
-        of_version = _of_version(batch.template_version_id, channel)
+        of_version = _of_version(batch.template_version_id, channel, batch.locale)
         return Source(of_version.parts, of_version.template, shared)
     return Source((batch.content or {})[channel], "", shared)

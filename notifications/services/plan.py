@@ -277,7 +277,7 @@ class _Names:
                 "unknown_template",
                 f"There is no published template {terms.template!r}.",
             ) from None
-        return version, version.channels
+        return version, templates.parts(version, terms.locale)
 
 
 # --- Whom they are for -------------------------------------------------------------------------

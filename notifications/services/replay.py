@@ -27,6 +27,7 @@ from notifications.models import Batch, DeadLetter, Delivery, Event, Notificatio
 from notifications.services import counts, plan, render
 from notifications.states import State
 from notifications.types import Channel, ErrorClass, EventType, Lane
+from templates_app import selectors as templates
 
 LIMIT = 500
 """Replays in one call, which is also what one Work row names at most."""
@@ -152,7 +153,7 @@ def _check_data(delivery: Delivery, data: Mapping[str, Any]) -> None:
 
 def _content(notification: Notification) -> render.Content:
     version, batch = notification.template_version, notification.batch
-    own = version.channels if version else notification.content
+    own = templates.parts(version, notification.locale) if version else notification.content
     content: render.Content = own or (batch.content if batch else None) or {}
     return content
 

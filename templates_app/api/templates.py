@@ -152,7 +152,9 @@ class PreviewTemplate(APIView):
     )
     def post(self, request: Request, key: str) -> Response:
         fields = validated(PreviewInput, request)
-        channels = selectors.latest(selectors.get(key)).channels
+        template = selectors.get(key)
+        version = selectors.latest(template)
+        channels = services.content(version, fields.get("locale", ""))
         wanted = fields.get("channel")
         if wanted is not None and wanted not in channels:
             raise InvalidInput.of(

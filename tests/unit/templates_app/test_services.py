@@ -45,7 +45,7 @@ def revise(template: Template, **fields) -> Template:
     ],
 )
 def test_a_template_knows_the_variables_it_reads(channels, variables):
-    assert services.check(channels) == variables
+    assert services.check(channels).variables == variables
 
 
 def test_every_error_has_its_part_line_and_column():

@@ -1,0 +1,253 @@
+"""From what an author wrote to what is rendered: all that can be done once, done on publishing.
+
+Layout and partials are put in, MJML becomes HTML, styles go into the tags and an email without a text
+gets one; a render is then the engine alone. Every result is compiled, so what is published renders.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jinja2
+
+from commsproject.common.errors import FieldError, InvalidInput
+from templates_app import compile as compiler
+from templates_app import includes, locales, mjml
+from templates_app.elements import Kind as ElementKind
+from templates_app.elements import read
+from templates_app.errors import TemplateSyntaxError
+from templates_app.includes import Expansion, Library
+from templates_app.inline import CannotInline, inlined
+from templates_app.models import Kind, TemplateVersion
+from templates_app.plain_text import plain_text
+from templates_app.tags import Masked, blanked, find, place, unix
+
+CLIPPED_AT = 102_400
+"""Bytes of HTML beyond which Gmail shows a part only (support.google.com/mail)."""
+
+_BODIES = ("text", "html", mjml.PART)
+_HIDDEN = (
+    '<div style="display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;'
+    'overflow:hidden">{}</div>'
+)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that works and will disappoint. `field` as in `FieldError`."""
+
+    field: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Built:
+    """`content` and `pins` as in `TemplateVersion`; `variables` are the names all parts read."""
+
+    content: Mapping[str, locales.Channels]
+    pins: list[dict[str, Any]]
+    variables: list[str]
+    warnings: list[Notice]
+
+
+def build(version: TemplateVersion, kind: str, library: Library) -> Built:
+    """Raises `InvalidInput` with every error found, each with its part, line and column.
+
+    A layout or a partial is checked; its content is empty.
+    """
+    work = _Build(version, kind, Expansion(library))
+    content = {locale: work.channels(locale) for locale in ("", *version.translations)}
+    if errors := work.errors:
+        raise InvalidInput(f"{errors[0].field}: {errors[0].message}", errors=errors)
+    pins = [{"key": key, "number": number} for key, number in sorted(work.expansion.pins.items())]
+    content = content if kind == Kind.MESSAGE else {}
+    return Built(content, pins, sorted(work.variables), work.warnings)
+
+
+@dataclass
+class _Build:
+    version: TemplateVersion
+    kind: str
+    expansion: Expansion
+    errors: list[FieldError] = field(default_factory=list)
+    warnings: list[Notice] = field(default_factory=list)
+    variables: set[str] = field(default_factory=set)
+
+    def channels(self, locale: str) -> locales.Channels:
+        written = self.version.translations[locale] if locale else self.version.channels
+        prefix = f"translations.{locale}" if locale else "channels"
+        found: dict[str, Mapping[str, str]] = {}
+        for channel, parts in written.items():
+            where = f"{prefix}.{channel}"
+            if locale and channel not in self.version.channels:
+                message = "Only channels of the template itself can be translated."
+                self.errors.append(FieldError(where, "not_translatable", message))
+            elif self._is_sound(parts, where):
+                found[channel] = self._built(channel, parts, locale, where)
+        return found
+
+    def _is_sound(self, parts: Mapping[str, str], where: str) -> bool:
+        """Whether each source is in the language by itself; its errors have their own lines."""
+        before = len(self.errors)
+        if "html" in parts and mjml.PART in parts:
+            message = "An email is written in html or in mjml."
+            self.errors.append(FieldError(f"{where}.{mjml.PART}", "two_bodies", message))
+        for part, source in parts.items():
+            try:
+                compiler.check(_alone(source), part=part)
+                self._check_slots(part, source)
+            except TemplateSyntaxError as error:
+                self._refuse(error, where, part)
+        return len(self.errors) == before
+
+    def _check_slots(self, part: str, source: str) -> None:
+        if self.kind == Kind.LAYOUT and part in _BODIES and includes.slots(source) != 1:
+            message = "A layout says {{ content }} once."
+            raise TemplateSyntaxError(message, part=part, line=1, column=1)
+
+    def _built(
+        self, channel: str, parts: Mapping[str, str], locale: str, where: str
+    ) -> Mapping[str, str]:
+        try:
+            parts = self._expanded(channel, parts, locale or self.version.locale, where)
+            if self.kind == Kind.MESSAGE and channel == "email":
+                parts = self._email(parts, where)
+            for part, source in parts.items():
+                self.variables |= compiler.compile_part(source, part).variables
+        except TemplateSyntaxError as error:
+            self._refuse(error, where, error.part)
+            return {}
+        if self.kind == Kind.LAYOUT:
+            self.variables.discard("content")
+        return parts
+
+    def _expanded(
+        self, channel: str, parts: Mapping[str, str], locale: str, where: str
+    ) -> dict[str, str]:
+        expanded = {
+            part: self.expansion.expanded(source, channel=channel, part=part, locale=locale)
+            for part, source in parts.items()
+        }
+        if not self.version.layout:
+            return expanded
+        layout = self.expansion.layout(self.version.layout)
+        if layout is None:
+            message = f"There is no published layout {self.version.layout!r}."
+            if not any(error.field == "layout" for error in self.errors):
+                self.errors.append(FieldError("layout", "unknown_layout", message))
+            return expanded
+        return self._laid_out(expanded, layout, channel, locale)
+
+    def _laid_out(
+        self, parts: dict[str, str], layout: TemplateVersion, channel: str, locale: str
+    ) -> dict[str, str]:
+        around = {
+            part: self.expansion.expanded(source, channel=channel, part=part, locale=locale)
+            for part, source in includes.sources(layout, locale).get(channel, {}).items()
+            if part in _BODIES
+        }
+        found: dict[str, str] = {}
+        for part, source in parts.items():
+            of_layout = mjml.PART if part == "html" and mjml.PART in around else part
+            if part == mjml.PART and part not in around and "html" in around:
+                message = "The layout is written in html, so the message cannot be in mjml."
+                raise TemplateSyntaxError(message, part=part, line=1, column=1)
+            if of_layout in around:
+                found[of_layout] = includes.wrapped(around[of_layout], source)
+            else:
+                found[part] = source
+        return found
+
+    def _email(self, parts: Mapping[str, str], where: str) -> dict[str, str]:
+        found = {"subject": parts["subject"]} if "subject" in parts else {}
+        body = self._html(parts, where)
+        text = parts.get("text") or self._text(body, where)
+        if text:
+            found["text"] = text
+        if body:
+            found["html"] = _with_preheader(body, parts.get("preheader", ""))
+        self.warnings += _warnings(found, where)
+        return found
+
+    def _html(self, parts: Mapping[str, str], where: str) -> str:
+        if mjml.PART in parts:
+            return _translated(parts[mjml.PART])
+        source = parts.get("html", "")
+        try:
+            return inlined(source)
+        except CannotInline as error:
+            message = f"The styles stay in <style>. {error}"
+            self.warnings.append(Notice(f"{where}.html", "not_inlined", message))
+            return source
+
+    def _text(self, body: str, where: str) -> str:
+        """Made from the HTML; none where that has parts of statements in places that text leaves out."""
+        if not body:
+            return ""
+        text = plain_text(body)
+        message = "No text is written: it is made from the HTML."
+        try:
+            compiler.compile_part(text, "text")
+        except TemplateSyntaxError:
+            text = ""
+            message = "No text is written, and none can be made from this HTML."
+        self.warnings.append(Notice(f"{where}.text", "no_text", message))
+        return text
+
+    def _refuse(self, error: TemplateSyntaxError, where: str, part: str) -> None:
+        message = f"{error.message} (line {error.line}, column {error.column})"
+        self.errors.append(FieldError(f"{where}.{part}", "syntax", message))
+
+
+def _alone(source: str) -> str:
+    """Without partials; what is no template comes back as it is, for the compiler to say so."""
+    try:
+        return includes.without(source)
+    except jinja2.TemplateSyntaxError:
+        return source
+
+
+def _translated(source: str) -> str:
+    """MJML as HTML. What is wrong only there has no line of the author's."""
+    built = mjml.to_html(source)
+    try:
+        compiler.compile_part(built, "html")
+    except TemplateSyntaxError as error:
+        raise TemplateSyntaxError(error.message, part=mjml.PART, line=1, column=1) from None
+    return built
+
+
+def _with_preheader(body: str, preheader: str) -> str:
+    """The line that mail clients show beside the subject, hidden at the start of the body."""
+    if not preheader:
+        return body
+    masked = Masked(preheader)
+    hidden = _HIDDEN.format(masked.restored(html.escape(masked.text)))
+    shape = read(blanked(unix(body), find(unix(body))))
+    start = next(
+        (each.end for each in shape if each.kind is ElementKind.OPEN and each.name == "body"), 0
+    )
+    return body[:start] + hidden + body[start:]
+
+
+def _warnings(parts: Mapping[str, str], where: str) -> Iterator[Notice]:
+    body = parts.get("html", "")
+    if len(body.encode()) > CLIPPED_AT:
+        message = f"The HTML is larger than {CLIPPED_AT // 1024} KB: Gmail cuts such mails off."
+        yield Notice(f"{where}.html", "clipped", message)
+    if "unsubscribe" not in "".join(parts.values()).lower():
+        message = "Nothing in it says how to unsubscribe."
+        yield Notice(where, "no_unsubscribe", message)
+    masked = Masked(body)
+    for each in read(masked.text):
+        if each.kind is not ElementKind.OPEN:
+            continue
+        line, _ = place(body, len(masked.restored(masked.text[: each.start])))
+        if each.name == "img" and each.attribute("alt") is None:
+            yield Notice(f"{where}.html", "no_alt", f"An image has no alt text (line {line}).")
+        if (each.attribute("href") or "").lower().startswith("http:"):
+            yield Notice(f"{where}.html", "not_https", f"A link is not https (line {line}).")

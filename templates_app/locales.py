@@ -1,0 +1,35 @@
+"""Which language of a content a reader gets: `pt-BR`, else `pt`, else the one it was written in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+Channels = Mapping[str, Mapping[str, str]]
+"""`{"email": {"subject": source, ...}, "sms": {"text": source}}`."""
+
+
+def chosen(wanted: str, default: str, translated: Collection[str]) -> str:
+    """The best of `translated`, or "" for the language of the rest, which is `default`."""
+    known = {_plain(each): each for each in translated} | {_plain(default): ""}
+    tag = _plain(wanted)
+    while tag:
+        if tag in known:
+            return known[tag]
+        tag = tag.rpartition("-")[0]
+    return ""
+
+
+def content(
+    wanted: str, default: str, channels: Channels, translations: Mapping[str, Channels]
+) -> Channels:
+    """Each channel in the best language that has it."""
+    found: dict[str, Mapping[str, str]] = {}
+    for channel, parts in channels.items():
+        having = [locale for locale, theirs in translations.items() if channel in theirs]
+        best = chosen(wanted, default, having)
+        found[channel] = translations[best][channel] if best else parts
+    return found
+
+
+def _plain(tag: str) -> str:
+    return tag.replace("_", "-").lower()
