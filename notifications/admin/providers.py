@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import QuerySet
+from django.db.models import Case, QuerySet, Value, When
 from django.forms import FloatField, IntegerField
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
@@ -84,6 +84,11 @@ class ProviderForm(ModelForm[ProviderState]):
         return found
 
 
+def _is_configured(row: ProviderState) -> bool:
+    name, _, _ = row.name.partition(":")
+    return bool(settings.PROVIDERS.get(name, {}).get("ENABLED"))
+
+
 @admin.register(ProviderState)
 class ProviderAdmin(EditableAdmin[ProviderState]):
     """Every provider of the settings: its switch, its breaker and what became of it."""
@@ -129,7 +134,9 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
         known = set(ProviderState.objects.values_list("name", flat=True))
         if missing := [row for row in rows if row.name not in known]:
             ProviderState.objects.bulk_create(missing, ignore_conflicts=True)
-        return super().get_queryset(request)
+        on = [name for name, entry in settings.PROVIDERS.items() if entry["ENABLED"]]
+        is_off = Case(When(name__in=on, then=Value(0)), default=Value(1))
+        return super().get_queryset(request).order_by(is_off, "name")
 
     @override
     def save_model(
@@ -159,12 +166,14 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
         return badge(", ".join(carried), Tone.BUSY) if carried else badge("Not needed")
 
     @admin.display(description="Switch")
-    def switch(self, row: ProviderState) -> SafeString:
+    def switch(self, row: ProviderState) -> SafeString | None:
+        if not _is_configured(row):
+            return None
         return badge("On", Tone.GOOD) if row.enabled else badge("Off", Tone.WARN)
 
     @admin.display(description="Breaker")
     def gate(self, row: ProviderState) -> SafeString | None:
-        if not settings.PROVIDERS.get(row.name.partition(":")[0], {}).get("ENABLED"):
+        if not _is_configured(row):
             return None
         health = Health(row.failures, row.opened_until, row.probe_until, row.reason)
         return badge(*_GATES[breaker.gate(health, timezone.now())])
@@ -187,7 +196,7 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
     @admin.display(description="Rate limit")
     def tokens(self, row: ProviderState) -> SafeString | None:
         """What is left of it at this moment."""
-        standing = limits.standing(row)
+        standing = limits.standing(row) if _is_configured(row) else None
         if standing is None:
             return None
         limit = standing.bucket
