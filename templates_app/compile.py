@@ -50,6 +50,7 @@ FUEL = 100_000
 BETWEEN = f"\x1f{secrets.token_hex(8)}\x1f"
 """Between the expressions of `Substitutions`: no value can contain what never leaves this process."""
 
+_MAX_NAME = 100
 _TAG = re.compile(r"\{[{%#].*?(?:[}%#]\}|\Z)", re.DOTALL)
 _CONTROL = re.compile(r"[\x01-\x1f\x7f-\x9f\u2028\u2029]")
 _PARSER = jinja2.Environment(keep_trailing_newline=True, autoescape=True)
@@ -83,7 +84,7 @@ class Program:
             return RenderLimit("The template does too much work.", part=self.part)
         name = _UNDEFINED_NAME.fullmatch(error.detail or "")
         if error.kind == "UndefinedError" and name:
-            return MissingVariable(self.names.get(name[1], name[1]), part=self.part)
+            return MissingVariable(self.names.get(name[1], name[1])[:_MAX_NAME], part=self.part)
         return InvalidValue(
             "A value cannot be used as the template uses it: a loop needs a list, `in` a list or a text.",
             part=self.part,

@@ -33,7 +33,7 @@ ITEM = 8
 """Characters that one item of a list counts for."""
 SLOW = 20
 """What a character counts for where Python looks at each by itself."""
-FORMATTING = 600
+FORMATTING = 800
 """Characters that a number or a date counts for, the first time it is written."""
 
 _MAX_DECIMALS = 10

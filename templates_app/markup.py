@@ -20,6 +20,7 @@ _LINKS = frozenset(
     {"href", "src", "action", "formaction", "background", "poster", "cite", "data", "xlink:href"}
 )
 _RAW_END = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "style")}
+_OPENING = re.compile(r"<(?=/?[a-z]|[!?]|/?\Z)", re.IGNORECASE)
 _TAG = re.compile(r"<(/?)([a-z][^\s/>]*)", re.IGNORECASE)
 _CONDITIONAL = re.compile(r"<!--\[if[^\]]{0,200}\]>|<!\[endif\]--+>|<!--+>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(
@@ -97,9 +98,10 @@ class Markup:
             raise Misplaced(f"A value cannot be used in the attribute {self._attribute}.")
 
     def _text(self, text: str, position: int) -> int:
-        start = text.find("<", position)
-        if start < 0:
+        opening = _OPENING.search(text, position)
+        if opening is None:
             return len(text)
+        start = opening.start()
         if conditional := _CONDITIONAL.match(text, start):
             return conditional.end()
         if tag := _TAG.match(text, start):

@@ -143,10 +143,14 @@ class _Writer:
     def _link(self, address: str, begin: int) -> None:
         address = html.unescape(address).strip()
         said = "".join(self._out[begin:]).strip()
-        if not address or address.startswith("#") or said in (address, _bare(address)):
+        if not address or address.startswith("#") or self._is_same(said, address):
             return
         self._space = bool(said)
         self._put(f"({address})" if said else address)
+
+    def _is_same(self, said: str, address: str) -> bool:
+        said, address = self._masked.restored(said), self._masked.restored(address)
+        return said in (address, address.removeprefix("mailto:"), address.removeprefix("tel:"))
 
     def _text(self, text: str) -> None:
         position = 0
@@ -221,10 +225,6 @@ def _is_hidden(element: Element) -> bool:
     return (
         element.name == "head" or "hidden" in names or bool(_HIDDEN.search(names.get("style", "")))
     )
-
-
-def _bare(address: str) -> str:
-    return address.removeprefix("mailto:").removeprefix("tel:")
 
 
 def _for_text(tag: Tag) -> str:

@@ -127,6 +127,13 @@ def publish(template: Template) -> TemplateVersion:
     return draft
 
 
+def content(version: TemplateVersion, locale: str) -> Channels:
+    """As `selectors.parts`; a draft as publishing would make it now. Raises `InvalidInput`."""
+    if version.published_at is None:
+        version.built = build(version, version.template.kind, _library(version)).content
+    return selectors.parts(version, locale)
+
+
 def archive(template: Template) -> None:
     """No new message can use it; those sent keep their version."""
     template.archived_at = timezone.now()

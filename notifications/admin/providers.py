@@ -196,7 +196,7 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
     @admin.display(description="Rate limit")
     def tokens(self, row: ProviderState) -> SafeString | None:
         """What is left of it at this moment."""
-        standing = limits.standing(row) if _is_configured(row) else None
+        standing = limits.standing(row)
         if standing is None:
             return None
         limit = standing.bucket

@@ -152,8 +152,7 @@ class PreviewTemplate(APIView):
     )
     def post(self, request: Request, key: str) -> Response:
         fields = validated(PreviewInput, request)
-        template = selectors.get(key)
-        version = selectors.latest(template)
+        version = selectors.latest(selectors.get(key))
         channels = services.content(version, fields.get("locale", ""))
         wanted = fields.get("channel")
         if wanted is not None and wanted not in channels:
