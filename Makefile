@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 .DEFAULT_GOAL := help
-.PHONY: help install run test faults bench check lock clean
+.PHONY: help install run test faults live bench check lock clean
 
 V := .venv/bin/python -m
 PROD := SECRET_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKL \
@@ -28,6 +28,9 @@ test: .venv/.dev ## run the tests, on database servers of their own
 
 faults: .venv/.dev ## the fault tests alone: processes killed, servers away
 	$(V) pytest tests/faults --full-faults -rP
+
+live: .venv/.dev ## send by the real accounts in the environment, to addresses made for tests
+	$(V) pytest tests/providers/live -m live -rs
 
 bench: .venv/.bench ## how fast it is, beside others (ARGS="--help" tells what can be chosen)
 	@.venv/bin/python -m tests.performance $(ARGS)

@@ -30,7 +30,7 @@ from commsproject.common.admin.theme import AdminTextareaWidget, AdminTextInputW
 from commsproject.common.errors import CommsError, InvalidInput
 from templates_app import services
 from templates_app.compile import MAX_SOURCE
-from templates_app.models import Template, TemplateVersion
+from templates_app.models import Kind, Template, TemplateVersion
 
 PARTS = {
     "email_subject": ("email", "subject"),
@@ -99,11 +99,22 @@ class TemplateForm(ModelForm[Template]):
         if email and not (email.get("text") or email.get("html")):
             self.add_error("email_text", "An email needs a plain text or an HTML part.")
         try:
-            services.check(channels)
+            self._check(channels, data.get("locale", ""))
         except InvalidInput as error:
             self._show(error)
         data["channels"] = channels
         return data
+
+    def _check(self, channels: dict[str, dict[str, str]], locale: str) -> None:
+        """With what the form has no fields for. Raises InvalidInput."""
+        latest = self.latest or TemplateVersion()
+        services.check(
+            channels,
+            kind=Kind(self.instance.kind),
+            locale=locale,
+            translations=latest.translations,
+            layout=latest.layout,
+        )
 
     def _channels(self, data: dict[str, Any]) -> dict[str, dict[str, str]]:
         """The content as written, with the parts of it this form has no fields for."""

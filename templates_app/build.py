@@ -16,14 +16,14 @@ import jinja2
 from commsproject.common.errors import FieldError, InvalidInput
 from templates_app import compile as compiler
 from templates_app import includes, locales, mjml
+from templates_app.elements import Element, read
 from templates_app.elements import Kind as ElementKind
-from templates_app.elements import read
 from templates_app.errors import TemplateSyntaxError
 from templates_app.includes import Expansion, Library
 from templates_app.inline import CannotInline, inlined
 from templates_app.models import Kind, TemplateVersion
-from templates_app.plain_text import plain_text
-from templates_app.tags import Masked, blanked, find, place, unix
+from templates_app.plain_text import NoPlainText, plain_text
+from templates_app.tags import Masked, blanked, find, place
 
 CLIPPED_AT = 102_400
 """Bytes of HTML beyond which Gmail shows a part only (support.google.com/mail)."""
@@ -51,7 +51,7 @@ class Built:
     content: Mapping[str, locales.Channels]
     pins: list[dict[str, Any]]
     variables: list[str]
-    warnings: list[Notice]
+    notices: list[Notice]
 
 
 def build(version: TemplateVersion, kind: str, library: Library) -> Built:
@@ -65,7 +65,7 @@ def build(version: TemplateVersion, kind: str, library: Library) -> Built:
         raise InvalidInput(f"{errors[0].field}: {errors[0].message}", errors=errors)
     pins = [{"key": key, "number": number} for key, number in sorted(work.expansion.pins.items())]
     content = content if kind == Kind.MESSAGE else {}
-    return Built(content, pins, sorted(work.variables), work.warnings)
+    return Built(content, pins, sorted(work.variables), work.notices)
 
 
 @dataclass
@@ -74,7 +74,7 @@ class _Build:
     kind: str
     expansion: Expansion
     errors: list[FieldError] = field(default_factory=list)
-    warnings: list[Notice] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     variables: set[str] = field(default_factory=set)
 
     def channels(self, locale: str) -> locales.Channels:
@@ -170,7 +170,7 @@ class _Build:
             found["text"] = text
         if body:
             found["html"] = _with_preheader(body, parts.get("preheader", ""))
-        self.warnings += _warnings(found, where)
+        self.notices += _notices(found, where)
         return found
 
     def _html(self, parts: Mapping[str, str], where: str) -> str:
@@ -181,21 +181,21 @@ class _Build:
             return inlined(source)
         except CannotInline as error:
             message = f"The styles stay in <style>. {error}"
-            self.warnings.append(Notice(f"{where}.html", "not_inlined", message))
+            self.notices.append(Notice(f"{where}.html", "not_inlined", message))
             return source
 
     def _text(self, body: str, where: str) -> str:
         """Made from the HTML; none where that has parts of statements in places that text leaves out."""
         if not body:
             return ""
-        text = plain_text(body)
         message = "No text is written: it is made from the HTML."
         try:
+            text = plain_text(body)
             compiler.compile_part(text, "text")
-        except TemplateSyntaxError:
+        except (NoPlainText, TemplateSyntaxError):
             text = ""
             message = "No text is written, and none can be made from this HTML."
-        self.warnings.append(Notice(f"{where}.text", "no_text", message))
+        self.notices.append(Notice(f"{where}.text", "no_text", message))
         return text
 
     def _refuse(self, error: TemplateSyntaxError, where: str, part: str) -> None:
@@ -227,14 +227,11 @@ def _with_preheader(body: str, preheader: str) -> str:
         return body
     masked = Masked(preheader)
     hidden = _HIDDEN.format(masked.restored(html.escape(masked.text)))
-    shape = read(blanked(unix(body), find(unix(body))))
-    start = next(
-        (each.end for each in shape if each.kind is ElementKind.OPEN and each.name == "body"), 0
-    )
+    start = next((each.end for each in _opened(body) if each.name == "body"), 0)
     return body[:start] + hidden + body[start:]
 
 
-def _warnings(parts: Mapping[str, str], where: str) -> Iterator[Notice]:
+def _notices(parts: Mapping[str, str], where: str) -> Iterator[Notice]:
     body = parts.get("html", "")
     if len(body.encode()) > CLIPPED_AT:
         message = f"The HTML is larger than {CLIPPED_AT // 1024} KB: Gmail cuts such mails off."
@@ -242,12 +239,16 @@ def _warnings(parts: Mapping[str, str], where: str) -> Iterator[Notice]:
     if "unsubscribe" not in "".join(parts.values()).lower():
         message = "Nothing in it says how to unsubscribe."
         yield Notice(where, "no_unsubscribe", message)
-    masked = Masked(body)
-    for each in read(masked.text):
-        if each.kind is not ElementKind.OPEN:
-            continue
-        line, _ = place(body, len(masked.restored(masked.text[: each.start])))
+    for each in _opened(body):
         if each.name == "img" and each.attribute("alt") is None:
-            yield Notice(f"{where}.html", "no_alt", f"An image has no alt text (line {line}).")
-        if (each.attribute("href") or "").lower().startswith("http:"):
-            yield Notice(f"{where}.html", "not_https", f"A link is not https (line {line}).")
+            message = f"An image has no alt text (line {place(body, each.start)[0]})."
+            yield Notice(f"{where}.html", "no_alt", message)
+        if each.name == "a" and (each.attribute("href") or "").lower().startswith("http:"):
+            message = f"A link is not https (line {place(body, each.start)[0]})."
+            yield Notice(f"{where}.html", "not_https", message)
+
+
+def _opened(body: str) -> Iterator[Element]:
+    """The start tags, values in them as words."""
+    shape = read(blanked(body, find(body)))
+    return (each for each in shape if each.kind is ElementKind.OPEN)

@@ -32,6 +32,7 @@ from templates_app.errors import (
 )
 from templates_app.filters import FILTERS, FREE, compared, present, searched, start, text
 from templates_app.language import Reads, Refused, Translator
+from templates_app.markup import LINK_START
 from templates_app.types import PLAIN, Manner, NullIs
 from templates_app.values import Admitted, own_key
 
@@ -189,9 +190,10 @@ def _check_source(source: str, part: str) -> None:
     if part in ONE_LINE and (found := _CONTROL.search(source)):
         line = source.count("\n", 0, found.start()) + 1
         raise _located("", part, "This part is one line, without control characters.", line)
-    if "\0" in source:
-        line = source.count("\n", 0, source.index("\0")) + 1
-        raise _located("", part, "The template has a NUL character.", line)
+    for character, name in (("\0", "NUL character"), (LINK_START, "noncharacter")):
+        if character in source:
+            line = source.count("\n", 0, source.index(character)) + 1
+            raise _located("", part, f"The template has a {name}.", line)
 
 
 def _engine(written: str, part: str) -> minijinja.Environment:

@@ -52,6 +52,9 @@ MJ_TAGS = frozenset(
 )
 """What mrml knows; it hands on any other tag as it is, without a word (0.2.4, measured)."""
 
+_HEAD = re.compile(r"<mj-head\b.*?</mj-head>", re.DOTALL)
+_SPACES = re.compile(r"(?<=>)[ \t]+(?=<)")
+"""What mrml refuses there, unlike the ends of lines (0.2.4, measured)."""
 _POSITION = re.compile(r"position ([0-9]+)")
 
 
@@ -68,12 +71,13 @@ def to_html(source: str) -> str:
     if is_too_deep(source):
         _refuse(source, 0, "The elements are nested too deeply.")
     text, css = _without_inline_styles(masked)
+    text = _HEAD.sub(lambda head: _SPACES.sub(lambda gap: "\n" * len(gap[0]), head[0]), text)
     try:
         built = mrml.to_html(
             text, parser_options=_nothing_included(), render_options=mrml.RenderOptions(fonts={})
         ).content
     except OSError as error:  # what mrml raises for anything it cannot read
-        _refuse(source, _broken(shape, masked, str(error)), _why(shape))
+        _refuse(source, *_trouble(shape, masked, text, str(error)))
     _check_kept(masked, built)
     try:
         return inlined(masked.restored(built), css) if css else masked.restored(built)
@@ -98,7 +102,7 @@ def _check_tags(source: str, shape: Sequence[Element]) -> None:
 
 
 def _without_inline_styles(masked: Masked) -> tuple[str, str]:
-    """The masked text without <mj-style inline="inline">, and the styles in those."""
+    """The masked text with a comment in place of <mj-style inline="inline">, and those styles."""
     kept, css, position = [], [], 0
     pieces = read(masked.text)
     for each in pieces:
@@ -108,7 +112,8 @@ def _without_inline_styles(masked: Masked) -> tuple[str, str]:
             if word := masked.words.search(style):
                 start = masked.tags[int(word[1])].start
                 _refuse(masked.source, start, "An inline mj-style has no template tags.")
-            kept.append(masked.text[position : each.start])
+            gap = " " * (end.end - each.start - len("<!---->"))
+            kept += [masked.text[position : each.start], f"<!--{gap}-->"]
             css.append(style)
             position = end.end
     return "".join(kept) + masked.text[position:], "\n".join(css)
@@ -142,21 +147,15 @@ def _unclosed(shape: Sequence[Element]) -> Element | None:
     return stack[-1] if stack else None
 
 
-def _broken(shape: Sequence[Element], masked: Masked, message: str) -> int:
-    """Where the author should look first."""
+def _trouble(shape: Sequence[Element], masked: Masked, text: str, said: str) -> tuple[int, str]:
+    """Where the author should look, and for what. mrml counts bytes of `text`, if at all."""
+    if found := _POSITION.search(said):
+        before = text.encode()[: int(found[1])].decode(errors="ignore")
+        position = len(masked.restored(masked.text[: len(before)]))
+        return position, "MJML has no place for this here."
     if unclosed := _unclosed(shape):
-        return unclosed.start
-    found = _POSITION.search(message)
-    if found is None:
-        return 0
-    before = masked.restored(masked.text[: int(found[1])])
-    return min(len(before), len(masked.source))
-
-
-def _why(shape: Sequence[Element]) -> str:
-    unclosed = _unclosed(shape)
-    detail = f"<{unclosed.name[:40]}> is not closed" if unclosed else "write & and < as entities"
-    return f"This is not valid MJML: {detail}."
+        return unclosed.start, f"This is not valid MJML: <{unclosed.name[:40]}> is not closed."
+    return 0, "This is not valid MJML: attributes need quotes, and < in a text is &lt;."
 
 
 def _refuse(source: str, position: int, message: str) -> NoReturn:

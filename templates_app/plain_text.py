@@ -46,8 +46,12 @@ _CONTROL = re.compile(r"\A\s*(\{[{%])[-+]?(.*?)[-+]?([%}]\})\s*\Z", re.DOTALL)
 _LEXER = jinja2.Environment(autoescape=True).lexer
 
 
+class NoPlainText(Exception):
+    """No text can be made of this HTML."""
+
+
 def plain_text(source: str) -> str:
-    """The source of the text part. Raises jinja2.TemplateSyntaxError.
+    """The source of the text part. Raises NoPlainText, jinja2.TemplateSyntaxError.
 
     A link is its text with the address in parentheses, an image its alternative text. What is
     hidden is left out.
@@ -179,6 +183,8 @@ class _Writer:
             self._out.append(word)
             self._frames.append(_Frame(tag.word, self._line, len(self._out)))
             return
+        if not self._frames:
+            raise NoPlainText("Half of a block is where only HTML has a place for it.")
         frame = self._frames[-1]
         self._flush()
         if frame.word == "for" and not frame.is_total and frame.leaned_on > self._line:

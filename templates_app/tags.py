@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import jinja2
 
@@ -45,8 +45,12 @@ def unix(source: str) -> str:
     return source.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def find(source: str) -> list[Tag]:
-    """The tags of a source with line ends of `unix`. Raises jinja2.TemplateSyntaxError."""
+@lru_cache(maxsize=16)
+def find(source: str) -> Sequence[Tag]:
+    """The tags of a source with line ends of `unix`; kept for the next step.
+
+    Raises jinja2.TemplateSyntaxError.
+    """
     found: list[Tag] = []
     position = start = 0
     kind, word = Kind.SILENT, ""

@@ -56,7 +56,8 @@ def admit(data: Mapping[str, object], shared: Admitted | None = None) -> Admitte
     if size > MAX_BYTES:
         raise RenderLimit(f"The data is larger than {MAX_BYTES} bytes.")
     for name, value in data.items():
-        _inspect(value, name, 1)
+        if type(value) is not str or len(value) > MAX_TEXT:
+            _inspect(value, name, 1)
     own = for_engine(data)
     return Admitted({**shared.values, **own} if shared else own, size)
 
@@ -93,7 +94,11 @@ def engine_name(name: str) -> str:
 
 def for_engine(values: Mapping[str, object]) -> dict[str, object]:
     """The data under the engine's names; what begins with an underscore no template can read."""
-    return {engine_name(name): value for name, value in values.items() if not name.startswith("_")}
+    return {
+        f"_{name}" if name in METHOD_NAMES else name: value
+        for name, value in values.items()
+        if name[:1] != "_"
+    }
 
 
 def own_key(key: object, owner: object) -> object:

@@ -177,7 +177,7 @@ class _Reader:
         key = node.attr if isinstance(node, nodes.Getattr) else self._key(node)
         if owner is None:
             return None
-        if self._is_certain(node):
+        if self._is_certain(node) and not is_optional:
             owner.takes_null = False
         if isinstance(key, str):
             owner.narrow(frozenset({"object"}))

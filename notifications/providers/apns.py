@@ -17,14 +17,13 @@ from typing import Any
 
 from typing_extensions import override
 
-from notifications.providers import http
 from notifications.providers.account import Check
 from notifications.providers.apns_token import ProviderToken, SigningKey
-from notifications.providers.common import push
+from notifications.providers.common import http, push
 from notifications.providers.common.defects import caught
+from notifications.providers.common.http import Answer
 from notifications.providers.common.http2_loop import LoopHttp2
 from notifications.providers.common.push import PushProvider, refuse
-from notifications.providers.http import Answer
 from notifications.types import ErrorClass, Outbound, Platform, ProviderError, Sent
 
 REASONS: Mapping[str, ErrorClass] = {

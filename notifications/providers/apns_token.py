@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from commsproject.common import valkey
-from notifications.providers.loops import PerLoop
+from commsproject.common.loops import PerLoop
 
 SECONDS = 50 * 60
 """For how long a token is used."""

@@ -18,16 +18,15 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from notifications.providers import http
 from notifications.providers.account import Check, Verdict
 from notifications.providers.aws_sms_api import Api, Publish, SendTextMessage
 from notifications.providers.base import LoopProvider, Webhook
-from notifications.providers.common import aws, sms, sns
+from notifications.providers.common import aws, http, sms, sns
 from notifications.providers.common.defects import caught
+from notifications.providers.common.http import Answer
 from notifications.providers.common.http_loop import LoopHttp
 from notifications.providers.common.labels import attempt_id
 from notifications.providers.common.sms import SmsProvider
-from notifications.providers.http import Answer
 from notifications.types import (
     Channel,
     ErrorClass,

@@ -22,8 +22,8 @@ from typing_extensions import override
 
 from notifications.providers.account import Check, Verdict
 from notifications.providers.common import aws
+from notifications.providers.common.http import Answer
 from notifications.providers.common.labels import ids
-from notifications.providers.http import Answer
 from notifications.types import ErrorClass, Outbound
 
 

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from django.core.mail import EmailMessage
 from typing_extensions import override
 
+from commsproject.common.loops import PerLoop
 from notifications.providers.account import Check, Quota
-from notifications.providers.loops import PerLoop
 from notifications.types import (
     Channel,
     Inquiry,

@@ -21,10 +21,9 @@ from anymail.message import AnymailMessage
 from django.conf import settings
 from typing_extensions import override
 
-from notifications.providers import http
 from notifications.providers.account import Check, MailDns, sender_check
 from notifications.providers.base import Webhook
-from notifications.providers.common import shared_secret
+from notifications.providers.common import http, shared_secret
 from notifications.providers.common.email import without_addresses
 from notifications.providers.common.email_http import (
     Careful,

@@ -16,14 +16,13 @@ from urllib.parse import quote
 
 from typing_extensions import override
 
-from notifications.providers import http
 from notifications.providers.account import Check
-from notifications.providers.common import push
+from notifications.providers.common import http, push
 from notifications.providers.common.defects import caught
+from notifications.providers.common.http import Answer
 from notifications.providers.common.http_loop import LoopHttp
 from notifications.providers.common.push import PushProvider, refuse
 from notifications.providers.fcm_token import AccessToken, ServiceAccount
-from notifications.providers.http import Answer
 from notifications.types import ErrorClass, Lane, Outbound, Platform, ProviderError, Sent
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"

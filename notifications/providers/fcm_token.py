@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.conf import settings
 
-from notifications.providers import http
+from commsproject.common.loops import PerLoop
+from notifications.providers.common import http
+from notifications.providers.common.http import Answer
 from notifications.providers.common.http_loop import LoopHttp
-from notifications.providers.http import Answer
-from notifications.providers.loops import PerLoop
 from notifications.types import ErrorClass, ProviderError
 
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"

@@ -35,10 +35,9 @@ from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from typing_extensions import override
 
-from notifications.providers import http
 from notifications.providers.account import Check, MailDns, Verdict, is_of
 from notifications.providers.base import BadSignature, CannotVerify, LoopProvider, Webhook
-from notifications.providers.common import http_thread, inbound_mail, shared_secret
+from notifications.providers.common import http, http_thread, inbound_mail, shared_secret
 from notifications.providers.common.email import EmailProvider, Handover, without_addresses
 from notifications.providers.common.http_loop import LoopHttp
 from notifications.providers.common.labels import attempt_id

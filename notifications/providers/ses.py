@@ -22,10 +22,10 @@ from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from typing_extensions import override
 
-from notifications.providers import http, ses_inbound
+from notifications.providers import ses_inbound
 from notifications.providers.account import Check, MailDns, Quota, Verdict
 from notifications.providers.base import Webhook
-from notifications.providers.common import aws, sns
+from notifications.providers.common import aws, http, sns
 from notifications.providers.common.email import EmailProvider, Handover, without_addresses
 from notifications.providers.common.labels import named_tags
 from notifications.providers.ses_template import TemplatePayload

@@ -35,8 +35,9 @@ from typing_extensions import override
 from commsproject.common.ids import new_id
 from notifications.addresses import instruction
 from notifications.models import SimulatedMessage, SimulatorRule
-from notifications.providers import http, simulator_script
+from notifications.providers import simulator_script
 from notifications.providers.base import BadSignature, Provider, Webhook
+from notifications.providers.common import http
 from notifications.providers.simulator_script import Call, Post
 from notifications.types import (
     Channel,

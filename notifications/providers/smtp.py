@@ -28,13 +28,12 @@ from django.core.mail.message import sanitize_address
 from environ import Env
 from typing_extensions import Buffer, override
 
-from notifications.providers import http
+from commsproject.common.loops import PerLoop
 from notifications.providers.account import Check, MailDns, Verdict
 from notifications.providers.base import LoopProvider
-from notifications.providers.common import mime
+from notifications.providers.common import http, mime
 from notifications.providers.common.defects import unexpected
 from notifications.providers.common.email import EmailProvider, check, unsent
-from notifications.providers.loops import PerLoop
 from notifications.providers.smtp_loop import CONNECTIONS, Busy, Failed, Mail, Pool, Relay
 from notifications.types import ErrorClass, Outbound, ProviderError, Sent
 

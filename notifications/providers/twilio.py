@@ -28,15 +28,14 @@ from twilio.rest import Client
 from twilio.rest.api.v2010.account.message import MessageInstance
 from typing_extensions import override
 
-from notifications.providers import http
 from notifications.providers.account import Check, Verdict
 from notifications.providers.base import BadSignature, Webhook
-from notifications.providers.common import shared_secret, sms
+from notifications.providers.common import http, shared_secret, sms
 from notifications.providers.common.defects import caught
+from notifications.providers.common.http import Answer
 from notifications.providers.common.http_thread import ThreadHttp
 from notifications.providers.common.labels import attempt_id
 from notifications.providers.common.sms import SmsProvider
-from notifications.providers.http import Answer
 from notifications.types import (
     Channel,
     ErrorClass,

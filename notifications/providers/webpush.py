@@ -33,13 +33,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from typing_extensions import override
 
-from notifications.providers import http
 from notifications.providers.account import Check, Verdict
-from notifications.providers.common import push
+from notifications.providers.common import http, push
 from notifications.providers.common.defects import caught
+from notifications.providers.common.http import Answer
 from notifications.providers.common.http_loop import LoopHttp
 from notifications.providers.common.push import PushProvider
-from notifications.providers.http import Answer
 from notifications.push_tokens import BadToken, Subscription, base64url
 from notifications.types import (
     ErrorClass,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email import policy
@@ -37,6 +38,7 @@ class SentMail:
     tags: list[str] = field(default_factory=list)
     template: str = ""
     variables: Mapping[str, Any] = field(default_factory=dict)
+    at: float = field(default_factory=time.monotonic)
 
 
 class EspServer(FakeHttpServer):
@@ -243,7 +245,7 @@ class BrevoServer(EspServer):
         return SentMail(
             to=[each["email"] for each in [*data["to"], *data.get("cc", [])]],
             message_id=f"<{self.next_id()}@smtp-relay.mailin.fr>",
-            sender=f"{data['sender']['name']} <{data['sender']['email']}>",
+            sender=f"{data['sender'].get('name', '')} <{data['sender']['email']}>",
             subject=data.get("subject", ""),
             text=data.get("textContent", ""),
             html=data.get("htmlContent", ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -46,6 +47,7 @@ class SentSms:
     status: str
     error_code: int | None = None
     at: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    taken_at: float = field(default_factory=time.monotonic)
 
     @property
     def to(self) -> str:

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Protocol
 from uuid import UUID
 
 from django.db import connection
@@ -21,7 +22,6 @@ from notifications.models import Attempt, Delivery, Notification, Work
 from notifications.services import audit
 from notifications.states import PENDING, State, rank
 from notifications.types import ErrorClass, Lane
-from tests.fakes.sendgrid import SentMail
 
 SWEEP = timedelta(seconds=5)
 """How soon after its end a lease must have been taken over."""
@@ -44,6 +44,13 @@ DROP TABLE fault_move;
 """
 
 
+class Taken(Protocol):
+    """A message that a provider took, with our ids in it."""
+
+    @property
+    def custom_args(self) -> Mapping[str, str]: ...
+
+
 @contextmanager
 def moves_recorded() -> Iterator[None]:
     """Every move of every delivery, by whichever process, is written down by the database."""
@@ -56,7 +63,7 @@ def moves_recorded() -> Iterator[None]:
             cursor.execute(_FORGET)
 
 
-def check(taken: Iterable[SentMail], *, answered: Collection[str] = ()) -> None:
+def check(taken: Iterable[Taken], *, answered: Collection[str] = ()) -> None:
     """Fails with every row that breaks an invariant. For when no process is at work.
 
     `taken` is what the provider took, `answered` the ids of messages that got a 202. Needs
@@ -76,7 +83,7 @@ def check(taken: Iterable[SentMail], *, answered: Collection[str] = ()) -> None:
     assert not found, f"{len(found)} broken:\n" + "\n".join(found[:20])
 
 
-def copies(taken: Sequence[SentMail]) -> int:
+def copies(taken: Sequence[Taken]) -> int:
     """How many messages the provider took beyond the first of each."""
     return len(taken) - len({mail.custom_args["message_id"] for mail in taken})
 
@@ -84,7 +91,7 @@ def copies(taken: Sequence[SentMail]) -> int:
 class _Ledger:
     """The provider's, by attempt and by message. One delivery a message."""
 
-    def __init__(self, taken: Iterable[SentMail]) -> None:
+    def __init__(self, taken: Iterable[Taken]) -> None:
         self.attempts: Counter[UUID] = Counter()
         self.messages: dict[UUID, list[UUID]] = defaultdict(list)
         for mail in taken:

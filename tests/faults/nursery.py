@@ -73,14 +73,18 @@ class Nursery:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for infant in self._infants:
-            infant.kill()
-        eventually(lambda: not any(infant.runs for infant in self._infants))
+        self.kill_all()
         assert self._mother.stdin is not None
         assert self._mother.stdout is not None
         self._mother.stdin.close()
         self._mother.stdout.close()
         self._mother.wait(10)
+
+    def kill_all(self) -> None:
+        """kill -9."""
+        for infant in self._infants:
+            infant.kill()
+        eventually(lambda: not any(infant.runs for infant in self._infants))
 
     def start(self, *command: str, **env: str) -> Infant:
         """Returns at once; what it says goes to its `log`."""

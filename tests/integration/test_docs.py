@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import time_machine
@@ -35,16 +36,19 @@ from notifications.providers import (
     webpush,
 )
 from notifications.providers.base import Provider
+from notifications.providers.common.email import EmailProvider
 from notifications.services import audit
 from notifications.states import State
-from notifications.types import Channel, ErrorClass
+from notifications.types import Channel, ErrorClass, Outbound, Wanted
 from templates_app import compile as compiler
 from templates_app import dates, filters, language, rendering, values
 from templates_app.errors import TemplateError, TemplateSyntaxError
 from tests.engine import drain
+from tests.providers.live import cases
 
 ROOT = settings.BASE_DIR
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LIVE = ROOT / "tests" / "providers" / "live"
 CODE = ("commsproject", "conversations", "notifications", "templates_app", "tracking")
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -57,6 +61,10 @@ _READ = re.compile(
 _PRESENT = re.compile(r"_present\(([^)]*)\)")
 _NOT_OURS = {"ACME_API_KEY", "API", "HOME", "ID", "KEY", "PYTHON"}
 """Of the shell, of make, or of the made-up provider."""
+LIVE_VARIABLES = set(
+    re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", "".join(p.read_text() for p in LIVE.glob("*.py")))
+)
+"""Of the tests with real accounts, among other names."""
 
 
 def named(page: Path) -> str:
@@ -191,13 +199,13 @@ def test_variables_are_read_by_the_code(page: Path) -> None:
     assigned = {
         name for text in fences(page, "sh") for name in re.findall(r"\b([A-Z][A-Z_]+)=", text)
     }
-    assert tabled | assigned <= read | _NOT_OURS
+    assert tabled | assigned <= read | _NOT_OURS | LIVE_VARIABLES
 
 
 @every_page
 def test_names_in_capitals_are_in_the_code(page: Path) -> None:
     """Settings, constants, variables: none that has been renamed."""
-    known = set(re.findall(r"\b[A-Z][A-Z0-9_]+\b", source(*CODE)))
+    known = set(re.findall(r"\b[A-Z][A-Z0-9_]+\b", source(*CODE))) | LIVE_VARIABLES
     for span in spans(page):
         if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", span) and span != "NAME_FILE":
             assert span in known, f"{named(page)} names {span}"
@@ -286,23 +294,87 @@ def described(known: aws_sms_api.Refused) -> str:
     return f"`{known.error_class.value}`{note}"
 
 
+PROVIDERS_PAGE = ROOT / "docs" / "how-to" / "providers" / "README.md"
+
+
+def made(name: str) -> Any:
+    """The provider, without credentials."""
+    entry = settings.PROVIDERS[name]
+    return import_string(entry["CLASS"])(name, **entry["OPTIONS"])
+
+
+def has_replies(kind: type[Provider]) -> bool:
+    """Whether it says that it may give messages of people: `Report` is an event or one of these."""
+    return "Report" in kind.parse.__annotations__["return"] and kind.parse is not Provider.parse
+
+
 def test_the_providers_can_do_what_the_index_says() -> None:
-    page = ROOT / "docs/how-to/providers/README.md"
-    header = ("Name", "Channel", "One call carries", "Receipts", "Replies", "Look-up")
-    rows = tables(page, *header, "Their templates", "Tells its quota")
+    header = ("Name", "Channel", "One call carries", "Files", "Receipts", "Replies", "Look-up")
+    more = ("Their templates", "Tells its quota", "`check_providers`", "Live test")
+    rows = tables(PROVIDERS_PAGE, *header, *more)
     assert [bare(row[0]) for row in rows] == list(settings.PROVIDERS)
-    for name, channels, carries, receipts, _, look_up, templates, quota in rows:
-        kind = import_string(settings.PROVIDERS[bare(name)]["CLASS"])
+    for name, channels, carries, *told in rows:
+        provider = made(bare(name))
+        kind = type(provider)
+        platform = getattr(provider, "platform", None)
+        address = f"{platform.value}:x" if platform else ""
+        files = Wanted(min(provider.channels), address, has_attachments=True)
         assert set(channels.split(", ")) == {channel.value for channel in kind.channels}, name
         assert int(carries.replace(",", "")) == getattr(kind, "batch_limit", 1), name
         can = (
+            provider.lacks(files) == "",
             kind.verify is not Provider.verify,
+            has_replies(kind),
             kind.looks_up,
             kind.hosts_templates,
             kind.knows_quota,
+            kind.check is not Provider.check,
+            provider.name in {case.provider for case in cases.CASES},
         )
-        told = (receipts, look_up, templates, quota)
-        assert told == tuple("yes" if one else "no" for one in can), name
+        assert told == ["yes" if one else "no" for one in can], name
+
+
+def test_email_providers_carry_what_the_index_says() -> None:
+    labelled = Outbound(
+        attempt_id=UUID(int=1),
+        delivery_id=UUID(int=2),
+        notification_id=UUID(int=3),
+        channel=Channel.EMAIL,
+        to="ada@example.org",
+        parts={"text": "x"},
+        tags=("of-shipping",),
+        metadata={"order": "A17"},
+    )
+    rows = tables(PROVIDERS_PAGE, "Email", "Tags", "Metadata", "Our Message-ID")
+    real = [name for name in settings.PROVIDERS if isinstance(made(name), EmailProvider)]
+    assert [bare(row[0]) for row in rows] == real
+    for name, *told in rows:
+        provider = made(bare(name))
+        written = str(vars(provider.build(labelled)))
+        can = ("of-shipping" in written, "A17" in written, provider.keeps_message_id)
+        assert told == ["yes" if one else "no" for one in can], name
+
+
+def test_every_provider_has_a_page_with_the_same_parts() -> None:
+    folder = ROOT / "docs" / "how-to" / "providers"
+    pages = {path.stem for path in folder.glob("*.md")} - {"README", "inbound"}
+    others = {"simulator-b"}  # on the simulator's
+    assert pages == {name.replace("_", "-") for name in settings.PROVIDERS} - others
+    for page in pages:
+        titles = re.findall(r"^## (.+)$", prose(folder / f"{page}.md"), re.MULTILINE)
+        titles = [title.removesuffix("s") if title == "Webhooks" else title for title in titles]
+        wanted = ["Account", "DNS", "Environment", "Webhook", "Limits", "Troubleshooting"]
+        assert [title for title in titles if title in wanted] == wanted, page
+
+
+def test_the_live_cases_are_those_of_the_code() -> None:
+    page = ROOT / "docs" / "how-to" / "live-tests.md"
+    rows = tables(page, "Case", "Sent to", "Delivered?", "Costs", "Receipt")
+    assert [row[0] for row in rows] == [str(case) for case in cases.CASES]
+    for row, case in zip(rows, cases.CASES, strict=True):
+        assert row[4].startswith(f"`{case.ends}`" if case.ends else ""), case
+    told = {bare(row[0]) for row in tables(page, "Variable", "Value")}
+    assert told == {name for name in LIVE_VARIABLES if name.startswith("LIVE_")}
 
 
 def test_the_simulators_addresses_are_those_of_the_code() -> None:
@@ -414,6 +486,7 @@ def test_the_page_shows_all_of_the_language() -> None:
     limits = "\n".join(row[1] for row in tables(TEMPLATES, "What", "At most"))
     for limit in (
         compiler.MAX_SOURCE,
+        compiler.MAX_TAGS,
         language.MAX_LOOPS,
         language.MAX_DEPTH,
         values.MAX_BYTES,
@@ -422,6 +495,7 @@ def test_the_page_shows_all_of_the_language() -> None:
         filters.MAX_TEXT,
         rendering.MAX_OUTPUT,
         rendering.MAX_LINE,
+        rendering.MAX_LINK,
     ):
         assert f"{limit:,}" in limits
 

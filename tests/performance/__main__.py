@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.performance import latency, limits, others, ours, report, sinks
+from tests.performance import latency, limits, others, ours, report, sinks, templates
 from tests.performance.profiler import Profiler
 from tests.performance.world import ROOT, Failed, World
 
@@ -54,6 +54,7 @@ def measurements(
         "POST notifications", partial(latency.submission, world, profiler)
     )
     found["urgent"] = Measurement("Urgent during a bulk", partial(latency.urgent, world))
+    found["templates"] = Measurement("Templates", partial(templates.rendering, world))
     found["million"] = Measurement("A batch in NDJSON", partial(latency.million, world, rows))
     return found
 

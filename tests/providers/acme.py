@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from notifications.providers import http
 from notifications.providers.base import Provider
+from notifications.providers.common import http
 from notifications.providers.common.defects import caught
+from notifications.providers.common.http import Answer
 from notifications.providers.common.http_thread import ThreadHttp
-from notifications.providers.http import Answer
 from notifications.types import Channel, ErrorClass, Outbound, ProviderError, Sent
 
 

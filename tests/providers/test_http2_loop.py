@@ -12,8 +12,8 @@ import pytest
 from typing_extensions import override
 
 from notifications.providers.common import http2_loop
+from notifications.providers.common.http import Answer
 from notifications.providers.common.http2_loop import LoopHttp2
-from notifications.providers.http import Answer
 from notifications.types import ErrorClass, ProviderError
 from tests.fakes.behaviours import Answer as Normal
 from tests.fakes.behaviours import Behaviour, Close, Exchange, Hang, HugeBody

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import aiohttp
 import pytest
 
+from notifications.providers.common.http import Answer
 from notifications.providers.common.http_loop import LoopHttp, failure
-from notifications.providers.http import Answer
 from notifications.types import ErrorClass, ProviderError
 from tests.fakes.http import FakeHttpServer
 from tests.providers.contract import run

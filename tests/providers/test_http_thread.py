@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from notifications.providers.common.http import Answer
 from notifications.providers.common.http_thread import MAX_BYTES, ThreadHttp
-from notifications.providers.http import Answer
 from notifications.types import ErrorClass, ProviderError
 from tests.fakes.behaviours import Drip, HalfBody, Status
 from tests.fakes.http import FakeHttpServer

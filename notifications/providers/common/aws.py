@@ -21,7 +21,7 @@ from botocore.credentials import Credentials
 from botocore.parsers import ResponseParserError
 from django.conf import settings
 
-from notifications.providers import http
+from notifications.providers.common import http
 from notifications.providers.common.defects import unexpected
 from notifications.types import ErrorClass, ProviderError
 

@@ -20,9 +20,8 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from typing_extensions import override
 
-from notifications.providers import http
 from notifications.providers.base import LoopProvider
-from notifications.providers.common import http_thread
+from notifications.providers.common import http, http_thread
 from notifications.providers.common.email import EmailProvider, Handover
 from notifications.providers.common.http_loop import LoopHttp
 from notifications.types import ErrorClass, Outbound, ProviderError, Sent

@@ -26,9 +26,9 @@ from h2.settings import SettingCodes, Settings
 from multidict import CIMultiDict
 from typing_extensions import override
 
-from notifications.providers import http
-from notifications.providers.http import Answer
-from notifications.providers.loops import PerLoop
+from commsproject.common.loops import PerLoop
+from notifications.providers.common import http
+from notifications.providers.common.http import Answer
 from notifications.types import ErrorClass, ProviderError
 
 # At DEBUG it tells every header, the credentials too.

@@ -18,9 +18,9 @@ from django.conf import settings
 from typing_extensions import override
 from yarl import URL
 
-from notifications.providers import http
-from notifications.providers.http import Answer
-from notifications.providers.loops import PerLoop
+from commsproject.common.loops import PerLoop
+from notifications.providers.common import http
+from notifications.providers.common.http import Answer
 from notifications.types import ErrorClass, ProviderError
 
 CONNECTIONS = 1000

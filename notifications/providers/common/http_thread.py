@@ -22,8 +22,8 @@ from typing_extensions import Buffer, override
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from notifications.providers import http
-from notifications.providers.http import Answer
+from notifications.providers.common import http
+from notifications.providers.common.http import Answer
 from notifications.types import ErrorClass
 
 MAX_BYTES = 256 * 1024

@@ -71,6 +71,7 @@ def test_a_name_of_a_loop_is_not_read_from_the_data():
         ("{{ '\\ud800' }}", 1, 1, "Unicode"),
         ("a\n\ud800", 2, 1, "Unicode"),
         ("a\n\0", 2, 1, "NUL"),
+        ("a\n\ufdd0", 2, 1, "noncharacter"),
         ("a\n{{ b c }}", 2, 6, "got 'c'"),
         ("a\n{% if %}", 2, 1, "expression"),
         ("{% nonsense %}", 1, 4, "unknown tag"),

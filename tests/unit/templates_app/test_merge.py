@@ -18,6 +18,7 @@ from templates_app.errors import (
 from templates_app.markup import LINK_START
 from templates_app.merge import MergeForm, merge_form
 from templates_app.rendering import MAX_LINE, render
+from templates_app.types import PLAIN, Manner
 from templates_app.values import admit
 
 PREFIX = "p7Qx-"
@@ -29,10 +30,11 @@ def form_of(**parts) -> MergeForm:
     return form
 
 
-def put_together(form: MergeForm, data) -> dict[str, str]:
+def put_together(form: MergeForm, data, manner=PLAIN) -> dict[str, str]:
     """What a provider makes of it."""
     shared = form.shared(PREFIX)
-    for name, value in zip(form.placeholders(PREFIX), form.values(data), strict=True):
+    values = form.values(data, manner=manner)
+    for name, value in zip(form.placeholders(PREFIX), values, strict=True):
         shared = {part: text.replace(name, value) for part, text in shared.items()}
     return shared
 
@@ -55,6 +57,10 @@ FILTERS = (
     "truncate(4)",
     "length",
     "first",
+    "number(1)",
+    "currency('EUR')",
+    "date",
+    "plural('x', 'y')",
 )
 TEXTS = (
     "",
@@ -70,7 +76,6 @@ TEXTS = (
     "'",
     "&amp;",
     "é✓",
-    LINK_START,
     "p7Qx-0",
 )
 HTML = (
@@ -119,6 +124,14 @@ values: st.SearchStrategy[Any] = (
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.just([])
     | st.just({})
+    | st.just("2026-03-01T20:00:00Z")
+    | st.decimals(-1000, 1000, places=2).map(str)
+)
+manners = st.builds(
+    Manner,
+    st.sampled_from(("en", "de", "ar-EG", "hi-IN")),
+    st.sampled_from(("", "Asia/Kathmandu")),
+    st.sampled_from(("empty", "error")),
 )
 datas = st.fixed_dictionaries(
     {"a": values, "b": values, "c": st.fixed_dictionaries({"d": values}), "l": st.just(["x"])},
@@ -132,14 +145,19 @@ datas = st.fixed_dictionaries(
     text=sources,
     html=pages | st.lists(links | pages, max_size=3).map("".join),
     data=datas,
+    manner=manners,
 )
-def test_values_put_into_the_shared_text_are_the_rendered_message(subject, text, html, data):
+def test_values_put_into_the_shared_text_are_the_rendered_message(
+    subject, text, html, data, manner
+):
     parts = {"subject": subject, "text": text, "html": html}
-    form = outcome(merge_form, parts)
+    form = outcome(merge_form, parts, None, manner.null_is)
+    rendered = outcome(render, parts, data, None, manner)
     if isinstance(form, MergeForm):
-        assert outcome(put_together, form, data) == outcome(render, parts, data)
+        assert outcome(put_together, form, data, manner) == rendered
+        assert outcome(form.render, data, None, manner) == rendered
     else:
-        assert form == outcome(render, parts, data)
+        assert form == rendered
 
 
 @pytest.mark.parametrize(
@@ -221,20 +239,22 @@ def test_no_value_can_be_taken_for_two(monkeypatch):
     st.dictionaries(st.sampled_from(["a", "b", "c", "items"]), st.text(max_size=5) | st.none()),
     sources,
     pages | links,
+    manners,
 )
-def test_what_shared_data_settles_is_the_rendered_message_too(shared, own, text, html):
+def test_what_shared_data_settles_is_the_rendered_message_too(shared, own, text, html, manner):
     parts = {"text": text, "html": html}
     admitted = outcome(admit, shared)
-    form = outcome(merge_form, parts, admitted)
+    form = outcome(merge_form, parts, admitted, manner.null_is)
     if not isinstance(form, MergeForm) or not form.settled.isdisjoint(own):
         return
-    merged = outcome(put_together_over, form, own, admitted)
-    assert merged == outcome(render, parts, own, admitted)
+    merged = outcome(put_together_over, form, own, admitted, manner)
+    assert merged == outcome(render, parts, own, admitted, manner)
 
 
-def put_together_over(form: MergeForm, data, shared) -> dict[str, str]:
+def put_together_over(form: MergeForm, data, shared, manner) -> dict[str, str]:
     parts = form.shared(PREFIX)
-    for name, value in zip(form.placeholders(PREFIX), form.values(data, shared), strict=True):
+    values = form.values(data, shared, manner)
+    for name, value in zip(form.placeholders(PREFIX), values, strict=True):
         parts = {part: text.replace(name, value) for part, text in parts.items()}
     return parts
 
@@ -255,3 +275,12 @@ def test_shared_data_that_cannot_be_used_settles_nothing():
     assert form.settled == frozenset()
     with pytest.raises(MissingVariable, match=r"order\.number"):
         form.values({"name": "Ada"}, shared)
+
+
+def test_what_is_written_for_the_reader_is_not_settled():
+    shared = admit({"total": 1234.5, "shop": "A"})
+    form = merge_form({"text": "{{ shop }} {{ total | currency('EUR') }}"}, shared)
+    assert form is not None
+    assert form.settled == {"shop"}
+    assert form.values({}, shared, Manner("de")) == ["1.234,50\u00a0€"]
+    assert form.values({}, shared, Manner("en")) == ["€1,234.50"]

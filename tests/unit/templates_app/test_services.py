@@ -10,7 +10,7 @@ from django.db import connection
 
 from commsproject.common.errors import InvalidInput, NotFound
 from templates_app import selectors, services
-from templates_app.models import Template, TemplateVersion
+from templates_app.models import Kind, Template, TemplateVersion
 from tests.factories import TemplateFactory, TemplateVersionFactory
 
 SMS = {"sms": {"text": "Hi {{ name }}, {{ order.total }}"}}
@@ -194,3 +194,112 @@ def test_many_templates_are_one_query(django_assert_num_queries):
 def test_a_template_without_versions_has_no_latest():
     with pytest.raises(NotFound):
         selectors.latest(TemplateFactory.create())
+
+
+# Translations, layouts and partials
+
+
+def shared(key: str, kind: Kind, text: str) -> Template:
+    return make(key, kind=kind, channels={"sms": {"text": text}}, locale="en")
+
+
+def built_text(version: TemplateVersion, locale: str = "") -> str:
+    return selectors.parts(version, locale)["sms"]["text"]
+
+
+def test_publishing_builds_and_pins():
+    services.publish(shared("foot", Kind.PARTIAL, "bye {{ who }}"))
+    services.publish(shared("frame", Kind.LAYOUT, "[{{ content }}]"))
+    template = make(channels={"sms": {"text": 'hi {% include "foot" %}'}}, layout="frame")
+    assert selectors.latest(template).variables == ["who"]
+    version = services.publish(template)
+    version.refresh_from_db()
+    assert version.built == {"": {"sms": {"text": "[hi bye {{ who }}]"}}}
+    assert version.pins == [{"key": "foot", "number": 1}, {"key": "frame", "number": 1}]
+    assert version.channels["sms"]["text"] == 'hi {% include "foot" %}'
+
+
+def test_a_published_version_keeps_its_partials():
+    foot = shared("foot", Kind.PARTIAL, "one")
+    services.publish(foot)
+    template = make(channels={"sms": {"text": '{% include "foot" %}'}})
+    first = services.publish(template)
+    revise(foot, channels={"sms": {"text": "two"}})
+    services.publish(foot)
+    revise(template, name="Other", locale="en")
+    second = services.publish(template)
+    first.refresh_from_db()
+    assert (built_text(first), built_text(second)) == ("one", "two")
+    assert second.pins == [{"key": "foot", "number": 2}]
+
+
+def test_a_partial_that_is_gone_stops_publishing_and_not_messages():
+    foot = shared("foot", Kind.PARTIAL, "x")
+    services.publish(foot)
+    template = make(channels={"sms": {"text": '{% include "foot" %}'}})
+    services.archive(foot)
+    with pytest.raises(InvalidInput) as caught:
+        services.publish(template)
+    assert caught.value.errors[0].field == "channels.sms.text"
+    assert selectors.latest(template).published_at is None
+
+
+def test_a_draft_of_a_partial_is_not_used():
+    shared("foot", Kind.PARTIAL, "x")
+    with pytest.raises(InvalidInput):
+        make(channels={"sms": {"text": '{% include "foot" %}'}})
+
+
+def test_layouts_and_partials_are_no_messages():
+    for kind in (Kind.LAYOUT, Kind.PARTIAL):
+        services.publish(shared(kind, kind, "{{ content }}"))
+    services.publish(make())
+    assert set(selectors.published({"welcome", "layout", "partial"})) == {"welcome"}
+
+
+def test_a_version_speaks_the_language_of_the_reader():
+    pt = {"sms": {"text": "olá"}}
+    template = make(translations={"pt": pt})
+    version = services.publish(template)
+    assert [built_text(version, each) for each in ("pt-BR", "pt", "de", "fr", "")] == [
+        "olá",
+        "olá",
+        *[SMS["sms"]["text"]] * 3,
+    ]
+
+
+def test_a_new_draft_keeps_translations_and_layout():
+    services.publish(shared("frame", Kind.LAYOUT, "[{{ content }}]"))
+    template = make(layout="frame", translations={"pt": SMS})
+    services.publish(template)
+    revise(template, channels=SMS)
+    draft = selectors.latest(template)
+    assert (draft.number, draft.layout, draft.translations) == (2, "frame", {"pt": SMS})
+    revise(template, layout="", translations={})
+    draft.refresh_from_db()
+    assert (draft.layout, draft.translations) == ("", {})
+
+
+def test_a_version_of_before_versions_were_built_is_as_it_was_written():
+    version = TemplateVersionFactory.create(
+        channels=SMS, translations={"pt": {"sms": {"text": "o"}}}
+    )
+    assert built_text(version) == SMS["sms"]["text"]
+    assert built_text(version, "pt") == "o"
+
+
+def test_the_content_of_a_draft_is_what_publishing_would_make_of_it():
+    draft = selectors.latest(make(channels={"email": {"subject": "s", "html": "<p>x</p>"}}))
+    assert services.content(draft, "")["email"]["text"] == "x"
+    draft.refresh_from_db()
+    assert draft.built == {}
+
+
+def test_partials_are_read_in_one_query_a_level(django_assert_max_num_queries):
+    for n in range(4):
+        inside = f'{{% include "p{n - 1}" %}}' if n else "end"
+        services.publish(shared(f"p{n}", Kind.PARTIAL, inside))
+    with django_assert_max_num_queries(4):
+        assert services.check({"sms": {"text": '{% include "p3" %}{% include "p2" %}'}}).pins
+    with django_assert_max_num_queries(0):
+        services.check(SMS)

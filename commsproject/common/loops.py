@@ -1,4 +1,4 @@
-"""What a provider keeps open belongs to one event loop."""
+"""What is kept open (connections, locks) belongs to one event loop."""
 
 from __future__ import annotations
 
