@@ -30,7 +30,10 @@ _PHRASES: Mapping[Wish, str] = {
         no more messages, no more texts, no more sms, no more text messages,
         do not text me, do not text me again, dont text me, dont text me again, do not text,
         dont text, do not message me, dont message me, do not contact me, dont contact me,
-        leave me alone, lose my number,
+        leave me alone, lose my number, wrong number stop,
+        stop messaging, stop msg, stop msgs, do not text me anymore, dont text me anymore,
+        do not message me anymore, dont message me anymore, cancel my subscription,
+        remove me from this list, remove me from your list, remove me from the list,
 
         arret, arrets, arreter, arretez, arrete, arretez les sms, arretez les messages, stopper,
         desabonner, desabonnement, desabonnez moi, me desabonner, desinscrire, desinscription,
@@ -44,7 +47,7 @@ _PHRASES: Mapping[Wish, str] = {
         inga fler sms, inga fler meddelanden, sluta skicka sms, sluta skicka meddelanden,
         sluta sms:a, sluta smsa mig,
 
-        baja, alto, parar
+        baja, alto, parar, cancelar
     """,
     Wish.START: """
         start, unstop, yes, resume, subscribe, resubscribe, opt in, optin, opt me in, start again,
@@ -95,7 +98,7 @@ _KINDNESS = frozenset(
 )
 """What may stand before or after a wish and does not change it."""
 
-_COURTESIES = ("thank you", "sil vous plait", "sil te plait", "if you please")
+_COURTESIES = ("thank you very much", "thank you", "sil vous plait", "sil te plait", "if you please")
 
 _VENDORS_WORDS = frozenset(
     [

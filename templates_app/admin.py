@@ -96,7 +96,7 @@ class TemplateForm(ModelForm[Template]):
         email = channels.get("email")
         if email and not email.get("subject"):
             self.add_error("email_subject", "An email needs a subject.")
-        if email and not (email.get("text") or email.get("html")):
+        if email and not email.keys() & {"text", "html", "mjml"}:
             self.add_error("email_text", "An email needs a plain text or an HTML part.")
         try:
             self._check(channels, data.get("locale", ""))

@@ -29,6 +29,7 @@ from notifications.selectors import TimelineEntry
 from notifications.services import cancel, render, replay
 from notifications.states import PENDING, State
 from notifications.types import Channel, EventType, Lane
+from templates_app import selectors as templates
 from templates_app.errors import TemplateError
 
 SEARCH_CAP = 1000
@@ -281,7 +282,7 @@ def _rendered(
 ) -> tuple[dict[str, str], str]:
     """What was sent, made again from version and data; or why it cannot be."""
     version = row.template_version
-    content = version.channels if version else _inline(row)
+    content = templates.parts(version, row.locale) if version else _inline(row)
     if channel not in content:
         return {}, "The content of this message is no longer kept."
     shared = row.batch.data if row.batch else None

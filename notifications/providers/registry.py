@@ -1,7 +1,7 @@
 """Which providers there are: `settings.PROVIDERS`, made once per process, and made anew when the file
 of one of their secrets changes.
 
-The files are looked at while messages flow, once a second at most. A change counts when nothing has
+The files are looked at once a second. A change counts when nothing has
 been written to any of the provider's files from one look to the next: a file may be half written,
 and a key's id and its secret may be in two. What comes of it must be able to send, or the old
 provider stays.
@@ -92,6 +92,15 @@ class _Providers:
         self._watched = [name for name, made in self._made.items() if made.files]
         self._looking = threading.Lock()
         self._next_look = monotonic() + LOOK_SECONDS
+        self.over = threading.Event()
+        """Set when these are no longer those of the process."""
+        if self._watched:
+            threading.Thread(target=self._watch, name="credentials", daemon=True).start()
+
+    def _watch(self) -> None:
+        """Where nothing flows: the first webhook after a quiet night must meet the new secret."""
+        while not self.over.wait(LOOK_SECONDS):
+            self.look()
 
     def look(self) -> None:
         """At the files, if it is time to; one thread does it, and the others go on."""
@@ -247,6 +256,8 @@ def take_renewed() -> set[str]:
 def forget() -> None:
     """Make them anew, of the settings as they are then."""
     global _providers
+    if _providers is not None:
+        _providers.over.set()
     _providers = None
 
 

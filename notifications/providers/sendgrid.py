@@ -259,7 +259,7 @@ class SendGrid(EmailProvider, LoopProvider):
 
     def _verify_signature(self, webhook: Webhook) -> None:
         timestamp = webhook.headers.get(TIMESTAMP, "")
-        if not timestamp.isascii() or not timestamp.isdigit():
+        if not timestamp.isascii() or not timestamp.isdigit() or len(timestamp) > 20:
             raise BadSignature("no timestamp")
         try:
             signature = base64.b64decode(webhook.headers.get(SIGNATURE, ""), validate=True)

@@ -43,7 +43,7 @@ def is_complete(channel: Channel, parts: Mapping[str, str]) -> bool:
         case Channel.EMAIL:
             return bool(parts.get("subject")) and bool(parts.get("text") or parts.get("html"))
         case Channel.SMS:
-            return bool(parts.get("text"))
+            return bool(parts.get("text", "").strip())  # who sends blanks is refused by vendors
     return bool(parts.get("title") or parts.get("body"))
 
 

@@ -114,6 +114,11 @@ class Vendors:
         ]
         return [one for one in found if not names or one.vendor in names]
 
+    def count(self) -> int:
+        """How many messages they took, copies too."""
+        fakes = (self.sendgrid, self.ses, self.postmark, self.twilio, self.aws_sms)
+        return sum(len(fake.messages) for fake in fakes)
+
 
 def _of_callback(url: str) -> dict[str, str]:
     asked = parse_qs(urlsplit(url).query)
@@ -230,8 +235,11 @@ def run(seconds: float, *flows: Flow) -> None:
 
 def all_left(vendors: Vendors, *flows: Flow) -> bool:
     """Whether some vendor took each of their messages."""
+    accepted = [address for flow in flows for address in flow.accepted]
+    if vendors.count() < len(accepted):  # looking at each costs the vendors time
+        return False
     there = {one.to for one in vendors.taken()}
-    return all(address in there for flow in flows for address in flow.accepted)
+    return there.issuperset(accepted)
 
 
 NOT_MADE = ("halted", "lease_lost")

@@ -588,3 +588,9 @@ def test_what_cannot_be_verified_just_now_is_asked_for_again(client, settings, d
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "20"
     assert not WebhookReceipt.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["/webhooks/simulator", "/webhooks/simulator/events"])
+def test_an_address_without_its_last_slash_is_no_redirect(client, path):
+    """Vendors do not follow one: what they report would be lost."""
+    assert client.post(path, b"{}", content_type="application/json").status_code == 400

@@ -126,7 +126,10 @@ def percentile(values: Iterable[float], share: float) -> float:
 
 def machine() -> dict[str, str]:
     memory = psutil.virtual_memory().total / 2**30
-    packages = ("django", "psycopg", "django-post-office", "celery", "django-anymail")
+    packages = (
+        *("django", "psycopg", "django-post-office", "celery", "django-anymail"),
+        *("minijinja", "jinja2", "python-liquid", "babel"),
+    )
     return {
         "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "commit": _commit(),

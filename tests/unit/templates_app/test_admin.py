@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from templates_app import services
-from templates_app.models import Template
+from templates_app.models import Kind, Template
 
 FIELDS = {
     "key": "hello",
@@ -113,6 +113,33 @@ def test_content_the_form_has_no_fields_for_is_kept(staff, template):
     )
     staff.post(change(template), FIELDS)
     assert template.versions.get().channels["push"] == {"title": "c"}
+
+
+def test_a_layout_that_is_gone_is_said_and_not_a_crash(staff, template):
+    layout = services.create(
+        key="frame",
+        name="Frame",
+        channels={"email": {"html": "{{ content }}"}},
+        locale="",
+        author="api",
+        kind=Kind.LAYOUT,
+    )
+    services.publish(layout)
+    services.revise(template, name=None, channels=None, locale=None, author="api", layout="frame")
+    services.archive(layout)
+    answer = staff.post(change(template), FIELDS)
+    assert "no published layout" in str(errors(answer)["__all__"])
+
+
+def test_an_email_of_mjml_keeps_it(staff, template):
+    mjml = "<mjml><mj-body></mj-body></mjml>"
+    email = {"subject": "a", "mjml": mjml}
+    services.revise(template, name=None, channels={"email": email}, locale="", author="api")
+    staff.post(change(template), {**FIELDS, "email_html": ""})
+    assert template.versions.get().channels["email"] == {
+        "subject": "Hello {{ name }}",
+        "mjml": mjml,
+    }
 
 
 def test_archiving_asks_first_and_closes_the_editor(staff, template):
