@@ -98,7 +98,13 @@ _KINDNESS = frozenset(
 )
 """What may stand before or after a wish and does not change it."""
 
-_COURTESIES = ("thank you very much", "thank you", "sil vous plait", "sil te plait", "if you please")
+_COURTESIES = (
+    "thank you very much",
+    "thank you",
+    "sil vous plait",
+    "sil te plait",
+    "if you please",
+)
 
 _VENDORS_WORDS = frozenset(
     [

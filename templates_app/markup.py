@@ -113,7 +113,7 @@ class Markup:
             return start + 4
         if text.startswith(("<!", "<?"), start):
             self._read = self._declaration
-        elif text[start + 1 :] in ("", "/"):
+        else:  # the end of the literal text: a value goes on with the name of the tag
             self._tag = ""
             self._read = self._inside_tag
         return start + 1

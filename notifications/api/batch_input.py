@@ -60,7 +60,10 @@ class BatchInput(NotificationInput):
     dry_run = None  # type: ignore[assignment]
     priority = serializers.ChoiceField(Lane.choices, default=Lane.BULK)
     pace = Number(
-        required=False, min_value=0.01, max_value=100_000, help_text="Messages a second, evened out over two."
+        required=False,
+        min_value=0.01,
+        max_value=100_000,
+        help_text="Messages a second, evened out over two.",
     )
     canary = CanaryInput(required=False)
     approval = serializers.BooleanField(
