@@ -60,7 +60,8 @@ def gate(health: Health, now: datetime) -> Gate:
 def opens(health: Health, *, alone: bool) -> datetime | None:
     """When a message may go this way again, as a probe after failures; None: nothing is in its way."""
     if health.blocked_until is not None and health.failures and alone:
-        return health.blocked_until - (OPEN_FOR - ALONE_FOR)
+        is_refused = health.reason.startswith(CREDENTIALS)
+        return health.blocked_until - (OPEN_FOR_CREDENTIALS if is_refused else OPEN_FOR) + ALONE_FOR
     return health.blocked_until
 
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 from django.core.exceptions import ImproperlyConfigured
 from environ import FileAwareEnv
 from environ.fileaware_mapping import FileAwareMapping
+from phonenumbers import SUPPORTED_REGIONS
 from typing_extensions import override
 
 
@@ -131,7 +132,7 @@ class Env(FileAwareEnv):  # type: ignore[misc]
         except (AttributeError, InvalidOperation, TypeError, ValueError):
             prices = None
         if prices is None or not all(
-            _COUNTRY.fullmatch(name) and price < _DEAREST for name, price in prices.items()
+            name in {"*", *SUPPORTED_REGIONS} and price < _DEAREST for name, price in prices.items()
         ):
             raise ImproperlyConfigured(f'{var} is JSON such as {{"*": "0.05", "DE": "0.075"}}.')
         return prices
@@ -142,13 +143,14 @@ class Env(FileAwareEnv):  # type: ignore[misc]
         Raises ImproperlyConfigured, which names the variable.
         """
         names = frozenset(filter(None, (name.strip() for name in self.list(var, default=[]))))
-        if not all(len(name) == 2 and _COUNTRY.fullmatch(name) for name in names):
-            raise ImproperlyConfigured(f"{var} is a list of countries, such as DE,SE.")
+        if unknown := sorted(names - SUPPORTED_REGIONS):
+            raise ImproperlyConfigured(
+                f"{var} is a list of countries, such as DE,GB; {unknown[0][:10]!r} is none."
+            )
         return names
 
 
 _DEAREST = 1000
-_COUNTRY = re.compile(r"\*|[A-Z]{2}")
 
 
 def _amount(value: str) -> Decimal:

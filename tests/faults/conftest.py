@@ -59,14 +59,14 @@ SIZES: dict[str, tuple[Size, Size]] = {
         {"rate": 100, "before": 2, "seconds": 4},
         {"rate": 500, "before": 6, "seconds": 30},
     ),
-    "an_outage": ({"rate": 50, "seconds": 6}, {"rate": 100, "seconds": 30}),
+    "an_outage": ({"rate": 50, "seconds": 4}, {"rate": 100, "seconds": 30}),
     "a_provider_is_a_black_hole": (
         {"rate": 50, "seconds": 3, "times": 0.1, "bound": 6},
         {"rate": 50, "seconds": 12, "times": 1, "bound": 30},
     ),
     "a_brownout": (
-        {"rate": 30, "seconds": 5, "times": 0.1},
-        {"rate": 30, "seconds": 25, "times": 1},
+        {"rate": 30, "seconds": 4, "times": 0.3, "bound": 0.9},
+        {"rate": 30, "seconds": 20, "times": 1, "bound": 3},
     ),
     "a_provider_refuses_a_country": ({"rate": 20, "seconds": 2}, {"rate": 50, "seconds": 10}),
     "what_is_known_of_providers_survives_valkey": ({"messages": 200}, {"messages": 1_000}),

@@ -45,7 +45,7 @@ def test_valid_addresses_are_reached(
     fakes = [vendors.sendgrid, vendors.ses, vendors.twilio, vendors.aws_sms]
     for seed, fake in enumerate(fakes):
         fake.script = Mix(seed, FAULTS)
-    with at_work(tmp_path, **vendors.env(size["times"], *names)):
+    with at_work(tmp_path, vendors.env(size["times"], *names)):
         run(size["seconds"], *flows)
         eventually(lambda: all_left(vendors, *flows), PATIENCE)
         eventually(all_ended, PATIENCE)

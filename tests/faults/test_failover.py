@@ -32,7 +32,7 @@ from tests.faults.vendors import (
     run,
     started,
 )
-from tests.faults.world import PATIENCE, is_quiet, percentile, tell
+from tests.faults.world import PATIENCE, all_ended, percentile, tell
 from tests.processes import eventually
 
 pytestmark = pytest.mark.usefixtures("moves")
@@ -74,7 +74,7 @@ NEXT = "postmark"
 def test_a_provider_refuses_connections(vendors: Vendors, tmp_path: Path, size: Size) -> None:
     """All of its messages go by the next one, hardly later than before; then it gets its own back."""
     flow = Flow(size["rate"])
-    with at_work(tmp_path, **vendors.env(1, "sendgrid", NEXT)):
+    with at_work(tmp_path, vendors.env(1, "sendgrid", NEXT)):
         run(1, flow)  # the first calls of a process make its connections
         eventually(lambda: all_left(vendors, flow), PATIENCE)
         before = len(flow.accepted)
@@ -87,7 +87,7 @@ def test_a_provider_refuses_connections(vendors: Vendors, tmp_path: Path, size: 
         after = len(flow.accepted)
         vendors.sendgrid.accept()
         back_in = is_used_again(vendors, flow, "sendgrid", time.monotonic())
-        eventually(is_quiet, PATIENCE)
+        eventually(all_ended, PATIENCE)
 
     invariants.check(vendors.taken())
     assert ends() == {State.SENT}
@@ -106,7 +106,7 @@ def test_a_provider_refuses_connections(vendors: Vendors, tmp_path: Path, size: 
 def test_an_outage(vendors: Vendors, tmp_path: Path, size: Size) -> None:
     """G8: 503 to every call. Codes leave by the next provider; few calls find out how the first is."""
     flow = Flow(size["rate"], lane=Lane.URGENT)
-    with at_work(tmp_path, **vendors.env(1, "sendgrid", "ses")):
+    with at_work(tmp_path, vendors.env(1, "sendgrid", "ses")):
         run(1, flow)
         eventually(lambda: all_left(vendors, flow), PATIENCE)
         during = len(flow.accepted)
@@ -117,7 +117,7 @@ def test_an_outage(vendors: Vendors, tmp_path: Path, size: Size) -> None:
         lasted, after = time.monotonic() - began, len(flow.accepted)
         vendors.sendgrid.script.reset()
         back_in = is_used_again(vendors, flow, "sendgrid", time.monotonic())
-        eventually(is_quiet, PATIENCE)
+        eventually(all_ended, PATIENCE)
 
     invariants.check(vendors.taken())
     assert ends() == {State.SENT}
@@ -153,10 +153,10 @@ def test_a_provider_is_a_black_hole(vendors: Vendors, tmp_path: Path, size: Size
         Flow(size["rate"] / 2, lane=lane, prefix=f"{lane}-") for lane in (Lane.URGENT, Lane.NORMAL)
     ]
     vendors.sendgrid.script.always(Hang(accepts=False))
-    with at_work(tmp_path, **vendors.env(size["times"], "sendgrid", "ses")):
+    with at_work(tmp_path, vendors.env(size["times"], "sendgrid", "ses")):
         run(size["seconds"], *flows)
         eventually(lambda: all_left(vendors, *flows), PATIENCE)
-        eventually(is_quiet, PATIENCE)
+        eventually(all_ended, PATIENCE)
 
     invariants.check(vendors.taken())
     assert ends() == {State.SENT}
@@ -169,24 +169,25 @@ def test_a_provider_is_a_black_hole(vendors: Vendors, tmp_path: Path, size: Size
     assert unanswered.count() == len(calls("sendgrid")) > 0
 
 
-RETRY_AFTER = 2
+RETRY_AFTER = 1
 
 
 def test_a_brownout(vendors: Vendors, tmp_path: Path, size: Size) -> None:
     """G9: of SendGrid's calls 30 % take as long as we wait, 10 % are throttled. Codes are not held
-    up, the pauses it asks for are kept, and nobody else is slower for it.
+    up, the pauses it asks for are kept, and nobody else is slower for it. Short: all times are three
+    tenths of what they are.
     """
     slow = Answer(delay=10 * size["times"])
     mix = [(0.3, slow), (0.1, throttled(RETRY_AFTER))]
     codes = Flow(size["rate"], lane=Lane.URGENT)
     others = Flow(size["rate"] / 4, channel=Channel.SMS, prefix="+4915112")
-    with at_work(tmp_path, **vendors.env(size["times"])):
+    with at_work(tmp_path, vendors.env(size["times"])):
         run(1, codes, others)
         eventually(lambda: all_left(vendors, codes, others), PATIENCE)
         since = [len(codes.accepted), len(others.accepted)]
         vendors.sendgrid.script = Mix(7, mix)
         run(size["seconds"], codes, others)
-        eventually(is_quiet, PATIENCE)
+        eventually(all_ended, PATIENCE)
 
     invariants.check(vendors.taken())
     assert ends() == {State.SENT}
@@ -198,8 +199,8 @@ def test_a_brownout(vendors: Vendors, tmp_path: Path, size: Size) -> None:
     early = too_early([one.at for one in vendors.sendgrid.ledger], throttles)
     sys.stdout.write(f"{len(throttles)} throttles, {len(early)} calls in the pauses\n")
     assert not early
-    assert percentile(delays, 0.95) <= 3
-    assert percentile(others.delays(vendors, since=since[1]), 0.95) <= 3
+    assert percentile(delays, 0.95) <= size["bound"]
+    assert percentile(others.delays(vendors, since=since[1]), 0.95) <= size["bound"]
 
 
 OUT_ALREADY = 0.5
@@ -219,7 +220,9 @@ def accepted_after(vendors: Vendors, flow: Flow) -> list[float]:
     """Seconds from acceptance until a vendor's yes was heard, by the rows."""
     rows = Attempt.objects.filter(state=Attempt.State.ACCEPTED)
     heard = rows.values_list("delivery__address", "ended_at", "delivery__notification__created_at")
-    took = {address: (ended - created).total_seconds() for address, ended, created in heard}
+    took = {
+        address: (ended - created).total_seconds() for address, ended, created in heard if ended
+    }
     return [took[address] for address in flow.accepted]
 
 
@@ -231,10 +234,10 @@ def test_a_provider_refuses_a_country(vendors: Vendors, tmp_path: Path, size: Si
     british = Flow(size["rate"], channel=Channel.SMS, prefix="+447400")
     german = Flow(size["rate"], channel=Channel.SMS, prefix="+4915112")
     vendors.twilio.script.when("+44*", twilio_error(21408))
-    with at_work(tmp_path, **vendors.env(1)):
+    with at_work(tmp_path, vendors.env(1)):
         run(size["seconds"], british, german)
         eventually(lambda: all_left(vendors, british, german), PATIENCE)
-        eventually(is_quiet, PATIENCE)
+        eventually(all_ended, PATIENCE)
         assert {one.to for one in vendors.taken("twilio")} == set(german.accepted)
         assert {one.to for one in vendors.taken("aws_sms")} == set(british.accepted)
         assert calls_refused("twilio") <= ENOUGH_CALLS
@@ -252,11 +255,11 @@ def test_a_provider_refuses_a_country(vendors: Vendors, tmp_path: Path, size: Si
         vendors.twilio.script.reset()
         over("twilio:GB")
         eventually(lambda: more(british) and [*changes("twilio:GB")][-1].now == "closed", PATIENCE)
-        eventually(is_quiet, PATIENCE)
+        eventually(all_ended, PATIENCE)
         had = len(british.accepted)
         run(0.5, british)
         eventually(lambda: all_left(vendors, british), PATIENCE)
-        eventually(is_quiet, PATIENCE)
+        eventually(all_ended, PATIENCE)
 
     healed = set(list(british.accepted)[had:])
     assert healed <= {one.to for one in vendors.taken("twilio")}
@@ -300,10 +303,10 @@ def test_what_is_known_of_providers_survives_valkey(
     valkey = embedded.Server(embedded.Valkey, tmp_path / "valkey", durable=False)
     with (
         valkey,
-        at_work(tmp_path, count=1, **vendors.env(1, REDIS_URL=valkey.url)) as nursery,
+        at_work(tmp_path, vendors.env(1, REDIS_URL=valkey.url), count=1) as nursery,
     ):
         eventually(lambda: more(flow) and bool(opened("sendgrid")), PATIENCE)
-        eventually(is_quiet, PATIENCE)
+        eventually(all_ended, PATIENCE)
         asked = len(vendors.sendgrid.ledger)
         nursery.kill_all()
         with valkey.down():
@@ -312,11 +315,11 @@ def test_what_is_known_of_providers_survives_valkey(
             had = len(flow.accepted)
             flow.accept(int(size["messages"]))
             eventually(lambda: all_left(vendors, flow), PATIENCE)
-        eventually(is_quiet, PATIENCE)
+        eventually(all_ended, PATIENCE)
         started(nursery)
         flow.accept(int(size["messages"]))
         eventually(lambda: all_left(vendors, flow), PATIENCE)
-        eventually(is_quiet, PATIENCE)
+        eventually(all_ended, PATIENCE)
 
     assert len(vendors.sendgrid.ledger) == asked
     by_postmark = flow.delays(vendors, "postmark", since=had)

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from notifications import queue
 from notifications.errors import AlreadyReplayed
 from notifications.models import Attempt, DeadLetter, Delivery, ProviderState, Work
 from notifications.retry import POLICIES, Policy
@@ -16,7 +17,7 @@ from notifications.services import audit, replay
 from notifications.states import State
 from notifications.types import Lane
 from tests.email_world import EmailWorld, email_world
-from tests.engine import drain, make_everything_due
+from tests.engine import carry_out, drain, make_everything_due
 from tests.fakes.behaviours import Status
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +56,8 @@ def refuse_until_given_up(lane: Lane, world: EmailWorld) -> list[float]:
         ProviderState.objects.update(failures=0, opened_until=None)
         make_everything_due()
         before = timezone.now()
-        assert drain(lane) == 1
+        (lease,) = queue.claim(lane, 10)  # once: what follows may be due at once
+        carry_out(lease)
         after = timezone.now()
         if not Work.objects.exists():
             return waits

@@ -70,7 +70,7 @@ def test_weights(
     for name, weight in WEIGHTS.items():
         ProviderState.objects.create(name=name, weight=weight)
     flow = Flow(rate=0)
-    with at_work(tmp_path, **vendors.env(1, *WEIGHTS)):
+    with at_work(tmp_path, vendors.env(1, *WEIGHTS)):
         addresses = send(vendors, flow, int(size["messages"]))
         assert share(vendors, "sendgrid", addresses) == pytest.approx(0.7, abs=0.03)
 

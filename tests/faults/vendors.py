@@ -29,7 +29,7 @@ from tests.faults.nursery import Infant, Nursery
 from tests.faults.world import KEY, PATIENCE, has_started
 from tests.processes import eventually
 
-TICK = 0.05
+TICK = 0.02
 """Seconds between the messages of a flow that are accepted together."""
 
 
@@ -138,7 +138,7 @@ def vendors_running() -> Iterator[Vendors]:
 
 
 @contextmanager
-def at_work(logs: Path, count: int = 2, **env: str) -> Iterator[Nursery]:
+def at_work(logs: Path, env: Mapping[str, str], *, count: int = 2) -> Iterator[Nursery]:
     """So many workers that have started; more can be born."""
     with Nursery(logs, **env) as nursery:
         workers = [nursery.start("worker") for _ in range(count)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -116,7 +116,7 @@ def test_a_pump_outlives_claims_and_chunks_that_fail() -> None:
             pass
 
     async def run() -> None:
-        one = pump.Pump([Lane.NORMAL], Away())
+        one = pump.Pump([Lane.NORMAL], cast("pump.Threads", Away()))
         serving = asyncio.create_task(one.run())
         for _ in range(3):
             one.wake(Lane.NORMAL)
