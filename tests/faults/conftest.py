@@ -56,12 +56,12 @@ SIZES: dict[str, tuple[Size, Size]] = {
     "rotation": ({"rotations": 2}, {"rotations": 10}),
     "a_key_that_is_changed_too_late_costs_seconds": ({"messages": 20}, {"messages": 200}),
     "a_provider_refuses_connections": (
-        {"rate": 100, "before": 2, "seconds": 4},
+        {"rate": 100, "before": 1, "seconds": 4},
         {"rate": 500, "before": 6, "seconds": 30},
     ),
-    "an_outage": ({"rate": 50, "seconds": 4}, {"rate": 100, "seconds": 30}),
+    "an_outage": ({"rate": 50, "seconds": 3}, {"rate": 100, "seconds": 30}),
     "a_provider_is_a_black_hole": (
-        {"rate": 50, "seconds": 3, "times": 0.1, "bound": 6},
+        {"rate": 50, "seconds": 2, "times": 0.1, "bound": 6},
         {"rate": 50, "seconds": 12, "times": 1, "bound": 30},
     ),
     "a_brownout": (
@@ -73,7 +73,7 @@ SIZES: dict[str, tuple[Size, Size]] = {
     "calls_without_an_answer": ({"messages": 90}, {"messages": 300}),
     "weights": ({"messages": 2_000, "trouble": 200}, {"messages": 10_000, "trouble": 1_000}),
     "valid_addresses_are_reached": (
-        {"email": 40, "sms": 20, "seconds": 3, "times": 0.1},
+        {"email": 40, "sms": 20, "seconds": 2, "times": 0.1},
         {"email": 60, "sms": 30, "seconds": 10, "times": 1},
     ),
     "pace": ({"seconds": 6, "pause": 1}, {"seconds": 20, "pause": 4}),

@@ -26,6 +26,9 @@ FAULTS: Sequence[tuple[float, Behaviour]] = [
     (0.025, Hang()),
 ]
 
+SEEDS = (2, 3, 11, 9)
+"""Of which each has every fault among its first 40 lots."""
+
 WITHIN = 60.0
 
 AT_LEAST = {Channel.EMAIL: 0.995, Channel.SMS: 0.98}
@@ -43,7 +46,7 @@ def test_valid_addresses_are_reached(
         Flow(size["sms"], channel=Channel.SMS, prefix="+4915112"),
     ]
     fakes = [vendors.sendgrid, vendors.ses, vendors.twilio, vendors.aws_sms]
-    for seed, fake in enumerate(fakes):
+    for seed, fake in zip(SEEDS, fakes, strict=True):
         fake.script = Mix(seed, FAULTS)
     with at_work(tmp_path, vendors.env(size["times"], *names)):
         run(size["seconds"], *flows)
