@@ -246,7 +246,9 @@ def test_a_provider_refuses_a_country(vendors: Vendors, tmp_path: Path, size: Si
         eventually(all_ended, PATIENCE)
         assert {one.to for one in vendors.taken("twilio")} == set(german.accepted)
         assert {one.to for one in vendors.taken("aws_sms")} == set(british.accepted)
-        assert calls_refused("twilio") == calls_until_open("twilio", "twilio:GB") <= ENOUGH_CALLS
+        # A window of the other worker's may have been opened just before it could know.
+        assert 1 <= calls_until_open("twilio", "twilio:GB") <= calls_refused("twilio")
+        assert calls_refused("twilio") <= ENOUGH_CALLS
         assert [change.now for change in changes("twilio:GB")] == ["open"]
         assert not changes("twilio")
 
