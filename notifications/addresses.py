@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from uuid import UUID
 
@@ -18,6 +19,9 @@ from notifications.types import Channel, Platform
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _SEPARATORS = str.maketrans("", "", " -.()\u00a0")
+_NATIONAL = re.compile(r"[0-9]{7,15}")
+"""A telephone's number, with or without its country. Short codes have fewer digits."""
+_NETWORK = re.compile(r"^(?:whatsapp|rcs):")
 _PLAIN_LOCAL = re.compile(r"[A-Za-z0-9_+-]{1,64}(?:\.[A-Za-z0-9_+-]{1,64}){0,3}@")
 """Local parts that the library takes as they are; `_email` sees to the length."""
 _SURELY_SHORT = 64
@@ -88,6 +92,47 @@ def country(number: str) -> str:
     parsed = phonenumbers.parse(number)
     region: str | None = phonenumbers.region_code_for_number(parsed)
     return "" if region in (None, phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY) else region
+
+
+def zones(number: str) -> list[str]:
+    """The time zones (IANA) that a number in E.164 form may be in; none where it cannot be told."""
+    from phonenumbers import timezone
+
+    found = timezone.time_zones_for_number(phonenumbers.parse(number))
+    return [zone for zone in found if zone != timezone.UNKNOWN_TIMEZONE]
+
+
+def heard_from(sender: str, to: str) -> str:
+    """The E.164 form of the number that a text message to us came from, as carriers and vendors write
+    it: also with the name of its network (`whatsapp:+49...`), without the `+`, or in the national
+    form of the country that `to`, our number, belongs to.
+
+    Raises `BadAddress`: short codes, sender names, a national form where our country is not known.
+    """
+    written = _NETWORK.sub("", sender.strip()).translate(_SEPARATORS)
+    if written.startswith("+"):
+        return _phone(written)
+    if not _NATIONAL.fullmatch(written):
+        raise BadAddress("Not a telephone number.")
+    home = _home(to)
+    code = str(phonenumbers.country_code_for_region(home))
+    # `4915...` could be either in Germany, where nobody leaves out the 0 alone.
+    readings = [f"+{written}", written] if written.startswith(code) else [written]
+    for reading in readings:
+        with suppress(phonenumbers.NumberParseException):
+            number = phonenumbers.parse(reading, home)
+            if phonenumbers.is_valid_number(number):
+                return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    raise BadAddress("Not a number of our country.")
+
+
+def _home(number: str) -> str | None:
+    """The country of a number of ours; of a short code it is the only one that we write to."""
+    with suppress(phonenumbers.NumberParseException):
+        if known := country(number):
+            return known
+    (only,) = settings.SMS_COUNTRIES if len(settings.SMS_COUNTRIES) == 1 else (None,)
+    return only
 
 
 def device(address: str) -> tuple[Platform, UUID]:

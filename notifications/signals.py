@@ -6,3 +6,6 @@ from django.dispatch import Signal
 
 status_changed = Signal()
 """Sent after commit with `changes`: a list of `StatusChange`."""
+
+choices_changed = Signal()
+"""Sent after commit with `changes`: a list of `preferences.Changed`."""

@@ -80,6 +80,22 @@ class SuppressionReason(TextChoices):
     MANUAL = "manual", "Set by staff"
 
 
+class Unless(TextChoices):
+    """What makes a later step of a message needless."""
+
+    SENT = "sent", "Unless it was sent"
+    DELIVERED = "delivered", "Unless it was delivered"
+    READ = "read", "Unless it was read"
+
+
+class QuietRule(TextChoices):
+    """What becomes of a message in a person's quiet hours."""
+
+    IGNORE = "ignore", "Sent all the same"
+    DELAY = "delay", "Sent when they end"
+    SKIP = "skip", "Not sent"
+
+
 @dataclass(frozen=True)
 class Attachment:
     filename: str

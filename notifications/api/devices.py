@@ -17,18 +17,16 @@ from typing_extensions import override
 from commsproject.common.api.pages import page, page_of
 from commsproject.common.api.serializers import StrictSerializer, validated
 from commsproject.common.errors import NotFound
-from commsproject.common.identity.principals import EndUser, principal
 from commsproject.common.identity.scopes import Scope
 from notifications import push_tokens
 from notifications.api.input import Line
+from notifications.api.people import permitted
 from notifications.models import Device
 from notifications.providers import registry
 from notifications.providers.webpush import WebPush
 from notifications.push_tokens import BadToken, Subscription
 from notifications.services import devices
 from notifications.types import Platform
-
-MAX_USER_ID = 200
 
 # --- Input -----------------------------------------------------------------------------------
 
@@ -202,7 +200,7 @@ class Devices(APIView):
         responses=page_of(DeviceOutput),
     )
     def get(self, request: Request, user_id: str) -> Response:
-        rows = devices.of_person(_permitted(request, user_id)).filter(removed_at=None)
+        rows = devices.of_person(permitted(request, user_id)).filter(removed_at=None)
         return page(rows, DeviceOutput, request)
 
     @extend_schema(
@@ -224,7 +222,7 @@ class Devices(APIView):
     )
     def post(self, request: Request, user_id: str) -> Response:
         asked = validated(DeviceInput, request)
-        device, is_new = devices.register(_permitted(request, user_id), **asked)
+        device, is_new = devices.register(permitted(request, user_id), **asked)
         return Response(
             DeviceOutput(device).data,
             status=http.HTTP_201_CREATED if is_new else http.HTTP_200_OK,
@@ -246,7 +244,7 @@ class DeviceById(APIView):
         responses=DeviceOutput,
     )
     def get(self, request: Request, user_id: str, device_id: UUID) -> Response:
-        found = devices.get(_permitted(request, user_id), device_id)
+        found = devices.get(permitted(request, user_id), device_id)
         return Response(DeviceOutput(found).data)
 
     @extend_schema(
@@ -256,7 +254,7 @@ class DeviceById(APIView):
         responses={204: None},
     )
     def delete(self, request: Request, user_id: str, device_id: UUID) -> Response:
-        devices.remove(_permitted(request, user_id), device_id)
+        devices.remove(permitted(request, user_id), device_id)
         return Response(status=http.HTTP_204_NO_CONTENT)
 
 
@@ -281,12 +279,3 @@ def server_keys() -> list[str]:
     """Our public keys, the one for new subscriptions first; none where Web Push is off."""
     provider = registry.enabled().get(Platform.WEBPUSH.value)
     return provider.server_keys if isinstance(provider, WebPush) else []
-
-
-def _permitted(request: Request, user_id: str) -> str:
-    """`user_id`, where the caller may act for this person. Raises `NotFound`."""
-    caller = principal(request)
-    is_theirs = not isinstance(caller, EndUser) or caller.user_id == user_id
-    if not is_theirs or len(user_id) > MAX_USER_ID or not user_id.isprintable():
-        raise NotFound("There is no such person, or it is not you.")
-    return user_id

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import TextChoices
 from django.utils import timezone
 from rest_framework import serializers
 from typing_extensions import override
 
 from commsproject.common.api.serializers import Moment, StrictSerializer, Text
-from notifications import addresses
+from notifications import addresses, timetable, weblinks
 from notifications.services.plan import Submission, Target
 from notifications.types import Channel, Lane
 
@@ -53,6 +54,30 @@ class AddressField(serializers.CharField):
             raise serializers.ValidationError(str(error), code="bad_address") from None
 
 
+class LocaleField(serializers.RegexField):
+    """A language tag, with or without a region."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(r"^[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8})*$", max_length=35, **kwargs)
+
+
+class ZoneField(Line):
+    """A time zone by its IANA name."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=64, **kwargs)
+
+    @override
+    def to_internal_value(self, data: Any) -> str:
+        name = super().to_internal_value(data)
+        if name and name not in timetable.zones():
+            raise serializers.ValidationError(
+                "There is no such time zone. Give an IANA name, such as Europe/Berlin.",
+                code="unknown_time_zone",
+            )
+        return name
+
+
 class TargetInput(StrictSerializer):
     user_id = Line(max_length=200, required=False, help_text="As the identity service knows them.")
     email = AddressField(Channel.EMAIL, required=False)
@@ -75,6 +100,51 @@ class ContentInput(StrictSerializer):
     subject = Line(max_length=998, required=False)
     text = serializers.CharField(max_length=500_000, required=False, trim_whitespace=False)
     html = serializers.CharField(max_length=500_000, required=False, trim_whitespace=False)
+    title = Line(max_length=998, required=False, help_text="Of push and inbox; else the subject.")
+    body = serializers.CharField(
+        max_length=5000,
+        required=False,
+        trim_whitespace=False,
+        help_text="Of push and inbox; else the text.",
+    )
+    link = Line(max_length=2000, required=False, help_text="Of push and inbox.")
+    image = Line(max_length=2000, required=False, help_text="Of push and inbox.")
+
+
+class ActionInput(StrictSerializer):
+    """A button of a message in the inbox. One with a link leads there; any other is an answer."""
+
+    class Style(TextChoices):
+        PRIMARY = "primary", "Primary"
+        SECONDARY = "secondary", "Secondary"
+        DANGER = "danger", "Danger"
+
+    key = serializers.SlugField(max_length=40)
+    label = Line(max_length=80)  # type: ignore[assignment]  # a field, as DRF has it
+    link = Line(max_length=2000, required=False, help_text="https, http, mailto, tel, or a path.")
+    style = serializers.ChoiceField(Style.choices, default=Style.SECONDARY)  # type: ignore[assignment]
+
+    def validate_link(self, value: str) -> str:
+        if not weblinks.is_link(value):
+            raise serializers.ValidationError(
+                "A link begins with https://, http://, mailto:, tel: or a single slash.",
+                code="bad_link",
+            )
+        return value
+
+
+class ActionsField(serializers.ListField):
+    """Up to five buttons, each with a key of its own."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(child=ActionInput(), max_length=5, **kwargs)
+
+    @override
+    def to_internal_value(self, data: Any) -> list[Any]:
+        found = super().to_internal_value(data)
+        if len({action["key"] for action in found}) < len(found):
+            raise serializers.ValidationError("Two actions have the same key.", code="same_key")
+        return found
 
 
 class AttachmentInput(StrictSerializer):
@@ -99,6 +169,15 @@ class AttachmentInput(StrictSerializer):
         return value
 
 
+def validate_metadata(value: dict[str, str]) -> dict[str, str]:
+    if len(value) > 20 or any(len(key) > 64 or not key.isidentifier() for key in value):
+        raise serializers.ValidationError(
+            "At most 20 entries, each name an identifier of 64 characters at most.",
+            code="metadata",
+        )
+    return value
+
+
 class NotificationInput(StrictSerializer):
     """`POST /notifications`."""
 
@@ -116,9 +195,7 @@ class NotificationInput(StrictSerializer):
         required=False,
         help_text="Fills the template, or inline content. Inline content without data is literal.",
     )
-    locale = serializers.RegexField(
-        r"^[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8})*$", max_length=35, required=False
-    )
+    locale = LocaleField(required=False)
     category = serializers.SlugField(max_length=64, required=False)
     priority = serializers.ChoiceField(Lane.choices, default=Lane.NORMAL)
     send_at = Moment(required=False)
@@ -129,15 +206,11 @@ class NotificationInput(StrictSerializer):
     reply_to = AddressField(Channel.EMAIL, required=False)
     attachments = AttachmentInput(many=True, required=False)
     metadata = serializers.DictField(child=Line(max_length=500), required=False)
+    actions = ActionsField(required=False, help_text="Buttons in the inbox.")
     dry_run = serializers.BooleanField(default=False)
 
     def validate_metadata(self, value: dict[str, str]) -> dict[str, str]:
-        if len(value) > 20 or any(len(key) > 64 or not key.isidentifier() for key in value):
-            raise serializers.ValidationError(
-                "At most 20 entries, each name an identifier of 64 characters at most.",
-                code="metadata",
-            )
-        return value
+        return validate_metadata(value)
 
     def validate_attachments(self, value: list[Mapping[str, str]]) -> list[Mapping[str, str]]:
         if sum(len(item["content"]) * 3 // 4 for item in value) > MAX_ATTACHMENT_BYTES:

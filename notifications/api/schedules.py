@@ -19,7 +19,7 @@ from commsproject.common.identity.scopes import Scope
 from notifications import addresses, timetable
 from notifications.api import rows
 from notifications.api.batch_input import BatchInput
-from notifications.api.input import Line, NotificationInput
+from notifications.api.input import Line, NotificationInput, ZoneField
 from notifications.models import Schedule
 from notifications.services import schedule as service
 from notifications.services.bulk import Rejected
@@ -76,7 +76,7 @@ class ScheduleChange(StrictSerializer):
         required=False,
         help_text="Five fields: minute, hour, day of month, month, day of week.",
     )
-    time_zone = Line(max_length=64, required=False, help_text="An IANA name; UTC without it.")
+    time_zone = ZoneField(required=False, help_text="An IANA name; UTC without it.")
     notification = NotificationInput(
         required=False,
         help_text="As for `POST /notifications`, without `send_at`, `expires_at` and `dry_run`.",
@@ -98,14 +98,6 @@ class ScheduleChange(StrictSerializer):
             return timetable.check(value)
         except timetable.BadCron as error:
             raise serializers.ValidationError(str(error), code="bad_cron") from None
-
-    def validate_time_zone(self, value: str) -> str:
-        if value not in timetable.zones():
-            raise serializers.ValidationError(
-                "There is no such time zone. Give an IANA name, such as Europe/Berlin.",
-                code="unknown_time_zone",
-            )
-        return value
 
     def validate_notification(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """In the normal form in which a schedule keeps it."""

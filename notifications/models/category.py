@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 from typing_extensions import override
 
 from commsproject.common.ids import new_id
+from notifications.types import Channel, QuietRule
 
 
 class Category(models.Model):
@@ -46,6 +49,79 @@ class Category(models.Model):
         choices=LongText.choices,
         default=LongText.SPLIT,
     )
+    inbox_days = models.PositiveSmallIntegerField(
+        "days in the inbox",
+        default=90,
+        validators=[MinValueValidator(1), MaxValueValidator(3650)],
+        help_text="For how long its messages stay in people's inboxes.",
+    )
+    is_optional = models.BooleanField(
+        "people may turn it off",
+        default=True,
+        help_text="Essential messages cannot be turned off whatever is set here.",
+    )
+    is_opt_in = models.BooleanField(
+        "only for those who asked for it",
+        default=False,
+        help_text="Sent only to people whose preferences turn this category on, by name.",
+    )
+    needs_confirmation = models.BooleanField(
+        "asked to confirm",
+        default=False,
+        help_text="Who asks for it gets a message with a link first (double opt-in).",
+    )
+    channels = ArrayField(
+        models.CharField(max_length=10, choices=Channel.choices),
+        default=list,
+        blank=True,
+        help_text="Which are used, in this order, where a message names none. Empty: all.",
+    )
+    fallback = models.JSONField(
+        default=list,
+        blank=True,
+        help_text='Steps after the first channel: [{"channel": "email", "after": 600, '
+        '"unless": "read"}], seconds; unless it was read, delivered or sent by then.',
+    )
+    quiet = models.CharField(
+        "in quiet hours",
+        max_length=10,
+        choices=QuietRule.choices,
+        default=QuietRule.IGNORE,
+    )
+    spares_watchers = models.BooleanField(
+        "not to somebody who is looking",
+        default=False,
+        help_text="Who has the inbox open is told nowhere else.",
+    )
+    daily_cap = models.PositiveSmallIntegerField(
+        "at most in 24 hours",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Messages to one person. Empty: no limit.",
+    )
+    digest_minutes = models.PositiveIntegerField(
+        "collected for, minutes",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="All messages of this time become one. Empty: each goes by itself.",
+    )
+    digest_first_at_once = models.BooleanField(
+        "the first one goes at once", default=False, help_text="Only what follows is collected."
+    )
+    content_days = models.PositiveIntegerField(
+        "content is kept for, days",
+        default=90,
+        help_text="Then what a message said is erased; that it was sent stays on record.",
+    )
+    is_sensitive = models.BooleanField(
+        "sensitive",
+        default=False,
+        help_text="Staff never see what is in it, and it is erased once it has arrived.",
+    )
+    is_paused = models.BooleanField("paused", default=False)
+    pause_reason = models.CharField(max_length=200, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

@@ -13,6 +13,12 @@ class Recipient(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     user_id = models.CharField(max_length=200, unique=True)
+    locale = models.CharField(max_length=35, blank=True, help_text="A tag such as pt-BR.")
+    time_zone = models.CharField(max_length=64, blank=True, help_text="An IANA name.")
+    data = models.JSONField(default=dict, blank=True, help_text="What agents want to know of them.")
+    paused_until = models.DateTimeField(
+        null=True, blank=True, help_text="Until then only essential messages are sent."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

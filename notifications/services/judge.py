@@ -15,9 +15,9 @@ from django.conf import settings
 from commsproject.common import clock
 from notifications import limits, retry
 from notifications.models import Work
-from notifications.providers import registry
+from notifications.policy import Delay
 from notifications.services import allot, route
-from notifications.services.calls import HALTED, LEASE_LOST, NOT_CALLED, Answer
+from notifications.services.calls import HALTED, LEASE_LOST, NOT_CALLED, Answer, reports
 from notifications.services.complete import Outcome, Successor
 from notifications.services.compose import Call
 from notifications.services.items import Item
@@ -25,7 +25,7 @@ from notifications.services.load import Load
 from notifications.services.route import Stranded
 from notifications.services.window import Window
 from notifications.states import State
-from notifications.types import Channel, ErrorClass, Lane, ProviderError, Sent
+from notifications.types import ErrorClass, Lane, ProviderError, Sent
 
 _random = SystemRandom()
 
@@ -35,12 +35,18 @@ LOOK_AGAIN = timedelta(seconds=30)
 
 def without_call(load: Load, opened: Window) -> list[Outcome]:
     outcomes = [Outcome(d, state=r.state, reason=r.reason) for d, r in opened.refused]
+    outcomes += [_delayed(load, item, delay) for item, delay in opened.delayed]
     outcomes += [_wait(load, item) for item in opened.unknown]
     stranded = (_stranded(load, item, way) for item, way in opened.stranded)
     outcomes += [outcome for outcome in stranded if outcome]
     put_back(load, opened.held, "held", clock.now(), held=True)
     _spare_the_rest(load, opened)
     return outcomes
+
+
+def _delayed(load: Load, item: Item, delay: Delay) -> Outcome:
+    _later(load, Successor.SEND, f"delayed {delay.until.isoformat()}", item.id, delay.until)
+    return Outcome(item, state=State.SCHEDULED, reason=delay.reason)
 
 
 def _spare_the_rest(load: Load, opened: Window) -> None:
@@ -69,7 +75,7 @@ def learn(pairs: Sequence[tuple[Call, Answer]]) -> None:
     """What answers say of their providers. A repeated call that was taken shows that the provider
     is back: it lets two more be repeated, so that what a long outage left is soon through.
     """
-    route.report(_reports(pairs))
+    route.report(report for call, answer in pairs for report in reports(call, answer))
     for call, answer in pairs:
         if answer in NOT_CALLED:
             limits.give_back(call.way.grant, len(call.items))
@@ -77,41 +83,6 @@ def learn(pairs: Sequence[tuple[Call, Answer]]) -> None:
             again = sum(allot.has_failed(item, call.provider) for item in call.items)
             if again:
                 limits.unspend(call.provider.name, 2 * again)
-
-
-def _reports(pairs: Sequence[tuple[Call, Answer]]) -> list[route.Answer]:
-    """What the calls that were really made say about their providers."""
-    return [
-        report
-        for call, answer in pairs
-        if answer not in NOT_CALLED
-        and answer is not call.outbound
-        and not _is_of_old_credentials(call, answer)
-        for report in _report(call, answer)
-    ]
-
-
-def _is_of_old_credentials(call: Call, answer: Answer) -> bool:
-    """Refused after they were replaced: the new ones must not pay for it."""
-    return (
-        isinstance(answer, ProviderError)
-        and answer.error_class is ErrorClass.AUTH_CONFIG
-        and registry.is_replaced(call.provider)
-    )
-
-
-def _report(call: Call, answer: Answer) -> list[route.Answer]:
-    """Where a provider refuses a country, or one of the services behind it is ill, nothing is said
-    about the others; where it has had enough for one address, it is well.
-    """
-    name, item = call.provider.name, call.items[0]
-    error = answer if isinstance(answer, ProviderError) and not answer.for_address else None
-    if not item.part:
-        return [(name, error)]
-    key = route.part_key(name, item.part)
-    if error and (error.for_country or item.channel is Channel.PUSH):
-        return [(key, error)]
-    return [(name, error)] if error else [(name, None), (key, None)]
 
 
 def outcomes(load: Load, call: Call, answer: Answer) -> list[Outcome]:

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from random import SystemRandom
 from uuid import UUID
 
-from django.conf import settings
 from django.db import connection, transaction
 
 from commsproject.common import clock
 from commsproject.common.copy import copy_values
-from notifications import addresses, limits, policy, push_tokens, queue
+from notifications import addresses, limits, push_tokens, queue
 from notifications.models import Attempt, Batch
-from notifications.policy import Refusal
-from notifications.services import allot, compose, counts, devices, guard, items, plan
+from notifications.policy import Delay, Refusal
+from notifications.services import admit, allot, compose, counts, devices, guard, items
+from notifications.services.admit import Admission
 from notifications.services.allot import Way
 from notifications.services.compose import Call
+from notifications.services.digests import Digests
 from notifications.services.items import Item
 from notifications.services.route import Routes, Stranded
 from notifications.states import State
@@ -46,6 +46,7 @@ class Window:
 
     calls: list[Call] = field(default_factory=list)
     refused: list[tuple[Item, Refusal]] = field(default_factory=list)
+    delayed: list[tuple[Item, Delay]] = field(default_factory=list)
     stranded: list[tuple[Item, Stranded]] = field(default_factory=list)
     unknown: list[Item] = field(default_factory=list)
     """Called under an earlier claim whose process died before it could write the answer, or before
@@ -72,21 +73,26 @@ def open_window(
     calls: int = CALLS,
     weight: int = HEAVY,
     together: Mapping[UUID, int] | None = None,
+    rooms: Mapping[str, int] | None = None,
 ) -> Window:
     """Sort the pending deliveries among `ids`, for `calls` calls with attachments of `weight` bytes
     at most; a single message may have more.
 
     `owners` names the claim of each delivery, `refused_by` the providers each was refused by in
-    this round, `together` how many may share a batch call, where fewer than the provider takes.
+    this round, `together` how many may share a batch call, where fewer than the provider takes,
+    `rooms` how many calls providers in trouble may get (`traffic`).
     """
     window = Window()
     # Before the transaction: a probe is noted on the provider's row, for which all others wait.
     routes = Routes(owners[ids[0]].channel)
     with transaction.atomic():
         ids = _ours(window, owners, ids)
+        digests = Digests(ids)
         found = items.lock(owners, ids)
-        ready = _reached(window, _admitted(window, found))
-        groups = allot.routed(window.stranded, ready, routes, refused_by, together or {})
+        ready = _collected(window, digests, _reached(window, _admitted(window, found)))
+        groups = allot.routed(
+            window.stranded, ready, routes, refused_by, together or {}, rooms or {}
+        )
         calls = min(calls, _portable(groups, weight))
         for way, group in groups[calls:]:
             limits.give_back(way.grant, len(group))
@@ -109,14 +115,7 @@ def confirm(call: Call) -> bool:
         if any(lease.batch_state in _STOPPED for lease in leases.values()):
             return False
         found = items.lock(owners, owners)
-    now = clock.now()
-    suppressed = plan.suppressed((item.channel.value, item.address_hash) for item in found)
-    return len(found) == len(call.items) and not any(
-        policy.decide(
-            _facts(item, suppressed.get((item.channel.value, item.address_hash), ()), now)
-        )
-        for item in found
-    )
+    return len(found) == len(call.items) and admit.is_still_right(found)
 
 
 def _ours(
@@ -132,20 +131,23 @@ def _ours(
 
 
 def _admitted(window: Window, found: Sequence[Item]) -> list[Item]:
-    """Those that may be sent now. This answer of `policy` is the binding one."""
-    now = clock.now()
-    suppressed = plan.suppressed((item.channel.value, item.address_hash) for item in found)
+    """Those that may be sent now."""
+    admission = Admission(found)
     ready: list[Item] = []
     for item in found:
-        entries = suppressed.get((item.channel.value, item.address_hash), ())
         if item.state == State.UNKNOWN or item.in_state(Attempt.State.CALLING):
             window.unknown.append(item)
         elif item.lease.batch_state in _ENDED:
             window.refused.append((item, _end(item, _CANCELLED)))
-        elif refusal := policy.decide(_facts(item, entries, now)):
-            window.refused.append((item, _end(item, refusal)))
         else:
-            ready.append(item)
+            match admission.decide(item):
+                case Refusal() as refusal:
+                    window.refused.append((item, _end(item, refusal)))
+                case Delay() as delay:
+                    window.delayed.append((item, delay))
+                case None:
+                    ready.append(item)
+    admission.close()
     return ready
 
 
@@ -177,23 +179,19 @@ def _reached(window: Window, ready: list[Item]) -> list[Item]:
     return [item for item in ready if item.to]
 
 
+def _collected(window: Window, digests: Digests, ready: list[Item]) -> list[Item]:
+    """Those that go out by themselves, or carry a digest."""
+    others = digests.collect(ready, clock.now())
+    window.refused += others
+    gone = {item.id for item, _ in others}
+    return [item for item in ready if item.id not in gone]
+
+
 def _end(item: Item, refusal: Refusal) -> Refusal:
     """What may have arrived is not said to have been stopped: it is only not sent again."""
     if not item.in_state(Attempt.State.UNKNOWN):
         return refusal
     return Refusal(State.UNCONFIRMED, f"not sent again, {refusal.reason}; a call was not answered")
-
-
-def _facts(item: Item, entries: Sequence[policy.Suppressed], now: datetime) -> policy.Facts:
-    return policy.Facts(
-        now=now,
-        expires_at=item.expires_at,
-        category=item.category,
-        is_essential=item.is_essential,
-        suppressed=entries,
-        country=item.part if item.channel is Channel.SMS else None,
-        countries=settings.SMS_COUNTRIES,
-    )
 
 
 _ATTEMPT = (

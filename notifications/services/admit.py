@@ -1,0 +1,88 @@
+"""What may be sent now, of deliveries that are locked. This answer of the policy is the binding one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from commsproject.common import clock
+from notifications import policy
+from notifications.models import Category
+from notifications.policy import Delay, Refusal
+from notifications.services import fallback, people, plan
+from notifications.services.frequency import Caps
+from notifications.services.items import Item
+from notifications.services.people import Person
+from notifications.types import Channel
+
+Answer = Refusal | Delay | None
+
+
+class Admission:
+    """The decisions of one window, which belong together: a cap counts what has just passed."""
+
+    def __init__(self, found: Sequence[Item]) -> None:
+        self._now = clock.now()
+        self._suppressed = plan.suppressed((i.channel.value, i.address_hash) for i in found)
+        kinds = {item.category_id for item in found if item.category_id}
+        categories = Category.objects.in_bulk(kinds) if kinds else {}
+        self._rules = {id_: people.rules(category) for id_, category in categories.items()}
+        self._people = people.by_id(i.recipient_id for i in found if i.recipient_id)
+        self._watching = people.watching(
+            person for item in found if (person := self._watcher(item)) is not None
+        )
+        self._caps = Caps(
+            (
+                (item.recipient_id, item.category_id)
+                for item in found
+                if item.recipient_id and item.category_id and self._of(item).daily_cap
+            ),
+            self._now,
+        )
+        stepped = [i.id for i in found if i.category_id and categories[i.category_id].fallback]
+        self._steps: Mapping[UUID, Refusal | Delay] = (
+            fallback.due(stepped, self._now) if stepped else {}
+        )
+
+    def decide(self, item: Item) -> Answer:
+        """Asked once of each delivery: what passes counts."""
+        if answer := self._steps.get(item.id):
+            return answer
+        answer = policy.decide(self._facts(item))
+        if answer is None and item.recipient_id and self._of(item).daily_cap:
+            self._caps.count(item)
+        return answer
+
+    def close(self) -> None:
+        self._caps.write()
+
+    def _of(self, item: Item) -> policy.Rules:
+        return self._rules[item.category_id] if item.category_id else policy.NO_RULES
+
+    def _watcher(self, item: Item) -> Person | None:
+        if item.recipient_id is None or not self._of(item).spares_watchers:
+            return None
+        return self._people.get(item.recipient_id)
+
+    def _facts(self, item: Item) -> policy.Facts:
+        rules = self._of(item)
+        person = self._people.get(item.recipient_id) if item.recipient_id else None
+        capped = rules.daily_cap is not None and person is not None
+        return people.facts(
+            now=self._now,
+            channel=item.channel,
+            country=item.part if item.channel is Channel.SMS else None,
+            address=item.address,
+            rules=rules,
+            expires_at=item.expires_at,
+            suppressed=self._suppressed.get((item.channel.value, item.address_hash), ()),
+            person=person,
+            is_watching=person is not None and person.user_id in self._watching,
+            taken=self._caps.taken(item) if capped else 0,
+        )
+
+
+def is_still_right(found: Sequence[Item]) -> bool:
+    """Whether what was decided some time ago still holds. A message counts for a cap once."""
+    admission = Admission(found)
+    return all(admission.decide(item) is None for item in found)
