@@ -6,12 +6,15 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from commsproject.common.live.api.asyncapi import describe
 from notifications.views import UnsubscribePage
 
 api = [
     path("", include("commsproject.common.api.urls")),
+    path("", include("commsproject.common.live.api.urls")),
     path("", include("notifications.api.urls")),
     path("", include("templates_app.api.urls")),
+    path("", include("conversations.api.urls")),
 ]
 
 urlpatterns = [
@@ -20,6 +23,7 @@ urlpatterns = [
     path("api/v1/", include((api, "v1"))),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("api/asyncapi/", describe, name="asyncapi"),
     path("webhooks/", include("tracking.urls")),
     path("u/<str:token>", UnsubscribePage.as_view(), name="unsubscribe"),
 ]

@@ -122,3 +122,56 @@ class Alert(models.Model):
     @override
     def __str__(self) -> str:
         return self.title
+
+
+class LiveTicket(models.Model):
+    """Leave to open one socket, for 30 seconds and once: whoever redeems it deletes the row.
+
+    What it says of the person is sealed by the ticket itself, of which we keep only the digest.
+    """
+
+    digest = models.BinaryField(primary_key=True, max_length=32)
+    sealed = models.BinaryField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["expires_at"], name="live_ticket_age")]
+
+    @override
+    def __str__(self) -> str:
+        return "a ticket"
+
+
+class LastSeen(models.Model):
+    """When an end user was last connected to the socket, unless the person hides it."""
+
+    user_id = models.CharField(max_length=255, primary_key=True)
+    seen_at = models.DateTimeField(null=True)
+    hidden = models.BooleanField(default=False)
+
+    class Meta:
+        verbose_name_plural = "last seen"
+
+    @override
+    def __str__(self) -> str:
+        return self.user_id
+
+
+class OutboxEvent(models.Model):
+    """Something that others are to hear of, written in the transaction in which it happened.
+
+    One row for all that happened alike in that transaction: `items` holds the data of each. Deleted
+    once it is published.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    type = models.CharField(max_length=60)
+    items = models.JSONField()
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["id"]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.type} {self.id}"

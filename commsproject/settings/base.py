@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "templates_app",
     "notifications",
     "tracking",
+    "conversations",
 ]
 
 MIDDLEWARE = [
@@ -156,6 +157,8 @@ SPECTACULAR_SETTINGS = {
         "PriorityEnum": "notifications.types.Lane",
         "StatusEnum": "notifications.states.State",
         "ScheduleKindEnum": "notifications.models.Schedule.Kind",
+        "AnnouncementPriorityEnum": "notifications.models.Announcement.Priority",
+        "AnnouncementStateEnum": "notifications.models.Announcement.State",
         "ScopeEnum": "commsproject.common.identity.scopes.Scope",
     },
     "SCHEMA_PATH_PREFIX": "/api/v1",
@@ -172,3 +175,7 @@ LOGGING = configuration(env.str("LOG_LEVEL", default="INFO"))
 
 from commsproject.settings.comms import *  # noqa: E402, F403 - the other half of the settings
 from commsproject.settings.console import *  # noqa: E402, F403
+from commsproject.settings.live import *  # noqa: E402, F403
+from commsproject.settings.live import channel_layers  # noqa: E402
+
+CHANNEL_LAYERS = channel_layers(REDIS_URL)

@@ -21,6 +21,10 @@ class Scope(models.TextChoices):
     TEMPLATES_WRITE = "templates:write", "Change and publish templates"
     AUDIENCE_READ = "audience:read", "See suppressions, bounces, recipients and preferences"
     AUDIENCE_WRITE = "audience:write", "Change suppressions, recipients and preferences"
+    ANNOUNCEMENTS_READ = "announcements:read", "See announcements"
+    ANNOUNCEMENTS_WRITE = "announcements:write", "Make, publish and end announcements"
+    CONVERSATIONS_READ = "conversations:read", "Read the conversations the agent takes part in"
+    CONVERSATIONS_WRITE = "conversations:write", "Start conversations and write into them"
     PROVIDERS_READ = "providers:read", "See providers and their state"
     PROVIDERS_WRITE = "providers:write", "Switch providers and script the simulator"
 

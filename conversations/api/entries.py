@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any, ClassVar
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from rest_framework import status as http
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+from rest_framework.views import APIView
+
+from commsproject.common.api.serializers import Moment, validated
+from commsproject.common.errors import InvalidInput
+from conversations import access, selectors
+from conversations.api import shapes
+from conversations.api.actors import actor
+from conversations.api.conversations import READ, WRITE, Scopes
+from conversations.models import Entry
+from conversations.services import entries
+
+LIMIT = 50
+
+_ENTRY = {
+    "id": "019a0000-0000-7000-8000-000000000022",
+    "conversation": "019a0000-0000-7000-8000-000000000021",
+    "seq": 42,
+    "changed_seq": 42,
+    "kind": "text",
+    "author": {"kind": "user", "id": "u-42"},
+    "client_id": "c-1",
+    "body": "See you at **nine**.",
+    "html": "<p>See you at <strong>nine</strong>.</p>",
+    "event": None,
+    "reply_to": None,
+    "mentions": [],
+    "reactions": [],
+    "pinned_at": None,
+    "created_at": "2026-11-22T09:00:00Z",
+    "edited_at": None,
+    "deleted_at": None,
+}
+
+
+def _answer(entry: Entry, status: int = http.HTTP_200_OK) -> Response:
+    return Response(selectors.as_json([entry])[0], status=status)
+
+
+class Entries(APIView):
+    """What was written."""
+
+    required_scopes: ClassVar[Scopes] = {"GET": READ, "POST": WRITE}
+    allow_end_users = True
+
+    @extend_schema(
+        operation_id="entries_list",
+        summary="Read a conversation",
+        description=(
+            "Without anything: the latest ones. `before`: those before a seq, to scroll back. "
+            "`after`: what was written or has changed since a seq, to catch up; in the order of "
+            "`changed_seq`. `date`: from the first entry at that time on. Always oldest first."
+        ),
+        parameters=[
+            OpenApiParameter("after", int),
+            OpenApiParameter("before", int),
+            OpenApiParameter("date", str, description="ISO 8601, with its zone."),
+            OpenApiParameter("limit", int, description="1 to 200, 50 unless told."),
+        ],
+        responses=shapes.HistoryOutput,
+        examples=[
+            OpenApiExample(
+                "One entry",
+                value={"results": [_ENTRY], "next": None, "previous": None, "last_seq": 42},
+                response_only=True,
+            )
+        ],
+    )
+    def get(self, request: Request, conversation_id: UUID) -> Response:
+        conversation = access.fetch(actor(request), conversation_id).conversation
+        after, before = _whole(request, "after"), _whole(request, "before")
+        limit = _whole(request, "limit")
+        limit = LIMIT if limit is None else limit
+        if not 1 <= limit <= selectors.MOST:
+            message = f"A whole number from 1 to {selectors.MOST}."
+            raise InvalidInput.of("limit", "bad_limit", message)
+        given = [name for name in ("after", "before", "date") if name in request.query_params]
+        if len(given) > 1:
+            raise InvalidInput.of(given[1], "one_of", "Give one of after, before and date.")
+        if "date" in request.query_params:
+            after = selectors.at(conversation, _date(request)) - 1
+        if after is None:
+            found, more = selectors.history(conversation, before=before, limit=limit)
+            older = found[0].seq if more else None
+            newer = before - 1 if before is not None and found else None
+        else:
+            found, more = selectors.news(conversation, after=after, limit=limit)
+            older = after + 1 if after else None
+            newer = found[-1].changed_seq if more else None
+        return Response(
+            {
+                "results": selectors.as_json(found),
+                "next": _link(request, "after", newer),
+                "previous": _link(request, "before", older),
+                "last_seq": conversation.last_seq,
+            }
+        )
+
+    @extend_schema(
+        operation_id="entries_write",
+        summary="Write into a conversation",
+        description="201 where it is new, 200 where you wrote it before under this `client_id`.",
+        request=shapes.EntryInput,
+        responses={201: shapes.EntryOutput, 200: shapes.EntryOutput},
+        examples=[
+            OpenApiExample(
+                "Hello",
+                value={"body": "See you at **nine**.", "client_id": "c-1"},
+                request_only=True,
+            ),
+            OpenApiExample("Written", value=_ENTRY, response_only=True, status_codes=["201"]),
+        ],
+    )
+    def post(self, request: Request, conversation_id: UUID) -> Response:
+        asked = validated(shapes.EntryInput, request)
+        entry, is_new = entries.post(actor(request), conversation_id, **asked)
+        return _answer(entry, http.HTTP_201_CREATED if is_new else http.HTTP_200_OK)
+
+
+def _whole(request: Request, name: str) -> int | None:
+    asked = request.query_params.get(name)
+    if asked is None:
+        return None
+    if not (asked.isascii() and asked.isdigit() and len(asked) <= 15):
+        raise InvalidInput.of(name, "not_a_number", "A whole number.")
+    return int(asked)
+
+
+def _date(request: Request) -> Any:
+    return Moment(default_timezone=UTC).run_validation(request.query_params["date"])
+
+
+def _link(request: Request, name: str, seq: int | None) -> str | None:
+    if seq is None:
+        return None
+    url = request.build_absolute_uri(request.path)
+    if limit := request.query_params.get("limit"):
+        url = replace_query_param(url, "limit", limit)
+    return str(replace_query_param(url, name, seq))
+
+
+class EntryById(APIView):
+    """One of them."""
+
+    required_scopes: ClassVar[Scopes] = {"PATCH": WRITE, "DELETE": WRITE}
+    allow_end_users = True
+
+    @extend_schema(
+        operation_id="entries_edit",
+        summary="Change what you wrote",
+        description="Others see that it was edited; what it said before is kept.",
+        request=shapes.EntryChange,
+        responses=shapes.EntryOutput,
+    )
+    def patch(self, request: Request, conversation_id: UUID, entry_id: UUID) -> Response:
+        body = validated(shapes.EntryChange, request)["body"]
+        return _answer(entries.edit(actor(request), conversation_id, entry_id, body))
+
+    @extend_schema(
+        operation_id="entries_delete",
+        summary="Delete an entry",
+        description="Its place stays, its words do not. Your own, or as an admin anybody's.",
+        responses={204: None},
+    )
+    def delete(self, request: Request, conversation_id: UUID, entry_id: UUID) -> Response:
+        entries.delete(actor(request), conversation_id, entry_id)
+        return Response(status=http.HTTP_204_NO_CONTENT)
+
+
+class Reactions(APIView):
+    """Emoji at entries."""
+
+    required_scopes: ClassVar[Scopes] = {"POST": WRITE, "DELETE": WRITE}
+    allow_end_users = True
+
+    @extend_schema(
+        operation_id="reactions_add",
+        summary="Put an emoji at an entry",
+        request=shapes.ReactionInput,
+        responses=shapes.EntryOutput,
+        examples=[
+            OpenApiExample(
+                "Thumbs up", value={"entry": _ENTRY["id"], "emoji": "👍"}, request_only=True
+            )
+        ],
+    )
+    def post(self, request: Request, conversation_id: UUID) -> Response:
+        return self._react(request, conversation_id, on=True)
+
+    @extend_schema(
+        operation_id="reactions_remove",
+        summary="Take your emoji away",
+        request=shapes.ReactionInput,
+        responses=shapes.EntryOutput,
+    )
+    def delete(self, request: Request, conversation_id: UUID) -> Response:
+        return self._react(request, conversation_id, on=False)
+
+    def _react(self, request: Request, conversation_id: UUID, *, on: bool) -> Response:
+        asked = validated(shapes.ReactionInput, request)
+        return _answer(
+            entries.react(actor(request), conversation_id, asked["entry"], asked["emoji"], on=on)
+        )
+
+
+class Pins(APIView):
+    """Entries that everybody finds again."""
+
+    required_scopes: ClassVar[Scopes] = {"GET": READ, "POST": WRITE, "DELETE": WRITE}
+    allow_end_users = True
+
+    @extend_schema(
+        operation_id="pins_list",
+        summary="What is pinned, the latest first",
+        responses=shapes.EntryOutput(many=True),
+    )
+    def get(self, request: Request, conversation_id: UUID) -> Response:
+        conversation = access.fetch(actor(request), conversation_id).conversation
+        return Response(selectors.as_json(selectors.pinned(conversation)))
+
+    @extend_schema(
+        operation_id="pins_add",
+        summary="Pin an entry",
+        request=shapes.EntryOfConversation,
+        responses=shapes.EntryOutput,
+    )
+    def post(self, request: Request, conversation_id: UUID) -> Response:
+        return self._pin(request, conversation_id, on=True)
+
+    @extend_schema(
+        operation_id="pins_remove",
+        summary="Unpin an entry",
+        request=shapes.EntryOfConversation,
+        responses=shapes.EntryOutput,
+    )
+    def delete(self, request: Request, conversation_id: UUID) -> Response:
+        return self._pin(request, conversation_id, on=False)
+
+    def _pin(self, request: Request, conversation_id: UUID, *, on: bool) -> Response:
+        entry_id = validated(shapes.EntryOfConversation, request)["entry"]
+        return _answer(entries.pin(actor(request), conversation_id, entry_id, on=on))

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+from typing_extensions import override
+
+
+class ConversationsConfig(AppConfig):
+    name = "conversations"
+    verbose_name = "Conversations"
+
+    @override
+    def ready(self) -> None:
+        from commsproject.common.live import registry
+        from conversations import live
+
+        live.register(registry)

@@ -1,0 +1,242 @@
+"""Conversations on the socket."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from types import ModuleType
+from typing import Any
+from uuid import UUID
+
+from typing_extensions import override
+
+from commsproject.common.live.frames import (
+    MOMENT,
+    REF,
+    SEQ,
+    USER_ID,
+    ClientFrame,
+    Schema,
+    ServerFrame,
+)
+from commsproject.common.live.frames import UUID as UUID_SCHEMA
+from commsproject.common.live.people import Person, Session
+from commsproject.common.live.presence import typing
+from commsproject.common.live.registry import Command, Feed, Wish
+from conversations import access, selectors
+from conversations.markup import MAX_LENGTH
+from conversations.models import Conversation
+from conversations.services import entries, marks
+from conversations.services.sequence import FEED
+from conversations.types import Actor, EntryKind, Who
+
+_MAYBE: Schema = {"type": ["string", "null"], "format": "date-time"}
+_TEXT: Schema = {"type": "string"}
+_SOMEBODY: Schema = {
+    "type": "object",
+    "properties": {"kind": {"enum": Who.values}, "id": _TEXT},
+    "required": ["kind", "id"],
+    "additionalProperties": False,
+}
+ENTRY: Schema = {
+    "type": "object",
+    "description": "As `GET conversations/{id}/entries` gives it.",
+    "properties": {
+        "id": UUID_SCHEMA,
+        "conversation": UUID_SCHEMA,
+        "seq": SEQ,
+        "changed_seq": SEQ,
+        "kind": {"enum": EntryKind.values},
+        "author": _SOMEBODY,
+        **dict.fromkeys(("client_id", "body", "html"), _TEXT),
+        "event": {"type": ["object", "null"]},
+        "reply_to": {"type": ["object", "null"]},
+        "mentions": {"type": "array", "items": _TEXT},
+        "reactions": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "emoji": _TEXT,
+                    "by": {"type": "array", "items": _SOMEBODY},
+                },
+                "required": ["emoji", "by"],
+                "additionalProperties": False,
+            },
+        },
+        "created_at": MOMENT,
+        **dict.fromkeys(("pinned_at", "edited_at", "deleted_at"), _MAYBE),
+    },
+    "required": ["id", "conversation", "seq", "changed_seq", "kind", "author", "body"],
+    "additionalProperties": False,
+}
+_ID = "019a0000-0000-7000-8000-000000000021"
+_EXAMPLE = {
+    "id": "019a0000-0000-7000-8000-000000000022",
+    "conversation": _ID,
+    "seq": 42,
+    "changed_seq": 42,
+    "kind": "text",
+    "author": {"kind": "user", "id": "u-42"},
+    "client_id": "c-1",
+    "body": "See you at **nine**.",
+    "html": "<p>See you at <strong>nine</strong>.</p>",
+    "event": None,
+    "reply_to": None,
+    "mentions": [],
+    "reactions": [],
+    "pinned_at": None,
+    "created_at": "2026-11-22T09:00:00Z",
+    "edited_at": None,
+    "deleted_at": None,
+}
+_SEQ_OF = {"conversation": UUID_SCHEMA, "seq": SEQ}
+
+NEW = ServerFrame(
+    "entry",
+    "Something was written.",
+    {**_SEQ_OF, "entry": ENTRY},
+    {"type": "entry", "conversation": _ID, "seq": 42, "entry": _EXAMPLE},
+)
+CHANGED = ServerFrame(
+    "entry.changed",
+    "An entry was edited or deleted, or has other reactions or pins: it is like this now.",
+    {**_SEQ_OF, "entry": ENTRY},
+    {
+        "type": "entry.changed",
+        "conversation": _ID,
+        "seq": 43,
+        "entry": {
+            **_EXAMPLE,
+            "changed_seq": 43,
+            "reactions": [{"emoji": "👍", "by": [{"kind": "user", "id": "u-43"}]}],
+        },
+    },
+)
+READ = ServerFrame(
+    "read",
+    "Somebody has read everything up to there.",
+    {**_SEQ_OF, "person": _SOMEBODY},
+    {"type": "read", "conversation": _ID, "seq": 42, "person": {"kind": "user", "id": "u-43"}},
+)
+DELIVERED = ServerFrame(
+    "delivered",
+    "Somebody's client has everything up to there.",
+    {**_SEQ_OF, "person": _SOMEBODY},
+    {"type": "delivered", "conversation": _ID, "seq": 42, "person": {"kind": "user", "id": "u-43"}},
+)
+
+
+def actor_of(person: Person) -> Actor:
+    return Actor(Who(person.kind.value), person.id)
+
+
+class ConversationFeed(Feed):
+    name = FEED
+    frames = (NEW, CHANGED, READ, DELIVERED)
+
+    @override
+    def authorise(self, wishes: Collection[Wish]) -> Mapping[Wish, int]:
+        named = {
+            (actor_of(person), id_): (person, key)
+            for person, key in wishes
+            if (id_ := _id(key)) is not None
+        }
+        return {named[wish]: 0 for wish in access.may_read(named.keys())}
+
+    @override
+    def heads(self, keys: Collection[str]) -> Mapping[str, int]:
+        ids = [id_ for key in keys if (id_ := _id(key))]
+        rows = Conversation.objects.filter(id__in=ids).values_list("id", "last_seq")
+        return {str(id_): seq for id_, seq in rows}
+
+    @override
+    def read(
+        self, after: Mapping[str, int], limit: int
+    ) -> Iterable[tuple[str, int, Mapping[str, Any]]]:
+        wanted = {UUID(key): seq for key, seq in after.items()}
+        for one in selectors.told(wanted, limit):
+            frame = NEW if one.is_new else CHANGED
+            content = {"conversation": one.key, "seq": one.seq, "entry": one.entry}
+            yield one.key, one.seq, {"type": frame.type, **content}
+
+
+def _id(key: str) -> UUID | None:
+    """As clients get ids; no other way of writing one names a key."""
+    try:
+        found = UUID(key)
+    except ValueError:
+        return None
+    return found if str(found) == key else None
+
+
+def _send(session: Session, frame: Mapping[str, Any]) -> Mapping[str, Any]:
+    reply_to = frame.get("reply_to")
+    entry, _ = entries.post(
+        actor_of(session.person),
+        UUID(frame["conversation"]),
+        frame["body"],
+        client_id=frame["client_id"],
+        reply_to=UUID(reply_to) if reply_to else None,
+        mentions=frame.get("mentions", ()),
+    )
+    return {"conversation": frame["conversation"], "seq": entry.seq, "entry": str(entry.id)}
+
+
+def _read(session: Session, frame: Mapping[str, Any]) -> None:
+    conversation = UUID(frame["conversation"])
+    marks.read(actor_of(session.person), conversation, frame["seq"], skip=session)
+
+
+def _delivered(session: Session, frame: Mapping[str, Any]) -> None:
+    conversation = UUID(frame["conversation"])
+    marks.delivered(actor_of(session.person), conversation, frame["seq"], skip=session)
+
+
+SEND = Command(
+    ClientFrame(
+        "send",
+        "Write into a conversation. Repeat it with the same `client_id` until it is acknowledged: "
+        "it is written once.",
+        {
+            "conversation": UUID_SCHEMA,
+            "client_id": REF,
+            "body": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH},
+            "reply_to": UUID_SCHEMA,
+            "mentions": {"type": "array", "items": USER_ID, "maxItems": entries.MOST_MENTIONS},
+        },
+        {"type": "send", "id": "7", "conversation": _ID, "client_id": "c-1", "body": "At nine?"},
+        optional=("reply_to", "mentions"),
+    ),
+    handle=_send,
+    answers={"conversation": UUID_SCHEMA, "seq": SEQ, "entry": UUID_SCHEMA},
+)
+MARK_READ = Command(
+    ClientFrame(
+        "read",
+        "Everything up to this seq is read.",
+        _SEQ_OF,
+        {"type": "read", "conversation": _ID, "seq": 42},
+    ),
+    handle=_read,
+)
+MARK_DELIVERED = Command(
+    ClientFrame(
+        "delivered",
+        "This client has everything up to this seq.",
+        _SEQ_OF,
+        {"type": "delivered", "conversation": _ID, "seq": 42},
+    ),
+    handle=_delivered,
+)
+
+
+def _may_watch(person: Person, user_ids: Collection[str]) -> Collection[str]:
+    return access.share_one(actor_of(person), user_ids)
+
+
+def register(registry: ModuleType) -> None:
+    registry.add_feed(ConversationFeed())
+    for command in (SEND, MARK_READ, MARK_DELIVERED):
+        registry.add_command(command)
+    registry.add_relay(typing.relay(FEED, "conversation"))
+    registry.add_watch_policy(_may_watch)

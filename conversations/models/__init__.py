@@ -1,0 +1,16 @@
+"""The tables of conversations. One file per thing; import them from here."""
+
+from __future__ import annotations
+
+from conversations.models.conversation import Conversation, Participant
+from conversations.models.entry import Change, Entry, Mention, Reaction, Revision
+
+__all__ = [
+    "Change",
+    "Conversation",
+    "Entry",
+    "Mention",
+    "Participant",
+    "Reaction",
+    "Revision",
+]

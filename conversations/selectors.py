@@ -1,0 +1,247 @@
+"""Conversations and entries as clients get them: JSON values, many at once, a few queries."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from conversations import access, markup
+from conversations.models import Conversation, Entry, Participant, Reaction
+from conversations.types import Actor, EntryKind
+
+MOST = 200
+"""Entries of one page."""
+
+
+def moment(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat().replace("+00:00", "Z")
+
+
+# --- Entries -------------------------------------------------------------------------------------
+
+
+def as_json(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """The same for everybody who may read them."""
+    reactions = _reactions(entries)
+    answered = _answered(entries)
+    return [_entry(entry, reactions.get(entry.id, []), answered) for entry in entries]
+
+
+def _entry(
+    entry: Entry, reactions: Sequence[Mapping[str, Any]], answered: Mapping[UUID, Entry]
+) -> dict[str, Any]:
+    quoted = answered.get(entry.reply_to_id) if entry.reply_to_id else None
+    return {
+        "id": str(entry.id),
+        "conversation": str(entry.conversation_id),
+        "seq": entry.seq,
+        "changed_seq": entry.changed_seq,
+        "kind": entry.kind,
+        "author": {"kind": entry.who, "id": entry.person_id},
+        "client_id": entry.client_id,
+        "body": entry.body,
+        "html": markup.html(entry.body) if entry.body else "",
+        "event": entry.event,
+        "reply_to": _quote(quoted) if quoted else None,
+        "mentions": entry.mentions,
+        "reactions": list(reactions),
+        "pinned_at": moment(entry.pinned_at),
+        "created_at": moment(entry.created_at),
+        "edited_at": moment(entry.edited_at),
+        "deleted_at": moment(entry.deleted_at),
+    }
+
+
+def _quote(entry: Entry) -> dict[str, Any]:
+    return {
+        "id": str(entry.id),
+        "seq": entry.seq,
+        "author": {"kind": entry.who, "id": entry.person_id},
+        "excerpt": markup.excerpt(entry.body),
+        "deleted": entry.deleted_at is not None,
+    }
+
+
+def _reactions(entries: Sequence[Entry]) -> dict[UUID, list[dict[str, Any]]]:
+    """Each emoji with who put it there, in the order of the first of them."""
+    found: dict[UUID, dict[str, list[dict[str, str]]]] = defaultdict(lambda: defaultdict(list))
+    rows = Reaction.objects.filter(entry__in=[entry.id for entry in entries]).order_by("id")
+    for entry_id, emoji, who, person in rows.values_list("entry", "emoji", "who", "person_id"):
+        found[entry_id][emoji].append({"kind": who, "id": person})
+    return {
+        entry_id: [{"emoji": emoji, "by": by} for emoji, by in by_emoji.items()]
+        for entry_id, by_emoji in found.items()
+    }
+
+
+def _answered(entries: Sequence[Entry]) -> dict[UUID, Entry]:
+    return Entry.objects.in_bulk({e.reply_to_id for e in entries if e.reply_to_id})
+
+
+def history(
+    conversation: Conversation, *, before: int | None = None, limit: int
+) -> tuple[list[Entry], bool]:
+    """The latest entries before a seq, the oldest of them first; whether there are older ones."""
+    rows = Entry.objects.filter(conversation=conversation).order_by("-seq")
+    if before is not None:
+        rows = rows.filter(seq__lt=before)
+    found = list(rows[: limit + 1])
+    return found[:limit][::-1], len(found) > limit
+
+
+def news(conversation: Conversation, *, after: int, limit: int) -> tuple[list[Entry], bool]:
+    """What was written or has changed after a seq, in that order; whether there is more."""
+    rows = Entry.objects.filter(conversation=conversation, changed_seq__gt=after)
+    found = list(rows.order_by("changed_seq")[: limit + 1])
+    return found[:limit], len(found) > limit
+
+
+def at(conversation: Conversation, moment: datetime) -> int:
+    """The seq of the first entry at that time or later; the one after the last where none is."""
+    rows = Entry.objects.filter(conversation=conversation, created_at__gte=moment)
+    found = rows.order_by("created_at", "seq").values_list("seq", flat=True).first()
+    return conversation.last_seq + 1 if found is None else found
+
+
+MOST_PINS = 100
+
+
+def pinned(conversation: Conversation) -> list[Entry]:
+    """The latest first."""
+    rows = Entry.objects.filter(conversation=conversation, pinned_at__isnull=False)
+    return list(rows.order_by("-pinned_at")[:MOST_PINS])
+
+
+# --- Frames --------------------------------------------------------------------------------------
+
+_NUMBERS = """
+SELECT wanted.key, found.seq, found.entry_id, found.is_new
+FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (key, after)
+CROSS JOIN LATERAL (
+    (SELECT seq, id AS entry_id, true AS is_new FROM conversations_entry
+     WHERE conversation_id = wanted.key AND seq > wanted.after ORDER BY seq LIMIT %s)
+    UNION ALL
+    (SELECT seq, entry_id, false FROM conversations_change
+     WHERE conversation_id = wanted.key AND seq > wanted.after ORDER BY seq LIMIT %s)
+    ORDER BY seq LIMIT %s
+) AS found
+ORDER BY wanted.key, found.seq
+"""
+
+
+@dataclass(frozen=True)
+class Told:
+    """One seq of a conversation: an entry that is new, or one that has changed."""
+
+    key: str
+    seq: int
+    is_new: bool
+    entry: Mapping[str, Any]
+
+
+def told(after: Mapping[UUID, int], limit: int) -> list[Told]:
+    """What follows each seq, `limit` of each conversation. An entry is as it is now: who gets its
+    first frame late gets its changes with it, and once more in their own.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_NUMBERS, [list(after), list(after.values()), limit, limit, limit])
+        numbers = cursor.fetchall()
+    ids = {entry_id for _, _, entry_id, _ in numbers}
+    entries = list(Entry.objects.filter(id__in=ids))
+    known = dict(zip((entry.id for entry in entries), as_json(entries), strict=True))
+    return [
+        Told(str(key), seq, is_new, known[entry_id])
+        for key, seq, entry_id, is_new in numbers
+        if entry_id in known
+    ]
+
+
+# --- Conversations -------------------------------------------------------------------------------
+
+
+def of_person(
+    actor: Actor, *, archived: bool | None = False, kind: str = "", status: str = ""
+) -> QuerySet[Conversation]:
+    rows = access.visible(actor).order_by("-active_at", "-id")
+    if kind:
+        rows = rows.filter(kind=kind)
+    if status:
+        rows = rows.filter(status=status)
+    if archived is not None:
+        theirs = Participant.objects.filter(
+            who=actor.who, person_id=actor.id, archived_at__isnull=False
+        ).values("conversation_id")
+        rows = rows.filter(id__in=theirs) if archived else rows.exclude(id__in=theirs)
+    return rows
+
+
+def conversations_as_json(
+    actor: Actor, conversations: Iterable[Conversation]
+) -> list[dict[str, Any]]:
+    """As `actor` sees them."""
+    found = list(conversations)
+    people: dict[UUID, list[Participant]] = defaultdict(list)
+    rows = Participant.objects.filter(conversation__in=[one.id for one in found], left_at=None)
+    for row in rows.order_by("joined_at", "id"):
+        people[row.conversation_id].append(row)
+    latest = _latest(found)
+    return [_conversation(actor, one, people.get(one.id, []), latest.get(one.id)) for one in found]
+
+
+def _latest(conversations: Sequence[Conversation]) -> dict[UUID, dict[str, Any]]:
+    rows = Entry.objects.filter(
+        conversation__in=[one.id for one in conversations], kind=EntryKind.TEXT
+    )
+    found = list(rows.order_by("conversation_id", "-seq").distinct("conversation_id"))
+    return dict(zip((one.conversation_id for one in found), as_json(found), strict=True))
+
+
+def _conversation(
+    actor: Actor,
+    conversation: Conversation,
+    people: Sequence[Participant],
+    latest: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    me = next((p for p in people if (p.who, p.person_id) == (actor.who, actor.id)), None)
+    return {
+        "id": str(conversation.id),
+        "kind": conversation.kind,
+        "title": conversation.title,
+        "status": conversation.status,
+        "assignee": str(conversation.assignee_id) if conversation.assignee_id else None,
+        "last_seq": conversation.last_seq,
+        "latest": latest,
+        "participants": [participant_as_json(person) for person in people],
+        "me": _marks(conversation, me) if me else None,
+        "active_at": moment(conversation.active_at),
+        "created_at": moment(conversation.created_at),
+    }
+
+
+def participant_as_json(person: Participant) -> dict[str, Any]:
+    """What all others may see of somebody."""
+    return {
+        "kind": person.who,
+        "id": person.person_id,
+        "role": person.role,
+        "read_seq": person.read_seq,
+        "delivered_seq": person.delivered_seq,
+        "joined_at": moment(person.joined_at),
+    }
+
+
+def _marks(conversation: Conversation, me: Participant) -> dict[str, Any]:
+    return {
+        "read_seq": me.read_seq,
+        "unread": conversation.entries_made - me.read_entries,
+        "mentions": me.mentions,
+        "muted_until": moment(me.muted_until),
+        "archived_at": moment(me.archived_at),
+    }

@@ -1,0 +1,203 @@
+"""Conversations begin, and people come and go."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from commsproject.common import outbox
+from commsproject.common.errors import Conflict, InvalidInput
+from conversations import access
+from conversations.access import Membership
+from conversations.errors import NotAllowed
+from conversations.models import Conversation, Participant
+from conversations.services import entries
+from conversations.types import Actor, Kind, Role, Status, Who
+
+MOST_PARTICIPANTS = 500
+
+
+@transaction.atomic
+def start(
+    actor: Actor, kind: Kind, user_ids: Sequence[str], *, title: str = ""
+) -> tuple[Conversation, bool]:
+    """A conversation of `actor` and the people, and whether it is new: two have one direct one.
+
+    Raises `InvalidInput`.
+    """
+    people = _people(actor, user_ids)
+    _check_size(kind, people)
+    pair = _pair(people) if kind is Kind.DIRECT else ""
+    status = Status.OPEN.value if kind is Kind.SUPPORT else ""
+    conversation = Conversation(kind=kind, title=title, pair=pair, status=status)
+    if pair:
+        Conversation.objects.bulk_create([conversation], ignore_conflicts=True)
+        found = Conversation.objects.get(pair=pair)
+        if found.id != conversation.id:
+            return found, False
+    else:
+        conversation.save()
+    Participant.objects.bulk_create(
+        Participant(
+            conversation=conversation,
+            who=one.who,
+            person_id=one.id,
+            role=Role.OWNER if one == actor and kind is Kind.GROUP else Role.MEMBER,
+        )
+        for one in people
+    )
+    outbox.emit(
+        "conversation.created",
+        [{"conversation_id": str(conversation.id), "kind": kind.value, "sender_id": actor.id}],
+    )
+    return conversation, True
+
+
+def _people(actor: Actor, user_ids: Collection[str]) -> list[Actor]:
+    """The one who starts it first. Staff are not listed in what they start for somebody else."""
+    others = [Actor(Who.USER, user_id) for user_id in dict.fromkeys(user_ids)]
+    return [actor, *(one for one in others if one != actor)]
+
+
+def _check_size(kind: Kind, people: Sequence[Actor]) -> None:
+    if kind is Kind.DIRECT and len(people) != 2:
+        raise InvalidInput.of(
+            "participants", "not_two", "A direct conversation is between you and one other."
+        )
+    if len(people) > MOST_PARTICIPANTS:
+        raise InvalidInput.of(
+            "participants", "too_many", f"At most {MOST_PARTICIPANTS} people take part."
+        )
+
+
+def _pair(people: Sequence[Actor]) -> str:
+    return hashlib.sha256("\0".join(sorted(str(one) for one in people)).encode()).hexdigest()
+
+
+# --- Who belongs to it ---------------------------------------------------------------------------
+
+
+@transaction.atomic
+def add(actor: Actor, conversation_id: UUID, user_ids: Sequence[str]) -> Membership:
+    """Bring people into a group or support conversation. Who was in it comes back with their marks.
+
+    Raises `NotFound`, `NotAllowed`, `Conflict`, `InvalidInput`.
+    """
+    membership = _changeable(actor, conversation_id)
+    conversation = membership.conversation
+    wanted = {Actor(Who.USER, user_id) for user_id in user_ids}
+    known = {
+        Actor(Who(row.who), row.person_id): row
+        for row in Participant.objects.filter(conversation=conversation)
+    }
+    present = {one for one, row in known.items() if row.left_at is None}
+    new = sorted(wanted - present, key=str)
+    if len(present) + len(new) > MOST_PARTICIPANTS:
+        raise InvalidInput.of(
+            "user_ids", "too_many", f"At most {MOST_PARTICIPANTS} people take part."
+        )
+    now = timezone.now()
+    for one in new:
+        if one in known:
+            row = known[one]
+            row.left_at, row.joined_at = None, now
+            row.read_seq, row.read_entries = conversation.last_seq, conversation.entries_made
+            row.save(update_fields=["left_at", "joined_at", "read_seq", "read_entries"])
+        else:
+            Participant.objects.create(
+                conversation=conversation,
+                who=one.who,
+                person_id=one.id,
+                read_seq=conversation.last_seq,
+                read_entries=conversation.entries_made,
+            )
+    if new:
+        _tell(membership, "joined", [one.id for one in new])
+    return membership
+
+
+@transaction.atomic
+def leave(actor: Actor, conversation_id: UUID, user_id: str | None = None) -> None:
+    """Leave, or take somebody else out: `user_id`. An owner who leaves hands the group on.
+
+    Raises `NotFound`, `NotAllowed`, `Conflict`.
+    """
+    leaver = actor if user_id is None else Actor(Who.USER, user_id)
+    if leaver == actor:
+        membership = access.fetch(actor, conversation_id, hold=True)
+        _check_not_direct(membership)
+    else:
+        membership = _changeable(actor, conversation_id)
+    row = Participant.objects.filter(
+        conversation=membership.conversation, who=leaver.who, person_id=leaver.id, left_at=None
+    ).first()
+    if row is None:
+        raise access.NOBODYS
+    if row.role == Role.OWNER and leaver != actor:
+        raise NotAllowed("The owner of a group leaves it by themselves.")
+    _tell(membership, "left", [leaver.id])
+    row.left_at = timezone.now()
+    was_owner, row.role = row.role == Role.OWNER, Role.MEMBER
+    row.save(update_fields=["left_at", "role"])
+    if was_owner:
+        _hand_on(membership.conversation)
+
+
+def _hand_on(conversation: Conversation) -> None:
+    """To an admin, else to who has been there for longest."""
+    left = Participant.objects.filter(conversation=conversation, left_at=None)
+    heir = left.filter(role=Role.ADMIN).order_by("joined_at").first()
+    heir = heir or left.order_by("joined_at", "id").first()
+    if heir is not None:
+        heir.role = Role.OWNER
+        heir.save(update_fields=["role"])
+
+
+@transaction.atomic
+def set_role(actor: Actor, conversation_id: UUID, user_id: str, role: Role) -> None:
+    """Only the owner makes admins, or hands the group to somebody else."""
+    membership = _changeable(actor, conversation_id)
+    me = membership.participant
+    if me is None or me.role != Role.OWNER or user_id == actor.id:
+        raise NotAllowed("Only the owner changes the roles of others.")
+    changed = Participant.objects.filter(
+        conversation=membership.conversation, who=Who.USER, person_id=user_id, left_at=None
+    ).update(role=role)
+    if not changed:
+        raise access.NOBODYS
+    if role is Role.OWNER:
+        Participant.objects.filter(id=me.id).update(role=Role.ADMIN)
+    _tell(membership, "role", [user_id], role=role.value)
+
+
+@transaction.atomic
+def rename(actor: Actor, conversation_id: UUID, title: str) -> None:
+    membership = _changeable(actor, conversation_id)
+    conversation = membership.conversation
+    if conversation.title != title:
+        conversation.title = title
+        conversation.save(update_fields=["title"])
+        _tell(membership, "renamed", [], title=title)
+
+
+def _changeable(actor: Actor, conversation_id: UUID) -> Membership:
+    membership = access.fetch(actor, conversation_id, hold=True)
+    _check_not_direct(membership)
+    if not membership.is_moderator:
+        raise NotAllowed("Only owners and admins of a group may do this.")
+    return membership
+
+
+def _check_not_direct(membership: Membership) -> None:
+    if membership.conversation.kind == Kind.DIRECT:
+        raise Conflict("A direct conversation stays between the two; archive or mute it.")
+
+
+def _tell(membership: Membership, what: str, people: Sequence[str], **more: Any) -> None:
+    """A note in the history, which everybody gets."""
+    entries.note(membership, {"type": what, "people": list(people), **more})

@@ -1,0 +1,73 @@
+"""Support: a person and the staff team."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+
+from commsproject.common.errors import Conflict, InvalidInput
+from conversations import access
+from conversations.access import Membership
+from conversations.errors import NotAllowed
+from conversations.models import Conversation, Participant
+from conversations.services import entries
+from conversations.types import Actor, Kind, Status, Who
+
+
+@transaction.atomic
+def assign(actor: Actor, conversation_id: UUID, staff_id: str | None) -> Conversation:
+    """Give it to somebody of the team, or back to all. Safe to repeat.
+
+    Raises `NotFound`, `NotAllowed`, `Conflict`, `InvalidInput`.
+    """
+    membership = _team(actor, conversation_id)
+    conversation = membership.conversation
+    assignee = None
+    if staff_id is not None:
+        users = get_user_model().objects.filter(is_active=True, is_staff=True)
+        assignee = users.filter(pk=staff_id).first() if staff_id.isdigit() else None
+        if assignee is None:
+            raise InvalidInput.of("assignee", "unknown_staff", "There is no such member of staff.")
+    if conversation.assignee_id != (assignee.pk if assignee else None):
+        conversation.assignee = assignee
+        conversation.save(update_fields=["assignee"])
+        if assignee is not None:
+            _take_part(conversation, Actor(Who.STAFF, str(assignee.pk)))
+        entries.note(membership, {"type": "assigned", "people": [staff_id] if staff_id else []})
+    return conversation
+
+
+@transaction.atomic
+def set_status(actor: Actor, conversation_id: UUID, status: Status) -> Conversation:
+    """Open, waiting or closed. Safe to repeat."""
+    membership = _team(actor, conversation_id)
+    conversation = membership.conversation
+    if conversation.status != status:
+        conversation.status = status
+        conversation.save(update_fields=["status"])
+        entries.note(membership, {"type": "status", "people": [], "status": status.value})
+    return conversation
+
+
+def _take_part(conversation: Conversation, staff: Actor) -> None:
+    row = Participant(
+        conversation=conversation,
+        who=staff.who,
+        person_id=staff.id,
+        read_seq=0,
+    )
+    Participant.objects.bulk_create([row], ignore_conflicts=True)
+    Participant.objects.filter(conversation=conversation, who=staff.who, person_id=staff.id).update(
+        left_at=None
+    )
+
+
+def _team(actor: Actor, conversation_id: UUID) -> Membership:
+    membership = access.fetch(actor, conversation_id, hold=True)
+    if membership.conversation.kind != Kind.SUPPORT:
+        raise Conflict("Only support conversations are assigned and closed.")
+    if actor.who is Who.USER:
+        raise NotAllowed("This is for the team.")
+    return membership
