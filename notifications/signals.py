@@ -1,11 +1,19 @@
-"""What this app tells the apps above it. Everything else others must hear goes by the outbox."""
+"""What this app tells the apps above it. Everything else others must hear goes by the outbox.
+
+Both are sent inside the transaction: what a receiver writes is there exactly if the change is, and no
+crash can lose it. What must not be seen before that waits for `transaction.on_commit`. Rows of the
+queue and of deliveries are locked meanwhile: receivers write rows of their own, and no more.
+"""
 
 from __future__ import annotations
 
 from django.dispatch import Signal
 
 status_changed = Signal()
-"""Sent after commit with `changes`: a list of `StatusChange`."""
+"""With `changes`: a list of `StatusChange`."""
+
+reported = Signal()
+"""With `provider` and `applied`: a list of `Applied`, the events that were new."""
 
 choices_changed = Signal()
 """Sent after commit with `changes`: a list of `preferences.Changed`."""

@@ -44,6 +44,9 @@ REPORTED = {
 
 _LATTICE = [State.SENT, State.DELIVERED, State.BOUNCED, State.COMPLAINED]
 
+BEST = [State.SENT, State.BOUNCED, State.DELIVERED, State.COMPLAINED]
+"""Of several copies: one that was delivered is not undone by another one's bounce."""
+
 _FURTHEST = [
     State.COMPLAINED,
     State.BOUNCED,
@@ -75,6 +78,14 @@ def after(state: State, events: Iterable[EventType]) -> State:
     """
     reported = [REPORTED[event] for event in events if event in REPORTED]
     return max([state, *reported], key=rank)
+
+
+def joined(state: State, copies: Iterable[Iterable[EventType]]) -> State:
+    """The same of a message that left in several copies, from all reports on each: a copy is where
+    its own reports have raised it, the message where the best of them is.
+    """
+    told = ([REPORTED[event] for event in events if event in REPORTED] for events in copies)
+    return max((max(one, key=rank) for one in told if one), key=BEST.index, default=state)
 
 
 def furthest(states: Iterable[State]) -> State:

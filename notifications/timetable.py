@@ -1,7 +1,7 @@
 """When a schedule is due. Pure: a cron expression in a time zone, and moments in UTC out.
 
 A time of day that a clock change leaves out is kept at the moment after the gap; one that comes
-twice is kept the first time. Expressions that name every hour or every minute go by real time.
+twice is kept the first time. Expressions that name every hour go by real time.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Timetable:
     def after(self, moment: datetime) -> Iterator[datetime]:
         """The runs later than `moment`, ascending."""
         last = moment
-        for local in CronSim(self.cron, moment.astimezone(ZoneInfo(self.zone))):
+        for local in CronSim(_by_the_clock(self.cron), moment.astimezone(ZoneInfo(self.zone))):
             run = local.astimezone(UTC)
             if self.ends_at is not None and run > self.ends_at:
                 return
@@ -88,6 +88,16 @@ def owed(timetable: Timetable, first: datetime, now: datetime, missed: Missed) -
             second = timetable.next(first) or now
             dropped = second <= horizon or len(past) > MOST_CAUGHT_UP
             return Owed(past[-MOST_CAUGHT_UP:], then, dropped)
+
+
+def _by_the_clock(cron: str) -> str:
+    """`cron` as cronsim keeps its times of day: to it, whatever begins with a star in the first two
+    fields goes by real time, and what the clock leaves out of it is left out.
+    """
+    if len(CronSim(cron, datetime.min.replace(tzinfo=UTC)).hours) == len(range(24)):
+        return cron
+    minute, hour, *days = cron.split()
+    return " ".join([minute.replace("*", "0-59"), hour.replace("*", "0-23"), *days])
 
 
 def check(cron: str) -> str:

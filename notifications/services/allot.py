@@ -12,7 +12,7 @@ from uuid import UUID
 from commsproject.common import clock
 from notifications import limits, queue, retry
 from notifications.models import Attempt, ProviderState, Work
-from notifications.providers.base import LoopProvider, Provider
+from notifications.providers.base import Provider
 from notifications.services import items
 from notifications.services.items import Item, Past
 from notifications.services.route import Routes, Stranded
@@ -28,6 +28,8 @@ class Way:
     provider: Provider
     state: ProviderState | None
     grant: limits.Grant
+    is_last: bool = False
+    """It is in trouble, and nobody else would carry the message now."""
 
 
 # --- Which way ---------------------------------------------------------------------------------
@@ -39,23 +41,27 @@ def routed(
     routes: Routes,
     refused_by: Mapping[UUID, Collection[str]],
     together: Mapping[UUID, int],
+    rooms: Mapping[str, int],
 ) -> list[tuple[Way, list[Item]]]:
-    """A way for each, those that share a call together, as far as the limits allow; what exceeds
-    them goes to the next provider.
+    """A way for each, those that share a call together, as far as the limits allow, and for
+    providers in trouble their `rooms`; what exceeds them goes to the next provider.
     """
+    room = dict(rooms)
     routed: list[tuple[Way, list[Item]]] = []
     spent: dict[UUID, dict[str, datetime]] = defaultdict(dict)
     while ready:
-        asked: dict[tuple[Provider, UUID | None], list[Item]] = defaultdict(list)
+        asked: dict[tuple[Provider, bool, UUID | None], list[Item]] = defaultdict(list)
         for item in ready:
-            provider = _choose(routes, refused_by.get(item.id, ()), item, spent[item.id])
+            provider, is_last = _choose(
+                routes, refused_by.get(item.id, ()), item, spent[item.id], room
+            )
             if isinstance(provider, Stranded):
                 stranded.append((item, provider))
             else:
-                asked[provider, item.lease.batch_id].append(item)
+                asked[provider, is_last, item.lease.batch_id].append(item)
         ready = []
-        for (provider, _), wanting in asked.items():
-            taken, wait = _rationed(provider, wanting, routes, together)
+        for (provider, is_last, _), wanting in asked.items():
+            taken, wait = _rationed(provider, wanting, routes, together, is_last=is_last)
             routed += taken
             sent = {item.id for _, group in taken for item in group}
             for item in wanting:
@@ -66,21 +72,33 @@ def routed(
 
 
 def _choose(
-    routes: Routes, refused_by: Collection[str], item: Item, spent: Mapping[str, datetime]
-) -> Provider | Stranded:
-    """After an unknown outcome another provider is tried, where there is one.
+    routes: Routes,
+    refused_by: Collection[str],
+    item: Item,
+    spent: Mapping[str, datetime],
+    room: dict[str, int],
+) -> tuple[Provider | Stranded, bool]:
+    """The provider to ask, and whether it is in trouble and the last that would carry it.
 
-    `spent` names providers whose limit is reached, and until when.
+    After an unknown outcome another one is tried, where there is one. `spent` names providers whose
+    limit is reached, and until when.
     """
     silent = {call.provider for call in item.past if call.state == Attempt.State.UNKNOWN}
     excluded = {*refused_by, *silent}
-    wanted = item.wanted if routes.is_picky or item.part else None
+    wanted = item.wanted if routes.is_picky or item.part or item.kept_by else None
     if not routes.has_other_than(excluded, wanted):
         excluded = set(refused_by)
-    way = routes.choose({*excluded, *spent}, wanted)
+    full = {name for name, left in room.items() if left < 1}
+    way = routes.choose({*excluded, *spent, *full}, wanted)
+    if isinstance(way, Provider):
+        if way.name in room:
+            room[way.name] -= 1
+        return way, False
+    if full and not way.lacking:  # slowly is better than not at all
+        way = routes.choose({*excluded, *spent}, wanted)
     if isinstance(way, Stranded) and spent and not way.lacking:
-        return Stranded(min(filter(None, (way.until, *spent.values()))), limited=True)
-    return way
+        way = Stranded(min(filter(None, (way.until, *spent.values()))), limited=True)
+    return way, True
 
 
 def _rationed(
@@ -88,6 +106,8 @@ def _rationed(
     wanting: Sequence[Item],
     routes: Routes,
     together: Mapping[UUID, int],
+    *,
+    is_last: bool,
 ) -> tuple[list[tuple[Way, list[Item]]], float]:
     """The calls that there is leave for, and the seconds after which to ask for the others.
 
@@ -119,7 +139,8 @@ def _rationed(
     room = grant.granted
     for group in groups:
         if room:
-            taken.append((Way(provider, routes.state(provider.name), grant), group[:room]))
+            way = Way(provider, routes.state(provider.name), grant, is_last)
+            taken.append((way, group[:room]))
             room -= len(taken[-1][1])
     repeated = sum(item.id in again for _, group in taken for item in group)
     limits.earn(provider.name, grant.granted - repeated)
@@ -194,7 +215,7 @@ def _grouped(
 
 
 def _batch_limit(provider: Provider, item: Item) -> int:
-    if not isinstance(provider, LoopProvider) or provider.batch_limit == 1 or item.weight:
+    if provider.batch_limit == 1 or item.weight:
         return 1
     if item.channel is Channel.SMS:
         return 1  # each text is cut to its segments by itself

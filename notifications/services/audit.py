@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from notifications.models import Work
-from notifications.states import PENDING, REPORTED, State
+from notifications.states import BEST, PENDING, REPORTED, State
 
 
 @dataclass(frozen=True)
@@ -189,13 +189,66 @@ _RULES = {
                || ', there are ' || coalesce(real.n, 0)
         FROM told FULL JOIN real ON real.batch_id = told.batch_id AND real.state = told.state
         WHERE told.n IS DISTINCT FROM real.n""",
+    "wrong_inbox_count": """
+        WITH real AS (
+            SELECT recipient_id,
+                   count(*) FILTER (WHERE place = 'inbox' AND seen_at IS NULL) AS unseen,
+                   count(*) FILTER (WHERE place = 'inbox' AND read_at IS NULL) AS unread,
+                   count(*) FILTER (WHERE place = 'snoozed') AS snoozed
+            FROM notifications_inboxitem GROUP BY recipient_id
+        )
+        SELECT 'inbox ' || coalesce(inbox.recipient_id, real.recipient_id),
+               concat('counts ', concat_ws('/', inbox.unseen, inbox.unread, inbox.snoozed),
+                      ' unseen/unread/snoozed, there are ',
+                      concat_ws('/', real.unseen, real.unread, real.snoozed))
+        FROM notifications_inbox AS inbox
+        FULL JOIN real ON real.recipient_id = inbox.recipient_id
+        WHERE (coalesce(inbox.unseen, 0), coalesce(inbox.unread, 0), coalesce(inbox.snoozed, 0))
+           <> (coalesce(real.unseen, 0), coalesce(real.unread, 0), coalesce(real.snoozed, 0))""",
+    "wrong_inbox_tag": """
+        WITH real AS (
+            SELECT recipient_id, tag, count(*) FILTER (WHERE seen_at IS NULL) AS unseen,
+                   count(*) FILTER (WHERE read_at IS NULL) AS unread
+            FROM notifications_inboxitem, unnest(tags) AS tag
+            WHERE place = 'inbox' AND (seen_at IS NULL OR read_at IS NULL)
+            GROUP BY recipient_id, tag
+        )
+        SELECT 'inbox ' || coalesce(told.recipient_id, real.recipient_id),
+               concat('counts ', concat_ws('/', told.unseen, told.unread), ' unseen/unread of tag ',
+                      coalesce(told.tag, real.tag), ', there are ',
+                      concat_ws('/', real.unseen, real.unread))
+        FROM notifications_inboxtag AS told
+        FULL JOIN real ON real.recipient_id = told.recipient_id AND real.tag = told.tag
+        WHERE (told.unseen, told.unread) IS DISTINCT FROM (real.unseen, real.unread)""",
+    "wrong_inbox_seq": """
+        SELECT 'inbox item ' || item.id,
+               concat('has number ', item.seq, ' of ', inbox.seq, ' that were given')
+        FROM notifications_inboxitem AS item
+        LEFT JOIN notifications_inbox AS inbox ON inbox.recipient_id = item.recipient_id
+        WHERE item.seq > coalesce(inbox.seq, 0) OR item.seq < 1""",
+    "missing_inbox_item": """
+        SELECT 'delivery ' || delivery.id, 'delivered in the app, but in nobody''s inbox'
+        FROM notifications_delivery AS delivery
+        JOIN notifications_notification AS notification
+          ON notification.id = delivery.notification_id
+        WHERE delivery.channel = 'inapp' AND delivery.state = 'delivered'
+          AND notification.recipient_id IS NOT NULL
+          AND delivery.updated_at > now() - interval '1 day'
+          AND NOT EXISTS (SELECT FROM notifications_inboxitem WHERE id = delivery.id)""",
     "state_below_report": """
-        SELECT 'delivery ' || delivery.id, delivery.state || ', but ' || event.type || ' was reported'
-        FROM notifications_event AS event
-        JOIN notifications_delivery AS delivery ON delivery.id = event.delivery_id
-        WHERE event.type = ANY(%(lattice)s) AND event.provider <> ''
-          AND coalesce(array_position(%(lattice)s, delivery.state), 0)
-              < array_position(%(lattice)s, event.type)""",
+        WITH copies AS (
+            SELECT delivery_id, max(array_position(%(lattice)s::text[], type::text)) AS furthest
+            FROM notifications_event
+            WHERE type = ANY(%(lattice)s) AND provider <> '' GROUP BY delivery_id, attempt_id
+        ), told AS (
+            SELECT delivery_id,
+                   max(array_position(%(best)s::text[], (%(lattice)s::text[])[furthest])) AS best
+            FROM copies GROUP BY delivery_id
+        )
+        SELECT 'delivery ' || delivery.id,
+               delivery.state || ', but ' || (%(best)s::text[])[told.best] || ' was reported'
+        FROM told JOIN notifications_delivery AS delivery ON delivery.id = told.delivery_id
+        WHERE array_position(%(best)s::text[], delivery.state::text) IS DISTINCT FROM told.best""",
 }
 
 
@@ -213,6 +266,7 @@ def _values() -> dict[str, list[str] | float]:
         "pending": [state.value for state in PENDING],
         "called": [state.value for state in _CALLED],
         "lattice": [event.value for event in REPORTED],
+        "best": [state.value for state in BEST],
         "lease": settings.LEASE_SECONDS,
         "chunk": Work.LIMIT,
     }

@@ -12,11 +12,13 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from notifications import limits
+from notifications.providers import registry
 from notifications.providers.base import LoopProvider
-from notifications.services import route, status
+from notifications.services import route, status, traffic
 from notifications.services.compose import Call
+from notifications.services.traffic import NoRoom, Turn
 from notifications.services.window import confirm
-from notifications.types import ErrorClass, Outbound, ProviderError, Sent
+from notifications.types import Channel, ErrorClass, Outbound, ProviderError, Sent
 
 log = structlog.get_logger(__name__)
 
@@ -54,27 +56,36 @@ LEASE_LOST = ProviderError(
     ErrorClass.TEMPORARY, "lease_lost", "The claim ran out before the call; nothing was sent."
 )
 HALTED = ProviderError(
-    ErrorClass.TEMPORARY, "halted", "The provider asked for a pause before the call."
+    ErrorClass.TEMPORARY, "halted", "The provider was to be left alone before the call began."
 )
 NOT_CALLED = (LEASE_LOST, HALTED)
 
 
-async def make(call: Call, runner: Runner, halted: set[str]) -> Answer:
-    """Make one call, unless something stops it. `halted` are providers that asked for a pause
-    since the window was opened: this call may add its own.
+async def make(call: Call, runner: Runner) -> Answer:
+    """Make one call, unless something stops it. What it shows of its provider counts at once for
+    those that have not begun.
     """
     if isinstance(call.outbound, ProviderError):
         return call.outbound
+    answer = await _answer(call, call.outbound, runner)
+    for name, error in reports(call, answer):
+        route.hear(name, error)
+    return answer
+
+
+async def _answer(call: Call, messages: Sequence[Outbound], runner: Runner) -> Answer:
+    provider = call.provider
+    turn = Turn(traffic.to(provider.name), is_last=call.way.is_last, patience=_patience(call))
     try:
-        async with call.provider.place():
-            if isinstance(call.provider, LoopProvider):
+        async with provider.place(), turn:
+            if isinstance(provider, LoopProvider):
                 if not (_is_fresh(call) or await runner.database(_asked_again, call)):
                     return HALTED
-                return await _carry(call, call.provider, call.outbound, halted)
-            return await runner.provider(_send, call, call.outbound[0], halted)
+                return await _carry(call, provider, messages, turn)
+            return await runner.provider(_send, call, messages, turn)
+    except NoRoom:
+        return HALTED
     except ProviderError as error:
-        if error.error_class in _PAUSES:
-            halted.add(call.provider.name)
         return error
     except TimeoutError:
         return ProviderError(ErrorClass.AMBIGUOUS, "deadline", "The provider's client hung.")
@@ -83,40 +94,44 @@ async def make(call: Call, runner: Runner, halted: set[str]) -> Answer:
         return ProviderError(ErrorClass.AMBIGUOUS, type(error).__name__, "A defect in our client.")
 
 
-_PAUSES = (ErrorClass.THROTTLED, ErrorClass.AUTH_CONFIG)
+def _patience(call: Call) -> float:
+    """Seconds that a call may take longer than one for a single message without attachments."""
+    return 0.01 * (len(call.items) - 1) + 1e-6 * sum(item.weight for item in call.items)
 
 
 async def _carry(
-    call: Call, provider: LoopProvider, messages: Sequence[Outbound], halted: set[str]
+    call: Call, provider: LoopProvider, messages: Sequence[Outbound], turn: Turn
 ) -> Answer:
     """A call on the loop."""
-    if stopped := _before(call, halted):
+    if stopped := _before(call):
         return stopped
+    turn.begin()
     async with asyncio.timeout(call_limit()):
         return await provider.carry(messages)
 
 
-def _send(call: Call, message: Outbound, halted: set[str]) -> Answer:
+def _send(call: Call, messages: Sequence[Outbound], turn: Turn) -> Answer:
     """A call in a thread, for which it may have had to wait too."""
     if not (_is_fresh(call) or _asked_again(call)):
         return HALTED
-    if stopped := _before(call, halted):
+    if stopped := _before(call):
         return stopped
-    started = time.monotonic()
-    sent = call.provider.send(message)
-    if time.monotonic() - started > call_limit() - 0.5:
-        _settle_late(message, sent)  # it may have been judged as unknown already
+    turn.begin()
+    sent = call.provider.send_all(messages)
+    if time.monotonic() - turn.began > call_limit() - 0.5:
+        for message in messages:
+            _settle_late(message, sent)  # it may have been judged as unknown already
     return sent
 
 
-def _before(call: Call, halted: set[str]) -> ProviderError | None:
-    """Why the call must not be made after all: its claim ran out while it waited for its turn,
-    another call of the window was told to come later, or the provider's breaker has opened.
+def _before(call: Call) -> ProviderError | None:
+    """Why the call must not be made after all: its claim ran out while it waited for its turn, or
+    the provider's breaker has opened.
     """
     if not all(item.lease.holds() for item in call.items):
         return LEASE_LOST
     name, part = call.provider.name, call.items[0].part
-    stopped = name in halted or route.is_shut(name)
+    stopped = route.is_shut(name)
     if part and not stopped:
         stopped = route.is_shut(route.part_key(name, part))
     return HALTED if stopped else None
@@ -157,6 +172,36 @@ def _leave(call: Call) -> bool:
     is_enough = fresh.granted == wanted
     limits.give_back(call.way.grant if is_enough else fresh, wanted if is_enough else fresh.granted)
     return is_enough
+
+
+def reports(call: Call, answer: Answer) -> list[route.Answer]:
+    """What a call that was really made says about its provider, or a part of the provider's world."""
+    if answer in NOT_CALLED or answer is call.outbound or _is_of_old_credentials(call, answer):
+        return []
+    return _report(call, answer)
+
+
+def _is_of_old_credentials(call: Call, answer: Answer) -> bool:
+    """Refused after they were replaced: the new ones must not pay for it."""
+    return (
+        isinstance(answer, ProviderError)
+        and answer.error_class is ErrorClass.AUTH_CONFIG
+        and registry.is_replaced(call.provider)
+    )
+
+
+def _report(call: Call, answer: Answer) -> list[route.Answer]:
+    """Where a provider refuses a country, or one of the services behind it is ill, nothing is said
+    about the others; where it has had enough for one address, it is well.
+    """
+    name, item = call.provider.name, call.items[0]
+    error = answer if isinstance(answer, ProviderError) and not answer.for_address else None
+    if not item.part:
+        return [(name, error)]
+    key = route.part_key(name, item.part)
+    if error and (error.for_country or item.channel is Channel.PUSH):
+        return [(key, error)]
+    return [(name, error)] if error else [(name, None), (key, None)]
 
 
 def _settle_late(message: Outbound, sent: Sent) -> None:

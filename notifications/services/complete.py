@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
@@ -18,7 +17,7 @@ from commsproject.common.arrays import uuids
 from commsproject.common.copy import copy_rows
 from notifications import addresses, queue
 from notifications.models import Attempt, Batch, DeadLetter, Event, Work
-from notifications.services import counts, devices, items, status, suppress
+from notifications.services import counts, devices, goals, items, status, suppress
 from notifications.services.items import Item
 from notifications.services.status import StatusChange
 from notifications.states import PENDING, State
@@ -31,6 +30,7 @@ from notifications.types import (
     SuppressionReason,
     storable,
 )
+from templates_app.models import Goal
 
 log = structlog.get_logger(__name__)
 
@@ -96,10 +96,12 @@ def record(
         now = {change.delivery_id: change.state for change in changes}
         # Not those that were cancelled or erased meanwhile, or that a webhook has told more of.
         _write_ends([outcome for outcome in valid if now.get(outcome.item.id) == outcome.state])
+        delivered = {one.delivery_id for one in changes if one.state == State.DELIVERED}
+        goals.reached([(delivery_id, Goal.DELIVERED) for delivery_id in delivered])
         queue.note_progress({one.item.lease.id: one.item.lease for one in valid}.values())
         if done and not lost:
             _replace(done, successors)
-        transaction.on_commit(partial(status.announce, changes), robust=True)
+        status.announce(changes)
     if lost:
         _save_late_answers([one for one in outcomes if one.item.lease.id not in ours])
     return lost

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 import structlog
@@ -15,7 +15,7 @@ from django.db import InterfaceError, OperationalError
 from commsproject.common import clock
 from notifications import queue
 from notifications.models import Work
-from notifications.services import allot, complete, judge
+from notifications.services import allot, complete, judge, traffic
 from notifications.services.calls import Answer, Runner, make
 from notifications.services.complete import Outcome
 from notifications.services.compose import Call
@@ -73,18 +73,25 @@ async def _open(
     """Open a window for the next deliveries and start its calls; what needed none."""
     size = step if step > CALLS else room
     ids, load.pending = load.pending[:size], load.pending[size:]
-    opened = await runner.database(_open_window, load, ids, room, weight)
+    opened = await runner.database(_open_window, load, ids, room, weight, traffic.rooms())
     load.pending = opened.left + load.pending
     load.drop(opened.lost)
-    halted: set[str] = set()
     for call in opened.calls:
-        calls[asyncio.create_task(make(call, runner, halted))] = call
+        calls[asyncio.create_task(make(call, runner))] = call
     return judge.without_call(load, opened)
 
 
-def _open_window(load: Load, ids: Sequence[UUID], room: int, weight: int) -> Window:
+def _open_window(
+    load: Load, ids: Sequence[UUID], room: int, weight: int, rooms: Mapping[str, int]
+) -> Window:
     return open_window(
-        load.owners, ids, load.refused_by, calls=room, weight=weight, together=load.together
+        load.owners,
+        ids,
+        load.refused_by,
+        calls=room,
+        weight=weight,
+        together=load.together,
+        rooms=rooms,
     )
 
 
@@ -97,7 +104,7 @@ async def _answered(load: Load, runner: Runner, calls: _Calls) -> list[Outcome]:
     pairs = [(calls.pop(task), task.result()) for task in ended]
     # Before the outcomes: whoever gets this load's place must know how the providers are.
     try:
-        await runner.database(judge.learn, pairs)
+        await runner.database(judge.learn, pairs, traffic.rests())
     except Exception as error:  # noqa: BLE001 - health is advice, the answers are not
         log.warning("health not reported", error=type(error).__name__)
     return [outcome for call, answer in pairs for outcome in judge.outcomes(load, call, answer)]

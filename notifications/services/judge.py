@@ -71,10 +71,12 @@ def put_back(
         _later(load, Successor.SEND, why, id_, due, held=held)
 
 
-def learn(pairs: Sequence[tuple[Call, Answer]]) -> None:
-    """What answers say of their providers. A repeated call that was taken shows that the provider
+def learn(pairs: Sequence[tuple[Call, Answer]], rests: Sequence[tuple[str, float]] = ()) -> None:
+    """What answers say of their providers; `rests`: what this process does about slow ones. A repeated call that was taken shows that the provider
     is back: it lets two more be repeated, so that what a long outage left is soon through.
     """
+    for name, seconds in rests:
+        route.note_rest(name, seconds)
     route.report(report for call, answer in pairs for report in reports(call, answer))
     for call, answer in pairs:
         if answer in NOT_CALLED:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from commsproject.common import clock
 from notifications import queue, retry, sms
@@ -35,7 +36,7 @@ async def run(lease: queue.Lease, runner: Runner) -> None:
         for (provider, _), told in zip(asked, found, strict=True):
             events[provider.name] += told
         for name, told in events.items():
-            await runner.database(status.apply, name, told)
+            await runner.database(_apply, name, told)
     await runner.database(settle, lease)
 
 
@@ -77,6 +78,16 @@ async def _ask(provider: Provider, inquiry: Inquiry, runner: Runner) -> list[Pro
     except Exception:  # a defect in one provider must not stop the others
         log.exception("provider defect", provider=provider.name)
     return []
+
+
+def _apply(provider: str, told: Sequence[ProviderEvent]) -> None:
+    """As a webhook would. What cannot be applied is as good as no answer."""
+    try:
+        status.apply(provider, told)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("look-up not applied", provider=provider)
 
 
 def settle(lease: queue.Lease) -> None:

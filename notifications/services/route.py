@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import inf
 from random import SystemRandom
 
 import structlog
@@ -14,7 +16,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Least
 
 from commsproject.common import clock
-from notifications import breaker
+from notifications import breaker, prices
 from notifications.breaker import Health
 from notifications.models import ProviderChange, ProviderState
 from notifications.providers import registry
@@ -57,10 +59,10 @@ class Routes:
         rows = ProviderState.objects.filter(_rows_of(names, in_parts=channel in _PARTED))
         self._states: Mapping[str, ProviderState] = {row.name: row for row in rows}
         for name in {*names, *self._states}:  # another process may have found that it works again
-            _note(name, self.health(name))
+            _note_row(name, self.health(name))
         self._on = [p for p in self._providers if self._is_enabled(p.name)]
         self._weights = {p.name: self._weight(p.name) for p in self._on}
-        self.is_picky = any(type(p).lacks is not Provider.lacks for p in self._providers)
+        self.is_picky = any(p.is_picky for p in self._providers)
         """Whether what a message wants makes a difference."""
         # A device has one service that reaches it.
         self._is_alone = len(self._on) == 1 or channel is Channel.PUSH
@@ -72,7 +74,8 @@ class Routes:
     ) -> Provider | Stranded:
         """The first provider that is not excluded, can carry what is `wanted` and may be used.
 
-        Those with a weight come first, by chance; then the others in the order of failover. Behind
+        Those with a weight come first, by chance; then the others, by their prices where all have
+        one, else in the order of failover. Behind
         a half-open breaker one message passes, here and in all other processes together.
         """
         able, lacking = self._able(wanted)
@@ -80,7 +83,7 @@ class Routes:
             return Stranded(None, lacking=lacking)
         until: datetime | None = None
         part = wanted.part if wanted else ""
-        for provider in self._ordered(able):
+        for provider in self._ordered(able, part):
             if provider.name in excluded:
                 continue
             opens = self._opens(provider.name, part)
@@ -96,17 +99,19 @@ class Routes:
 
     def _able(self, wanted: Wanted | None) -> tuple[Sequence[Provider], str]:
         """Who is on and can carry it; where nobody could, on or off, what they lack."""
-        if wanted is None or not self.is_picky:
+        if wanted is None or not (self.is_picky or wanted.hosted):
             return self._on, ""
         lacks = {provider.name: provider.lacks(wanted) for provider in self._providers}
         able = [provider for provider in self._on if not lacks[provider.name]]
         return able, "" if "" in lacks.values() else next(iter(lacks.values()), "")
 
-    def _ordered(self, able: Sequence[Provider]) -> Sequence[Provider]:
-        """A shuffle in which each comes before the others as often as its weight says.
+    def _ordered(self, able: Sequence[Provider], part: str) -> Sequence[Provider]:
+        """A shuffle in which each comes before the others as often as its weight says; those without
+        a weight last, by their prices or in their order.
 
         (Efraimidis and Spirakis, 2006: sort by `random ** (1 / weight)`.)
         """
+        able = prices.cheapest_first(able, part)
         if not any(self._weights[provider.name] for provider in able):
             return able
         return sorted(able, key=lambda p: _lot(self._weights[p.name]), reverse=True)
@@ -130,6 +135,23 @@ class Routes:
                 return max(breaker.ask_again(health, opens or soon, self._now), soon)
             self._probes.discard(key)
         return None
+
+    def explain(self, wanted: Wanted) -> list[tuple[str, str]]:
+        """Each provider of the channel and why it would not be asked now, `""` where it would; in
+        the order in which they are asked.
+        """
+        lacks = {provider.name: provider.lacks(wanted) for provider in self._providers}
+        on = self._ordered([p for p in self._on if not lacks[p.name]], wanted.part)
+        others = [p for p in self._providers if p not in on]
+        return [
+            (p.name, lacks[p.name] or self._hindrance(p.name, wanted.part)) for p in [*on, *others]
+        ]
+
+    def _hindrance(self, name: str, part: str) -> str:
+        if not self._is_enabled(name):
+            return "staff have switched it off"
+        until = self._opens(name, part)
+        return "" if until is None else f"its breaker is open until {until:%H:%M:%S} UTC"
 
     def _half_open(self) -> list[str]:
         """Those that a message may go by to see whether they work again."""
@@ -173,7 +195,7 @@ class Routes:
             opened_until=Least(F("opened_until"), self._now),
         )
         if taken:
-            _shut.pop(key, None)
+            _note(key, replace(self.health(key), blocked_until=self._now))
         return bool(taken)
 
 
@@ -197,21 +219,56 @@ def _lot(weight: float) -> float:
     return _random.random() ** (1 / weight) if weight else 0.0
 
 
-_shut: dict[str, datetime] = {}
-"""Providers that this process knows to be left alone, and until when."""
+@dataclass(slots=True)
+class _Heard:
+    """What this process knows of a provider; `at` is the monotonic moment of the last failure that
+    the provider's row may not tell of yet.
+    """
+
+    health: Health
+    at: float = -inf
+
+
+_heard: dict[str, _Heard] = {}
+"""By provider, of those that are not well."""
+
+UNREPORTED = 0.5
+"""Seconds in which a failure is written to the provider's row, by far."""
 
 
 def is_shut(name: str) -> bool:
     """Whether calls that have not begun should not: asks nobody, for use just before each call."""
-    until = _shut.get(name)
+    known = _heard.get(name)
+    until = known.health.blocked_until if known else None
     return until is not None and clock.now() < until
 
 
+def hear(name: str, error: ProviderError | None) -> None:
+    """How a call ended, at once, for the calls of this process that have not begun: they are told
+    before `report` is done. Asks nobody.
+    """
+    known = _heard.get(name)
+    if error is None:
+        if known is not None:
+            _note(name, breaker.after_success(known.health, clock.now()))
+        return
+    health = _after(known.health if known else Health(), error, clock.now())
+    _heard[name] = _Heard(health, time.monotonic())
+
+
 def _note(name: str, health: Health) -> None:
-    if health.blocked_until is None:
-        _shut.pop(name, None)
+    if health == Health():
+        _heard.pop(name, None)
     else:
-        _shut[name] = health.blocked_until
+        _heard[name] = _Heard(health)
+
+
+def _note_row(name: str, health: Health) -> None:
+    """What was read of a provider, unless this process has just heard worse."""
+    known = _heard.get(name)
+    is_older = known is not None and time.monotonic() - known.at < UNREPORTED
+    if health.blocked_until is not None or not is_older:
+        _note(name, health)
 
 
 Answer = tuple[str, ProviderError | None]
@@ -235,6 +292,16 @@ def report(answers: Iterable[Answer]) -> None:
     )
     for name in sorted(ill | marked):
         _fold(name, by_provider[name])
+
+
+def note_rest(name: str, seconds: float) -> None:
+    """Tell staff that a worker leaves a slow provider alone where others can carry its messages."""
+    row, _ = ProviderState.objects.get_or_create(name=name)
+    reason = f"slow or silent: a worker asks others for {seconds:.0f} s"
+    ProviderChange.objects.create(
+        provider=row, at=clock.now(), was="in use", now="resting", reason=reason
+    )
+    log.warning("provider rests", provider=name, seconds=round(seconds))
 
 
 def _give_renewed_a_try() -> None:
@@ -330,13 +397,7 @@ def _fold(name: str, errors: Sequence[ProviderError | None]) -> None:
     health = before
     # The answers came in no order that we know: a refusal that blocks must outlast all of them.
     for error in sorted(errors, key=_blocks):
-        health = (
-            breaker.after_success(health, now)
-            if error is None
-            else breaker.after_failure(
-                health, error.error_class, error.code, now, error.retry_after
-            )
-        )
+        health = _after(health, error, now)
     _note(name, health)
     if health == before:
         return
@@ -350,6 +411,12 @@ def _fold(name: str, errors: Sequence[ProviderError | None]) -> None:
         )
         log.warning("provider breaker", provider=name, was=was, now=row.breaker)
     row.save()
+
+
+def _after(health: Health, error: ProviderError | None, now: datetime) -> Health:
+    if error is None:
+        return breaker.after_success(health, now)
+    return breaker.after_failure(health, error.error_class, error.code, now, error.retry_after)
 
 
 def _blocks(error: ProviderError | None) -> bool:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+import structlog
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from notifications import states
 from notifications.models import Attempt, Delivery, Event, Notification
-from notifications.services import counts
-from notifications.signals import status_changed
+from notifications.services import counts, goals
+from notifications.signals import reported, status_changed
 from notifications.states import State
 from notifications.types import EventType, ProviderEvent, Sent, storable
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,29 @@ class Applied:
 
 
 def announce(changes: Sequence[StatusChange]) -> None:
-    """Tell the apps above; after commit. A receiver's error is logged, never ours."""
-    if changes:
-        status_changed.send_robust(sender=Delivery, changes=list(changes))
+    """Tell the apps above, at the end of the transaction that wrote the changes.
+
+    A receiver's defect costs its own rows, never ours: it is logged. Raises only what the whole
+    transaction is to be tried again for.
+    """
+    if not changes or not status_changed.has_listeners(Delivery):
+        return
+    try:
+        with transaction.atomic():
+            told = status_changed.send_robust(sender=Delivery, changes=list(changes))
+            for _, error in told:
+                if isinstance(error, (DatabaseError, InterfaceError)):
+                    raise error
+    except (OperationalError, InterfaceError):
+        raise
+    except DatabaseError as error:
+        log.error("status not announced", error=type(error).__name__)
 
 
 @transaction.atomic
 def apply(provider: str, events: Sequence[ProviderEvent]) -> list[Applied]:
-    """Store the events that are new and raise the states they report.
+    """Store the events that are new and raise the states they report, whoever was told: a webhook
+    or a look-up. Raises what a receiver of `reported` raises.
 
     Events whose attempt is not ours are left out; those seen before have no effect.
     """
@@ -69,7 +87,17 @@ def apply(provider: str, events: Sequence[ProviderEvent]) -> list[Applied]:
     was = {delivery.id: delivery.state for delivery in deliveries.values()}
     changes = _raise_states(applied, attempts)
     _count(was, changes)
-    transaction.on_commit(partial(announce, changes), robust=True)
+    goals.reached(
+        [
+            (item.delivery.id, goal)
+            for item in applied
+            if (goal := goals.BY_EVENT.get(item.event.type))
+            and item.delivery.state != State.BOUNCED
+        ]
+    )
+    if applied:
+        reported.send(sender=Event, provider=provider, applied=applied)
+    announce(changes)
     return applied
 
 
@@ -82,10 +110,10 @@ def settle_late(attempt_id: UUID, answer: Sent) -> None:
     delivery = _lock({attempt.delivery_id})[attempt.delivery_id]
     _accept({attempt.id: storable(answer.ref)})
     was = {delivery.id: delivery.state}
-    change = _raise(delivery, [EventType.SENT], attempt)
+    change = _raise(delivery, {attempt.id: [EventType.SENT]}, attempt)
     changes = [change] if change else []
     _count(was, changes)
-    transaction.on_commit(partial(announce, changes), robust=True)
+    announce(changes)
 
 
 def _count(was: Mapping[UUID, str], changes: Sequence[StatusChange]) -> None:
@@ -175,8 +203,8 @@ def _raise_states(
     changes = [
         _raise(
             items[0].delivery,
-            [item.event.type for item in items],
-            max((attempts[id_] for item in items if (id_ := item.event.attempt_id)), key=_number),
+            told := _by_copy((item.event.attempt_id, item.event.type) for item in items),
+            max((attempts[id_] for id_ in told), key=_number),
             next((i.event.code for i in items if i.event.type is EventType.BOUNCED), ""),
         )
         for items in by_delivery.values()
@@ -188,11 +216,35 @@ def _number(attempt: Attempt) -> int:
     return attempt.number
 
 
-def _raise(
-    delivery: Delivery, reported: Sequence[EventType], attempt: Attempt, reason: str = ""
-) -> StatusChange | None:
+_Copies = Mapping[UUID, Sequence[EventType]]
+"""What was reported of each copy of a message, by attempt."""
+
+
+def _by_copy(told: Iterable[tuple[UUID | None, str]]) -> _Copies:
+    found: dict[UUID, list[EventType]] = defaultdict(list)
+    for attempt_id, kind in told:
+        if attempt_id:
+            found[attempt_id].append(EventType(kind))
+    return found
+
+
+def _state(delivery: Delivery, told: _Copies, attempt: Attempt) -> State:
+    """Where what was `told` raises it; `attempt` is the newest of those. Of a message that left more
+    than once all reports are read again: each counts for its own copy.
+    """
     was = State(delivery.state)
-    now = states.after(was, reported)
+    if max(delivery.attempts_made, attempt.number) == 1:
+        return states.after(was, chain.from_iterable(told.values()))
+    rows = Event.objects.filter(delivery=delivery.id, type__in=states.REPORTED)
+    known = _by_copy(rows.values_list("attempt_id", "type"))
+    both = {id_: [*known.get(id_, ()), *told.get(id_, ())] for id_ in {*known, *told}}
+    return states.joined(was, both.values())
+
+
+def _raise(
+    delivery: Delivery, told: _Copies, attempt: Attempt, reason: str = ""
+) -> StatusChange | None:
+    was, now = State(delivery.state), _state(delivery, told, attempt)
     if now is was:
         return None
     delivery.state, delivery.updated_at = now, timezone.now()

@@ -76,6 +76,11 @@ SIZES: dict[str, tuple[Size, Size]] = {
         {"email": 40, "sms": 20, "seconds": 2, "times": 0.1},
         {"email": 60, "sms": 30, "seconds": 10, "times": 1},
     ),
+    "a_crowd_loses_nothing": (
+        {"sockets": 200, "slow": 2, "seconds": 2},
+        {"sockets": 2_000, "slow": 20, "seconds": 10},
+    ),
+    "an_idle_socket_stays": ({"seconds": 6}, {"seconds": 65}),
     "pace": ({"seconds": 6, "pause": 1}, {"seconds": 20, "pause": 4}),
     "long_transaction": (
         {"messages": 2_000, "singles": 100},

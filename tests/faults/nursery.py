@@ -7,16 +7,17 @@ are older than itself.
 from __future__ import annotations
 
 import contextlib
-import json
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from unittest import mock
 
-from tests.processes import ROOT, environment, eventually
+from tests.processes import environment, eventually
 
 
 class Infant:
@@ -55,16 +56,12 @@ class Nursery:
         self._infants: list[Infant] = []
 
     def __enter__(self) -> Self:
-        with (self._logs / "nursery.log").open("ab") as log:
-            self._mother = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.nursery"],
-                env=environment(**self._env),
-                cwd=ROOT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
+        self._line, hers = _CRADLE.Pipe()
+        log = self._logs / "nursery.log"
+        self._mother = _CRADLE.Process(target=_mother, args=(hers, _unmeasured(self._env), log))
+        with mock.patch.dict(os.environ, _unmeasured({}), clear=True):
+            self._mother.start()
+        hers.close()
         return self
 
     def __exit__(
@@ -74,11 +71,9 @@ class Nursery:
         trace: TracebackType | None,
     ) -> None:
         self.kill_all()
-        assert self._mother.stdin is not None
-        assert self._mother.stdout is not None
-        self._mother.stdin.close()
-        self._mother.stdout.close()
-        self._mother.wait(10)
+        self._line.close()
+        self._mother.join(10)
+        self._mother.close()
 
     def kill_all(self) -> None:
         """kill -9."""
@@ -89,35 +84,64 @@ class Nursery:
     def start(self, *command: str, **env: str) -> Infant:
         """Returns at once; what it says goes to its `log`."""
         log = self._logs / f"{command[0]}-{len(self._infants)}.log"
-        assert self._mother.stdin is not None
-        assert self._mother.stdout is not None
-        self._mother.stdin.write(json.dumps([command, env, str(log)]) + "\n")
-        self._mother.stdin.flush()
-        pid = self._mother.stdout.readline()
-        assert pid, (self._logs / "nursery.log").read_text()[-3000:]
-        infant = Infant(int(pid), log)
+        self._line.send((command, env, log))
+        try:
+            infant = Infant(self._line.recv(), log)
+        except EOFError:
+            raise AssertionError((self._logs / "nursery.log").read_text()[-3000:]) from None
         self._infants.append(infant)
         return infant
 
 
-def _mother() -> None:
-    """A line of JSON on stdin: command, environment, log. On stdout: the process that does it."""
+_CRADLE = multiprocessing.get_context("forkserver")
+_CRADLE.set_forkserver_preload(
+    [
+        "aiohttp",
+        "boto3",
+        "django.db.models",
+        "dns.asyncresolver",
+        "email_validator",
+        "httpx2",
+        "jsonschema",
+        "jwt",
+        "psycopg_pool",
+        "redis.asyncio",
+        "requests",
+        "rest_framework.fields",
+        "structlog.dev",
+        "uvicorn.main",
+    ]
+)
+"""Mothers are forked too: from a process that has imported what needs no settings and takes long."""
+
+
+def _unmeasured(env: Mapping[str, str]) -> dict[str, str]:
+    """An environment without coverage: what is killed could not say what it ran."""
+    return {name: v for name, v in environment(**env).items() if not name.startswith("COVERAGE_")}
+
+
+def _mother(line: Connection, env: Mapping[str, str], log: Path) -> None:
+    """Receives command, environment and log; answers with the process that does it."""
+    _grow_up(log)
+    os.environ.clear()
+    os.environ.update(env)
     import django
 
     django.setup()
     _import_all()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
-    for line in sys.stdin:
-        command, env, log = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            _grow_up(log)
-            os.environ.update(env)
-            _work(command)
-            os._exit(0)
-        sys.stdout.write(f"{pid}\n")
-        sys.stdout.flush()
+    with contextlib.suppress(EOFError):
+        while True:
+            command, changes, its_log = line.recv()
+            pid = os.fork()
+            if pid == 0:
+                line.close()
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                _grow_up(its_log)
+                os.environ.update(changes)
+                _work(command)
+                os._exit(0)
+            line.send(pid)
 
 
 def _import_all() -> None:
@@ -132,7 +156,7 @@ def _import_all() -> None:
     assert registry.enabled()
 
 
-def _grow_up(log: str) -> None:
+def _grow_up(log: Path) -> None:
     """Own output, and none of the mother's pipes."""
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for number in (1, 2):
@@ -140,7 +164,7 @@ def _grow_up(log: str) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 
 
-def _work(command: list[str]) -> None:
+def _work(command: Sequence[str]) -> None:
     import uvicorn
     from django.core.management import call_command
 
@@ -149,7 +173,3 @@ def _work(command: list[str]) -> None:
         uvicorn.run("commsproject.asgi:application", port=port, lifespan="off")
     else:
         call_command(*command)
-
-
-if __name__ == "__main__":
-    _mother()

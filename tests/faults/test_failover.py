@@ -174,10 +174,6 @@ def test_a_provider_is_a_black_hole(vendors: Vendors, tmp_path: Path, size: Size
 RETRY_AFTER = 1
 
 
-@pytest.mark.xfail(
-    reason="a defect that is still open (issue 4, G9): nothing reacts to a provider that is slow "
-    "for a third of its calls; p95 is its read timeout"
-)
 def test_a_brownout(vendors: Vendors, tmp_path: Path, size: Size) -> None:
     """G9: of SendGrid's calls 30 % take as long as we wait, 10 % are throttled. Codes are not held
     up, the pauses it asks for are kept, and nobody else is slower for it. Short: all times are three

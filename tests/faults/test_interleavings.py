@@ -241,7 +241,7 @@ class World:
                 return
             with connection.cursor() as cursor:
                 cursor.execute(_CALM)
-            route._shut.clear()
+            route._heard.clear()
             if self.batch:
                 batches.tend()
             worker.claim()
@@ -464,7 +464,7 @@ def play(schedules: int) -> None:
         _forget_calls()
         stage.logs.clear()
         Refusal.before.clear()
-        route._shut.clear()
+        route._heard.clear()
         with transaction.atomic():
             world = World(stage, lane, works, batched, careful)
             try:

@@ -22,8 +22,9 @@ from tests.fakes.sendgrid import SendGridServer
 from tests.fakes.ses import SesServer
 from tests.faults import invariants
 from tests.faults.conftest import Size
+from tests.faults.nursery import Nursery
 from tests.faults.world import PATIENCE, accept, env
-from tests.processes import eventually, running
+from tests.processes import eventually
 
 pytestmark = pytest.mark.usefixtures("moves")
 
@@ -49,9 +50,9 @@ def workers(tmp_path: Path, sendgrid: SendGridServer) -> Iterator[Any]:
         def start(size: Size, **changes: str) -> None:
             limit = f"{int(size['limit'])}/{size['window']:g}"
             shared = {"SENDGRID_LIMIT": limit, "LIMIT_PROCESSES": "2", **changes}
-            for number in range(2):
-                log = tmp_path / f"worker-{number}"
-                stack.enter_context(running("worker", log=log, **env(sendgrid, **shared)))
+            nursery = stack.enter_context(Nursery(tmp_path, **env(sendgrid, **shared)))
+            for _ in range(2):
+                nursery.start("worker")
 
         yield start
 
@@ -83,8 +84,8 @@ def test_what_is_over_the_limit_waits_its_turn(
 ) -> None:
     accept(int(size["messages"]))
     workers(size)
-    eventually(waits_its_turn, PATIENCE)
-    assert Delivery.objects.filter(attempts_made=0, reason="").exists()  # nothing written for it
+    nothing_written_for_it = Delivery.objects.filter(attempts_made=0, reason="")
+    eventually(lambda: waits_its_turn() and nothing_written_for_it.exists(), PATIENCE)
     eventually(all_sent, PATIENCE)
     check(sendgrid, size)
     assert len(sendgrid.messages) == size["messages"]

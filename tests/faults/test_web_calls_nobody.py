@@ -147,6 +147,7 @@ def use_the_api(agent: Agent, letters: list[str]) -> None:
     call("GET", "queues")
     use_providers(call)
     use_devices(call)
+    use_announcements(call)
     call("GET", "dead-letters")
     call("GET", "dead-letters/{}", letters[0])
     call("PATCH", "dead-letters/{}", letters[0], body={"to": "bob@example.org"})
@@ -173,6 +174,17 @@ def use_devices(call: Callable[..., Any]) -> None:
     call("DELETE", "recipients/{}/devices/{}", "ada", made["id"])
     call("POST", "recipients/{}/devices", "ada", body=device)  # for staff to remove
     call("GET", "push/web-key")
+
+
+def use_announcements(call: Callable[..., Any]) -> None:
+    body = {"to": {"all": True}, "title": "Hear, hear"}
+    made = [call("POST", "announcements", body=body)["id"] for _ in range(3)]
+    call("GET", "announcements")
+    call("GET", "announcements/{}", made[0])
+    call("PATCH", "announcements/{}", made[0], body={"title": "Listen"})
+    call("POST", "announcements/{}/publish", made[0])
+    call("POST", "announcements/{}/end", made[0])
+    call("DELETE", "announcements/{}", made[1])  # the third is for staff
 
 
 def use_templates(call: Callable[..., Any]) -> None:

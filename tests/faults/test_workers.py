@@ -17,6 +17,7 @@ from notifications.states import State
 from notifications.types import Channel
 from tests.fakes.behaviours import Hang
 from tests.fakes.sendgrid import SendGridServer
+from tests.faults.nursery import Nursery
 from tests.processes import eventually, running
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -61,7 +62,8 @@ def all_sent() -> bool:
 def test_the_doorbell_starts_a_delivery_long_before_the_poll(
     sendgrid: SendGridServer, tmp_path: Path
 ) -> None:
-    with running("worker", log=tmp_path / "log", **env(sendgrid, POLL_SECONDS="60")):
+    with Nursery(tmp_path, **env(sendgrid, POLL_SECONDS="60")) as nursery:
+        nursery.start("worker")
         accept(1)
         eventually(all_sent)  # the worker has started and looked once
         time.sleep(1)
@@ -73,7 +75,8 @@ def test_the_doorbell_starts_a_delivery_long_before_the_poll(
 
 def test_without_a_broker_the_poll_finds_the_work(sendgrid: SendGridServer, tmp_path: Path) -> None:
     nowhere = "redis://127.0.0.1:9/0"
-    with running("worker", log=tmp_path / "log", **env(sendgrid, REDIS_URL=nowhere)):
+    with Nursery(tmp_path, **env(sendgrid, REDIS_URL=nowhere)) as nursery:
+        nursery.start("worker")
         accept(1)
         eventually(all_sent)
         started = time.monotonic()

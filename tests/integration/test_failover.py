@@ -167,7 +167,7 @@ def test_five_silences_open_the_breaker_and_the_next_goes_elsewhere(
     drain()
 
     assert story(api, message_id) == [("ses", "accepted")]
-    change = ProviderState.objects.get(name="sendgrid").changes.get()
+    change = ProviderState.objects.get(name="sendgrid").changes.get(now="open")
     assert (change.was, change.now) == ("closed", "open")
     assert "failures in a row" in change.reason
 

@@ -10,16 +10,18 @@ from django.utils import timezone
 from typing_extensions import override
 
 from commsproject.common.models import ApiClient
-from notifications.models import Attempt, Delivery, Event, Notification, Work
+from notifications.models import Attempt, Delivery, Event, Notification, Suppression, Work
 from notifications.providers import registry
 from notifications.services import audit
 from notifications.services.plan import Submission, Target
 from notifications.services.submit import accept
+from notifications.signals import reported
 from notifications.states import State
 from notifications.types import Channel, EventType, Inquiry, Lane, ProviderEvent
 from tests.engine import Inline, carry_out, drain, make_everything_due
 from tests.integration.test_engine import claim
 from tests.scripted import Answer, Scripted, entry, temporary, unanswered
+from tracking.models import Bounce
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +52,7 @@ class Knowing(Scripted):
                 f"{inquiry.attempt_id}-{kind}",
                 inquiry.attempt_id,
                 provider_ref="SM1",
+                permanent=True,
             )
             for kind in self.told
         ]
@@ -107,6 +110,28 @@ def test_what_the_provider_knows_settles_it(
     attempt = Attempt.objects.get()
     assert (attempt.state, attempt.provider_ref) == (Attempt.State.ACCEPTED, "SM1")
     assert sorted(Event.objects.values_list("type", flat=True)) == sorted(told)
+
+
+def test_a_bounce_that_is_looked_up_counts_like_one_that_was_posted(unknown: Delivery) -> None:
+    knowing().told = [EventType.BOUNCED]
+    assert settled(unknown) == (State.BOUNCED, 1)
+    bounce = Bounce.objects.get()
+    assert (bounce.delivery_id, bounce.kind, bounce.provider) == (unknown.id, "hard", "a")
+    entry = Suppression.objects.get()
+    assert (entry.reason, entry.address_hash) == ("bounce", unknown.address_hash)
+
+
+def test_a_look_up_that_cannot_be_applied_is_no_answer(unknown: Delivery) -> None:
+    def fail(**_: object) -> None:
+        raise ValueError("a defect")
+
+    knowing().told = [EventType.BOUNCED]
+    reported.connect(fail)
+    try:
+        assert settled(unknown) == (State.UNKNOWN, 2)
+    finally:
+        reported.disconnect(fail)
+    assert not Event.objects.exists()
 
 
 def test_it_is_told_which_call_is_meant(unknown: Delivery) -> None:

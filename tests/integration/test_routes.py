@@ -14,7 +14,7 @@ from notifications import breaker
 from notifications.models import ProviderState
 from notifications.services import route
 from notifications.services.route import Routes, Stranded
-from notifications.types import Channel, Wanted
+from notifications.types import Channel, ErrorClass, ProviderError, Wanted
 from tests.scripted import entry, temporary
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +29,7 @@ def three(settings: Any) -> None:
 
 def routes(channel: Channel = Channel.EMAIL, *, in_transaction: bool = False) -> Routes:
     """As a window sees them: what another process has learnt is not remembered here."""
-    route._shut.clear()
+    route._heard.clear()
     return Routes(channel, in_transaction=in_transaction)
 
 
@@ -109,6 +109,20 @@ def test_those_without_a_weight_come_after_the_others_in_their_order() -> None:
     state("c", weight=1)
     found = routes()
     assert [way(found), way(found, "c"), way(found, "c", "a")] == ["c", "a", "b"]
+
+
+def test_of_those_without_a_weight_the_cheapest_that_is_well_goes_first(settings: Any) -> None:
+    settings.PROVIDER_PRICES = {"a": {"*": 3}, "b": {"*": 2, "DE": 4}, "c": {"*": 1}}
+    german = Wanted(Channel.SMS, "+4915112345678", "DE", part="DE")
+    found = routes()
+    assert [way(found), way(found, "c"), way(found, "c", "b")] == ["c", "b", "a"]
+    assert [way(routes(Channel.SMS), wanted=german), way(found, "c", wanted=german)] == ["c", "a"]
+    state("c", failures=5, opened_until=timezone.now() + 30 * SECOND)
+    assert way(routes()) == "b"
+    state("a", weight=1)
+    assert way(routes()) == "a"
+    del settings.PROVIDER_PRICES["b"]  # what cannot be compared is not
+    assert way(routes(), "a") == "b"
 
 
 # --- Breakers and probes -------------------------------------------------------------------------
@@ -192,7 +206,7 @@ def test_the_answer_to_a_probe_closes_the_breaker_or_opens_it_again(error: Any, 
 
 def test_what_this_process_alone_has_found_counts_here() -> None:
     found = routes()
-    route._shut["a"] = timezone.now() + 10 * SECOND
+    route.hear("a", ProviderError(ErrorClass.AUTH_CONFIG, "401"))
     assert way(found) == "b"
 
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.states import PENDING, REPORTED, State, after, furthest, rank
+from notifications.states import PENDING, REPORTED, State, after, furthest, joined, rank
 from notifications.types import EventType
+from tests.walk import each
 
 LATTICE = [State.SENT, State.DELIVERED, State.BOUNCED, State.COMPLAINED]
 ENGINES_OWN = [state for state in State if state not in LATTICE]
@@ -66,7 +67,7 @@ def test_a_receipt_outranks_whatever_the_engine_thought(state, event):
     assert after(state, [event]) is REPORTED[event]
 
 
-@pytest.mark.parametrize(("state", "fact"), list(itertools.product(State, FACTS)))
+@each(("state", "fact"), itertools.product(State, FACTS))
 def test_facts_are_no_states(state, fact):
     assert after(state, [fact]) is state
 
@@ -111,3 +112,61 @@ def test_the_furthest_is_one_of_them_for_any_states(some):
 def test_work_that_is_left_is_never_hidden_by_an_end_without_a_message(some):
     if set(some) & PENDING and not set(some) & set(LATTICE):
         assert furthest(some) in PENDING
+
+
+# --- Several copies of one message ---------------------------------------------------------------
+
+COPIES = "abc"
+reports = st.lists(st.tuples(st.sampled_from(COPIES), st.sampled_from(EventType)), max_size=12)
+
+
+def by_copy(told):
+    return [[event for copy, event in told if copy == one] for one in COPIES]
+
+
+@given(states, reports, st.data())
+def test_any_order_and_repetition_over_all_copies_gives_one_state(state, told, data):
+    again = data.draw(st.lists(st.sampled_from(told), max_size=6)) if told else []
+    shuffled = data.draw(st.permutations([*told, *again]))
+    assert joined(state, by_copy(shuffled)) is joined(state, by_copy(told))
+
+
+@given(states, events)
+def test_one_copy_is_where_its_reports_are_whatever_is_known_of_the_others(state, reported):
+    told = [event for event in reported if event in REPORTED]
+    expected = after(State.SENT, told) if told else state
+    assert joined(state, [reported, [], [EventType.OPENED]]) is expected
+
+
+@given(states, reports)
+def test_a_copy_that_was_delivered_and_not_sent_back_is_never_undone(state, told):
+    kinds = [set(events) for events in by_copy(told)]
+    is_there = any(
+        EventType.DELIVERED in one and not one & {EventType.BOUNCED, EventType.COMPLAINED}
+        for one in kinds
+    )
+    now = joined(state, by_copy(told))
+    if any(EventType.COMPLAINED in one for one in kinds):
+        assert now is State.COMPLAINED
+    elif is_there:
+        assert now is State.DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("copies", "now"),
+    [
+        (["bounced", "delivered"], State.DELIVERED),
+        (["bounced", "sent"], State.BOUNCED),  # until the second is heard of
+        (["bounced", "sent delivered"], State.DELIVERED),
+        (["delivered bounced", "sent"], State.BOUNCED),  # it came back after all
+        (["delivered bounced", "delivered"], State.DELIVERED),
+        (["bounced", "bounced"], State.BOUNCED),
+        (["bounced complained", "delivered"], State.COMPLAINED),
+        (["deferred", "opened"], State.UNKNOWN),
+        ([], State.UNKNOWN),
+    ],
+)
+def test_a_message_is_where_the_best_of_its_copies_is(copies, now):
+    told = [[EventType(name) for name in copy.split()] for copy in copies]
+    assert joined(State.UNKNOWN, told) is now
+    assert joined(State.UNKNOWN, reversed(told)) is now

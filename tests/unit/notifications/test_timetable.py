@@ -39,6 +39,28 @@ def test_a_time_that_the_clock_leaves_out_is_kept_once_after_the_gap() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("cron", "expected"),
+    [
+        ("0 */2 * * *", ["23:00", "01:00", "02:00"]),  # midnight, what was to be 02:00, 04:00
+        ("*/20 2 * * *", ["01:00", "00:00 +1", "00:20 +1"]),
+        ("* 2 * * *", ["01:00", "00:00 +1", "00:01 +1"]),
+        ("*/30 * * * *", ["22:30", "23:00", "23:30", "00:00", "00:30", "01:00"]),
+    ],
+)
+def test_steps_keep_the_times_that_the_clock_leaves_out(cron: str, expected: list[str]) -> None:
+    found = islice(Timetable(cron, BERLIN).after(at("2026-03-28 22:10")), len(expected))
+    days = {28: "", 29: "", 30: " +1"}
+    assert [f"{run:%H:%M}{days[run.day]}" for run in found] == expected
+
+
+def test_steps_keep_the_times_that_come_twice_the_first_time() -> None:
+    assert runs("0 */2 * * *", BERLIN, "2026-10-24 22:30", 2) == [
+        "2026-10-25 00:00",
+        "2026-10-25 03:00",
+    ]
+
+
 def test_a_time_that_comes_twice_is_kept_the_first_time() -> None:
     """On 25 October 2026, 02:59 in Berlin is followed by 02:00 (01:00 UTC)."""
     assert runs("30 2 * * *", BERLIN, "2026-10-24 00:00", 3) == [
@@ -89,7 +111,14 @@ def test_nothing_is_due_after_the_end() -> None:
 
 
 _ZONES = ["UTC", BERLIN, "America/Santiago", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Tehran"]
-_EXPRESSIONS = ["30 2 * * *", "0 0 * * *", "*/20 * * * *", "0,30 0-3 * * 0,6", "15 * 1-7 * *"]
+_EXPRESSIONS = [
+    "30 2 * * *",
+    "0 0 * * *",
+    "*/20 * * * *",
+    "0,30 0-3 * * 0,6",
+    "15 * 1-7 * *",
+    "*/7 */3 * * *",
+]
 _moments = st.integers(0, 10 * 366 * 24 * 60).map(
     lambda minutes: at("2020-01-01") + minutes * MINUTE
 )
