@@ -126,13 +126,15 @@ def heard_from(sender: str, to: str) -> str:
     raise BadAddress("Not a number of our country.")
 
 
-def _home(number: str) -> str | None:
-    """The country of a number of ours; of a short code it is the only one that we write to."""
+def _home(number: str) -> str:
+    """The country of a number of ours; of a short code it is the only one that we write to, empty
+    where there are several.
+    """
     with suppress(phonenumbers.NumberParseException):
         if known := country(number):
             return known
-    (only,) = settings.SMS_COUNTRIES if len(settings.SMS_COUNTRIES) == 1 else (None,)
-    return only
+    (only,) = settings.SMS_COUNTRIES if len(settings.SMS_COUNTRIES) == 1 else ("",)
+    return str(only)
 
 
 def device(address: str) -> tuple[Platform, UUID]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from email.utils import getaddresses
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
 
+from notifications import addresses
 from notifications.providers import registry
+from notifications.providers.common import http
+from notifications.types import Channel
 
 
 @register()
@@ -26,9 +32,67 @@ def providers_can_send(
 
 
 @register()
+def credentials_are_whole(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """notifications.W003 for each provider that some of what turns it on is set of, and some not."""
+    return [
+        checks.Warning(
+            f"{', '.join(entry['MISSING'])} not set: {name} is off, although the rest of its "
+            "credentials is there.",
+            hint="Set all of them, or none.",
+            id="notifications.W003",
+        )
+        for name, entry in settings.PROVIDERS.items()
+        if entry.get("MISSING")
+    ]
+
+
+@register()
+def addresses_can_be_reached(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """notifications.E002 for each variable that holds no such thing as it is for."""
+    wrong = {
+        "PUBLIC_URL is no URL: write it as https://comms.example.com.": not http.is_url(
+            settings.PUBLIC_URL
+        ),
+        "DEFAULT_FROM_EMAIL is no sender: write it as comms@example.com, or as "
+        "Example <comms@example.com>.": not _is_sender(settings.DEFAULT_FROM_EMAIL),
+        "REPLY_DOMAIN is no domain: write it as reply.example.com.": bool(settings.REPLY_DOMAIN)
+        and not _NAME.fullmatch(settings.REPLY_DOMAIN),
+        "WEBPUSH_HOSTS has what is no push service: write each as push.example.com, *.example.com, "
+        "or https://push.example.com:8443.": not all(map(_is_service, settings.WEBPUSH_HOSTS)),
+    }
+    return [
+        checks.Error(problem, id="notifications.E002") for problem, found in wrong.items() if found
+    ]
+
+
+_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+", re.IGNORECASE)
+
+
+def _is_sender(text: str) -> bool:
+    """Whether it is one address, with or without a name."""
+    found = getaddresses([text])
+    try:
+        ((_, address),) = found
+        addresses.normalise(Channel.EMAIL, address)
+    except ValueError:  # a BadAddress is one
+        return False
+    return not any(character in text for character in "\r\n")
+
+
+def _is_service(host: str) -> bool:
+    if "://" in host:
+        return http.is_url(host) and not urlsplit(host).path
+    return _NAME.fullmatch(host.removeprefix("*.")) is not None
+
+
+@register()
 def a_cap_has_prices(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """notifications.W002 where no message costs anything and what they cost is capped."""
-    if settings.SMS_DAILY_CAP is None or settings.SMS_PRICES:
+    if settings.SMS_DAILY_CAP is None or settings.SMS_PRICES or settings.PROVIDER_PRICES:
         return []
     return [
         checks.Warning(

@@ -152,7 +152,9 @@ def wish(text: str) -> Wish | None:
     """What `text` asks; None: it says something else."""
     if len(text) > MOST:
         return None
-    said = " ".join(_words(text))
+    words = _words(text)
+    is_spelt = len(words) > 1 and all(len(word) == 1 for word in words)  # S T O P
+    said = ("" if is_spelt else " ").join(words)
     found = _WISHES.get(said) or _WISHES.get(" ".join(_core(said)))
     # `yes please` answers a question: who wants to get messages again must say nothing else.
     return None if found is Wish.START and said not in _WISHES else found

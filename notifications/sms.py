@@ -16,6 +16,7 @@ from enum import Enum
 
 from django.conf import settings
 
+from notifications import prices
 from notifications.models import Category
 
 LongText = Category.LongText
@@ -97,10 +98,13 @@ def count(text: str) -> tuple[Encoding, int]:
     return encoding, parts
 
 
-def price(country: str, segments: int) -> Decimal | None:
-    """What `segments` to a number of `country` cost by SMS_PRICES; None where it names no price."""
-    prices = settings.SMS_PRICES
-    each: Decimal | None = prices.get(country, prices.get("*"))
+def price(country: str, segments: int, provider: str = "") -> Decimal | None:
+    """What `segments` to a number of `country` cost: by the provider's own prices, where it is known
+    and has any, else by SMS_PRICES; None where neither names one.
+    """
+    each = prices.of(provider, country)
+    if each is None:
+        each = settings.SMS_PRICES.get(country, settings.SMS_PRICES.get("*"))
     return None if each is None else each * segments
 
 

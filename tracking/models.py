@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.db import models
 from django.utils import timezone
 from typing_extensions import override
@@ -45,6 +47,9 @@ class WebhookReceipt(models.Model):
 class InboundMessage(models.Model):
     """A message that a person sent to us, stored once."""
 
+    NUMBER = r"^\+[1-9][0-9]{6,14}$"
+    """What the sender of a text message looks like where it is somebody's telephone."""
+
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     provider = models.CharField(max_length=50)
     dedupe = models.CharField(max_length=200)
@@ -72,6 +77,10 @@ class InboundMessage(models.Model):
     def __str__(self) -> str:
         return f"{self.get_channel_display()} {self.id}"
 
+    @property
+    def is_from_number(self) -> bool:
+        return re.match(self.NUMBER, self.sender) is not None
+
 
 class Bounce(models.Model):
     """A message that came back, or was complained about."""
@@ -79,6 +88,7 @@ class Bounce(models.Model):
     class Kind(models.TextChoices):
         HARD = "hard", "Hard bounce"
         SOFT = "soft", "Soft bounce"
+        BLOCK = "block", "Block"
         COMPLAINT = "complaint", "Spam complaint"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -86,6 +96,8 @@ class Bounce(models.Model):
     event_id = models.UUIDField(unique=True)
     channel = models.CharField(max_length=10, choices=Channel.choices)
     address_hash = models.CharField(max_length=64, db_index=True)
+    category = models.CharField(max_length=64, blank=True, help_text="Its key.")
+    sender = models.CharField(max_length=100, blank=True, help_text="The agent's own id.")
     kind = models.CharField(max_length=10, choices=Kind.choices)
     provider = models.CharField(max_length=50)
     code = models.CharField(max_length=100, blank=True)

@@ -125,17 +125,30 @@ class Env(FileAwareEnv):  # type: ignore[misc]
 
         Raises ImproperlyConfigured, which names the variable.
         """
-        value = str(self.str(var, default="")).strip() or "{}"
         try:
-            told = json.loads(value, parse_float=str, parse_int=str)
-            prices = {name: _amount(price) for name, price in told.items()}
+            return _by_country(self._json(var))
         except (AttributeError, InvalidOperation, TypeError, ValueError):
-            prices = None
-        if prices is None or not all(
-            name in {"*", *SUPPORTED_REGIONS} and price < _DEAREST for name, price in prices.items()
-        ):
-            raise ImproperlyConfigured(f'{var} is JSON such as {{"*": "0.05", "DE": "0.075"}}.')
-        return prices
+            example = '{"*": "0.05", "DE": "0.075"}'
+            raise ImproperlyConfigured(f"{var} is JSON such as {example}.") from None
+
+    def provider_prices(self, var: str) -> Mapping[str, Mapping[str, Decimal]]:
+        """`{"ses": "0.0001", "twilio": {"*": "0.05", "DE": "0.075"}}`: a price by provider, or one by
+        provider and country as `prices` has them.
+
+        Raises ImproperlyConfigured, which names the variable.
+        """
+        try:
+            return {
+                name: _by_country(told if isinstance(told, dict) else {"*": told})
+                for name, told in self._json(var).items()
+            }
+        except (AttributeError, InvalidOperation, TypeError, ValueError):
+            example = '{"ses": "0.0001", "twilio": {"*": "0.05", "DE": "0.075"}}'
+            raise ImproperlyConfigured(f"{var} is JSON such as {example}.") from None
+
+    def _json(self, var: str) -> Any:
+        value = str(self.str(var, default="")).strip() or "{}"
+        return json.loads(value, parse_float=str, parse_int=str)
 
     def countries(self, var: str) -> frozenset[str]:
         """`DE,SE`: countries by ISO 3166-1 alpha-2, none where the variable is not set.
@@ -149,8 +162,36 @@ class Env(FileAwareEnv):  # type: ignore[misc]
             )
         return names
 
+    def schemes(self, var: str) -> frozenset[str]:
+        """`acme,acme-beta`: schemes of links that open an app, none where the variable is not set.
 
+        Raises ImproperlyConfigured for what is no scheme, or one that browsers have a use for.
+        """
+        names = frozenset(filter(None, (name.strip() for name in self.list(var, default=[]))))
+        for name in sorted(names):
+            if not _SCHEME.fullmatch(name) or name in _NOT_AN_APPS:
+                raise ImproperlyConfigured(
+                    f"{var} is a list of schemes of your apps, such as acme; {name[:20]!r} is none."
+                )
+        return names
+
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,49}")
+_NOT_AN_APPS = frozenset(
+    {"about", "blob", "chrome", "data", "file", "filesystem", "http", "intent", "javascript"}
+    | {"jar", "vbscript", "view-source", "ws", "wss"}
+)
 _DEAREST = 1000
+
+
+def _by_country(told: Mapping[str, str]) -> dict[str, Decimal]:
+    prices = {name: _amount(price) for name, price in told.items()}
+    if (
+        not prices.keys() <= {"*", *SUPPORTED_REGIONS}
+        or max(prices.values(), default=0) >= _DEAREST
+    ):
+        raise ValueError
+    return prices
 
 
 def _amount(value: str) -> Decimal:

@@ -90,11 +90,12 @@ class APNs(PushProvider):
         super().__init__(name)
         self._key, self._key_id, self._team_id = key, key_id, team_id
         self._topic = topic
+        self._api_url = api_url
         self._http = LoopHttp2(api_url)
 
     @override
     def problems(self) -> list[str]:
-        found = []
+        found = http.url_problems("APNS_API_URL", self._api_url)
         try:
             self._token  # noqa: B018 - reads the key
         except ValueError:

@@ -15,14 +15,11 @@ from typing import Any, cast
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from commsproject.common import valkey
 from commsproject.common.loops import PerLoop
+from notifications.providers.common import keys
 
 SECONDS = 50 * 60
 """For how long a token is used."""
@@ -47,14 +44,7 @@ class SigningKey:
     @classmethod
     def load(cls, pem: str, *, team_id: str, key_id: str) -> SigningKey:
         """Raises `ValueError`, which tells nothing of it."""
-        try:
-            # One line in a .env file has its breaks written out.
-            private = load_pem_private_key(pem.replace("\\n", "\n").encode(), None)
-        except (ValueError, TypeError):
-            raise ValueError("not a private key") from None
-        if not isinstance(private, ec.EllipticCurvePrivateKey) or private.curve.name != "secp256r1":
-            raise ValueError("not on P-256")
-        return cls(team_id, key_id, private)
+        return cls(team_id, key_id, keys.on_p256(lambda: keys.of_pem(pem)))
 
     @property
     def name(self) -> str:

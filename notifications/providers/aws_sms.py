@@ -66,7 +66,6 @@ STOP_WORDS = frozenset(
 )
 """The keywords that put a number on AWS's opt-out list, unless an account manages its own."""
 
-REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 SENDER_ID = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9-]{1,11}")
 LONG_NUMBER = re.compile(r"\+?[0-9]{7,}")
 
@@ -122,8 +121,7 @@ class AwsSms(SmsProvider, LoopProvider):
         self._sender_id = sender_id
         self._topic_arns = topic_arns
         self._sns = sns.Verifier(topic_arns, lambda url: self.fetch_certificate(url))
-        self._url = self._account.endpoint(self._api.service, region)
-        self._http = LoopHttp(self._url, {})
+        self._http = LoopHttp(self._account.endpoint(self._api.service, region), {})
 
     @property
     @override
@@ -138,9 +136,7 @@ class AwsSms(SmsProvider, LoopProvider):
 
     @override
     def problems(self) -> list[str]:
-        found = []
-        if not REGION.fullmatch(self._region):
-            found.append("AWS_SNS_REGION is none: it looks like eu-central-1.")
+        found = aws.region_problems("AWS_SNS_REGION", self._region) + self._account.problems()
         if self._sender_id and not SENDER_ID.fullmatch(self._sender_id):
             found.append("AWS_SMS_SENDER_ID has 1 to 11 letters and digits, one letter at least.")
         return found
@@ -156,7 +152,7 @@ class AwsSms(SmsProvider, LoopProvider):
             sms.check(message)
             headers, body = self._api.request(message)
             headers = self._account.signed(
-                self._api.service, self._region, self._url, headers, body
+                self._api.service, self._region, self._http.url, headers, body
             )
         answer = await self._http.post(body, headers=headers, read=ANSWER_BYTES)
         with caught(ErrorClass.AMBIGUOUS):

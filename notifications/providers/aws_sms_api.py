@@ -246,8 +246,7 @@ class SendTextMessage(Api):
     @override
     def error(self, answer: Answer) -> tuple[str, Refused | None]:
         body = answer.json if isinstance(answer.json, dict) else {}
-        told = answer.headers.get("x-amzn-ErrorType") or str(body.get("__type", ""))
-        code, reason = told.partition(":")[0].rpartition("#")[2], str(body.get("Reason") or "")
+        code, reason = aws.told(answer)[0], str(body.get("Reason") or "")
         if reason in EUM_REASONS:
             return reason, EUM_REASONS[reason]
         return code, EUM_CODES.get(code)

@@ -69,6 +69,9 @@ class Provider(ABC):
     the others. Who waits for a place has not begun, and may still be stopped.
     """
 
+    batch_limit: ClassVar[int] = 1
+    """Messages that one call can carry."""
+
     looks_up: ClassVar[bool] = False
     """Whether `status` can tell what became of a call that was not answered."""
 
@@ -86,6 +89,16 @@ class Provider(ABC):
 
     hosts_templates: ClassVar[bool] = False
     """Whether it can send a template that it keeps itself: `Outbound.hosted`."""
+
+    is_picky: ClassVar[bool] = False
+    """Whether what a message wants makes a difference, beside a template: set where `lacks` is
+    overridden.
+    """
+
+    @override
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.is_picky = cls.lacks is not Provider.lacks
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -116,6 +129,15 @@ class Provider(ABC):
         Raises `ProviderError` with the class of what went wrong: `ambiguous` exactly when the
         request may have been taken without our hearing of it.
         """
+
+    def send_all(self, messages: Sequence[Outbound]) -> Sent:
+        """One call for 1 to `batch_limit` messages with the same parts to different addresses.
+
+        Taken or refused as a whole; otherwise as `send`. A single message has its final parts, and
+        no values.
+        """
+        (message,) = messages
+        return self.send(message)
 
     def lacks(self, wanted: Wanted) -> str:
         """What of `wanted` it cannot do, in a word or two; empty where it can carry the message.
@@ -180,9 +202,6 @@ class LoopProvider(Provider):
 
     What it keeps open (sessions, connections) belongs to the running loop and is made on first use.
     """
-
-    batch_limit: ClassVar[int] = 1
-    """Messages that one call can carry."""
 
     concurrency: ClassVar[int] = 1000
 

@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from notifications.providers.account import Check, MailDns, sender_check
 from notifications.providers.base import Webhook
-from notifications.providers.common import http, shared_secret
+from notifications.providers.common import events, http, shared_secret
 from notifications.providers.common.email import without_addresses
 from notifications.providers.common.email_http import (
     Careful,
@@ -97,20 +97,12 @@ class Brevo(HttpEmailProvider):
     dns: ClassVar = MailDns("spf.brevo.com", ("brevo1", "brevo2", "mail"))
     keeps_message_id: ClassVar = False
     hosts_templates: ClassVar = True
+    url_variable: ClassVar = "BREVO_API_URL"
+    receipts_variable: ClassVar = "BREVO_WEBHOOK_SECRET"
     ref_field: ClassVar = "messageId"
     code_field: ClassVar = "code"
     codes: ClassVar = CODES
     texts: ClassVar = TEXTS
-
-    def __init__(self, name: str, *, api_key: str, api_url: str, webhook_secret: str) -> None:
-        super().__init__(name, api_url=api_url)
-        self._api_key = api_key
-        self._secrets = webhook_secret
-
-    @property
-    @override
-    def receipts_need(self) -> str:
-        return "" if self._secrets else "BREVO_WEBHOOK_SECRET"
 
     @override
     def check(self) -> Iterator[Check]:
@@ -154,10 +146,7 @@ class Brevo(HttpEmailProvider):
     def parse(self, webhook: Webhook) -> list[ProviderEvent]:
         found = json.loads(webhook.body)
         rows = found if isinstance(found, list) else [found]  # a list where webhooks are batched
-        try:
-            return [event for row in rows for event in _events(row)]
-        except (KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise ValueError(f"not an event of Brevo: {type(error).__name__}") from None
+        return events.of_each(rows, _events)
 
 
 class _Backend(Careful, EmailBackend):  # type: ignore[misc]

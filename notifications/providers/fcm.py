@@ -72,11 +72,12 @@ class FCM(PushProvider):
 
     @override
     def problems(self) -> list[str]:
+        found = http.url_problems("FCM_API_URL", self._api_url)
         try:
             self._account  # noqa: B018 - reads it
         except ValueError:
-            return [f"{self.name}: FCM_SERVICE_ACCOUNT is no service account's key in JSON."]
-        return []
+            found.append(f"{self.name}: FCM_SERVICE_ACCOUNT is no service account's key in JSON.")
+        return found
 
     @override
     async def carry(self, messages: Sequence[Outbound]) -> Sent:

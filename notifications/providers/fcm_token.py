@@ -14,11 +14,10 @@ from urllib.parse import urlencode
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.conf import settings
 
 from commsproject.common.loops import PerLoop
-from notifications.providers.common import http
+from notifications.providers.common import http, keys
 from notifications.providers.common.http import Answer
 from notifications.providers.common.http_loop import LoopHttp
 from notifications.types import ErrorClass, ProviderError
@@ -51,7 +50,7 @@ class ServiceAccount:
         """Raises `ValueError`, which tells nothing of it."""
         try:
             given = json.loads(text)
-            key = load_pem_private_key(given["private_key"].encode(), None)
+            key = keys.of_pem(given["private_key"])
             names = ("project_id", "client_email", "private_key_id", "token_uri")
             project_id, email, key_id, token_uri = (given[name] for name in names)
         except (ValueError, LookupError, TypeError, AttributeError):

@@ -109,6 +109,8 @@ class Mailgun(HttpEmailProvider):
     dns: ClassVar = MailDns("mailgun.org", ("mx", "k1", "pic", "smtp", "mailo", "krs", "email"))
     webhook_limits: ClassVar = {"inbound": MAX_INBOUND}
     hosts_templates: ClassVar = True
+    url_variable: ClassVar = "MAILGUN_API_URL"
+    receipts_variable: ClassVar = "MAILGUN_WEBHOOK_SIGNING_KEY"
     ref_field: ClassVar = "id"
     codes: ClassVar = CODES
     texts: ClassVar = TEXTS
@@ -116,15 +118,8 @@ class Mailgun(HttpEmailProvider):
     def __init__(
         self, name: str, *, api_key: str, sender_domain: str, api_url: str, signing_key: str
     ) -> None:
-        super().__init__(name, api_url=api_url)
-        self._api_key = api_key
+        super().__init__(name, api_url=api_url, api_key=api_key, webhook_secret=signing_key)
         self._sender_domain = sender_domain or None
-        self._signing_keys = signing_key
-
-    @property
-    @override
-    def receipts_need(self) -> str:
-        return "" if self._signing_keys else "MAILGUN_WEBHOOK_SIGNING_KEY"
 
     @override
     def check(self) -> Iterator[Check]:
@@ -173,7 +168,7 @@ class Mailgun(HttpEmailProvider):
     def verify(self, webhook: Webhook) -> None:
         timestamp, token, signature = _signature(webhook.body)
         signed = f"{timestamp}{token}".encode()
-        keys = shared_secret.split(self._signing_keys)
+        keys = shared_secret.split(self._secrets)
         if not any(_fits(key, signed, signature) for key in keys):
             raise BadSignature("signed with none of our keys")
         age = time.time() - int(timestamp)

@@ -52,6 +52,7 @@ CODES: Codes = {
 TEXTS: Texts = (
     ("300", "Invalid 'To' address", ErrorClass.PERMANENT_RECIPIENT),
     ("300", "Error parsing 'To'", ErrorClass.PERMANENT_RECIPIENT),
+    ("300", "Invalid 'From' address", ErrorClass.AUTH_CONFIG),  # of no verified sender
 )
 
 MAX_METADATA, MAX_KEY, MAX_VALUE = 10, 20, 80
@@ -96,6 +97,8 @@ class Postmark(HttpEmailProvider):
     """
 
     hosts_templates: ClassVar = True
+    url_variable: ClassVar = "POSTMARK_API_URL"
+    receipts_variable: ClassVar = "POSTMARK_WEBHOOK_SECRET"
     ref_field: ClassVar = "MessageID"
     code_field: ClassVar = "ErrorCode"
     text_field: ClassVar = "Message"
@@ -111,19 +114,12 @@ class Postmark(HttpEmailProvider):
         message_stream: str,
         webhook_secret: str,
     ) -> None:
-        super().__init__(name, api_url=api_url)
-        self._server_token = server_token
+        super().__init__(name, api_url=api_url, api_key=server_token, webhook_secret=webhook_secret)
         self._message_stream = message_stream or None
-        self._secrets = webhook_secret
-
-    @property
-    @override
-    def receipts_need(self) -> str:
-        return "" if self._secrets else "POSTMARK_WEBHOOK_SECRET"
 
     @override
     def check(self) -> Iterator[Check]:
-        token = {"X-Postmark-Server-Token": self._server_token, "Accept": "application/json"}
+        token = {"X-Postmark-Server-Token": self._api_key, "Accept": "application/json"}
         server = self.look_up("server", headers=token)
         yield Check("token", "accepted")
         if server["DeliveryType"] == "Sandbox":
@@ -133,7 +129,7 @@ class Postmark(HttpEmailProvider):
     @override
     def connect(self) -> AnymailRequestsBackend:
         return _Backend(
-            server_token=self._server_token,
+            server_token=self._api_key,
             message_stream=self._message_stream,
             use_bulk_api=False,
             **self.options(),

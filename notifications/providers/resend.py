@@ -90,20 +90,12 @@ class Resend(HttpEmailProvider):
 
     dns: ClassVar = MailDns(selectors=("resend",))
     keeps_message_id: ClassVar = False
+    url_variable: ClassVar = "RESEND_API_URL"
+    receipts_variable: ClassVar = "RESEND_WEBHOOK_SECRET"
     ref_field: ClassVar = "id"
     code_field: ClassVar = "name"
     codes: ClassVar = CODES
     texts: ClassVar = TEXTS
-
-    def __init__(self, name: str, *, api_key: str, api_url: str, webhook_secret: str) -> None:
-        super().__init__(name, api_url=api_url)
-        self._api_key = api_key
-        self._secrets = webhook_secret
-
-    @property
-    @override
-    def receipts_need(self) -> str:
-        return "" if self._secrets else "RESEND_WEBHOOK_SECRET"
 
     @override
     def check(self) -> Iterator[Check]:

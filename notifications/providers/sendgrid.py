@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import logging
 import re
 import time
 import warnings
@@ -37,7 +36,7 @@ from typing_extensions import override
 
 from notifications.providers.account import Check, MailDns, Verdict, is_of
 from notifications.providers.base import BadSignature, CannotVerify, LoopProvider, Webhook
-from notifications.providers.common import http, http_thread, inbound_mail, shared_secret
+from notifications.providers.common import events, http, http_thread, inbound_mail, shared_secret
 from notifications.providers.common.email import EmailProvider, Handover, without_addresses
 from notifications.providers.common.http_loop import LoopHttp
 from notifications.providers.common.labels import attempt_id
@@ -53,8 +52,6 @@ from notifications.types import (
     Report,
     Sent,
 )
-
-logger = logging.getLogger(__name__)
 
 # Anymail warns on every connection that nobody tests its SendGrid backend against the live
 # service any more. We know, and keep contract tests of our own: tests/providers/test_sendgrid.py.
@@ -127,9 +124,6 @@ other reason (content, quota, a wrong SMTPAPI header) is the message's or ours."
 MAX_INBOUND = 32 * 1024 * 1024
 """Bytes: mail has up to 30 MB with its attachments."""
 
-MALFORMED = (KeyError, TypeError, ValueError, OverflowError, OSError)
-"""What reading an event without its id or time, or with values of other kinds, may raise."""
-
 _OUR_DATA = {"ip": "ip", "useragent": "user_agent", "url": "url", "sg_machine_open": "machine"}
 
 
@@ -172,6 +166,10 @@ class SendGrid(EmailProvider, LoopProvider):
     @override
     def receipts_need(self) -> str:
         return "" if self._public_keys else "SENDGRID_WEBHOOK_PUBLIC_KEY"
+
+    @override
+    def problems(self) -> list[str]:
+        return http.url_problems("SENDGRID_API_URL", self._api_url)
 
     @override
     def check(self) -> Iterator[Check]:
@@ -274,19 +272,7 @@ class SendGrid(EmailProvider, LoopProvider):
     def parse(self, webhook: Webhook) -> Sequence[Report]:
         if webhook.kind == "inbound":
             return [_inbound(read_form(webhook.body))]
-        rows = json.loads(webhook.body)
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise ValueError("not a list of events")
-        events: list[ProviderEvent] = []
-        unread = 0
-        for row in rows:
-            try:
-                events += _events(row)
-            except MALFORMED:  # it would be as malformed next time, and the others would wait
-                unread += 1
-        if unread:
-            logger.warning("sendgrid: %d of %d events malformed, left out", unread, len(rows))
-        return events
+        return events.of_each(json.loads(webhook.body), _events)
 
     @cached_property
     def _keys(self) -> list[ec.EllipticCurvePublicKey]:

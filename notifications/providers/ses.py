@@ -1,4 +1,7 @@
-"""Amazon SES: mail by the v2 API through Anymail, its events and mail to us by way of SNS.
+"""Amazon SES: mail by the v2 API, its events and mail to us by way of SNS.
+
+The engine's messages go over the event loop, signed by botocore (`carry`); plain Django mail goes
+through Anymail and boto3 (`deliver`). What an answer means is the same for both.
 
 Vendor's facts: docs.aws.amazon.com/ses/latest/dg (event-publishing-retrieving-sns-contents,
 notification-contents, manage-sending-quotas-errors) and botocore's model of `sesv2`.
@@ -6,11 +9,14 @@ notification-contents, manage-sending-quotas-errors) and botocore's model of `se
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from email.utils import parseaddr
+from functools import cached_property, partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -24,9 +30,17 @@ from typing_extensions import override
 
 from notifications.providers import ses_inbound
 from notifications.providers.account import Check, MailDns, Quota, Verdict
-from notifications.providers.base import Webhook
-from notifications.providers.common import aws, http, sns
-from notifications.providers.common.email import EmailProvider, Handover, without_addresses
+from notifications.providers.base import LoopProvider, Webhook
+from notifications.providers.common import aws, events, http, mime, sns
+from notifications.providers.common.defects import caught
+from notifications.providers.common.email import (
+    EmailProvider,
+    Handover,
+    check,
+    without_addresses,
+)
+from notifications.providers.common.http import Answer
+from notifications.providers.common.http_loop import LoopHttp
 from notifications.providers.common.labels import named_tags
 from notifications.providers.ses_template import TemplatePayload
 from notifications.types import (
@@ -92,10 +106,13 @@ QUOTA = ("MaxSendRate", "Max24HourSend", "SentLast24Hours")
 RECEIVED = "Received"
 """A mail to us."""
 
+ANSWER_BYTES = 64 * 1024
+"""As much of an answer is read. A usual one has less than 1 KB."""
+
 _OUR_DATA = {"ipAddress": "ip", "userAgent": "user_agent", "link": "url"}
 
 
-class SES(EmailProvider):
+class SES(EmailProvider, LoopProvider):
     """Options: the key pair, `region`, `endpoint_url` (`""` for Amazon's own), `configuration_set`
     (`""` for none; without one that publishes to SNS there are no events) and `topic_arns`, the SNS
     topics whose messages are believed.
@@ -127,11 +144,17 @@ class SES(EmailProvider):
         self._configuration_set = configuration_set or None
         self._topic_arns = topic_arns
         self._sns = sns.Verifier(topic_arns, lambda url: self.fetch_certificate(url))
+        host = self._account.endpoint("email", region).rstrip("/")
+        self._http = LoopHttp(f"{host}/v2/email/outbound-emails", {})
 
     @property
     @override
     def receipts_need(self) -> str:
         return "" if self._topic_arns else "SNS_TOPIC_ARNS"
+
+    @override
+    def problems(self) -> list[str]:
+        return aws.region_problems("AWS_SES_REGION", self._region) + self._account.problems()
 
     def fetch_certificate(self, url: str) -> bytes:
         """Amazon's certificate at `url`; raises as `sns.fetch_certificate` does."""
@@ -206,17 +229,67 @@ class SES(EmailProvider):
         Anymail would put metadata and tags into the headers `X-Metadata` and `X-Tag`, for the
         recipient to read. SES has no place for the caller's metadata; it stays with us.
         """
-        mail.esp_extra = {
-            "EmailTags": [
-                {"Name": name, "Value": value} for name, value in named_tags(message).items()
-            ]
+        mail.esp_extra = {"EmailTags": _tags(message)}
+
+    @override
+    async def carry(self, messages: Sequence[Outbound]) -> Sent:
+        (message,) = messages
+        with self.before_sending():
+            body = json.dumps(self._parameters(message), default=_base64).encode()
+            headers = self._account.signed(
+                "ses", self._region, self._http.url, {"Content-Type": "application/json"}, body
+            )
+        answer = await self._http.post(body, headers=headers, read=ANSWER_BYTES)
+        with caught(ErrorClass.AMBIGUOUS):
+            return self.read(answer)
+
+    @override
+    async def aclose(self) -> None:
+        await super().aclose()
+        await self._http.aclose()
+
+    def read(self, answer: Answer) -> Sent:
+        """What SES said. Raises `ProviderError` where it did not take the message."""
+        if answer.status == 200:
+            given = answer.json
+            ref = given.get("MessageId") if isinstance(given, dict) else None
+            if isinstance(ref, str) and ref:
+                return Sent(ref, answer.status)
+            raise http.unanswered(ErrorClass.AMBIGUOUS, "malformed_answer")
+        code, text = aws.told(answer)
+        error = aws.classified(code, http.status_error(answer.status, answer.headers), CODES)
+        raise _by_text(error, text)
+
+    def _parameters(self, message: Outbound) -> dict[str, Any]:
+        """Of SendEmail, as Anymail makes them, which takes twenty times as long; what is rare it
+        still does.
+        """
+        if message.attachments or message.hosted or not message.to.isascii():
+            payload = self._writer.build_message_payload(self.build(message), {})
+            payload.finalize_payload()
+            found: dict[str, Any] = payload.params
+            return found
+        check(message)
+        addressed = replace(message, reply_to=self._reply_to(message))
+        parameters = {
+            "Destination": {"ToAddresses": [message.to]},
+            "EmailTags": _tags(message),
+            "Content": {"Raw": {"Data": mime.compose(addressed, is_ascii=True)}},
         }
+        if self._configuration_set:
+            parameters["ConfigurationSetName"] = self._configuration_set
+        return parameters
+
+    @cached_property
+    def _writer(self) -> Any:
+        return self.connect()
 
     @override
     def classify(self, error: Exception) -> ProviderError | None:
         if isinstance(error, AnymailAPIError):
             if isinstance(error.response, dict) and "Error" in error.response:
-                return _answered(error.response)
+                text = str(error.response["Error"].get("Message", ""))
+                return _by_text(aws.answered(error.response, CODES), text)
             error = error.__cause__ if isinstance(error.__cause__, Exception) else error
         if found := aws.unanswered(error):
             return found
@@ -301,10 +374,16 @@ class _Backend(Handover, EmailBackend):  # type: ignore[misc]
         return super().build_message_payload(message, defaults)
 
 
-def _answered(response: Mapping[str, Any]) -> ProviderError:
-    """As `aws.answered`, with what the text says."""
-    found = aws.answered(response, CODES)
-    text = str(response["Error"].get("Message", ""))
+def _tags(message: Outbound) -> list[dict[str, str]]:
+    return [{"Name": name, "Value": value} for name, value in named_tags(message).items()]
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _by_text(found: ProviderError, text: str) -> ProviderError:
+    """The same error, or another class where the text says so."""
     for code, part, error_class, wait in TEXTS:
         if code == found.code and part in text:
             found.error_class, found.retry_after = error_class, wait
@@ -318,23 +397,32 @@ def _events(event: Mapping[str, Any], sns_id: str) -> Iterator[ProviderEvent]:
         return
     kind, key, recipients = known
     mail, detail = event["mail"], event.get(key) or {}
-    for number, entry in enumerate(detail.get(recipients) or mail["destination"]):
-        recipient = entry if isinstance(entry, Mapping) else {"emailAddress": entry}
-        for each in _types(kind, detail):
-            yield ProviderEvent(
-                type=each,
-                at=datetime.fromisoformat(detail.get("timestamp") or mail["timestamp"]),
-                dedupe=f"{sns_id}:{number}:{each.value}",
-                attempt_id=_attempt_id(mail),
-                provider_ref=mail["messageId"],
-                address=recipient["emailAddress"],
-                permanent=each is EventType.BOUNCED and _permanent(detail),
-                code=_code(detail),
-                detail=without_addresses(_text(detail, recipient)),
-                data={
-                    ours: detail[theirs] for theirs, ours in _OUR_DATA.items() if theirs in detail
-                },
-            )
+    told = list(enumerate(detail.get(recipients) or mail["destination"]))
+    yield from events.of_each(told, partial(_of_recipient, kind, mail, detail, sns_id))
+
+
+def _of_recipient(
+    kind: EventType,
+    mail: Mapping[str, Any],
+    detail: Mapping[str, Any],
+    sns_id: str,
+    told: tuple[int, Any],
+) -> Iterator[ProviderEvent]:
+    number, entry = told
+    recipient = entry if isinstance(entry, Mapping) else {"emailAddress": entry}
+    for each in _types(kind, detail):
+        yield ProviderEvent(
+            type=each,
+            at=datetime.fromisoformat(detail.get("timestamp") or mail["timestamp"]),
+            dedupe=f"{sns_id}:{number}:{each.value}",
+            attempt_id=_attempt_id(mail),
+            provider_ref=mail["messageId"],
+            address=recipient["emailAddress"],
+            permanent=each is EventType.BOUNCED and _permanent(detail),
+            code=_code(detail),
+            detail=without_addresses(_text(detail, recipient)),
+            data={ours: detail[theirs] for theirs, ours in _OUR_DATA.items() if theirs in detail},
+        )
 
 
 def _types(kind: EventType, detail: Mapping[str, Any]) -> list[EventType]:

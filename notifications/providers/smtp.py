@@ -118,7 +118,11 @@ class SMTP(EmailProvider, LoopProvider):
 
     @override
     def problems(self) -> list[str]:
-        known = urlsplit(self._url).scheme in PORTS and urlsplit(self._url).hostname
+        try:
+            relay = self.relay()
+            known = http.is_url(f"https://{relay.host}:{relay.port}")
+        except (ImproperlyConfigured, LookupError, ValueError):
+            known = False
         form = f"{', '.join(PORTS)}, then ://user:password@host:port"
         return [] if known else [f"SMTP_URL is none: it must start with one of {form}."]
 

@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import json
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
@@ -61,6 +62,8 @@ ERRORS: Mapping[int, ErrorClass] = {
     21265: ErrorClass.PERMANENT_RECIPIENT,  # To is a short code
     21266: ErrorClass.PERMANENT_RECIPIENT,  # To is the sender itself
     21408: ErrorClass.AUTH_CONFIG,  # country not enabled in the geo permissions
+    21601: ErrorClass.AUTH_CONFIG,  # From is no number of the account
+    21602: ErrorClass.PERMANENT_MESSAGE,  # no text
     21606: ErrorClass.AUTH_CONFIG,  # From is not ours, or cannot send SMS
     21608: ErrorClass.AUTH_CONFIG,  # trial account: To is not verified
     21609: ErrorClass.AUTH_CONFIG,  # PUBLIC_URL is none that Twilio can reach
@@ -69,11 +72,16 @@ ERRORS: Mapping[int, ErrorClass] = {
     21612: ErrorClass.AUTH_CONFIG,  # no route from this From to this To
     21614: ErrorClass.PERMANENT_RECIPIENT,  # no mobile number
     21617: ErrorClass.PERMANENT_MESSAGE,  # longer than 1600 characters
+    21619: ErrorClass.PERMANENT_MESSAGE,  # no text, by a messaging service
     21635: ErrorClass.PERMANENT_RECIPIENT,  # landline
+    21658: ErrorClass.PERMANENT_MESSAGE,  # a field is too long
     21659: ErrorClass.AUTH_CONFIG,  # From is not ours, or a short code of another country
     21660: ErrorClass.AUTH_CONFIG,  # From is another account's
+    21661: ErrorClass.AUTH_CONFIG,  # From cannot send SMS
     21703: ErrorClass.AUTH_CONFIG,  # the messaging service has no sender
     21704: ErrorClass.AUTH_CONFIG,  # the messaging service has no sender for this
+    21705: ErrorClass.AUTH_CONFIG,  # no such messaging service
+    21730: ErrorClass.TEMPORARY,  # maintenance
     30001: ErrorClass.TEMPORARY,  # queue overflow
     30002: ErrorClass.AUTH_CONFIG,  # account suspended
     30003: ErrorClass.TEMPORARY,  # handset off or out of reach
@@ -82,12 +90,16 @@ ERRORS: Mapping[int, ErrorClass] = {
     30006: ErrorClass.PERMANENT_RECIPIENT,  # landline, or a carrier out of reach
     30007: ErrorClass.PERMANENT_MESSAGE,  # filtered by the carrier
     30008: ErrorClass.TEMPORARY,  # unknown
+    30010: ErrorClass.PERMANENT_MESSAGE,  # dearer than the highest price set
+    30017: ErrorClass.TEMPORARY,  # congestion at the carrier
     30022: ErrorClass.THROTTLED,  # A2P 10DLC rate
     30023: ErrorClass.THROTTLED,  # A2P 10DLC daily cap
+    30024: ErrorClass.AUTH_CONFIG,  # the sender is not provisioned at the carrier
     30027: ErrorClass.THROTTLED,  # T-Mobile's daily cap
     30032: ErrorClass.AUTH_CONFIG,  # toll-free number not verified
     30034: ErrorClass.AUTH_CONFIG,  # number not registered for A2P 10DLC
     30036: ErrorClass.TEMPORARY,  # the validity period was over first
+    30127: ErrorClass.AUTH_CONFIG,  # no such messaging service
     30410: ErrorClass.AMBIGUOUS,  # timeout behind Twilio, not tried again to avoid duplicates
     30450: ErrorClass.PERMANENT_RECIPIENT,  # blocked: fraud
     30453: ErrorClass.PERMANENT_RECIPIENT,  # blocked: fraud
@@ -119,6 +131,11 @@ STATUSES: Mapping[str, Sequence[EventType]] = {
     "canceled": (EventType.BOUNCED,),
 }
 """Their statuses to our events. Callbacks come in any order; ours only ever rise."""
+
+SENDER = re.compile(
+    r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9 &+_-]{0,10}"
+)
+"""A number, a short code, or an alphanumeric sender."""
 
 SIGNATURE = "x-twilio-signature"
 VALIDITY = range(1, 36_001)
@@ -171,9 +188,15 @@ class Twilio(SmsProvider):
 
     @override
     def problems(self) -> list[str]:
-        if any(self._sender.values()):
-            return []
-        return ["Set TWILIO_MESSAGING_SERVICE_SID or TWILIO_FROM_NUMBER."]
+        found = http.url_problems("TWILIO_API_URL", self._client.api.base_url)
+        if not any(self._sender.values()):
+            found.append("Set TWILIO_MESSAGING_SERVICE_SID or TWILIO_FROM_NUMBER.")
+        elif not SENDER.fullmatch(self._sender.get("from_", "+15005550006")):
+            found.append(
+                "TWILIO_FROM_NUMBER is a number such as +15005550006, a short code, or a name of 1 to "
+                "11 letters and digits."
+            )
+        return found
 
     @override
     def send(self, message: Outbound) -> Sent:

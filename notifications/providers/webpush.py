@@ -12,7 +12,6 @@ service request and response headers". What Google answers is documented nowhere
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import re
@@ -29,12 +28,11 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
     load_der_private_key,
-    load_pem_private_key,
 )
 from typing_extensions import override
 
 from notifications.providers.account import Check, Verdict
-from notifications.providers.common import http, push
+from notifications.providers.common import http, keys, push
 from notifications.providers.common.defects import caught
 from notifications.providers.common.http import Answer
 from notifications.providers.common.http_loop import LoopHttp
@@ -202,10 +200,10 @@ class WebPush(PushProvider):
     def _keys(self) -> dict[str, Key]:
         """By their public halves; none where one of them cannot be read."""
         try:
-            keys = [_load(text) for text in self._private_key.split(",") if text.strip()]
+            found = [_load(text) for text in self._private_key.split(",") if text.strip()]
         except ValueError:
             return {}
-        return {key.public: key for key in keys}
+        return {key.public: key for key in found}
 
     def _key(self, subscription: Subscription) -> Key:
         """The one that the browser subscribed with."""
@@ -287,20 +285,14 @@ def _refused(answer: Answer) -> ProviderError:
 
 def _load(text: str) -> Key:
     """Raises `ValueError`."""
-    text = text.strip().replace("\\n", "\n")
-    try:
-        private = _private(text)
-    except (ValueError, TypeError, binascii.Error):
-        raise ValueError("not a private key") from None
-    if not isinstance(private, ec.EllipticCurvePrivateKey) or private.curve.name != "secp256r1":
-        raise ValueError("not on P-256")
+    private = keys.on_p256(lambda: _private(text.strip()))
     point = private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     return Key(private, base64url(point))
 
 
 def _private(text: str) -> Any:
     if text.startswith("-----BEGIN"):
-        return load_pem_private_key(text.encode(), None)
+        return keys.of_pem(text)
     raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     if len(raw) == 32:
         return ec.derive_private_key(int.from_bytes(raw), ec.SECP256R1())

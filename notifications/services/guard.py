@@ -73,7 +73,7 @@ def cost_of(call: Call) -> Decimal | None:
     if isinstance(call.outbound, Exception):
         return None
     (message,) = call.outbound
-    return sms.price(call.items[0].part, message.segments)
+    return sms.price(call.items[0].part, message.segments, call.way.provider.name)
 
 
 # --- How many ----------------------------------------------------------------------------------

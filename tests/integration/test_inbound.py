@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import time_machine
 from django.contrib.auth.models import Permission, User
 from django.db import connection, transaction
 from django.test import Client
@@ -17,7 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from commsproject.common import ids
+from commsproject.common import alerts, ids
 from commsproject.common.models import ApiClient, ApiKey
 from notifications import addresses
 from notifications.models import Category, Delivery, Notification, SimulatedMessage, Suppression
@@ -331,10 +332,26 @@ def test_a_machine_is_obeyed_and_not_answered():
     assert answers() == []
 
 
-def test_a_short_code_is_obeyed_and_cannot_be_answered():
-    receive(said("STOP", sender="32665"))
-    assert Suppression.objects.get().address_hash == digest("32665")
-    assert answers() == []
+def test_a_stop_in_national_form_is_for_the_number_that_messages_are_sent_to():
+    receive(said("STOP", sender="015112345678", to="+4915799912345"))
+    assert opt_outs() == STOPPED
+    assert InboundMessage.objects.get().sender == ADA
+    assert answers() == [STOP_ANSWER]
+
+
+def test_a_stop_of_no_number_is_not_obeyed_and_staff_are_told(caplog):
+    inbound.watch()
+    receive(said("STOP", sender="32665"), said("STOP", sender="Bank"), said("HELP", sender="123"))
+    receive(said("STOP"))
+    assert Suppression.objects.get().address_hash == digest()
+    assert answers() == [STOP_ANSWER]
+    assert "Bank" not in caplog.text
+    inbound.watch()
+    (alert,) = alerts.standing()
+    assert alert.title == "2 asked to stop from what is no telephone number"
+    with time_machine.travel(timezone.now() + timedelta(days=8)):
+        inbound.watch()
+    assert not alerts.standing()
 
 
 @pytest.mark.parametrize("wish", Wish)

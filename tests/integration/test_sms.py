@@ -243,8 +243,14 @@ def test_staff_choose_what_becomes_of_long_texts(client: Client):
     client.force_login(User.objects.create_superuser("root", password="x"))
     row = CategoryFactory.create(key="codes")
     page = reverse("admin:notifications_category_change", args=[row.pk])
-    form = {"name": "Codes", "kind": "essential", "on_unknown": "resend", "long_text": "refuse"}
+    form = {
+        **{"name": "Codes", "kind": "essential", "on_unknown": "resend", "long_text": "refuse"},
+        **{"quiet": "ignore", "content_days": 90, "inbox_days": 90, "fallback": "[]"},
+    }
     assert client.post(page, form).status_code == 302
+    apart = {**form, "fallback": '[{"channel": "email", "after": 60, "unless": "read"}]'}
+    assert b"Name the channels that are tried first" in client.post(page, apart).content
+    assert b"Only what people ask for" in client.post(page, form | {"needs_confirmation": 1}).content
     row.refresh_from_db()
     assert row.long_text == LongText.REFUSE
 

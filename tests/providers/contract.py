@@ -155,7 +155,8 @@ class ProviderContract(Vendor):
             close(provider)
         assert (error.error_class, error.code) == (ErrorClass.TEMPORARY, "connect_timeout")
 
-    def test_a_server_without_a_trusted_certificate_is_our_fault(self, tmp_path):
+    def test_a_server_without_a_trusted_certificate_is_our_fault(self, tmp_path, settings):
+        settings.PROVIDER_CONNECT_TIMEOUT = settings.PROVIDER_READ_TIMEOUT = 10.0
         with impostor(tmp_path) as port:
             provider = self.make_encrypted(port)
             error = failure(provider, self.message)
@@ -212,9 +213,11 @@ class ProviderContract(Vendor):
         assert CONTENT not in tell(error) + logged(caplog)
         assert self.calls(server) == 0
 
-    def test_what_it_cannot_carry_is_refused_and_not_dropped(self, provider, server, unsupported):
-        error = failure(provider, replace(self.message, **unsupported))
-        assert error.error_class is ErrorClass.PERMANENT_MESSAGE
+    def test_what_it_cannot_carry_is_refused_and_not_dropped(self, provider, server, subtests):
+        for name, changes in self.unsupported.items():
+            with subtests.test(name):
+                error = failure(provider, replace(self.message, **changes))
+                assert error.error_class is ErrorClass.PERMANENT_MESSAGE
         assert self.calls(server) == 0
 
     def test_it_tells_whether_it_can_be_asked(self, provider):
@@ -291,14 +294,17 @@ class HttpContract(ProviderContract):
         golden = Path(__file__).parent / "golden" / self.golden
         assert wire(request, self.golden_headers) == golden.read_text(encoding="utf-8")
 
-    def test_each_row_of_the_error_table(self, provider, server, refusal):
-        server.script.next(refusal.answer)
-        error = failure(provider, self.message)
-        assert (error.error_class, error.code) == (refusal.error_class, refusal.code)
-        assert error.is_opt_out == refusal.is_opt_out
-        assert error.for_country == refusal.for_country
-        assert bool(error.gone_since) == refusal.is_gone
-        assert self.calls(server) == 1
+    def test_each_row_of_the_error_table(self, provider, server, subtests):
+        for refusal in self.refusals:
+            with subtests.test(refusal.code):
+                before = self.calls(server)
+                server.script.next(refusal.answer)
+                error = failure(provider, self.message)
+                assert (error.error_class, error.code) == (refusal.error_class, refusal.code)
+                assert error.is_opt_out == refusal.is_opt_out
+                assert error.for_country == refusal.for_country
+                assert bool(error.gone_since) == refusal.is_gone
+                assert self.calls(server) == before + 1
 
     def test_a_status_with_a_page_of_somebody_else(self, provider, server):
         for status, error_class in self.statuses.items():
@@ -306,16 +312,18 @@ class HttpContract(ProviderContract):
             error = failure(provider, self.message)
             assert (error.error_class, error.http_status) == (error_class, status)
 
-    @pytest.mark.parametrize("body", [b"", b"[]", b"null", b'"x"', b"{", b"\xff", b'{"code": {}}'])
-    def test_an_error_without_its_usual_body(self, provider, server, body):
-        server.script.next(Status(503, body, {"Content-Type": "application/json"}))
-        error = failure(provider, self.message)
-        assert (error.error_class, error.http_status) == (ErrorClass.TEMPORARY, 503)
+    def test_an_error_without_its_usual_body(self, provider, server, subtests):
+        for body in (b"", b"[]", b"null", b'"x"', b"{", b"\xff", b'{"code": {}}'):
+            with subtests.test(body=body):
+                server.script.next(Status(503, body, {"Content-Type": "application/json"}))
+                error = failure(provider, self.message)
+                assert (error.error_class, error.http_status) == (ErrorClass.TEMPORARY, 503)
 
-    @pytest.mark.parametrize(("status", "value"), [(429, "7"), (503, "7"), (429, "soon")])
-    def test_it_reads_how_long_to_wait(self, provider, server, status, value):
-        server.script.next(Status(status, headers={"Retry-After": value}))
-        assert failure(provider, self.message).retry_after == (7 if value == "7" else None)
+    def test_it_reads_how_long_to_wait(self, provider, server, subtests):
+        for status, value, seconds in ((429, "7", 7), (503, "7", 7), (429, "soon", None)):
+            with subtests.test(status=status, value=value):
+                server.script.next(Status(status, headers={"Retry-After": value}))
+                assert failure(provider, self.message).retry_after == seconds
 
     def test_a_redirect_is_not_followed(self, provider, server):
         server.script.next(Redirect(f"{server.url}/elsewhere"))
@@ -323,11 +331,13 @@ class HttpContract(ProviderContract):
         assert (error.error_class, error.code) == (ErrorClass.AUTH_CONFIG, "redirect")
         assert len(server.ledger) == 1
 
-    @pytest.mark.parametrize("answer", [MalformedJson(), MalformedJson(body=b"[]"), HalfBody()])
-    def test_an_answer_that_cannot_be_read(self, provider, server, answer):
-        server.script.next(answer)
-        self._check_unreadable(provider)
-        assert self.calls(server) == 1
+    def test_an_answer_that_cannot_be_read(self, provider, server, subtests):
+        for answer in (MalformedJson(), MalformedJson(body=b"[]"), HalfBody()):
+            with subtests.test(answer=answer):
+                before = self.calls(server)
+                server.script.next(answer)
+                self._check_unreadable(provider)
+                assert self.calls(server) == before + 1
 
     def test_a_huge_answer_is_not_read_to_its_end(self, provider, server, settings):
         settings.PROVIDER_READ_TIMEOUT = 10.0
@@ -350,12 +360,13 @@ class HttpContract(ProviderContract):
         assert time.monotonic() - started < 3
         assert (error.error_class, error.code) == (ErrorClass.AMBIGUOUS, "read_timeout")
 
-    @pytest.mark.parametrize("url", ["nonsense", "ftp://127.0.0.1", "http://"])
-    def test_a_url_that_is_none_is_our_fault(self, url):
-        provider = self.make_at(url)
-        error = failure(provider, self.message)
-        close(provider)
-        assert error.error_class is ErrorClass.AUTH_CONFIG
+    def test_a_url_that_is_none_is_our_fault(self, subtests):
+        for url in ("nonsense", "ftp://127.0.0.1", "http://"):
+            with subtests.test(url):
+                provider = self.make_at(url)
+                error = failure(provider, self.message)
+                close(provider)
+                assert error.error_class is ErrorClass.AUTH_CONFIG
 
     def test_an_unknown_host_is_temporary(self):
         provider = self.make_at("http://no-such-host.invalid")
@@ -526,11 +537,13 @@ class WebhookContract(ABC):
         with time_machine.travel(self.now, tick=False):
             yield
 
-    def test_each_captured_payload(self, captured):
+    def test_each_captured_payload(self, subtests):
         provider = self.receiver()
-        webhook = self.sign(payload(captured))
-        provider.verify(webhook)
-        assert list(provider.parse(replace(webhook, headers={}))) == list(self.captured[captured])
+        for name, reports in self.captured.items():
+            with subtests.test(name):
+                webhook = self.sign(payload(name))
+                provider.verify(webhook)
+                assert list(provider.parse(replace(webhook, headers={}))) == list(reports)
 
     def test_no_other_signature_does(self):
         provider, webhook = self.receiver(), self.sign(self._any())
@@ -723,7 +736,7 @@ def impostor(folder: Path) -> Iterator[int]:
         thread = threading.Thread(target=_shake_hands, args=(server, context))
         thread.start()
         yield server.getsockname()[1]
-        thread.join(5)
+        thread.join(20)
 
 
 def own_certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
@@ -757,8 +770,8 @@ def own_certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
 
 
 def _shake_hands(server: socket.socket, context: ssl.SSLContext) -> None:
-    server.settimeout(5)
+    server.settimeout(20)
     client, _ = server.accept()
     with client, suppress(OSError):
-        client.settimeout(5)
+        client.settimeout(20)
         context.wrap_socket(client, server_side=True).close()

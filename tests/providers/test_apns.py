@@ -5,7 +5,7 @@ import base64
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -26,7 +26,6 @@ from notifications.types import (
     Channel,
     ErrorClass,
     Lane,
-    Outbound,
     ProviderError,
     Sent,
     Wanted,
@@ -46,9 +45,9 @@ from tests.providers.contract import (
     send,
     wait_until,
 )
+from tests.providers.push_messages import plain, rich
 
 KEY_ID, TEAM_ID, TOPIC = "ABC123DEFG", "TEAM123456", "com.example.app"
-NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 DEVICE = b"anna".hex() * 8
 SINCE = 1_794_000_000_000
 
@@ -67,29 +66,7 @@ def pem(key: Any) -> str:
 KEY = ec.derive_private_key(int.from_bytes(SECRET.encode()), ec.SECP256R1())
 PEM = pem(KEY)
 
-MESSAGE = Outbound(
-    attempt_id=UUID("019a0000-0000-7000-8000-000000000001"),
-    delivery_id=UUID("019a0000-0000-7000-8000-000000000002"),
-    notification_id=UUID("019a0000-0000-7000-8000-000000000003"),
-    channel=Channel.PUSH,
-    to=DEVICE,
-    parts={"title": "Hi", "body": CONTENT},
-)
-RICH = replace(
-    MESSAGE,
-    parts={
-        "title": "Grüße aus 世界 ✓",
-        "body": f"{CONTENT}\n",
-        "link": "https://example.org/orders/17?a=1&b=2",
-        "badge": "3",
-        "image": "https://example.org/17.png",
-        "collapse_id": "order/17 shipped",
-    },
-    lane=Lane.URGENT,
-    expires_at=NOW + timedelta(hours=1),
-    tags=("shipping",),
-    metadata={"order": "A17"},
-)
+MESSAGE, RICH = plain(DEVICE), rich(DEVICE)
 
 TEMPORARY, CONFIG = ErrorClass.TEMPORARY, ErrorClass.AUTH_CONFIG
 

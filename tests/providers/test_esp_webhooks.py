@@ -442,6 +442,14 @@ def test_an_event_without_what_it_needs_is_an_error(name, field):
         parse(name.partition("_")[0], json.dumps(row).encode())
 
 
+def test_one_of_a_batch_that_is_none_does_not_lose_the_others(caplog):
+    good = json.loads(payload("brevo_request.json"))
+    rows = [good, 1, {**good, "ts_epoch": "soon"}, {**good, "email": "b@example.com"}]
+    found = parse("brevo", json.dumps(rows).encode())
+    assert [event.address for event in found] == [good["email"], "b@example.com"]
+    assert "2 of 4 events" in caplog.text
+
+
 # A secret of ours: Postmark and Brevo
 
 

@@ -170,7 +170,8 @@ class TestPostmark(_Postmark, EspContract, HostedContract):
         [
             (422, "300", "Invalid 'To' address: 'x'.", ErrorClass.PERMANENT_RECIPIENT),
             (422, "300", "Error parsing 'To': Illegal email.", ErrorClass.PERMANENT_RECIPIENT),
-            (422, "300", "Invalid 'From' address: 'x'.", ErrorClass.PERMANENT_MESSAGE),
+            (422, "300", "Invalid 'From' address: 'x'.", ErrorClass.AUTH_CONFIG),
+            (422, "300", "Provide either TextBody or HtmlBody.", ErrorClass.PERMANENT_MESSAGE),
         ],
     )
 

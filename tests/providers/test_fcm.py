@@ -24,7 +24,6 @@ from notifications.types import (
     Channel,
     ErrorClass,
     Lane,
-    Outbound,
     ProviderError,
     Sent,
     Wanted,
@@ -45,35 +44,13 @@ from tests.providers.contract import (
     send,
     tell,
 )
+from tests.providers.push_messages import NOW, plain, rich
 
 KEY = rsa.generate_private_key(65537, 2048)
 PROJECT = "comms-test"
-NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 TOKEN = "dQw4w9WgXcQ:APA91b" + "annaschmidt" * 12
 
-MESSAGE = Outbound(
-    attempt_id=UUID("019a0000-0000-7000-8000-000000000001"),
-    delivery_id=UUID("019a0000-0000-7000-8000-000000000002"),
-    notification_id=UUID("019a0000-0000-7000-8000-000000000003"),
-    channel=Channel.PUSH,
-    to=TOKEN,
-    parts={"title": "Hi", "body": CONTENT},
-)
-RICH = replace(
-    MESSAGE,
-    parts={
-        "title": "Grüße aus 世界 ✓",
-        "body": f"{CONTENT}\n",
-        "link": "https://example.org/orders/17?a=1&b=2",
-        "badge": "3",
-        "image": "https://example.org/17.png",
-        "collapse_id": "order/17 shipped",
-    },
-    lane=Lane.URGENT,
-    expires_at=NOW + timedelta(hours=1),
-    tags=("shipping",),
-    metadata={"order": "A17"},
-)
+MESSAGE, RICH = plain(TOKEN), rich(TOKEN)
 
 THROTTLED, TEMPORARY, CONFIG = (
     ErrorClass.THROTTLED,

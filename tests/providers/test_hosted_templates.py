@@ -48,7 +48,7 @@ def ses():
             topic_arns=[],
         )
         yield provider, server
-        provider.close()
+        close(provider)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hyperframe.frame import SettingsFrame
 from typing_extensions import override
 
 from notifications.providers.common import http2_loop
@@ -106,11 +107,20 @@ def test_one_that_hangs_holds_up_no_other(http, server, settings):
     assert {request.connection for request in server.ledger} == {1}
 
 
-def test_a_connection_that_says_nothing_more_is_left(http, server, settings):
+class LateGreeting(Hang):
+    """Our settings are acknowledged when the call is there already; then nothing more."""
+
+    @override
+    async def play(self, exchange: Exchange) -> None:
+        exchange.writer.write(SettingsFrame(0, flags=["ACK"]).serialize())
+        await super().play(exchange)
+
+
+@pytest.mark.parametrize("silence", [Hang(), LateGreeting()])
+def test_a_connection_that_says_nothing_more_is_left(http, server, settings, silence):
     settings.PROVIDER_READ_TIMEOUT = 0.4
-    server.script.always(Hang())
+    server.script.next(silence)
     assert failed(http) == (AMBIGUOUS, "read_timeout")
-    server.script.reset()
     settings.PROVIDER_READ_TIMEOUT = 10.0
     calls(http, 2)
     assert [request.connection for request in server.ledger] == [1, 2]

@@ -12,7 +12,7 @@ from django.db import connection, connections
 
 from notifications.models import InboxItem, Recipient
 from notifications.providers import registry
-from notifications.providers.inapp import PARTS, InApp
+from notifications.providers.inapp import MOST_BYTES, PARTS, InApp
 from notifications.types import Attachment, Channel, ErrorClass, Outbound, Wanted
 from tests.factories import RecipientFactory
 from tests.fakes.proxy import TcpProxy
@@ -46,8 +46,8 @@ def ada(db: None) -> Recipient:
 def test_a_message_is_in_the_inbox_and_has_arrived(provider: InApp, ada: Recipient) -> None:
     sent = provider.send(MESSAGE)
     (item,) = InboxItem.objects.all()
-    assert (sent.ref, sent.is_delivered) == (str(item.id), True)
-    assert (item.recipient, item.delivery_id) == (ada, MESSAGE.delivery_id)
+    assert sent.is_delivered
+    assert (item.recipient, item.id, item.seq) == (ada, MESSAGE.delivery_id, 1)
     assert {name: getattr(item, name) for name in PARTS} == MESSAGE.parts
 
 
@@ -73,12 +73,23 @@ def test_one_part_is_enough(provider: InApp, ada: Recipient, parts: dict[str, st
         ({"parts": {"link": "https://example.org"}}, ErrorClass.PERMANENT_MESSAGE, "no_content"),
         ({"parts": {"title": "x" * 999}}, ErrorClass.PERMANENT_MESSAGE, "not_storable"),
         (
-            {"parts": {"title": "Hi", "link": "x" * 2001}},
+            {"parts": {"title": "Hi", "link": "/" + "x" * 2000}},
             ErrorClass.PERMANENT_MESSAGE,
             "not_storable",
         ),
         ({"parts": {"title": "a\0b"}}, ErrorClass.PERMANENT_MESSAGE, "not_storable"),
         ({"parts": {"title": "\ud800"}}, ErrorClass.PERMANENT_MESSAGE, "not_storable"),
+        ({"parts": {"body": "x" * MOST_BYTES}}, ErrorClass.PERMANENT_MESSAGE, "too_large"),
+        (
+            {"parts": {"title": "Hi", "link": "javascript:alert(1)"}},
+            ErrorClass.PERMANENT_MESSAGE,
+            "bad_link",
+        ),
+        (
+            {"parts": {"title": "Hi", "image": "data:image/png;base64,AA"}},
+            ErrorClass.PERMANENT_MESSAGE,
+            "bad_link",
+        ),
         (
             {"attachments": (Attachment("a.txt", b"", "text/plain"),)},
             ErrorClass.PERMANENT_MESSAGE,
@@ -127,13 +138,13 @@ def test_attempts_at_once_leave_one_item(provider: InApp) -> None:
 
     def one(_number: int) -> str:
         try:
-            return provider.send(MESSAGE).ref
+            return str(provider.send(MESSAGE).is_delivered)
         finally:
             connections.close_all()
 
     with ThreadPoolExecutor(4) as pool:
-        refs = set(pool.map(one, range(12)))
-    assert refs == {str(InboxItem.objects.get().id)}
+        assert set(pool.map(one, range(12))) == {"True"}
+    assert InboxItem.objects.get().id == MESSAGE.delivery_id
 
 
 @pytest.mark.django_db(transaction=True)
@@ -141,7 +152,7 @@ def test_a_person_erased_meanwhile_is_unknown(provider: InApp) -> None:
     RecipientFactory.create(user_id="ada")
 
     def erase_before_storing(execute: Any, sql: str, *args: Any) -> Any:
-        if sql.startswith("INSERT"):
+        if "INSERT" in sql:
             with ThreadPoolExecutor(1) as elsewhere:
                 elsewhere.submit(_erase).result()
         return execute(sql, *args)

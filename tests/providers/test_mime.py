@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from django.core.mail import EmailMessage
 from django.core.mail.backends.dummy import EmailBackend
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
@@ -122,7 +122,6 @@ senders = st.sampled_from(
 )
 
 
-@settings(max_examples=200)
 @given(
     subject=lines,
     text=bodies,

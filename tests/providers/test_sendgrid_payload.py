@@ -9,7 +9,6 @@ from uuid import UUID
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from notifications.providers import sendgrid_payload
@@ -117,7 +116,6 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 lines = texts.map(lambda text: "".join(char for char in text if char not in "\r\n\0"))
 
 
-@hypothesis(max_examples=150)
 @given(
     local=st.from_regex(r"[^\s@<>(),;:\"\\\\]{1,10}", fullmatch=True),
     domain=st.sampled_from(

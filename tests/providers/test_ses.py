@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
 from typing import Any
 
 import pytest
 import time_machine
+from botocore.session import get_session
 from django.core.mail import EmailMessage
 from typing_extensions import override
 
@@ -19,6 +21,7 @@ from notifications.providers.common.email import EmailProvider
 from notifications.providers.ses import CODES, EVENTS, SES
 from notifications.types import ErrorClass, EventType, ProviderError
 from tests.fakes import ses_events
+from tests.fakes.aws_signature import denied
 from tests.fakes.behaviours import (
     Answer,
     Close,
@@ -35,7 +38,7 @@ from tests.fakes.ses import SentMail, SesServer, ses_error
 from tests.fakes.sns import SnsTopic
 from tests.fakes.webhooks import WebhookPost
 from tests.fakes.wire import Request, Response
-from tests.providers.contract import CONTENT, SECRET, SLOW, flips
+from tests.providers.contract import CONTENT, SECRET, SLOW, close, flips
 from tests.providers.email_contract import (
     ADDRESS,
     FROM,
@@ -43,12 +46,27 @@ from tests.providers.email_contract import (
     RICH,
     Arrived,
     EmailContract,
+    EmailVendor,
+    LoopContract,
+    ThreadContract,
     failure,
     from_mime,
+    send,
 )
 from tests.providers.sns_vectors import CERTIFICATES, MESSAGES
 
 ACCESS_KEY = "AKIAEXAMPLEEXAMPLE"
+PAGES = {
+    302: ErrorClass.AUTH_CONFIG,
+    403: ErrorClass.AUTH_CONFIG,
+    418: ErrorClass.PERMANENT_MESSAGE,
+    429: ErrorClass.THROTTLED,
+    500: ErrorClass.AMBIGUOUS,
+    502: ErrorClass.AMBIGUOUS,
+    503: ErrorClass.TEMPORARY,
+    504: ErrorClass.AMBIGUOUS,
+}
+"""Status of a page in place of an answer, to its class."""
 TELLING = f"Email address is not verified: {ADDRESS}, {CONTENT}"
 
 
@@ -69,7 +87,7 @@ def provider_at(url: str = "http://127.0.0.1:1", **options: Any) -> SES:
     )
 
 
-class TestSes(EmailContract):
+class _Ses(EmailVendor):
     silent = Hang()
     slow = Answer(delay=SLOW)
     lost = (Reset(), Close(), HalfBody(), MalformedJson(), Garbage())
@@ -97,10 +115,78 @@ class TestSes(EmailContract):
     def calls(self, server: SesServer) -> int:
         return len(server.ledger)
 
+
+class _Answers(_Ses):
+    """What SES answers means the same whichever way a mail went."""
+
+    def test_the_receipt(self, provider, server):
+        sent = send(provider, PLAIN)
+        assert (sent.ref, sent.http_status) == (server.messages.last.message_id, 200)
+
+    def test_each_code_of_the_table(self, provider, server):
+        for code, error_class in CODES.items():
+            server.script.next(ses_error(code, "A text of no meaning."))
+            error = failure(provider)
+            assert (error.error_class, error.code) == (error_class, code)
+        assert len(server.ledger) == len(CODES)
+
+    @pytest.mark.parametrize(
+        ("code", "text", "error_class", "wait"),
+        [
+            ("MessageRejected", "Email address is not verified.", ErrorClass.AUTH_CONFIG, None),
+            ("ThrottlingException", "Maximum sending rate exceeded.", ErrorClass.THROTTLED, None),
+            ("ThrottlingException", "Daily message quota exceeded.", ErrorClass.THROTTLED, 600),
+            ("Throttling", "Daily message quota exceeded.", ErrorClass.THROTTLED, 600),
+        ],
+    )
+    def test_a_text_that_changes_a_code(self, provider, server, code, text, error_class, wait):
+        server.script.next(ses_error(code, text))
+        error = failure(provider)
+        assert (error.error_class, error.retry_after) == (error_class, wait)
+
+    @pytest.mark.parametrize("body", [b"<html>A page.</html>", b""])
+    def test_a_page_in_place_of_an_answer(self, provider, server, body):
+        for status, error_class in PAGES.items():
+            server.script.next(Status(status, body))
+            error = failure(provider)
+            assert (error.error_class, error.code) == (error_class, str(status))
+        assert len(server.ledger) == len(PAGES)
+
+    def test_a_code_that_nobody_knows_is_tried_again(self, provider, server):
+        server.script.next(ses_error("Brandnew"))
+        error = failure(provider)
+        assert (error.error_class, error.code) == (ErrorClass.TEMPORARY, "unmapped:Brandnew")
+
+    def test_an_answer_without_an_id_is_ambiguous(self, provider, server):
+        server.script.next(Status(200, {}))
+        error = failure(provider, PLAIN)
+        assert (error.error_class, error.code) == (ErrorClass.AMBIGUOUS, "malformed_answer")
+
+    def test_a_redirect_is_not_followed(self, provider, server):
+        server.script.next(Redirect(f"{server.url}/elsewhere"))
+        assert failure(provider).error_class is ErrorClass.AUTH_CONFIG
+        assert len(server.ledger) == 1
+
+    def test_wrong_credentials_are_our_fault(self, server):
+        server.access_key = "another"
+        provider = provider_at(server.url)
+        assert failure(provider).error_class is ErrorClass.AUTH_CONFIG
+        close(provider)
+
+
+class TestSesInThreads(_Answers, ThreadContract):
+    pass
+
+
+class TestSesOnLoops(_Ses, LoopContract):
+    pass
+
+
+class TestSes(_Answers, EmailContract):
     def test_the_request(self, server):
         provider = provider_at(server.url, configuration_set="main")
-        provider.send(replace(RICH, agent_id="agent one/ä"))
-        provider.close()
+        send(provider, replace(RICH, agent_id="agent one/ä"))
+        close(provider)
         (request,) = server.ledger
         assert (request.method, request.path) == ("POST", "/v2/email/outbound-emails")
         content = request.json.pop("Content")
@@ -119,77 +205,73 @@ class TestSes(EmailContract):
         }
         assert max(base64.b64decode(content["Raw"]["Data"])) < 128
 
-    def test_the_receipt(self, provider, server):
-        sent = provider.send(PLAIN)
-        assert (sent.ref, sent.http_status) == (server.messages.last.message_id, 200)
+    def test_the_request_is_as_boto3_writes_it(self, server, settings):
+        settings.REPLY_DOMAIN = "reply.example.com"
+        provider = provider_at(server.url, configuration_set="main")
+        for message in WRITTEN:
+            send(provider, message)
+            provider.deliver(provider.build(message))
+            ours, botos = server.ledger[-2:]
+            assert denied(ours, ACCESS_KEY, SECRET) == denied(botos, ACCESS_KEY, SECRET) == ""
+            for told in (ours, botos):
+                assert (told.method, told.target) == ("POST", "/v2/email/outbound-emails")
+                assert told.headers["content-type"] == "application/json"
+            assert scope(ours) == scope(botos)
+            raws = [told.json.pop("Content")["Raw"]["Data"] for told in (ours, botos)]
+            assert ours.json == botos.json
+            mails = [opened_mail(base64.b64decode(raw)) for raw in raws]
+            assert mails[0] == mails[1]
+        close(provider)
 
-    @pytest.mark.parametrize(
-        ("code", "error_class"), [(code, kind) for code, kind in CODES.items()]
-    )
-    def test_each_code_of_the_table(self, provider, server, code, error_class):
-        server.script.next(ses_error(code, "A text of no meaning."))
-        error = failure(provider)
-        assert (error.error_class, error.code) == (error_class, code)
-        assert len(server.ledger) == 1
+    def test_a_region_that_is_none_is_told_at_start(self):
+        assert provider_at().problems() == []
+        for region in ("", "no region", "eu-central", "x.evil.example/"):
+            (problem,) = provider_at(region=region).problems()
+            assert problem.startswith("AWS_SES_REGION ")
 
-    @pytest.mark.parametrize(
-        ("code", "text", "error_class", "wait"),
-        [
-            ("MessageRejected", "Email address is not verified.", ErrorClass.AUTH_CONFIG, None),
-            ("ThrottlingException", "Maximum sending rate exceeded.", ErrorClass.THROTTLED, None),
-            ("ThrottlingException", "Daily message quota exceeded.", ErrorClass.THROTTLED, 600),
-            ("Throttling", "Daily message quota exceeded.", ErrorClass.THROTTLED, 600),
-        ],
-    )
-    def test_a_text_that_changes_a_code(self, provider, server, code, text, error_class, wait):
-        server.script.next(ses_error(code, text))
-        error = failure(provider)
-        assert (error.error_class, error.retry_after) == (error_class, wait)
 
-    @pytest.mark.parametrize(
-        ("status", "error_class"),
-        [
-            (302, ErrorClass.AUTH_CONFIG),
-            (403, ErrorClass.AUTH_CONFIG),
-            (418, ErrorClass.PERMANENT_MESSAGE),
-            (429, ErrorClass.THROTTLED),
-            (500, ErrorClass.AMBIGUOUS),
-            (502, ErrorClass.AMBIGUOUS),
-            (503, ErrorClass.TEMPORARY),
-            (504, ErrorClass.AMBIGUOUS),
-        ],
-    )
-    @pytest.mark.parametrize("body", [b"<html>A page.</html>", b""])
-    def test_a_page_in_place_of_an_answer(self, provider, server, status, error_class, body):
-        server.script.next(Status(status, body))
-        error = failure(provider)
-        assert (error.error_class, error.code) == (error_class, str(status))
-        assert len(server.ledger) == 1
+WRITTEN = [
+    replace(RICH, attachments=()),
+    replace(RICH, attachments=(), reply_to="", parts={"subject": "Hi", "text": CONTENT}),
+    replace(PLAIN, parts={"subject": "Grüße ✓", "html": "<p>Ü = =C3 .\n.\r\nx</p>"}),
+    replace(PLAIN, parts={"text": "x" * 2000 + "\nEnde\u2028ü"}),
+    replace(PLAIN, to="ada@bücher.example"),
+    RICH,
+]
+"""Messages of every way to write them."""
 
-    def test_a_code_that_nobody_knows_is_tried_again(self, provider, server):
-        server.script.next(ses_error("Brandnew"))
-        error = failure(provider)
-        assert (error.error_class, error.code) == (ErrorClass.TEMPORARY, "unmapped:Brandnew")
 
-    def test_an_answer_without_an_id_is_ambiguous(self, provider, server):
-        server.script.next(Status(200, {}))
-        error = failure(provider)
-        assert (error.error_class, error.code) == (ErrorClass.AMBIGUOUS, "malformed_answer")
+def scope(request: Request) -> str:
+    """For whom a request is signed, without its day: key, region, service."""
+    credential = request.headers["authorization"].partition("Credential=")[2].partition(",")[0]
+    key, _, region, service, _ = credential.split("/")
+    return f"{key} {region} {service}"
 
-    def test_a_redirect_is_not_followed(self, provider, server):
-        server.script.next(Redirect(f"{server.url}/elsewhere"))
-        assert failure(provider).error_class is ErrorClass.AUTH_CONFIG
-        assert len(server.ledger) == 1
 
-    def test_a_region_that_is_none_is_our_fault(self, server):
-        provider = provider_at(server.url, region="no region")
-        assert failure(provider).error_class is ErrorClass.AUTH_CONFIG
+def opened_mail(raw: bytes) -> tuple[Any, ...]:
+    """What a mail says, however it is encoded: headers but for the date, then each part."""
+    assert raw.isascii()
+    mail = message_from_bytes(raw, policy=policy.default)
+    headers = {
+        name: " ".join(str(value).split())
+        for name, value in mail.items()
+        if name.lower() not in {"date", "content-type", "content-transfer-encoding"}
+    }
+    parts = [
+        (part.get_content_type(), part.get_filename(), lines_of(part.get_content()))
+        for part in mail.walk()
+        if not part.is_multipart()
+    ]
+    return headers, parts
 
-    def test_wrong_credentials_are_our_fault(self, server):
-        server.access_key = "another"
-        provider = provider_at(server.url)
-        assert failure(provider).error_class is ErrorClass.AUTH_CONFIG
-        provider.close()
+
+def lines_of(content: Any) -> Any:
+    return content.rstrip("\r\n").splitlines() if isinstance(content, str) else content
+
+
+def test_every_code_that_amazon_documents_is_in_the_table():
+    model = get_session().get_service_model("sesv2").operation_model("SendEmail")
+    assert {shape.name for shape in model.error_shapes} <= set(CODES)
 
 
 # SNS: is it from there?
@@ -558,6 +640,14 @@ def test_each_recipient_has_an_event(topic, mail):
     first, second = told(topic, event)
     assert [first.address, second.address] == [ADDRESS, "boss@kunde.example"]
     assert first.dedupe != second.dedupe
+
+
+def test_a_recipient_that_is_none_does_not_lose_the_others(topic, mail, caplog):
+    event = ses_events.bounce(mail)
+    event["bounce"]["bouncedRecipients"][:0] = [{"action": "failed"}]
+    (found,) = told(topic, event)
+    assert (found.address, found.dedupe) == (ADDRESS, "m1:1:bounced")
+    assert "1 of 2 events" in caplog.text
 
 
 def test_a_complaint_of_nobody_is_about_all(topic, mail):

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
@@ -30,7 +30,6 @@ from notifications.types import (
     Channel,
     ErrorClass,
     Lane,
-    Outbound,
     Wanted,
 )
 from tests.fakes.behaviours import Status
@@ -48,11 +47,11 @@ from tests.providers.contract import (
     send,
     wire,
 )
+from tests.providers.push_messages import NOW, plain, rich
 
 KEY = base64url(SECRET.encode().ljust(32, b"!"))
 OTHER_KEY = base64url(bytes(range(1, 33)))
 SUBJECT = "mailto:push@example.com"
-NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
 def provider_with(*keys: str, subject: str = SUBJECT) -> WebPush:
@@ -62,29 +61,8 @@ def provider_with(*keys: str, subject: str = SUBJECT) -> WebPush:
 OURS, OTHER = provider_with(KEY, OTHER_KEY).server_keys
 ANNA = Browser("anna-schmidt", OURS)
 
-MESSAGE = Outbound(
-    attempt_id=UUID("019a0000-0000-7000-8000-000000000001"),
-    delivery_id=UUID("019a0000-0000-7000-8000-000000000002"),
-    notification_id=UUID("019a0000-0000-7000-8000-000000000003"),
-    channel=Channel.PUSH,
-    to=ANNA.token("https://push.invalid"),
-    parts={"title": "Hi", "body": CONTENT},
-)
-RICH = replace(
-    MESSAGE,
-    parts={
-        "title": "Grüße aus 世界 ✓",
-        "body": f"{CONTENT}\n",
-        "link": "https://example.org/orders/17?a=1&b=2",
-        "badge": "3",
-        "image": "https://example.org/17.png",
-        "collapse_id": "order/17 shipped",
-    },
-    lane=Lane.URGENT,
-    expires_at=NOW + timedelta(hours=1),
-    tags=("shipping",),
-    metadata={"order": "A17"},
-)
+ADDRESS = ANNA.token("https://push.invalid")
+MESSAGE, RICH = plain(ADDRESS), rich(ADDRESS)
 
 
 @pytest.fixture

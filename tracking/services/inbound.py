@@ -12,8 +12,9 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
+from django.utils import timezone
 
-from commsproject.common import ids
+from commsproject.common import alerts, ids
 from commsproject.common.errors import CommsError
 from commsproject.common.models import ApiClient
 from notifications import addresses, keywords
@@ -41,6 +42,10 @@ ANSWERS_WITHIN = timedelta(days=30)
 """How old the last message to a number may be for a text from there to be its answer."""
 
 MAX_TEXT = 200_000
+
+UNMATCHED = "sms.stop_unmatched"
+UNMATCHED_FOR = timedelta(days=7)
+"""An alert, and how long it stands after the last of them."""
 
 _BY_KEYWORD = "keyword"
 
@@ -70,7 +75,10 @@ def _sender(report: Inbound) -> tuple[str, str]:
     """The address in normal form, if it has one (a short code has none), and its digest."""
     given = storable(report.sender).strip()[: addresses.MAX_LENGTH]
     with suppress_error(addresses.BadAddress):
-        given = addresses.normalise(report.channel, given)
+        if report.channel is Channel.SMS:
+            given = addresses.heard_from(given, report.to)
+        else:
+            given = addresses.normalise(report.channel, given)
     return given, addresses.digest(report.channel, given)
 
 
@@ -133,6 +141,24 @@ def _delivery_id(message_id: str) -> UUID | None:
         return None
 
 
+def watch() -> None:
+    """Tell staff where somebody asked to stop and nobody can tell for which number: for a week."""
+    since = ids.floor(timezone.now() - UNMATCHED_FOR)
+    rows = InboundMessage.objects.filter(id__gte=since, channel=Channel.SMS, wish=Wish.STOP)
+    unmatched = rows.exclude(sender__regex=InboundMessage.NUMBER).count()
+    if not unmatched:
+        alerts.resolve(UNMATCHED)
+        return
+    alerts.raise_once(
+        UNMATCHED,
+        severity=alerts.Severity.WARNING,
+        title=f"{unmatched} asked to stop from what is no telephone number",
+        detail='Under "Messages in", the wish Stop with a sender that has no +: a short code, a '
+        "name, or a number without its country. Where you know the number, put it on the suppression "
+        "list. Of numbers without their country it helps to set SMS_COUNTRIES to your only one.",
+    )
+
+
 # --- What it asks ------------------------------------------------------------------------------
 
 
@@ -150,6 +176,9 @@ def _wish(report: Inbound, digest: str) -> str:
 
 def _obey(row: InboundMessage, report: Inbound, received_at: datetime) -> None:
     if row.channel != Channel.SMS or not row.wish or _is_overtaken(row):
+        return
+    if not row.is_from_number:  # nothing that we send has such an address
+        log.warning("wish of no number", inbound=str(row.id), wish=row.wish)
         return
     wish = Wish(row.wish)
     is_news = True
@@ -192,7 +221,7 @@ def _is_answered_already(row: InboundMessage, report: Inbound) -> bool:
 def _answer(row: InboundMessage, wish: Wish, received_at: datetime) -> None:
     """Once a day for each wish of a number, whatever it sends us."""
     text = _texts()[wish].replace("{brand}", settings.SMS_BRAND)
-    if not text or not _is_number(row.sender):
+    if not text:
         return
     day = f"{received_at:%Y-%m-%d}"
     (result,) = submit.accept(
@@ -218,13 +247,6 @@ def _texts() -> dict[Wish, str]:
         Wish.START: settings.SMS_START_TEXT,
         Wish.HELP: settings.SMS_HELP_TEXT,
     }
-
-
-def _is_number(sender: str) -> bool:
-    try:
-        return addresses.normalise(Channel.SMS, sender) == sender
-    except addresses.BadAddress:
-        return False
 
 
 def _system() -> ApiClient:

@@ -17,7 +17,7 @@ from notifications.providers.base import Webhook
 from notifications.services import status
 from notifications.types import Inbound, ProviderEvent
 from tracking.models import WebhookReceipt
-from tracking.services import bounces, inbound
+from tracking.services import inbound
 
 log = structlog.get_logger(__name__)
 
@@ -71,8 +71,7 @@ def _apply(receipt: WebhookReceipt) -> None:
     events = [report for report in reports if isinstance(report, ProviderEvent)]
     messages = [report for report in reports if isinstance(report, Inbound)]
     with transaction.atomic():
-        applied = status.apply(receipt.provider, events)
-        bounces.record(receipt.provider, applied)
+        status.apply(receipt.provider, events)
         inbound.record(receipt.provider, messages, received_at=receipt.received_at)
         WebhookReceipt.objects.filter(id=receipt.id).update(processed_at=timezone.now(), error="")
 

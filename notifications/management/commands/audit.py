@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from typing_extensions import override
 
+from commsproject.common.commands import DatabaseCommand
 from notifications.services import audit
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Reconcile the ledger; name every row that is wrong and exit non-zero if there is one."
 
     @override

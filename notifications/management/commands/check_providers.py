@@ -3,9 +3,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from typing_extensions import override
 
+from commsproject.common.commands import DatabaseCommand
 from notifications.providers.account import Verdict
 from notifications.services import accounts
 from notifications.services.accounts import Checked
@@ -13,7 +14,7 @@ from notifications.services.accounts import Checked
 HEADER = ("PROVIDER", "CHANNEL", "STATE", "CHECKED", "RESULT", "FOUND", "WHAT TO DO")
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Ask every vendor whether it would take our messages; non-zero if one that is on would not."
     )

@@ -23,6 +23,7 @@ from django.conf import settings
 
 from notifications.providers.common import http
 from notifications.providers.common.defects import unexpected
+from notifications.providers.common.http import Answer
 from notifications.types import ErrorClass, ProviderError
 
 CREDENTIALS: Mapping[str, ErrorClass] = dict.fromkeys(
@@ -51,11 +52,19 @@ TRANSPORT: tuple[tuple[type[Exception], ErrorClass, str], ...] = (
 )
 """What botocore raises where there is no answer, or none it understands."""
 
+REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
+
 ANSWERS = (b"{", b"<?xml", b"<ErrorResponse")
 """How the errors of an API begin. Anything else is a page of somebody in between."""
 
 WORD = re.compile(r"[A-Z][A-Za-z.]{2,79}")
 """What a code looks like."""
+
+
+def region_problems(variable: str, region: str) -> list[str]:
+    """What is wrong with a region: nothing, or a sentence that names the variable."""
+    known = REGION.fullmatch(region)
+    return [] if known else [f"{variable} is no region, such as eu-central-1."]
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,6 +74,10 @@ class Account:
     access_key_id: str
     secret_access_key: str
     endpoint_url: str
+
+    def problems(self) -> list[str]:
+        """What is wrong with where its calls go."""
+        return http.url_problems("AWS_ENDPOINT_URL", self.endpoint_url) if self.endpoint_url else []
 
     def client(self, service: str, region: str) -> Any:
         """A client of boto3 for one thread, with our time limits and without retries.
@@ -178,10 +191,25 @@ def answered(response: Mapping[str, Any], codes: Mapping[str, ErrorClass]) -> Pr
     """
     code = str(response["Error"].get("Code", ""))
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    error = http.status_error(status, {})
+    return classified(code, http.status_error(status, {}), codes)
+
+
+def told(answer: Answer) -> tuple[str, str]:
+    """Code and text of an error in JSON, empty where there is none, as botocore reads them: the code
+    is in a header, or in the body.
+    """
+    body = answer.json if isinstance(answer.json, dict) else {}
+    code = answer.headers.get("x-amzn-ErrorType") or str(body.get("__type") or body.get("code", ""))
+    text = body.get("message") or body.get("Message")
+    return code.partition(":")[0].rpartition("#")[2], str(text or "")
+
+
+def classified(code: str, error: ProviderError, codes: Mapping[str, ErrorClass]) -> ProviderError:
+    """The error of an answer with `code`, by `codes`. `error` is that of its status."""
     if code not in codes:
         return unmapped(code, error)
-    return ProviderError(codes[code], code, error.detail, http_status=status)
+    error.error_class, error.code = codes[code], code
+    return error
 
 
 def unmapped(code: str, error: ProviderError) -> ProviderError:

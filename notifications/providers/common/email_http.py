@@ -41,6 +41,10 @@ _CODE = re.compile(r"[\w.-]{1,60}", re.ASCII)
 class HttpEmailProvider(EmailProvider, LoopProvider):
     """Subclasses say in tables what the vendor answers."""
 
+    url_variable: ClassVar[str]
+    """The variable with the URL of its API."""
+    receipts_variable: ClassVar[str]
+    """The variable with what its webhooks are verified by."""
     ref_field: ClassVar[str]
     """The field of an answer with the vendor's id of the message."""
     code_field: ClassVar[str] = ""
@@ -52,10 +56,21 @@ class HttpEmailProvider(EmailProvider, LoopProvider):
     """
     texts: ClassVar[Texts] = ()
 
-    def __init__(self, name: str, *, api_url: str) -> None:
+    def __init__(self, name: str, *, api_url: str, api_key: str, webhook_secret: str) -> None:
         super().__init__(name)
         self._api_url = api_url
+        self._api_key = api_key
+        self._secrets = webhook_secret
         self._http = LoopHttp(api_url, {})
+
+    @property
+    @override
+    def receipts_need(self) -> str:
+        return "" if self._secrets else self.receipts_variable
+
+    @override
+    def problems(self) -> list[str]:
+        return http.url_problems(self.url_variable, self._api_url)
 
     @override
     @abstractmethod

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -64,6 +65,23 @@ CAUSES: tuple[tuple[type[Exception], ErrorClass, str], ...] = (
 
 MIN_WAIT, MAX_WAIT = 1.0, 3600.0
 """Seconds. What vendors ask us to wait is kept within these."""
+
+
+_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
+_URL = re.compile(rf"https?://{_HOST}(?::(?P<port>[0-9]{{1,5}}))?(?:/[\w./~%-]*)?", re.ASCII)
+
+
+def is_url(text: str) -> bool:
+    """Whether something can be asked there: no credentials in it, no query."""
+    found = _URL.fullmatch(text)
+    return found is not None and 0 < int(found["port"] or 443) < 65536
+
+
+def url_problems(variable: str, url: str) -> list[str]:
+    """What is wrong with an API's URL: nothing, or a sentence that names the variable."""
+    if is_url(url):
+        return []
+    return [f"{variable} is no URL: write it as https://api.example.com/, or leave it out."]
 
 
 @dataclass(frozen=True, repr=False)

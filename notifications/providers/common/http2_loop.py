@@ -44,6 +44,7 @@ WINDOW = 2**20
 """Bytes that the server may send before we have read them, on a connection."""
 
 FRAME_HEAD = 9
+SETTINGS = 4
 GOAWAY = 7
 
 FAILURES: tuple[tuple[type[Exception], ErrorClass, str], ...] = (
@@ -281,7 +282,6 @@ class _Connection(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        self._heard_at = self._loop.time()
         self._input += data
         try:
             while frame := self._next_frame():
@@ -324,6 +324,8 @@ class _Connection(asyncio.Protocol):
         return frame
 
     def _take(self, frame: bytes) -> None:
+        if frame[3] != SETTINGS:  # ours may be acknowledged when the first call has left already
+            self._heard_at = self._loop.time()
         # h2 takes nothing more after a GOAWAY, though the answers to earlier calls follow it.
         if frame[3] == GOAWAY:
             self._go_away(int.from_bytes(frame[FRAME_HEAD : FRAME_HEAD + 4]) & 0x7FFFFFFF)

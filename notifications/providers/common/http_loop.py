@@ -47,7 +47,7 @@ class LoopHttp:
     """Posts to one vendor over kept connections."""
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
-        self._url = url
+        self.url = url
         self._headers = headers
         self._sessions = PerLoop(self._session)
 
@@ -75,7 +75,7 @@ class LoopHttp:
         )
         try:
             response = await self._sessions.get().post(
-                URL(url, encoded=True) if url else self._url,
+                URL(url, encoded=True) if url else self.url,
                 data=content,
                 headers=headers,
                 timeout=limits,
@@ -97,7 +97,7 @@ class LoopHttp:
             connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=IDLE_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=self._headers,
-            proxy=_proxy(self._url),
+            proxy=_proxy(self.url),
         )
 
 

@@ -29,9 +29,16 @@ _WORD = 45
 """Bytes of one encoded word: 60 characters of base64, of the 75 that RFC 2047 allows."""
 
 
-def compose(message: Outbound) -> bytes:
-    """The mail of a checked message without attachments: text, html or both as alternatives."""
-    bodies = [_body(kind, message.parts[part]) for part, kind in _KINDS if message.parts.get(part)]
+def compose(message: Outbound, *, is_ascii: bool = False) -> bytes:
+    """The mail of a checked message without attachments: text, html or both as alternatives.
+
+    `is_ascii`: for whoever takes no 8-bit text. It is quoted-printable then.
+    """
+    bodies = [
+        _body(kind, message.parts[part], is_ascii=is_ascii)
+        for part, kind in _KINDS
+        if message.parts.get(part)
+    ]
     headers = "".join(_headers(message)).encode("ascii")
     if len(bodies) == 1:
         head, body = bodies[0]
@@ -105,13 +112,14 @@ def _date(second: int, local: bool) -> str:
     return formatdate(second, localtime=local)
 
 
-def _body(kind: str, text: str) -> tuple[bytes, bytes]:
+def _body(kind: str, text: str, *, is_ascii: bool) -> tuple[bytes, bytes]:
     """The headers of a part and its content."""
     data = text.encode()
     encoding = b"7bit" if text.isascii() else b"8bit"
     if b"\r" in data:
         data = _LINE_END.sub(b"\n", data)
-    if max(map(len, data.split(b"\n"))) > MAX_LINE and _has_long_line(text):
+    is_long = max(map(len, data.split(b"\n"))) > MAX_LINE and _has_long_line(text)
+    if is_long or (is_ascii and encoding == b"8bit"):
         encoding = b"quoted-printable"
         data = binascii.b2a_qp(data, istext=True)
     head = (

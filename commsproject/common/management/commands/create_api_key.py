@@ -4,18 +4,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
 from typing_extensions import override
 
+from commsproject.common.commands import DatabaseCommand
 from commsproject.common.errors import InvalidInput
 from commsproject.common.identity import keys
 from commsproject.common.identity.scopes import Scope
 from commsproject.common.models import ApiClient, ApiKey
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Make an API key of the agent NAME, who is created if new. The last line is the key."
 
     @override

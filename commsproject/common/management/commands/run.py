@@ -11,11 +11,13 @@ import sys
 from collections.abc import Iterator
 
 from django.conf import settings
-from django.core.management import BaseCommand, CommandError, call_command, get_commands
-from django.db import OperationalError, connection, connections
+from django.core.management import CommandError, call_command, get_commands
+from django.db import connection, connections
 from typing_extensions import override
 
 from commsproject import embedded
+from commsproject.common.commands import DatabaseCommand
+from commsproject.common.live.server import OPTIONS
 from commsproject.common.supervisor import Console, Service, Supervisor, http_status
 from commsproject.embedded.system import port_is_free
 
@@ -32,7 +34,7 @@ _READY = """
 """
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Migrate, make demo data, then run web, workers and scheduler until Ctrl-C."
 
     @override
@@ -49,11 +51,6 @@ class Command(BaseCommand):
             Supervisor(services, self.console, jobs=jobs).run()
         except embedded.EmbeddedError as error:
             raise CommandError(str(error)) from error
-        except OperationalError as error:
-            raise CommandError(
-                "PostgreSQL does not answer, or refuses the user or the database that DATABASE_URL"
-                f" names ({type(error.__cause__ or error).__name__})."
-            ) from None
         except KeyboardInterrupt:
             pass
         self._say("stopped")
@@ -134,7 +131,7 @@ def _services(host: str, port: int) -> list[Service]:
     web = [sys.executable, "-m", "uvicorn", "commsproject.asgi:application", "--app-dir", str(root)]
     # The application configures all logging, uvicorn's and the lines of requests too.
     web += ["--host", host, "--port", str(port), "--no-access-log"]
-    web += ["--lifespan", "off", "--ws", "websockets-sansio", "--timeout-graceful-shutdown", "5"]
+    web += ["--lifespan", "off", "--timeout-graceful-shutdown", "5", *OPTIONS]
     return [
         Service("web", web),
         Service("urgent", [*manage, "worker", "--lane", "urgent"]),
