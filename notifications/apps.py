@@ -10,4 +10,10 @@ class NotificationsConfig(AppConfig):
 
     @override
     def ready(self) -> None:
-        from notifications import checks  # noqa: F401 - register themselves
+        from commsproject.common.live import registry
+        from notifications import checks, live  # noqa: F401 - checks register themselves
+        from notifications.services import shown
+
+        registry.add_feed(live.InboxFeed())
+        registry.add_feed(live.AnnouncementFeed())
+        shown.register()

@@ -11,11 +11,13 @@ from commsproject.common.scheduler import job
 from notifications.providers.simulator import post_receipts
 from notifications.services import (
     accounts,
+    announcements,
     balance,
     batches,
     bulk,
     devices,
     guard,
+    inbox,
     metrics,
     schedule,
 )
@@ -69,6 +71,18 @@ def abort_dead_uploads() -> None:
 def remove_unseen_devices() -> None:
     """Those whose app nobody has opened for most of a year."""
     devices.remove_unseen()
+
+
+@job("tend announcements", every=timedelta(seconds=1))
+def tend_announcements() -> None:
+    """Those whose time has come go live, those whose time is over end."""
+    announcements.tend()
+
+
+@job("tend inboxes", every=timedelta(seconds=1))
+def tend_inboxes() -> None:
+    """What was snoozed comes back, what expired goes."""
+    inbox.tend()
 
 
 @job("poll quotas", every=timedelta(minutes=10))

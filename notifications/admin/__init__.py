@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from notifications.admin import (
+    announcements,
     batches,
     categories,
     dead_letters,
     devices,
+    inbox,
     mailbox,
     messages,
     people,
+    proofs,
     providers,
     queue,
     schedules,
@@ -18,13 +21,16 @@ from notifications.admin import (
 )
 
 __all__ = [
+    "announcements",
     "batches",
     "categories",
     "dead_letters",
     "devices",
+    "inbox",
     "mailbox",
     "messages",
     "people",
+    "proofs",
     "providers",
     "queue",
     "schedules",

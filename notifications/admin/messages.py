@@ -29,8 +29,8 @@ from notifications.selectors import TimelineEntry
 from notifications.services import cancel, render, replay
 from notifications.states import PENDING, State
 from notifications.types import Channel, EventType, Lane
-from templates_app import selectors as templates
 from templates_app.errors import TemplateError
+from templates_app.types import Reader
 
 SEARCH_CAP = 1000
 """Messages that one search finds, the newest of them."""
@@ -118,7 +118,8 @@ class NotificationAdmin(ReadOnlyAdmin[Notification]):
             super()
             .get_queryset(request)
             .select_related(
-                "client", "category", "recipient", "template_version__template", "batch"
+                *("client", "category", "recipient", "batch"),
+                *("template_version__template", "variant__experiment"),
             )
             .prefetch_related(Prefetch("deliveries", queryset=deliveries))
         )
@@ -281,14 +282,13 @@ def _rendered(
     row: Notification, channel: str, data: Mapping[str, Any] | None
 ) -> tuple[dict[str, str], str]:
     """What was sent, made again from version and data; or why it cannot be."""
-    version = row.template_version
-    content = templates.parts(version, row.locale) if version else _inline(row)
-    if channel not in content:
+    source = render.of_message(row, Channel(channel))
+    if source is None:
         return {}, "The content of this message is no longer kept."
     shared = row.batch.data if row.batch else None
     both = shared if data is None else {**(shared or {}), **data}
     try:
-        parts = render.Source(content[channel]).render(both)
+        parts = source.render(both, Reader(row.locale, row.time_zone))
         if channel == Channel.SMS:
             rule = row.category.long_text if row.category else Category.LongText.SPLIT
             parts["text"] = sms.fit(parts["text"], rule).text

@@ -38,7 +38,7 @@ class RecipientAdmin(ReadOnlyAdmin[Recipient]):
     """People, by the identity service's id."""
 
     list_display = ("user_id", "channels", "since")
-    fields = ("user_id", "since", "messages", "devices")
+    fields = ("user_id", "since", "messages", "inbox", "devices")
     inlines = (Addresses,)
     search_fields = ("user_id",)
     search_help_text = "Exact user id"
@@ -65,6 +65,11 @@ class RecipientAdmin(ReadOnlyAdmin[Recipient]):
     def messages(self, person: Recipient) -> SafeString:
         page = reverse("admin:notifications_notification_changelist")
         return link(f"{page}?{urlencode({'q': person.user_id})}", "All messages to this person")
+
+    @admin.display(description="Inbox")
+    def inbox(self, person: Recipient) -> SafeString:
+        page = reverse("admin:notifications_inbox_changelist")
+        return link(f"{page}?{urlencode({'q': person.user_id})}", "The person's inbox")
 
     @admin.display(description="Devices")
     def devices(self, person: Recipient) -> SafeString:

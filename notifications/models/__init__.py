@@ -6,6 +6,7 @@ from notifications.models.announcement import Announcement
 from notifications.models.audience import CappedMessage, Digest, DigestEntry, FallbackStep
 from notifications.models.batch import Batch, BatchDelta, BatchRejection
 from notifications.models.category import Category
+from notifications.models.category_rate import CategoryDelta, CategoryHour
 from notifications.models.delivery import Attempt, DeadLetter, Delivery, Event
 from notifications.models.device import Device
 from notifications.models.goal_reached import GoalReached
@@ -17,7 +18,7 @@ from notifications.models.queue_sample import QueueSample
 from notifications.models.recipient import Address, Recipient
 from notifications.models.schedule import Schedule
 from notifications.models.simulated import SimulatedMessage, SimulatorRule
-from notifications.models.suppression import Suppression
+from notifications.models.suppression import LiftedSuppression, Suppression
 from notifications.models.topic import Topic, TopicMember
 from notifications.models.work import Work
 
@@ -30,6 +31,8 @@ __all__ = [
     "BatchRejection",
     "CappedMessage",
     "Category",
+    "CategoryDelta",
+    "CategoryHour",
     "Consent",
     "DeadLetter",
     "Delivery",
@@ -42,6 +45,7 @@ __all__ = [
     "Inbox",
     "InboxItem",
     "InboxTag",
+    "LiftedSuppression",
     "Notification",
     "Preference",
     "ProviderChange",

@@ -13,7 +13,7 @@ from notifications.models.batch import Batch
 from notifications.models.category import Category
 from notifications.models.recipient import Recipient
 from notifications.types import Lane
-from templates_app.models import TemplateVersion
+from templates_app.models import TemplateVersion, Variant
 
 BARE: Any = {"related_name": "+", "db_index": False, "db_constraint": False}
 """A reference without an index of its own, and without PostgreSQL's check of each row, which is a
@@ -37,11 +37,15 @@ class Notification(models.Model):
     template_version = models.ForeignKey(
         TemplateVersion, null=True, on_delete=models.PROTECT, **BARE
     )
+    variant = models.ForeignKey(Variant, null=True, on_delete=models.DO_NOTHING, **BARE)
     content = models.JSONField(null=True, help_text="Inline parts, where no template is used.")
     data = models.JSONField(
         null=True, help_text="Null: the content is sent literally, or with its batch's data."
     )
-    locale = models.CharField(max_length=35, blank=True)
+    locale = models.CharField(
+        max_length=35, blank=True, help_text="What was asked for, else the recipient's of then."
+    )
+    time_zone = models.CharField(max_length=64, blank=True, help_text="The recipient's of then.")
     priority = models.CharField(max_length=10, choices=Lane.choices, default=Lane.NORMAL)
     agent_id = models.CharField(max_length=100, blank=True)
     reference = models.CharField(max_length=200, blank=True)
@@ -50,6 +54,7 @@ class Notification(models.Model):
     reply_to = models.CharField(max_length=320, blank=True)
     attachments = models.JSONField(default=list, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
+    actions = models.JSONField(null=True, help_text="Buttons in the inbox; null: none.")
     send_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)

@@ -11,7 +11,8 @@ from notifications.types import Channel, SuppressionReason
 class Suppression(models.Model):
     """An address that must not be written to, and why: one entry for each reason and scope.
 
-    The address itself is not kept, only its keyed hash: the list outlives the erasure of a person.
+    What holds is the keyed hash: the readable address beside it is erased with the person, the
+    entry stays.
     """
 
     ALL = "*"
@@ -20,6 +21,7 @@ class Suppression(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     channel = models.CharField(max_length=10, choices=Channel.choices)
     address_hash = models.CharField(max_length=64)
+    address = models.CharField(max_length=320, blank=True, help_text="Empty once it is erased.")
     scope = models.CharField(max_length=64, default=ALL)
     reason = models.CharField(max_length=20, choices=SuppressionReason.choices)
     source = models.CharField(max_length=100, blank=True)
@@ -38,3 +40,24 @@ class Suppression(models.Model):
     @override
     def __str__(self) -> str:
         return f"{self.channel} {self.get_reason_display()}"
+
+
+class LiftedSuppression(models.Model):
+    """That an entry was taken off the list: by whom, and why. Kept as evidence, never changed."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    channel = models.CharField(max_length=10, choices=Channel.choices)
+    address_hash = models.CharField(max_length=64, db_index=True)
+    scope = models.CharField(max_length=64)
+    reason = models.CharField(max_length=20, choices=SuppressionReason.choices)
+    since = models.DateTimeField()
+    lifted_by = models.CharField(max_length=200)
+    why = models.CharField(max_length=500)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.channel} {self.get_reason_display()}, lifted {self.at:%Y-%m-%d}"
