@@ -7,26 +7,30 @@ gets one; a render is then the engine alone. Every result is compiled, so what i
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import jinja2
 
 from commsproject.common.errors import FieldError, InvalidInput
 from templates_app import compile as compiler
-from templates_app import includes, locales, mjml
+from templates_app import hosted, includes, locales, mjml, variables
 from templates_app.elements import Element, read
 from templates_app.elements import Kind as ElementKind
-from templates_app.errors import TemplateSyntaxError
+from templates_app.errors import SourceError, TemplateError, TemplateSyntaxError
 from templates_app.includes import Expansion, Library
 from templates_app.inline import CannotInline, inlined
 from templates_app.models import Kind, TemplateVersion
 from templates_app.plain_text import NoPlainText, plain_text
-from templates_app.tags import Masked, blanked, find, place
+from templates_app.rendering import LINKS, finished
+from templates_app.tags import Masked, blanked, find, place, unix
+from templates_app.types import NullIs
 
 CLIPPED_AT = 102_400
 """Bytes of HTML beyond which Gmail shows a part only (support.google.com/mail)."""
+
+MAX_TRANSLATIONS = 50
 
 _BODIES = ("text", "html", mjml.PART)
 _HIDDEN = (
@@ -46,26 +50,52 @@ class Notice:
 
 @dataclass(frozen=True)
 class Built:
-    """`content` and `pins` as in `TemplateVersion`; `variables` are the names all parts read."""
+    """`content` and `pins` as in `TemplateVersion`; `variables` are the names all parts read.
+
+    `schema` is that of the data as found. With `errors`, what they stand in has no content.
+    """
 
     content: Mapping[str, locales.Channels]
     pins: list[dict[str, Any]]
     variables: list[str]
     notices: list[Notice]
+    schema: dict[str, Any] = field(default_factory=dict)
+    errors: list[FieldError] = field(default_factory=list)
 
 
-def build(version: TemplateVersion, kind: str, library: Library) -> Built:
+def build(version: TemplateVersion, library: Library) -> Built:
     """Raises `InvalidInput` with every error found, each with its part, line and column.
 
     A layout or a partial is checked; its content is empty.
     """
+    built = attempt(version, library)
+    if built.errors:
+        raise invalid(built.errors)
+    return built
+
+
+def invalid(errors: Sequence[FieldError]) -> InvalidInput:
+    """All of them; the first one for those who read no further."""
+    return InvalidInput(f"{errors[0].field}: {errors[0].message}", errors=errors)
+
+
+def attempt(version: TemplateVersion, library: Library) -> Built:
+    """As much as can be built, and every error found."""
+    kind = version.template.kind
     work = _Build(version, kind, Expansion(library))
-    content = {locale: work.channels(locale) for locale in ("", *version.translations)}
-    if errors := work.errors:
-        raise InvalidInput(f"{errors[0].field}: {errors[0].message}", errors=errors)
+    named = list(version.translations)
+    if len(named) > MAX_TRANSLATIONS:
+        message = f"At most {MAX_TRANSLATIONS} languages beside the template's own."
+        work.errors.append(FieldError("translations", "too_many", message))
+    content = {tag: work.channels(tag) for tag in ("", *named[:MAX_TRANSLATIONS])}
+    work.keep_hosted(content[""])
+    schema = variables.infer_any(work.contents, cast("NullIs", version.null_is))
+    if kind == Kind.LAYOUT:
+        schema["properties"].pop("content", None)
+        schema["required"] = [name for name in schema.get("required", ()) if name != "content"]
     pins = [{"key": key, "number": number} for key, number in sorted(work.expansion.pins.items())]
     content = content if kind == Kind.MESSAGE else {}
-    return Built(content, pins, sorted(work.variables), work.notices)
+    return Built(content, pins, sorted(work.variables), work.notices, schema, work.errors)
 
 
 @dataclass
@@ -76,8 +106,32 @@ class _Build:
     errors: list[FieldError] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     variables: set[str] = field(default_factory=set)
+    contents: list[list[tuple[str, str]]] = field(default_factory=list)
+    """What was built, of which a message has one: for the schema."""
 
-    def channels(self, locale: str) -> locales.Channels:
+    def keep_hosted(self, channels: dict[str, Mapping[str, str]]) -> None:
+        """An email that only a provider has is a channel of no parts."""
+        named = self.version.hosted
+        if errors := list(hosted.errors(named)):
+            self.errors += errors
+            return
+        for one in named.values():
+            self.contents.append(hosted.sources(one))
+            for part, source in self.contents[-1]:
+                self.variables |= compiler.compile_part(source, part).variables
+        if named and "email" not in self.version.channels:
+            channels["email"] = {}
+            message = (
+                f"Only {', '.join(sorted(named))} can send the email: for another provider to step"
+                " in, write one here, too."
+            )
+            self.notices.append(Notice("hosted", "no_local_body", message))
+
+    def channels(self, locale: str) -> dict[str, Mapping[str, str]]:
+        if locale and not locales.is_tag(locale):
+            message = "A language is a tag such as de or pt-BR."
+            self.errors.append(FieldError(f"translations.{locale[:35]}", "invalid", message))
+            return {}
         written = self.version.translations[locale] if locale else self.version.channels
         prefix = f"translations.{locale}" if locale else "channels"
         found: dict[str, Mapping[str, str]] = {}
@@ -86,8 +140,10 @@ class _Build:
             if locale and channel not in self.version.channels:
                 message = "Only channels of the template itself can be translated."
                 self.errors.append(FieldError(where, "not_translatable", message))
-            elif self._is_sound(parts, where):
-                found[channel] = self._built(channel, parts, locale, where)
+            elif self._is_sound(parts, where) and (
+                built := self._built(channel, parts, locale, where)
+            ):
+                found[channel] = built
         return found
 
     def _is_sound(self, parts: Mapping[str, str], where: str) -> bool:
@@ -100,6 +156,7 @@ class _Build:
             try:
                 compiler.check(_alone(source), part=part)
                 self._check_slots(part, source)
+                _check_link(part, source)
             except TemplateSyntaxError as error:
                 self._refuse(error, where, part)
         return len(self.errors) == before
@@ -121,6 +178,7 @@ class _Build:
         except TemplateSyntaxError as error:
             self._refuse(error, where, error.part)
             return {}
+        self.contents.append(list(parts.items()))
         if self.kind == Kind.LAYOUT:
             self.variables.discard("content")
         return parts
@@ -199,8 +257,18 @@ class _Build:
         return text
 
     def _refuse(self, error: TemplateSyntaxError, where: str, part: str) -> None:
-        message = f"{error.message} (line {error.line}, column {error.column})"
-        self.errors.append(FieldError(f"{where}.{part}", "syntax", message))
+        place = (error.line, error.column)
+        self.errors.append(SourceError.at(f"{where}.{part}", "syntax", error.message, place))
+
+
+def _check_link(part: str, source: str) -> None:
+    """Of a part that is a link: as far as it is written out, up to its first value."""
+    if part in LINKS:
+        tags = find(unix(source))
+        try:
+            finished(part, unix(source)[: tags[0].start] if tags else source)
+        except TemplateError as error:
+            raise TemplateSyntaxError(error.message, part=part, line=1, column=1) from None
 
 
 def _alone(source: str) -> str:

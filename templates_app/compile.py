@@ -23,6 +23,7 @@ import jinja2
 import minijinja
 from jinja2 import nodes
 
+from templates_app import tags
 from templates_app.errors import (
     InvalidValue,
     MissingVariable,
@@ -31,7 +32,7 @@ from templates_app.errors import (
     TemplateSyntaxError,
 )
 from templates_app.filters import FILTERS, FREE, compared, present, searched, start, text
-from templates_app.language import Reads, Refused, Translator
+from templates_app.language import Reads, Refused, Traced, Translator
 from templates_app.markup import LINK_START
 from templates_app.types import PLAIN, Manner, NullIs
 from templates_app.values import Admitted, own_key
@@ -124,6 +125,41 @@ def compile_part(source: str, part: str, null_is: NullIs = "empty") -> Program:
     except (RecursionError, ValueError):  # of Jinja's parser: a tower of brackets, 5,000 digits
         raise _located(source, part, "The template is too complicated.", 1) from None
     return Program(part, frozenset(translator.variables), translator.names, _engine(written, part))
+
+
+def located(
+    source: str, part: str, data: Admitted, manner: Manner = PLAIN
+) -> tuple[int, int] | None:
+    """Line and column of the tag at which a checked source fails with this data; None where it
+    does not.
+
+    Runs it again, slower: for authors, not for messages.
+    """
+    source = tags.unix(source)
+    tracer = Traced(html=part in MARKUP, null_is=manner.null_is)
+    written = tracer.translate(_PARSER.parse(source))
+    engine = _engine(written, part)
+    last = 0
+
+    def reached(number: int) -> str:
+        nonlocal last
+        last = number
+        return ""
+
+    engine.add_filter("reached", reached)
+    try:
+        Program(part, frozenset(), tracer.names, engine).run(data, manner)
+    except TemplateError:
+        word, number = tracer.tags[last]
+        alike = [tag for tag in tags.find(source) if _is_like(tag, word)]
+        start = alike[number].start
+        blank = len(alike[number].text) - len(alike[number].text.lstrip())
+        return tags.place(source, start + blank)
+    return None
+
+
+def _is_like(tag: tags.Tag, word: str) -> bool:
+    return tag.word == word if word else tag.kind is tags.Kind.VALUE
 
 
 @dataclass(frozen=True, slots=True)

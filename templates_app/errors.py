@@ -5,6 +5,49 @@ Messages carry names and positions, never a value of the data: they reach logs.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from commsproject.common.errors import FieldError
+
+
+@dataclass(frozen=True)
+class SourceError(FieldError):
+    """An error of an author's at its place: `field` is `channels.email.html`, or of a translation
+    `translations.de.email.html`. `line` and `column` count from 1; `sample` names the data with
+    which it showed, "" where it shows with any.
+    """
+
+    line: int = 1
+    column: int = 1
+    sample: str = ""
+
+    @classmethod
+    def at(
+        cls, field: str, code: str, message: str, place: tuple[int, int], sample: str = ""
+    ) -> SourceError:
+        """The message says the place, too: not everybody shows the rest."""
+        where = f"line {place[0]}, column {place[1]}"
+        where += f", with the sample {sample!r}" if sample else ""
+        return cls(field, code, f"{message} ({where})", *place, sample)
+
+    @property
+    def locale(self) -> str:
+        """Of the translation, "" of the version's own language."""
+        return self._place[0]
+
+    @property
+    def channel(self) -> str:
+        return self._place[1]
+
+    @property
+    def part(self) -> str:
+        return self._place[2]
+
+    @property
+    def _place(self) -> list[str]:
+        kind, *rest = self.field.split(".")
+        return [*([] if kind == "translations" else [""]), *rest, "", "", ""]
+
 
 class TemplateError(Exception):
     """Base of every error of this app's language.
@@ -54,3 +97,4 @@ class InvalidSchema(TemplateError):
     def __init__(self, where: str, message: str) -> None:
         super().__init__(f"{where}: {message}" if where else message)
         self.where = where
+        self.detail = message

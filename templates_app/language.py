@@ -11,11 +11,13 @@ import difflib
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, cast
 
 from jinja2 import nodes
+from typing_extensions import override
 
 from templates_app.errors import TemplateError
 from templates_app.filters import FILTERS
@@ -401,6 +403,34 @@ class Translator:
         if not isinstance(number, nodes.Const) or type(number.value) not in (int, float):
             _refuse(node, _ARITHMETIC, "-")
         return f"-{self._expression(number)}"
+
+
+class Traced(Translator):
+    """Writes a call of `reached` before each value, `if` and `for`: the engine then tells how far
+    it came. `tags` says which tag a number stands for: a kind, and how many of it come before.
+    """
+
+    def __init__(self, *, html: bool, null_is: NullIs) -> None:
+        super().__init__(html=html, null_is=null_is)
+        self.tags: list[tuple[str, int]] = []
+        self._seen: Counter[str] = Counter()
+
+    @override
+    def _value(self, node: nodes.Node) -> str:
+        return self._mark("") + super()._value(node)
+
+    @override
+    def _if(self, node: nodes.Node) -> str:
+        return self._mark("if") + super()._if(node)
+
+    @override
+    def _for(self, node: nodes.Node) -> str:
+        return self._mark("for") + super()._for(node)
+
+    def _mark(self, word: str) -> str:
+        self.tags.append((word, self._seen[word]))
+        self._seen[word] += 1
+        return f"{{{{ {len(self.tags) - 1}|reached }}}}"
 
 
 def _refuse(node: nodes.Node, message: str, needle: str = "") -> NoReturn:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 
 Channels = Mapping[str, Mapping[str, str]]
 """`{"email": {"subject": source, ...}, "sms": {"text": source}}`."""
+
+
+_TAG = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8})*")
+_MAX_TAG = 35
+
+
+def is_tag(text: str) -> bool:
+    return len(text) <= _MAX_TAG and _TAG.fullmatch(text) is not None
 
 
 def chosen(wanted: str, default: str, translated: Collection[str]) -> str:

@@ -44,11 +44,14 @@ class Misplaced(Exception):
 
 def is_safe_link(link: str) -> bool:
     """Whether an attribute's text (still escaped) is relative or has one of `SCHEMES`, read as a browser does."""
-    if link.startswith(_USUAL):
-        return True
+    return link.startswith(_USUAL) or scheme(link) in {"", *SCHEMES}
+
+
+def scheme(link: str) -> str:
+    """In small letters, "" where the link is relative; read as a browser does."""
     link = html.unescape(link).translate(_IGNORED_BY_BROWSERS).lstrip(_LEADING)
-    scheme = _SCHEME.match(link)
-    return scheme is None or scheme[1].lower() in SCHEMES
+    found = _SCHEME.match(link)
+    return found[1].lower() if found else ""
 
 
 def check_links(rendered: str) -> str | None:

@@ -1,13 +1,15 @@
-"""From the parts of a template and a person's data to the parts of a message. Pure: no database, no clock."""
+"""From the parts of a template and a person's data to the parts of a message. No database, no clock."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
 
+from django.conf import settings
+
 from templates_app.compile import MARKUP, ONE_LINE, compile_part
 from templates_app.errors import RenderLimit, UnsafeLink
-from templates_app.markup import check_links, is_safe_link
+from templates_app.markup import check_links, is_safe_link, scheme
 from templates_app.types import PLAIN, Manner
 from templates_app.values import Admitted, admit
 
@@ -55,12 +57,21 @@ def finished(part: str, printed: str) -> str:
         if checked is None:
             raise UnsafeLink(_UNSAFE, part=part)
         printed = checked
-    if part in LINKS and not is_safe_link(printed):
+    if part == "link" and not is_app_link(printed):
+        raise UnsafeLink("The link must be https, or of one of the app's own schemes.", part=part)
+    if part == "image" and not is_safe_link(printed):
         raise UnsafeLink(_UNSAFE, part=part)
     limit = MAX_LINK if part in LINKS else MAX_LINE if part in ONE_LINE else MAX_OUTPUT
     if len(printed) > limit:
         raise RenderLimit(f"The part is longer than {limit} characters.", part=part)
     return printed
+
+
+def is_app_link(link: str) -> bool:
+    """Whether a push or an in-app message may lead there: by https, to an app of ours that has
+    registered the scheme (APP_LINK_SCHEMES), or to a path of the app that shows the message.
+    """
+    return scheme(link) in {"", "https", *settings.APP_LINK_SCHEMES}
 
 
 def _one_line(printed: str) -> str:

@@ -120,7 +120,12 @@ class Problem:
     path: str
     message: str
 
+    @property
+    def code(self) -> str:
+        return "missing_variable" if self.message == _MISSING else "invalid_value"
 
+
+_MISSING = "is missing."
 _Path = tuple[str | int, ...]
 _Found = Iterator[tuple[_Path, str]]
 
@@ -150,7 +155,7 @@ def _problems(schema: Schema, value: Any, path: _Path) -> _Found:
 def _of_mapping(schema: Schema, value: dict[str, Any], path: _Path) -> _Found:
     for key in schema.get("required", ()):
         if key not in value:
-            yield (*path, key), "is missing."
+            yield (*path, key), _MISSING
     for key, inner in schema.get("properties", {}).items():
         if key in value:
             yield from _problems(inner, value[key], (*path, key))

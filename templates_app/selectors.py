@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
-from commsproject.common.errors import NotFound
-from templates_app import locales
+from commsproject.common.errors import InvalidInput, NotFound
+from templates_app import includes, locales
+from templates_app.includes import Library
 from templates_app.models import Kind, Template, TemplateVersion
 
 
@@ -40,6 +42,14 @@ def get(key: str) -> Template:
     return found
 
 
+def any_state(key: str) -> Template:
+    """A template, archived or not; raises `NotFound`."""
+    found = Template.objects.filter(key=key).first()
+    if found is None:
+        raise NotFound(f"There is no template {key!r}.")
+    return found
+
+
 def latest(template: Template) -> TemplateVersion:
     """The draft if there is one, else the version in use."""
     version = template.versions.order_by("-number").first()
@@ -48,13 +58,56 @@ def latest(template: Template) -> TemplateVersion:
     return version
 
 
+def version(template: Template, number: int) -> TemplateVersion:
+    """Raises `NotFound`."""
+    found = template.versions.filter(number=number).first()
+    if found is None:
+        raise NotFound(f"This template has no version {number}.")
+    return found
+
+
+def sample(template: Template, name: str) -> Mapping[str, Any]:
+    """`name`, `data` and perhaps `locale`. Raises `InvalidInput`."""
+    samples: list[Mapping[str, Any]] = template.samples
+    found = next((one for one in samples if one["name"] == name), None)
+    if found is None:
+        raise InvalidInput.of("sample", "unknown_sample", "This template has no such sample.")
+    return found
+
+
+def library(version: TemplateVersion) -> Library:
+    """The layout and the partials that it names, and those that they name."""
+    found: dict[str, TemplateVersion] = {}
+    wanted = includes.keys(version)
+    for _ in range(includes.MAX_DEPTH + 1):
+        new = published(wanted - found.keys(), kinds=(Kind.LAYOUT, Kind.PARTIAL))
+        found |= new
+        wanted = {key for one in new.values() for key in includes.keys(one)}
+    return found
+
+
 def parts(version: TemplateVersion, locale: str) -> locales.Channels:
     """What is rendered for a reader of `locale`, by channel.
 
     A draft, and what was published before versions were built, has it as it was written.
     """
-    default, translations = version.channels, version.translations
-    if version.built:
-        default = version.built[""]
-        translations = {name: theirs for name, theirs in version.built.items() if name}
-    return locales.content(locale, version.locale, default, translations)
+    content = _content(version)
+    return {channel: content[tag(version, channel, locale)][channel] for channel in content[""]}
+
+
+def tag(version: TemplateVersion, channel: str, locale: str) -> str:
+    """Which translation a reader of `locale` gets on a channel; "" is the version's own language."""
+    if not version.translations:
+        return ""
+    content = _content(version)
+    having = [name for name, theirs in content.items() if name and channel in theirs]
+    return locales.chosen(locale, version.locale, having)
+
+
+def text(version: TemplateVersion, channel: str, tag: str) -> Mapping[str, str]:
+    """The parts of one channel in one language; none where a provider has the only body."""
+    return _content(version)[tag].get(channel, {})
+
+
+def _content(version: TemplateVersion) -> Mapping[str, locales.Channels]:
+    return version.built or {"": version.channels, **version.translations}

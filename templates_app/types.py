@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
@@ -15,6 +15,13 @@ NullIs = Literal["empty", "error"]
 
 DEFAULT_LOCALE = "en"
 _MAX_NAME = 64
+
+
+class Reader(NamedTuple):
+    """Who reads a message: the language they want, and where their clock is; "" is not known."""
+
+    locale: str = ""
+    time_zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from jinja2 import nodes
 
+from commsproject.common.errors import FieldError
 from templates_app.compile import syntax_tree
+from templates_app.errors import InvalidSchema
 from templates_app.filters import FILTERS, Kind
-from templates_app.schema import DIALECT, TYPES, Schema
+from templates_app.schema import DIALECT, TYPES, Schema, check
 from templates_app.types import NullIs
 
 _SCALAR = frozenset({"string", "number", "boolean"})
@@ -43,6 +45,19 @@ class _Use:
         if types is not None:
             self.types = types if self.types is None else self.types & types
             self.format = self.format or format_
+
+    def join(self, other: _Use) -> None:
+        """What holds for a message that has the one content or the other."""
+        self.narrow(other.types, other.format)
+        self.takes_null &= other.takes_null
+        self.required &= other.required
+        for name, use in other.properties.items():
+            mine = self.properties.setdefault(name, use)
+            if mine is not use:
+                mine.join(use)
+        if self.items is not None and other.items is not None:
+            self.items.join(other.items)
+        self.items = self.items or other.items
 
     def schema(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -216,10 +231,24 @@ def infer(sources: Iterable[tuple[str, str]], null_is: NullIs = "empty") -> dict
 
     A name is required that every render reads; its type is what all of its uses can work with.
     """
-    reader = _Reader(null_is)
-    for part, source in sources:
-        reader.body(syntax_tree(source, part).body)
-    return {"$schema": DIALECT, "properties": {}, **reader.data.schema()}
+    return infer_any([sources], null_is)
+
+
+def infer_any(
+    contents: Iterable[Iterable[tuple[str, str]]], null_is: NullIs = "empty"
+) -> dict[str, Any]:
+    """As `infer`, of a message that has one of `contents`: required is what each of them requires."""
+    found: _Use | None = None
+    for sources in contents:
+        reader = _Reader(null_is)
+        for part, source in sources:
+            reader.body(syntax_tree(source, part).body)
+        if found is None:
+            found = reader.data
+        else:
+            found.join(reader.data)
+    schema = (found or _Reader(null_is).data).schema()
+    return {"$schema": DIALECT, "properties": {}, **schema}
 
 
 def keep_edits(found: Schema, edited: Schema) -> dict[str, Any]:
@@ -246,11 +275,38 @@ def keep_edits(found: Schema, edited: Schema) -> dict[str, Any]:
         }
     names = [name for name in found.get("properties", {}) if _is_needed(name, found, edited)]
     kept.pop("required", None)
-    return {**kept, "required": sorted(names)} if names else kept
+    says_so = names or "required" in found  # that nothing is: an edit like any other
+    return {**kept, "required": sorted(names)} if says_so else kept
+
+
+def misfits(found: Schema, edited: object) -> list[FieldError]:
+    """What `keep_edits` would not keep of what somebody writes now, and what is no schema."""
+    try:
+        check(edited)
+    except InvalidSchema as error:
+        where = f"schema.{error.where}" if error.where else "schema"
+        return [FieldError(where, "invalid_schema", error.detail)]
+    return list(_misfits(found, cast("Schema", edited), "schema"))
+
+
+def _misfits(found: Schema, edited: Schema, where: str) -> Iterator[FieldError]:
+    has_type = "type" in edited and "type" in found
+    if has_type and not _types(edited["type"]) <= _types(found["type"]):
+        message = "The template cannot use a value of this type."
+        yield FieldError(where, "unfit_type", message)
+    known = found.get("properties", {})
+    for name, inner in edited.get("properties", {}).items():
+        if name in known:
+            yield from _misfits(known[name], inner, f"{where}.{name}")
+        else:
+            yield FieldError(f"{where}.{name}", "unknown_name", "The template does not read this.")
+    if "items" in found and "items" in edited:
+        yield from _misfits(found["items"], edited["items"], f"{where}[]")
 
 
 def _is_needed(name: str, found: Schema, edited: Schema) -> bool:
-    decides = edited if name in edited.get("properties", {}) else found
+    is_said = name in edited.get("properties", {}) and "required" in edited
+    decides = edited if is_said else found
     return name in decides.get("required", ())
 
 

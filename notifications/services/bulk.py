@@ -21,7 +21,7 @@ from commsproject.common.models import ApiClient, IdempotencyKey
 from notifications import addresses
 from notifications.errors import KeyInFlight, KeyReused, UploadStopped
 from notifications.models import Batch, BatchDelta, BatchRejection, Notification, Work
-from notifications.services import batches, submit
+from notifications.services import batches, goals, submit
 from notifications.services.plan import Planned, Row, Shared, Terms, plan_rows, share
 
 ROWS = 5000
@@ -289,6 +289,8 @@ def _remove_rows(batch: Batch) -> None:
     for _ in range(PIECES):
         ids = list(rows[:ROWS])
         with transaction.atomic(), connection.cursor() as cursor:
+            variants = Notification.objects.filter(id__in=ids, variant__isnull=False)
+            goals.assigned(variants.values_list("variant", flat=True), sign=-1)
             for statement in _REMOVE:
                 cursor.execute(statement, [ids])
     if rows.exists():

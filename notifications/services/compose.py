@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from uuid import UUID
 
 from django.conf import settings
@@ -49,15 +50,21 @@ def calls(way: Way, group: Sequence[Item]) -> list[Call]:
     Rendered before the calls are written down: a message that kills its renderer was not sent.
     """
     source = items.source(group[0])
-    form = source.form if len(group) > 1 else None
+    keeper = way.provider.name if way.provider.name in source.hosted else ""
+    form = source.form if len(group) > 1 and not keeper else None
     prefix = f"-{secrets.token_hex(8)}-"
     shared, names = (form.shared(prefix), form.placeholders(prefix)) if form else ({}, [])
     found: list[Call] = []
     good: list[tuple[Item, Outbound]] = []
     for item in group:
         try:
-            if form:
-                filled = form.values(item.data or {}, source.shared)
+            if keeper:
+                kept = source.hosted_values(keeper, item.data, item.reader)
+                hosted = {keeper: source.hosted[keeper]["id"]}
+                message = _outbound(item, source.template, {}, kept, hosted=hosted)
+            elif form:
+                manner = source.manner(item.reader)
+                filled = form.values(item.data or {}, source.shared, manner)
                 values = dict(zip(names, filled, strict=True))
                 message = _outbound(item, source.template, shared, values)
             else:
@@ -83,7 +90,7 @@ def rendered(item: Item) -> tuple[Mapping[str, str], int]:
 
     Raises `TemplateError`, `sms.TooLong`.
     """
-    parts = items.source(item).render(item.data)
+    parts = items.source(item).render(item.data, item.reader)
     if item.channel is not Channel.SMS:
         return parts, 0
     fitted = sms.fit(parts["text"], item.long_text)
@@ -96,6 +103,7 @@ def _outbound(
     parts: Mapping[str, str],
     values: Mapping[str, str],
     segments: int = 0,
+    hosted: Mapping[str, str] = MappingProxyType({}),
 ) -> Outbound:
     return Outbound(
         attempt_id=new_id(),
@@ -117,6 +125,7 @@ def _outbound(
         tags=item.tags,
         metadata=item.metadata,
         attachments=items.attachments(item),
+        hosted=hosted,
     )
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import base64
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -21,18 +21,22 @@ from django.db import connection
 from commsproject.common.arrays import uuids
 from notifications import addresses, queue
 from notifications.models import Attempt, Batch, Category, Notification
+from notifications.services import render
 from notifications.services.render import Source
 from notifications.states import PENDING
 from notifications.types import Attachment, Channel, Wanted
 from templates_app import selectors as templates
 from templates_app.models import TemplateVersion
-from templates_app.values import admit
+from templates_app.types import Reader
+from templates_app.values import Admitted, admit
 
 _LOCK = """
 SELECT delivery.id, delivery.notification_id, delivery.address, delivery.address_hash,
        delivery.state, delivery.attempts_made, delivery.expires_at,
+       notification.recipient_id, notification.category_id,
        extract(epoch FROM greatest(delivery.created_at, notification.send_at))::float8,
-       notification.template_version_id, notification.locale, notification.content,
+       notification.template_version_id, notification.locale, notification.time_zone,
+       notification.content,
        CASE WHEN delivery.replay_of_id IS NULL THEN notification.data ELSE coalesce(
            (SELECT data FROM notifications_deadletter WHERE delivery_id = delivery.replay_of_id),
            notification.data) END,
@@ -82,9 +86,12 @@ class Item:
     state: str
     attempts_made: int
     expires_at: datetime | None
+    recipient_id: UUID | None
+    category_id: UUID | None
     due_epoch: float
     version_id: UUID | None
     locale: str
+    time_zone: str
     content: Mapping[str, Mapping[str, str]] | None
     data: Mapping[str, Any] | None
     agent_id: str
@@ -106,11 +113,27 @@ class Item:
 
     part: str = ""
     """As `Wanted.part`."""
+    said: Source | None = None
+    """Once it was asked for: see `source`."""
 
     @property
     def wanted(self) -> Wanted:
         country = self.part if self.channel is Channel.SMS else ""
-        return Wanted(self.channel, self.address, country, self.part, self.weight > 0)
+        has_files = self.weight > 0
+        return Wanted(
+            self.channel, self.address, country, self.part, has_files, hosted=self.kept_by
+        )
+
+    @property
+    def kept_by(self) -> Collection[str]:
+        """As `Source.kept_by`."""
+        if self.channel is not Channel.EMAIL or self.version_id is None:
+            return ()
+        return source(self).kept_by
+
+    @property
+    def reader(self) -> Reader:
+        return Reader(self.locale, self.time_zone)
 
     @property
     def first_due(self) -> datetime:
@@ -196,24 +219,38 @@ def attachments(item: Item) -> list[Attachment]:
 
 def source(item: Item) -> Source:
     """What `item` says, before its own data is filled in."""
+    if item.said is None:
+        item.said = _source(item)
+    return item.said
+
+
+def _source(item: Item) -> Source:
     if item.content is not None:
         return Source(item.content[item.channel.value])
     if item.lease.batch_id:
-        return batch_source(item.lease)
+        return _of_batch(item.lease.batch_id, item.channel.value, item.version_id, item.locale)
     assert item.version_id is not None  # noqa: S101 - one of the three is written by `submit`
     return _of_version(item.version_id, item.channel.value, item.locale)
 
 
 def batch_source(lease: queue.Lease) -> Source:
-    """What all messages of a batch say."""
+    """What messages of a batch say, but for those of an experiment's other variants and for
+    readers of other languages.
+    """
     assert lease.batch_id is not None  # noqa: S101 - the caller has looked
-    return _of_batch(lease.batch_id, lease.channel.value)
+    batch = _batch(lease.batch_id)
+    return _of_batch(batch.id, lease.channel.value, batch.template_version_id, batch.locale)
+
+
+@lru_cache(maxsize=4096)
+def _of_version(version_id: UUID, channel: str, locale: str) -> Source:
+    """The same object for all locales that have the same words."""
+    return _in_language(version_id, channel, templates.tag(_version(version_id), channel, locale))
 
 
 @lru_cache(maxsize=1024)
-def _of_version(version_id: UUID, channel: str, locale: str) -> Source:
-    version = _version(version_id)
-    return Source(templates.parts(version, locale)[channel], version.template.key)
+def _in_language(version_id: UUID, channel: str, tag: str) -> Source:
+    return render.source(_version(version_id), channel, tag)
 
 
 @lru_cache(maxsize=256)
@@ -221,11 +258,29 @@ def _version(version_id: UUID) -> TemplateVersion:
     return TemplateVersion.objects.select_related("template").get(id=version_id)
 
 
+@lru_cache(maxsize=4096)
+def _of_batch(batch_id: UUID, channel: str, version_id: UUID | None, locale: str) -> Source:
+    """As `_of_version`, with the data that the batch shares."""
+    tag = templates.tag(_version(version_id), channel, locale) if version_id else ""
+    return _of_batch_in_language(batch_id, channel, version_id, tag)
+
+
+@lru_cache(maxsize=256)
+def _of_batch_in_language(
+    batch_id: UUID, channel: str, version_id: UUID | None, tag: str
+) -> Source:
+    shared = _shared(batch_id)
+    if version_id:
+        return replace(_in_language(version_id, channel, tag), shared=shared)
+    return Source((_batch(batch_id).content or {})[channel], "", shared)
+
+
 @lru_cache(maxsize=64)
-def _of_batch(batch_id: UUID, channel: str) -> Source:
-    batch = Batch.objects.only("template_version", "content", "data", "locale").get(id=batch_id)
-    shared = None if batch.data is None else admit(batch.data)
-    if batch.template_version_id:
-        of_version = _of_version(batch.template_version_id, channel, batch.locale)
-        return Source(of_version.parts, of_version.template, shared)
-    return Source((batch.content or {})[channel], "", shared)
+def _batch(batch_id: UUID) -> Batch:
+    return Batch.objects.only("template_version", "content", "data", "locale").get(id=batch_id)
+
+
+@lru_cache(maxsize=64)
+def _shared(batch_id: UUID) -> Admitted | None:
+    data = _batch(batch_id).data
+    return None if data is None else admit(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -33,10 +33,12 @@ from notifications.services import render
 from notifications.services.render import Source
 from notifications.states import State
 from notifications.types import Channel, Lane, SuppressionReason, Wanted
+from templates_app import demands, experiments
 from templates_app import selectors as templates
 from templates_app.errors import MissingVariable, TemplateError
 from templates_app.models import TemplateVersion
-from templates_app.values import admit
+from templates_app.types import Reader
+from templates_app.values import Admitted, admit
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -46,6 +48,12 @@ class Target:
     user_id: str = ""
     addresses: Mapping[Channel, str] = field(default_factory=dict)
 
+    @property
+    def person(self) -> str:
+        """Who it is, as far as one can tell from what was given: the user, else an address."""
+        given = (self.addresses[channel] for channel in Channel if channel in self.addresses)
+        return self.user_id or next(given, "")
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Terms:
@@ -54,7 +62,11 @@ class Terms:
     """
 
     template: str = ""
+    version: TemplateVersion | None = None
+    """A published one, in place of the one in use."""
     content: Mapping[str, str] | None = None
+    parts: render.Content | None = None
+    """As they go out: the data are in them."""
     data: Mapping[str, Any] | None = None
     channels: Sequence[Channel] = ()
     locale: str = ""
@@ -68,6 +80,7 @@ class Terms:
     reply_to: str = ""
     attachments: Sequence[Mapping[str, str]] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    actions: Sequence[Mapping[str, str]] = ()
     idempotency_key: str = ""
 
     @override
@@ -108,18 +121,63 @@ class Shared:
     category: Category | None
     data: Mapping[str, Any] | None = None
     batch_id: UUID | None = None
+    trial: experiments.Trial | None = None
+    variant_id: UUID | None = None
+
+    def of(self, to: Target) -> Shared:
+        """What this person gets: in an experiment, one of its variants."""
+        return self if self.trial is None else self._arms[self.trial.assign(to.person).id]
 
     @cached_property
-    def sources(self) -> Mapping[str, Source]:
-        """The content of each channel with the shared data, checked once for all rows.
+    def _arms(self) -> Mapping[UUID, Shared]:
+        return {
+            variant.id: replace(
+                self,
+                version=variant.version,
+                content=templates.parts(variant.version, self.terms.locale),
+                trial=None,
+                variant_id=variant.id,
+            )
+            for variant in (self.trial.variants if self.trial else ())
+        }
+
+    def source(self, channel: Channel, reader: Reader) -> Source:
+        """What the reader gets on a channel; one object for all of a language.
 
         Raises `TemplateProblem`.
         """
+        tag = templates.tag(self.version, channel.value, reader.locale) if self.version else ""
+        known = self._sources.get((channel, tag))
+        if known is None:
+            if self.version:
+                known = render.source(self.version, channel.value, tag, self._admitted)
+            else:
+                known = Source(self.content[channel.value], "", self._admitted)
+            self._sources[channel, tag] = known
+        return known
+
+    @cached_property
+    def is_strict(self) -> bool:
+        """Whether data that render can be wrong all the same."""
+        return self.version is not None and demands.strict(self.version) is not None
+
+    def kept_by(self, channel: Channel) -> Collection[str]:
+        """As `Source.kept_by`."""
+        if self.version is None or channel is not Channel.EMAIL or self.content[channel.value]:
+            return ()
+        return tuple(self.version.hosted)
+
+    @cached_property
+    def _sources(self) -> dict[tuple[Channel, str], Source]:
+        return {}
+
+    @cached_property
+    def _admitted(self) -> Admitted | None:
+        """The shared data, checked once for all rows."""
         try:
-            shared = None if self.data is None else admit(self.data)
+            return None if self.data is None else admit(self.data)
         except TemplateError as error:
             raise TemplateProblem.of("data", "template", str(error)) from None
-        return {name: Source(parts, "", shared) for name, parts in self.content.items()}
 
     @property
     def is_essential(self) -> bool:
@@ -136,6 +194,8 @@ class PlannedDelivery:
     reason: str
     segments: int = 0
     """Of a text message."""
+    due: datetime | None = None
+    """Not before then, where that is later than its message asks for."""
 
 
 @dataclass(slots=True, repr=False)
@@ -145,6 +205,7 @@ class Planned:
     id: UUID
     shared: Shared
     row: Row
+    reader: Reader
     deliveries: Sequence[PlannedDelivery]
 
 
@@ -154,6 +215,8 @@ class World:
 
     now: datetime
     known_addresses: Mapping[str, Mapping[Channel, Sequence[str]]]
+    readers: Mapping[str, Reader]
+    """By user id, of those whose language or time zone is known."""
     devices: Mapping[str, str]
     """Id to `platform:id`, of those that were named and are registered."""
     digests: Mapping[tuple[Channel, str], str]
@@ -168,7 +231,7 @@ def plan(client: ApiClient, submissions: Sequence[Submission]) -> list[Planned |
 
     def planned(asked: Submission, row: Row) -> Planned | CommsError:
         try:
-            return _plan_one(names.resolve(client, asked), row, world)
+            return _plan_one(names.resolve(client, asked).of(row.to), row, world)
         except CommsError as error:
             return error
 
@@ -192,7 +255,7 @@ def plan_rows(shared: Shared, rows: Sequence[Row]) -> Iterator[Planned | CommsEr
     world = _look_at(rows)
     for row in rows:
         try:
-            yield _plan_one(shared, row, world)
+            yield _plan_one(shared.of(row.to), row, world)
         except CommsError as error:
             yield error
 
@@ -224,16 +287,19 @@ def suppressed(
 
 @dataclass(frozen=True)
 class _Names:
-    """Templates and categories by their keys, read in one query each."""
+    """Templates, their experiments and categories by their keys, read in one query each."""
 
     versions: Mapping[str, TemplateVersion]
+    trials: Mapping[str, experiments.Trial]
     categories: Mapping[str, Category]
 
     @classmethod
     def of(cls, many: Sequence[Terms]) -> _Names:
         keys = {terms.category for terms in many if terms.category}
+        versions = templates.published({terms.template for terms in many if terms.template})
         return cls(
-            templates.published({terms.template for terms in many if terms.template}),
+            versions,
+            experiments.trials(versions.values()),
             {row.key: row for row in Category.objects.filter(key__in=keys)} if keys else {},
         )
 
@@ -247,7 +313,9 @@ class _Names:
     ) -> Shared:
         """Raises `InvalidInput`."""
         version, content = self._content(terms)
-        return Shared(terms, client, version, content, self._category(terms), data, batch_id)
+        trial = self.trials.get(terms.template) if version != terms.version else None
+        category = self._category(terms)
+        return Shared(terms, client, version, content, category, data, batch_id, trial)
 
     def _category(self, terms: Terms) -> Category | None:
         if not terms.category:
@@ -260,6 +328,10 @@ class _Names:
             ) from None
 
     def _content(self, terms: Terms) -> tuple[TemplateVersion | None, render.Content]:
+        if terms.parts is not None:
+            return None, terms.parts
+        if terms.version is not None:
+            return terms.version, templates.parts(terms.version, terms.locale)
         if terms.content is not None:
             content = render.inline(terms.content)
             if not content:
@@ -283,9 +355,9 @@ class _Names:
 # --- Whom they are for -------------------------------------------------------------------------
 
 _KNOWN = """
-SELECT recipient.user_id, address.channel, address.value
-FROM notifications_address AS address
-JOIN notifications_recipient AS recipient ON recipient.id = address.recipient_id
+SELECT recipient.user_id, recipient.locale, recipient.time_zone, address.channel, address.value
+FROM notifications_recipient AS recipient
+LEFT JOIN notifications_address AS address ON address.recipient_id = recipient.id
 WHERE recipient.user_id = ANY(%s)
 ORDER BY address.verified_at NULLS FIRST, address.id
 """
@@ -302,7 +374,7 @@ ORDER BY device.id
 
 
 def _look_at(rows: Sequence[Row]) -> World:
-    known = _known_addresses({row.to.user_id for row in rows if row.to.user_id})
+    known, readers = _known({row.to.user_id for row in rows if row.to.user_id})
     given = {pair for row in rows for pair in row.to.addresses.items()}
     devices = _devices({value for channel, value in given if channel is Channel.PUSH})
     wanted = {pair for pair in given if pair[0] is not Channel.PUSH}
@@ -317,6 +389,7 @@ def _look_at(rows: Sequence[Row]) -> World:
     return World(
         now=clock.now(),
         known_addresses=known,
+        readers=readers,
         devices=devices,
         digests=digests,
         suppressions=suppressed(
@@ -325,20 +398,26 @@ def _look_at(rows: Sequence[Row]) -> World:
     )
 
 
-def _known_addresses(people: Collection[str]) -> Mapping[str, Mapping[Channel, Sequence[str]]]:
-    """Whoever has a user id has an inbox."""
+def _known(
+    people: Collection[str],
+) -> tuple[Mapping[str, Mapping[Channel, Sequence[str]]], Mapping[str, Reader]]:
+    """Addresses and readers, as `World` has them. Whoever has a user id has an inbox."""
     known: dict[str, dict[Channel, list[str]]] = {
         user_id: {Channel.INAPP: [user_id]} for user_id in people
     }
+    readers: dict[str, Reader] = {}
     if people:
         with connection.cursor() as cursor:
             cursor.execute(_KNOWN, [list(people)])
-            for user_id, channel, value in cursor.fetchall():
-                known[user_id][Channel(channel)] = [value]
+            for user_id, locale, time_zone, channel, value in cursor.fetchall():
+                if channel:
+                    known[user_id][Channel(channel)] = [value]
+                if locale or time_zone:
+                    readers[user_id] = Reader(locale, time_zone)
             cursor.execute(_DEVICES_OF, [list(people)])
             for user_id, address in cursor.fetchall():
                 known[user_id].setdefault(Channel.PUSH, []).append(address)
-    return known
+    return known, readers
 
 
 def _devices(named: Collection[str]) -> Mapping[str, str]:
@@ -351,15 +430,24 @@ def _devices(named: Collection[str]) -> Mapping[str, str]:
 def _plan_one(shared: Shared, row: Row, world: World) -> Planned:
     """Raises what is wrong with the row."""
     targets = _targets(shared, row, world)
+    reader = _reader(shared.terms, row.to, world)
     segments: dict[Channel, int] = {}
-    for channel in targets:
-        _check_carried(channel)
-        source = shared.sources[channel.value]
-        segments[channel] = check_renders(channel, source, row.data, shared.category)
+    try:
+        for channel in targets:
+            _check_carried(channel)
+            source = shared.source(channel, reader)
+            segments[channel] = check_renders(channel, source, row.data, reader, shared.category)
+    except TemplateProblem:
+        if found := _wrong_data(shared, row, targets, reader):
+            raise found from None
+        raise
+    if shared.is_strict and (found := _wrong_data(shared, row, targets, reader)):
+        raise found
     return Planned(
         new_id(),
         shared,
         row,
+        reader,
         [
             _delivery(shared, channel, address, world, segments[channel])
             for channel, found in targets.items()
@@ -368,12 +456,37 @@ def _plan_one(shared: Shared, row: Row, world: World) -> Planned:
     )
 
 
+def _wrong_data(
+    shared: Shared, row: Row, channels: Iterable[Channel], reader: Reader
+) -> TemplateProblem | None:
+    """Everything that the template's schema finds wrong with the data."""
+    if shared.version is None:
+        return None
+    version, locale = shared.version, reader.locale
+    texts = [(channel.value, templates.tag(version, channel.value, locale)) for channel in channels]
+    data = {**(shared.data or {}), **(row.data or {})}
+    found = demands.problems(version, texts, data)
+    errors = [
+        FieldError(
+            f"data.{one.path}" if one.path else "data", one.code, f"{one.path} {one.message}"
+        )
+        for one in found
+    ]
+    return TemplateProblem(errors[0].message, errors=errors) if errors else None
+
+
+def _reader(terms: Terms, to: Target, world: World) -> Reader:
+    """The language that was asked for, else the person's own."""
+    known = world.readers.get(to.user_id, render.NOBODY)
+    return Reader(terms.locale or known.locale, known.time_zone)
+
+
 def _targets(shared: Shared, row: Row, world: World) -> dict[Channel, Sequence[str]]:
     """The channels to use and the addresses on each; addresses given win over those stored."""
     to, content = row.to, shared.content
     reachable = _reachable(to, world)
     if not shared.terms.channels:
-        usual = _SPOKEN_FOR if shared.version is None else frozenset(Channel)
+        usual = frozenset(Channel) if shared.terms.content is None else _SPOKEN_FOR
         chosen = [
             channel
             for channel in Channel
@@ -441,20 +554,28 @@ def _check_carried(channel: Channel) -> None:
 def _beyond(shared: Shared, channel: Channel, address: str) -> str:
     """Why no provider that is on can carry a message to this address, whatever happens."""
     providers = registry.for_channel(channel)
-    if all(type(provider).lacks is Provider.lacks for provider in providers):
+    kept_by = shared.kept_by(channel)
+    if not kept_by and all(type(provider).lacks is Provider.lacks for provider in providers):
         return ""
     country = addresses.country(address) if channel is Channel.SMS else ""
-    wanted = Wanted(channel, address, country, country, bool(shared.terms.attachments))
+    has_files = bool(shared.terms.attachments)
+    wanted = Wanted(channel, address, country, country, has_files, hosted=kept_by)
     lacks = [provider.lacks(wanted) for provider in providers]
     return "" if "" in lacks else f"no provider can carry it: {lacks[0]}"
 
 
 def check_renders(
-    channel: Channel, source: Source, data: Mapping[str, Any] | None, category: Category | None
+    channel: Channel,
+    source: Source,
+    data: Mapping[str, Any] | None,
+    reader: Reader,
+    category: Category | None,
 ) -> int:
     """The segments of a text message, 0 of any other. Raises `TemplateProblem`, `TextTooLong`."""
     try:
-        rendered = source.render(data)
+        rendered = source.render(data, reader)
+        for provider in source.hosted:
+            source.hosted_values(provider, data, reader)
     except MissingVariable as error:
         field_error = FieldError(f"data.{error.name}", "missing_variable", str(error))
         raise TemplateProblem(str(error), errors=[field_error]) from None
@@ -462,7 +583,7 @@ def check_renders(
         raise TemplateProblem(
             str(error), errors=[FieldError("data", "template", str(error))]
         ) from None
-    if not render.is_complete(channel, rendered):
+    if not (source.kept_by or render.is_complete(channel, rendered)):
         raise TemplateProblem(
             "With this data a required part of the message is empty.",
             errors=[FieldError("data", "empty_part", f"An empty part for {channel.value}.")],
@@ -487,19 +608,24 @@ def _delivery(
     terms = shared.terms
     if reason := _beyond(shared, channel, address):
         return PlannedDelivery(new_id(), channel, address, digest, State.FAILED, reason)
-    refusal = policy.decide(
+    decision = policy.decide(
         policy.Facts(
-            now=world.now,
+            now=max(terms.send_at or world.now, world.now),
+            channel=channel,
+            rules=policy.Rules(terms.category, shared.is_essential),
             expires_at=terms.expires_at,
-            category=terms.category,
-            is_essential=shared.is_essential,
             suppressed=world.suppressions.get((channel.value, digest), ()),
             country=addresses.country(address) if channel is Channel.SMS else None,
             countries=settings.SMS_COUNTRIES,
         )
     )
-    if refusal:
-        return PlannedDelivery(new_id(), channel, address, digest, refusal.state, refusal.reason)
+    match decision:
+        case policy.Refusal(state, reason):
+            return PlannedDelivery(new_id(), channel, address, digest, state, reason)
+        case policy.Delay(until, reason):
+            return PlannedDelivery(
+                new_id(), channel, address, digest, State.SCHEDULED, reason, segments, until
+            )
     later = terms.send_at is not None and terms.send_at > world.now
     waiting = State.SCHEDULED if later else State.QUEUED
     return PlannedDelivery(new_id(), channel, address, digest, waiting, "", segments)

@@ -23,11 +23,11 @@ from commsproject.common.errors import CommsError, InvalidInput, NotFound
 from commsproject.common.models import ApiClient
 from notifications import addresses, queue
 from notifications.errors import AlreadyReplayed, BatchStopped, MessageExpired, NoLongerDead
-from notifications.models import Batch, DeadLetter, Delivery, Event, Notification, Work
+from notifications.models import Batch, DeadLetter, Delivery, Event, Work
 from notifications.services import counts, plan, render
 from notifications.states import State
 from notifications.types import Channel, ErrorClass, EventType, Lane
-from templates_app import selectors as templates
+from templates_app.types import Reader
 
 LIMIT = 500
 """Replays in one call, which is also what one Work row names at most."""
@@ -143,19 +143,13 @@ def _address(channel: Channel, value: str | None) -> str:
 def _check_data(delivery: Delivery, data: Mapping[str, Any]) -> None:
     notification = delivery.notification
     shared = notification.batch.data if notification.batch else None
-    content = _content(notification)
-    if delivery.channel not in content:
+    channel = Channel(delivery.channel)
+    source = render.of_message(notification, channel)
+    if source is None:
         raise InvalidInput.of("data", "no_content", "The content of this message is gone.")
-    source = render.Source(content[delivery.channel])
     both = {**(shared or {}), **data}
-    plan.check_renders(Channel(delivery.channel), source, both, notification.category)
-
-
-def _content(notification: Notification) -> render.Content:
-    version, batch = notification.template_version, notification.batch
-    own = templates.parts(version, notification.locale) if version else notification.content
-    content: render.Content = own or (batch.content if batch else None) or {}
-    return content
+    reader = Reader(notification.locale, notification.time_zone)
+    plan.check_renders(channel, source, both, reader, notification.category)
 
 
 # --- Replaying -------------------------------------------------------------------------------

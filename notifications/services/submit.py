@@ -24,7 +24,7 @@ from commsproject.common.models import ApiClient, IdempotencyKey
 from notifications import addresses, queue, sms
 from notifications.errors import KeyInFlight, KeyReused
 from notifications.models import Address, Delivery, Notification, Recipient, Work
-from notifications.services import complete, counts, status
+from notifications.services import complete, counts, goals, status
 from notifications.services.plan import Planned, PlannedDelivery, Shared, Submission, plan
 from notifications.services.status import StatusChange
 from notifications.states import PENDING, furthest
@@ -147,9 +147,25 @@ def _key_row(client: ApiClient, asked: Submission, item: Planned) -> Idempotency
 # --- Rows ------------------------------------------------------------------------------------
 
 _NOTIFICATION = (
-    *("id", "recipient_id", "row", "reference", "data"),
-    *("client_id", "batch_id", "category_id", "template_version_id", "content", "locale"),
-    *("priority", "agent_id", "idempotency_key", "tags", "reply_to", "attachments", "metadata"),
+    *("id", "recipient_id", "row", "reference", "data", "locale", "time_zone"),
+    *(
+        "client_id",
+        "batch_id",
+        "category_id",
+        "template_version_id",
+        "variant_id",
+        "content",
+    ),
+    *(
+        "priority",
+        "agent_id",
+        "idempotency_key",
+        "tags",
+        "reply_to",
+        "attachments",
+        "metadata",
+        "actions",
+    ),
     *("send_at", "expires_at", "created_at"),
 )
 _DELIVERY = (
@@ -179,6 +195,7 @@ def write(planned: Sequence[Planned], *, chunk: int = Work.LIMIT, held: bool = F
                 item.row.number,
                 item.row.reference,
                 as_json(item.row.data),
+                *item.reader,
                 *columns[id(item.shared)],
             )
             for item in planned
@@ -190,6 +207,7 @@ def write(planned: Sequence[Planned], *, chunk: int = Work.LIMIT, held: bool = F
         for item in planned
         for delivery in item.deliveries
     )
+    goals.assigned(item.shared.variant_id for item in planned)
     work = list(_work(planned, now, chunk, held))
     copy_rows(Work, work)
     _tell_refused(planned)
@@ -205,8 +223,8 @@ def _common_columns(shared: Shared, now: datetime) -> tuple[Any, ...]:
         shared.batch_id,
         shared.category.id if shared.category else None,
         shared.version.id if shared.version else None,
+        shared.variant_id,
         as_json(shared.content) if has_own else None,
-        terms.locale,
         terms.priority.value,
         terms.agent_id,
         terms.idempotency_key if shared.batch_id is None else "",
@@ -214,6 +232,7 @@ def _common_columns(shared: Shared, now: datetime) -> tuple[Any, ...]:
         terms.reply_to,
         as_json(list(terms.attachments)),
         as_json(dict(terms.metadata)),
+        as_json(list(terms.actions) or None),
         terms.send_at,
         terms.expires_at,
         now,
@@ -243,7 +262,7 @@ def _tell_refused(planned: Iterable[Planned]) -> None:
         changes = [
             StatusChange(one.id, item.id, one.state.value, one.reason) for item, one in refused
         ]
-        transaction.on_commit(partial(status.announce, changes), robust=True)
+        status.announce(changes)
 
 
 def _link_recipients(planned: Iterable[Planned]) -> dict[str, UUID]:
@@ -281,7 +300,8 @@ def _work(planned: Iterable[Planned], now: datetime, chunk: int, held: bool) -> 
         due = max(terms.send_at or now, now)  # the past is no way to the front
         for delivery in item.deliveries:
             if delivery.state in PENDING:
-                key = (shared.client.id, shared.batch_id, terms.priority, delivery.channel, due)
+                when = max(delivery.due or due, due)
+                key = (shared.client.id, shared.batch_id, terms.priority, delivery.channel, when)
                 alike[key].append(delivery.id)
     for (client_id, batch_id, lane, channel, due), ids in alike.items():
         for start in range(0, len(ids), chunk):

@@ -2,76 +2,184 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rest_framework import serializers
 from typing_extensions import override
 
 from commsproject.common.api.serializers import StrictSerializer
-from templates_app.models import Template, TemplateVersion
+from templates_app import locales, preview
+from templates_app.models import Kind, Template, TemplateVersion
+from templates_app.preview import MAX_NAME, MAX_SAMPLES
 
 MAX_SOURCE = 64 * 1024
+_BODIES = ("text", "html", "mjml")
 
 
 class Source(serializers.CharField):
     """The source of one part, as written: leading and trailing space is kept."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=MAX_SOURCE, trim_whitespace=False, **kwargs)
+        super().__init__(max_length=MAX_SOURCE, trim_whitespace=False, required=False, **kwargs)
+
+
+class Tag(serializers.CharField):
+    """A language as a tag: `pt-BR`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=35, **kwargs)
+
+    @override
+    def to_internal_value(self, data: Any) -> str:
+        value = super().to_internal_value(data)
+        if value and not locales.is_tag(value):
+            raise serializers.ValidationError("A language is a tag such as de or pt-BR.")
+        return value
 
 
 class EmailParts(StrictSerializer):
     subject = Source()
-    text = Source(required=False)
-    html = Source(required=False)
-
-    @override
-    def validate(self, attrs: Any) -> Any:
-        if not attrs.get("text") and not attrs.get("html"):
-            raise serializers.ValidationError(
-                {"text": "An email needs a text or html."}, code="required"
-            )
-        return attrs
+    preheader = Source(help_text="The line that mail clients show beside the subject.")
+    text = Source(help_text="Without it: made from the HTML.")
+    html = Source()
+    mjml = Source(help_text="Instead of html.")
 
 
 class SmsParts(StrictSerializer):
     text = Source()
 
 
+class InappParts(StrictSerializer):
+    title = Source()
+    body = Source()
+    link = Source(help_text="https, a path, or a scheme of APP_LINK_SCHEMES.")
+    image = Source()
+
+
+class PushParts(InappParts):
+    badge = Source()
+    collapse_id = Source(help_text="Replaces an earlier notification that has the same one.")
+
+
 class ChannelsInput(StrictSerializer):
     email = EmailParts(required=False)
     sms = SmsParts(required=False)
-
-    @override
-    def validate(self, attrs: Any) -> Any:
-        if not attrs:
-            raise serializers.ValidationError("Give at least one channel.", code="required")
-        return attrs
+    push = PushParts(required=False)
+    inapp = InappParts(required=False)
 
 
-class TemplateInput(StrictSerializer):
+class SampleInput(StrictSerializer):
+    name = serializers.CharField(max_length=MAX_NAME)
+    data = serializers.DictField()  # type: ignore[assignment]  # a field, as DRF has it
+    locale = Tag(default="", allow_blank=True)
+
+
+class HostedInput(StrictSerializer):
+    id = serializers.CharField(max_length=255)
+    variables = serializers.DictField(
+        child=serializers.CharField(max_length=1000),
+        default=dict,
+        help_text="Name in the provider's template to an expression: `user.name|upper`.",
+    )
+
+
+class VersionContentInput(StrictSerializer):
+    """What a version says. What is left out of a change stays as it is."""
+
+    channels = ChannelsInput(required=False)
+    locale = Tag(required=False, allow_blank=True, help_text="That of `channels`.")
+    translations = serializers.DictField(
+        child=ChannelsInput(), required=False, help_text="Channels by language."
+    )
+    layout = serializers.SlugField(max_length=100, required=False, allow_blank=True)
+    null_is = serializers.ChoiceField(["empty", "error"], required=False)
+    hosted = serializers.DictField(
+        child=HostedInput(), required=False, help_text="Templates that email providers keep."
+    )
+    schema = serializers.DictField(
+        required=False, help_text="JSON Schema of the data: what was found, described and narrowed."
+    )
+
+
+class TemplateInput(VersionContentInput):
     """`POST /templates`."""
 
     key = serializers.SlugField(max_length=100)
     name = serializers.CharField(max_length=200)
-    channels = ChannelsInput()
-    locale = serializers.CharField(max_length=35, default="", allow_blank=True)
+    kind = serializers.ChoiceField(Kind.choices, default=Kind.MESSAGE)
+    samples = serializers.ListField(child=SampleInput(), required=False, max_length=MAX_SAMPLES)
+
+    @override
+    def validate(self, attrs: Any) -> Any:
+        attrs.setdefault("channels", {})
+        check_complete(attrs["kind"], attrs, is_hosted=bool(attrs.get("hosted")))
+        return attrs
 
 
-class TemplateChange(StrictSerializer):
-    """`PATCH /templates/{key}`."""
+class TemplateChange(VersionContentInput):
+    """`PATCH /templates/{key}`. `context` has the newest `version`."""
 
     name = serializers.CharField(max_length=200, required=False)
-    channels = ChannelsInput(required=False)
-    locale = serializers.CharField(max_length=35, required=False, allow_blank=True)
+    samples = serializers.ListField(child=SampleInput(), required=False, max_length=MAX_SAMPLES)
+
+    @override
+    def validate(self, attrs: Any) -> Any:
+        version = self.context["version"]
+        check_complete(
+            version.template.kind, attrs, is_hosted=bool(attrs.get("hosted", version.hosted))
+        )
+        return attrs
+
+
+def check_complete(kind: str, content: Mapping[str, Any], *, is_hosted: bool) -> None:
+    """Raises ValidationError where a message lacks a part that it cannot be sent without."""
+    errors: dict[str, Any] = {}
+    if content.get("channels") == {} and not is_hosted:
+        errors["channels"] = "Give at least one channel."
+    elif lacking := _lacking(kind, content.get("channels", {})):
+        errors["channels"] = lacking
+    translations = content.get("translations", {})
+    found = {locale: _lacking(kind, channels) for locale, channels in translations.items()}
+    if wrong := {locale: lacking for locale, lacking in found.items() if lacking}:
+        errors["translations"] = wrong
+    if errors:
+        raise serializers.ValidationError(errors, code="required")
+
+
+def _lacking(kind: str, channels: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    found = {name: dict(_missing(kind, name, parts)) for name, parts in channels.items()}
+    return {name: parts for name, parts in found.items() if parts}
+
+
+def _missing(kind: str, channel: str, parts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    if kind != Kind.MESSAGE:
+        if not parts:
+            yield "text", "Write at least one part."
+    elif channel == "email":
+        if not parts.get("subject"):
+            yield "subject", "An email needs a subject."
+        if not any(parts.get(body) for body in _BODIES):
+            yield "text", "An email needs a text, html or mjml."
+    elif channel == "sms":
+        if not parts.get("text"):
+            yield "text", "An SMS needs a text."
+    elif not (parts.get("title") or parts.get("body")):
+        yield "body", "A title or a body is needed."
 
 
 class PreviewInput(StrictSerializer):
     """`POST /templates/{key}/preview`."""
 
-    data = serializers.DictField(default=dict)  # type: ignore[assignment]  # a field, as DRF has it
-    locale = serializers.CharField(max_length=35, required=False)
+    data = serializers.DictField(required=False)  # type: ignore[assignment]  # as DRF has it
+    sample = serializers.CharField(
+        max_length=MAX_NAME, required=False, help_text="The name of one; `data` lies over its data."
+    )
+    locale = Tag(required=False, help_text="The reader's.")
+    time_zone = serializers.CharField(max_length=64, default="", help_text="The reader's.")
     channel = serializers.CharField(max_length=10, required=False)
+    version = serializers.IntegerField(min_value=1, required=False, help_text="Else the newest.")
+    content = VersionContentInput(required=False, help_text="Shown in place of what the version says.")
 
 
 class VersionOutput(serializers.ModelSerializer[TemplateVersion]):
@@ -81,7 +189,13 @@ class VersionOutput(serializers.ModelSerializer[TemplateVersion]):
             "number",
             "channels",
             "locale",
+            "translations",
+            "layout",
+            "null_is",
+            "hosted",
+            "schema",
             "variables",
+            "pins",
             "created_by",
             "created_at",
             "published_at",
@@ -96,7 +210,16 @@ class TemplateOutput(serializers.ModelSerializer[Template]):
 
     class Meta:
         model = Template
-        fields = ["key", "name", "created_at", "published_version", "latest"]
+        fields = [
+            "key",
+            "name",
+            "kind",
+            "samples",
+            "archived_at",
+            "created_at",
+            "published_version",
+            "latest",
+        ]
 
     def get_latest(self, template: Template) -> dict[str, Any]:
         versions = list(template.versions.all())
@@ -107,7 +230,65 @@ class TemplateOutput(serializers.ModelSerializer[Template]):
         return max(published, default=None)
 
 
+class WarningOutput(serializers.Serializer[Any]):
+    """Something that works and will disappoint."""
+
+    field = serializers.CharField()
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class TemplateDetail(TemplateOutput):
+    warnings = serializers.SerializerMethodField()
+
+    class Meta(TemplateOutput.Meta):
+        fields = [*TemplateOutput.Meta.fields, "warnings"]
+
+    def get_warnings(self, template: Template) -> list[dict[str, str]]:
+        return warnings(template.versions.all()[0])
+
+
+class PublishedOutput(VersionOutput):
+    warnings = serializers.SerializerMethodField()
+
+    class Meta(VersionOutput.Meta):
+        fields = [*VersionOutput.Meta.fields, "warnings"]
+
+    def get_warnings(self, version: TemplateVersion) -> list[dict[str, str]]:
+        return warnings(version)
+
+
+def warnings(version: TemplateVersion) -> list[dict[str, str]]:
+    return [vars(notice) for notice in preview.warnings(version)]
+
+
 class PreviewOutput(serializers.Serializer[Any]):
     """The rendered parts, by channel."""
 
     channels = serializers.DictField(child=serializers.DictField(child=serializers.CharField()))
+    locales = serializers.DictField(
+        child=serializers.CharField(), help_text="The language of the text, by channel."
+    )
+    facts = serializers.DictField(
+        child=serializers.DictField(),
+        help_text="Of sms: encoding, segments, costs; of email: bytes and headers.",
+    )
+    hosted = serializers.DictField(
+        child=serializers.DictField(), help_text="What providers are given for their own templates."
+    )
+    warnings = WarningOutput(many=True)
+
+
+class PartChangeOutput(serializers.Serializer[Any]):
+    """One part that differs, as the lines of a unified diff."""
+
+    locale = serializers.CharField()
+    channel = serializers.CharField(help_text="Empty for what is no part: layout, locale.")
+    part = serializers.CharField()
+    lines = serializers.ListField(child=serializers.CharField())
+
+
+class DiffOutput(serializers.Serializer[Any]):
+    before = serializers.IntegerField()
+    after = serializers.IntegerField()
+    changes = PartChangeOutput(many=True)

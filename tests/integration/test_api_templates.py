@@ -10,10 +10,11 @@ from rest_framework.test import APIClient
 from commsproject.common.identity import keys
 from commsproject.common.identity.scopes import Scope
 from commsproject.common.models import ApiClient
-from notifications.models import SimulatedMessage
+from notifications.models import Notification, SimulatedMessage
 from templates_app.models import Template, TemplateVersion
 from tests.engine import drain
 from tests.factories import CHANNELS, TemplateFactory, TemplateVersionFactory
+from tests.walk import each
 
 URL = "/api/v1/templates"
 ONE = f"{URL}/welcome"
@@ -106,7 +107,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "field"), WRONG, ids=lambda value: str(value)[:60])
+@each(("body", "field"), WRONG)
 def test_a_wrong_field_is_named_and_nothing_is_stored(api: APIClient, body, field):
     problem = problem_of(api.post(URL, body, format="json"), 400)
     assert field in fields_of(problem)
@@ -183,6 +184,7 @@ def test_a_wrong_change_changes_nothing(api: APIClient, body, field):
 def test_a_published_version_never_changes(api: APIClient):
     create(api)
     published = ok(api.post(f"{ONE}/publish"))
+    assert [one["code"] for one in published.pop("warnings")] == ["no_unsubscribe"]
     assert published["number"] == 1
     assert published["published_at"]
     changed = ok(api.patch(ONE, {"channels": {"sms": {"text": "New"}}}, format="json"))
@@ -244,7 +246,7 @@ def test_a_preview_may_ask_for_one_channel(api: APIClient):
         ({}, "data.name"),
         ({"data": {"nome": "A"}}, "data.name"),
         ({"data": []}, "data"),
-        ({"data": {"name": {"a": 1}}}, "data"),
+        ({"data": {"name": {"a": 1}}}, "data.name"),
         ({"data": {"name": "x" * 20_000}}, "data"),
         ({"data": {"name": "A"}, "channel": "sms"}, "channel"),
         ({"data": {"name": "A"}, "channel": "email" * 3}, "channel"),
@@ -261,7 +263,176 @@ def test_an_unsafe_link_is_not_rendered(api: APIClient):
     create(api, email(html='<a href="{{ name }}">x</a>'))
     body = {"data": {"name": "javascript:alert(1)"}}
     problem = problem_of(api.post(f"{ONE}/preview", body, format="json"), 400)
-    assert fields_of(problem) == {"data"}
+    assert fields_of(problem) == {"channels.email.html"}
+
+
+RICH: dict[str, Any] = {
+    "key": "order",
+    "name": "Order",
+    "locale": "en",
+    "channels": {
+        "email": {
+            "subject": "Order {{ id }}",
+            "preheader": "Look",
+            "mjml": "<mjml><mj-body><mj-section><mj-column><mj-text>{{ id }}</mj-text>"
+            "</mj-column></mj-section></mj-body></mjml>",
+        },
+        "push": {"title": "{{ id }}", "link": "https://example.org/{{ id }}", "badge": "1"},
+        "inapp": {"body": "{{ id }}"},
+    },
+    "translations": {"pt": {"push": {"title": "Pedido {{ id }}"}}},
+    "layout": "",
+    "null_is": "error",
+    "samples": [{"name": "one", "data": {"id": 17}, "locale": "pt-BR"}],
+    "schema": {"properties": {"id": {"description": "Its number"}}},
+    "hosted": {"sendgrid": {"id": "d-1", "variables": {"id": "id"}}},
+}
+
+
+def test_all_of_a_template_goes_in_and_comes_out(api: APIClient):
+    made = create(api, RICH)
+    latest = made["latest"]
+    for name in ("locale", "channels", "translations", "layout", "null_is", "hosted"):
+        assert latest[name] == RICH[name]
+    assert made["samples"] == RICH["samples"]
+    assert latest["schema"]["properties"]["id"]["description"] == "Its number"
+    assert latest["schema"]["required"] == ["id"]
+    assert {one["code"] for one in made["warnings"]} == {"no_text", "no_unsubscribe"}
+    assert ok(api.get(f"{URL}/order")) == made
+
+
+def test_a_preview_of_a_sample_for_a_reader_and_of_what_is_not_saved(api: APIClient):
+    create(api, RICH)
+    url = f"{URL}/order/preview"
+    shown = ok(api.post(url, {"sample": "one"}, format="json"))
+    assert shown["channels"]["push"] == {"title": "Pedido 17"}
+    assert shown["locales"] == {"email": "en", "push": "pt", "inapp": "en"}
+    assert shown["channels"]["email"]["text"] == "17"
+    assert shown["hosted"] == {"sendgrid": {"id": "17"}}
+    assert shown["facts"]["email"]["headers"]["List-Unsubscribe-Post"]
+    body = {"sample": "one", "data": {"id": 5}, "locale": "en", "channel": "push"}
+    assert ok(api.post(url, body, format="json"))["channels"] == {
+        "push": {"title": "5", "link": "https://example.org/5", "badge": "1"}
+    }
+    unsaved = {"channels": {"sms": {"text": "{{ id|currency('EUR') }} ✓"}}, "translations": {}}
+    shown = ok(api.post(url, {"sample": "one", "content": unsaved}, format="json"))
+    assert shown["channels"] == {"sms": {"text": "€17.00 ✓"}}
+    assert shown["facts"]["sms"]["encoding"] == "ucs2"
+    unsaved = {"channels": {"sms": {"text": "\n {{ id + 1 }}"}}}
+    problem = problem_of(api.post(url, {"data": {}, "content": unsaved}, format="json"), 400)
+    (error,) = [one for one in problem["errors"] if one["field"] == "channels.sms.text"]
+    assert (error["line"], error["column"]) == (2, 8)
+    for wrong, field in (
+        ({"sample": "two"}, "sample"),
+        ({"content": {"channels": {"fax": {}}}}, "content.channels.fax"),
+        ({"sample": "one", "locale": "no tag"}, "locale"),
+    ):
+        assert field in fields_of(problem_of(api.post(url, wrong, format="json"), 400))
+    problem_of(api.post(url, {"sample": "one", "version": 9}, format="json"), 404)
+
+
+RICH_WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"kind": "poem"}, "kind"),
+    ({"channels": {"push": {"link": "https://x"}}}, "channels.push.body"),
+    ({"channels": {"inapp": {"badge": "1"}}}, "channels.inapp.badge"),
+    ({"translations": {"pt": {"email": {"text": "x"}}}}, "translations.pt.email.subject"),
+    ({"translations": {"pt": {"sms": {"text": "x"}}}}, "translations.pt.sms"),
+    ({"translations": {"no tag": {"push": {"title": "x"}}}}, "translations.no tag"),
+    ({"null_is": "none"}, "null_is"),
+    ({"layout": "no-such"}, "layout"),
+    ({"samples": [{"name": "a"}]}, "samples.0.data"),
+    ({"samples": [{"name": "a", "data": {}, "locale": "?"}]}, "samples.0.locale"),
+    ({"schema": {"properties": {"colour": {}}}}, "schema.colour"),
+    ({"hosted": {"sendgrid": {"variables": {}}}}, "hosted.sendgrid.id"),
+    ({"hosted": {"fax": {"id": "x"}}}, "hosted.fax"),
+]
+
+
+def test_what_is_wrong_in_any_field_is_named_and_nothing_is_stored(api: APIClient):
+    for body, field in RICH_WRONG:
+        problem = problem_of(api.post(URL, {**RICH, **body}, format="json"), 400)
+        assert field in fields_of(problem), problem
+    assert not Template.objects.exists()
+
+
+def test_layouts_and_partials_need_no_subject(api: APIClient):
+    frame = {"email": {"html": "<b>{{ content }}</b>"}}
+    create(api, {"key": "frame", "name": "F", "kind": "layout", "channels": frame})
+    ok(api.post(f"{URL}/frame/publish"))
+    create(api, but(layout="frame"))
+    published = ok(api.post(f"{ONE}/publish"))
+    assert published["pins"] == [{"key": "frame", "number": 1}]
+    assert published["layout"] == "frame"
+
+
+def test_versions_are_read_compared_and_restored(api: APIClient):
+    create(api, but(channels={"sms": {"text": "a\nb"}}))
+    ok(api.post(f"{ONE}/publish"))
+    api.patch(ONE, {"channels": {"sms": {"text": "a\nc"}}}, format="json")
+    assert ok(api.get(f"{ONE}/versions/1"))["channels"] == {"sms": {"text": "a\nb"}}
+    found = ok(api.get(f"{ONE}/versions/1/diff"))
+    assert (found["before"], found["after"]) == (1, 2)
+    (change,) = found["changes"]
+    assert change["lines"] == ["@@ -1,2 +1,2 @@", " a", "-b", "+c"]
+    assert ok(api.get(f"{ONE}/versions/2/diff", {"to": 2}))["changes"] == []
+    draft = ok(api.post(f"{ONE}/versions/1/restore"))
+    assert (draft["number"], draft["channels"]) == (2, {"sms": {"text": "a\nb"}})
+    for path in ("versions/9", "versions/9/diff", "versions/1/diff?to=9"):
+        problem_of(api.get(f"{ONE}/{path}"), 404)
+    problem_of(api.post(f"{ONE}/versions/9/restore"), 404)
+    problem_of(api.get(f"{ONE}/versions/1/diff?to=x"), 400)
+
+
+def test_a_template_comes_back_from_the_archive(api: APIClient):
+    create(api)
+    api.post(f"{ONE}/publish")
+    api.delete(ONE)
+    assert [row["key"] for row in ok(api.get(URL, {"archived": "true"}))["results"]] == ["welcome"]
+    problem_of(api.get(URL, {"archived": "perhaps"}), 400)
+    assert ok(api.post(f"{ONE}/unarchive"))["archived_at"] is None
+    assert ok(api.get(ONE))["published_version"] == 1
+    problem_of(api.post(f"{URL}/no-such/unarchive"), 404)
+
+
+# Sending to look at it
+
+
+def test_a_draft_is_sent_as_it_would_be_published(api: APIClient):
+    create(api, {**RICH, "hosted": {}})
+    url = f"{URL}/order/test-send"
+    to = {"email": "a@simulator.test", "user_id": "u-1"}
+    answer = api.post(url, {"to": to, "sample": "one", "data": {"id": 5}}, format="json")
+    assert answer.status_code == 202, answer.content
+    assert {one["channel"] for one in answer.json()["deliveries"]} == {"email", "inapp"}
+    drain()
+    parts = [message.parts for message in SimulatedMessage.objects.all()]
+    assert [one["text"] for one in parts if "subject" in one] == ["5"]
+    sent = Notification.objects.get()
+    assert (sent.tags, sent.locale, sent.template_version) == (["test-send"], "pt-BR", None)
+
+    ok(api.post(f"{URL}/order/publish"))
+    body = {"to": to, "data": {"id": 6}, "channels": ["email"], "version": 1}
+    assert api.post(url, body, format="json").status_code == 202
+    drain()
+    assert Notification.objects.latest("id").template_version is not None
+    assert SimulatedMessage.objects.latest("id").parts["subject"] == "Order 6"
+
+
+def test_what_cannot_be_sent_to_look_at_says_why(api: APIClient):
+    create(api, {**RICH, "channels": {}, "translations": {}})
+    url = f"{URL}/order/test-send"
+    to = {"email": "a@simulator.test"}
+    for body, field in (
+        ({"to": to}, "data.id"),
+        ({"to": to, "sample": "one"}, "template"),
+        ({"to": to, "sample": "x"}, "sample"),
+        ({"to": {}, "sample": "one"}, "to"),
+        ({"to": to, "data": {"id": 1}, "colour": "red"}, "colour"),
+    ):
+        assert field in fields_of(problem_of(api.post(url, body, format="json"), 400))
+    problem_of(api.post(url, {"to": to, "version": 9}, format="json"), 404)
+    problem_of(api.post(f"{URL}/nothing/test-send", {"to": to}, format="json"), 404)
+    assert not Notification.objects.exists()
 
 
 # Archiving and reading
@@ -324,6 +495,11 @@ def test_templates_are_listed_in_pages(api: APIClient, django_assert_max_num_que
         ("get", f"{ONE}/versions", Scope.TEMPLATES_READ),
         ("post", f"{ONE}/publish", Scope.TEMPLATES_WRITE),
         ("post", f"{ONE}/preview", Scope.TEMPLATES_READ),
+        ("post", f"{ONE}/unarchive", Scope.TEMPLATES_WRITE),
+        ("get", f"{ONE}/versions/1", Scope.TEMPLATES_READ),
+        ("get", f"{ONE}/versions/1/diff", Scope.TEMPLATES_READ),
+        ("post", f"{ONE}/versions/1/restore", Scope.TEMPLATES_WRITE),
+        ("post", f"{ONE}/test-send", Scope.NOTIFICATIONS_WRITE),
     ],
 )
 def test_each_call_needs_its_scope_and_no_other(agent: ApiClient, method, path, scope):

@@ -29,12 +29,12 @@ def layout(**parts) -> TemplateVersion:
 
 
 def built(channels, library: Library | None = None, **fields) -> Built:
-    return build(version(channels, **fields), Kind.MESSAGE, library or {})
+    return build(version(channels, **fields), library or {})
 
 
 def refusals(channels, library: Library | None = None, kind=Kind.MESSAGE, **fields):
     with pytest.raises(InvalidInput) as caught:
-        build(version(channels, **fields), kind, library or {})
+        build(version(channels, kind, **fields), library or {})
     return [(error.field, error.message) for error in caught.value.errors]
 
 
@@ -225,10 +225,10 @@ def test_a_layout_says_content_once(text):
 
 
 def test_layouts_and_partials_are_checked_and_not_built():
-    source = version({"email": {"html": "<style>p{top:0}</style><p>{{ content }}{{ x }}</p>"}})
-    assert build(source, Kind.LAYOUT, {}).content == {}
-    assert build(source, Kind.LAYOUT, {}).variables == ["x"]
-    assert build(source, Kind.PARTIAL, {}).content == {}
+    source = {"email": {"html": "<style>p{top:0}</style><p>{{ content }}{{ x }}</p>"}}
+    assert build(version(source, Kind.LAYOUT), {}).content == {}
+    assert build(version(source, Kind.LAYOUT), {}).variables == ["x"]
+    assert build(version(source, Kind.PARTIAL), {}).content == {}
 
 
 # What is refused
@@ -315,3 +315,12 @@ def test_a_notice_has_its_line():
 def test_html_without_a_text_that_can_be_made_goes_out_without_one():
     result = built(email(html="<title>{% if x %}</title><p>{% endif %}unsubscribe</p>"))
     assert "text" not in result.content[""]["email"]
+
+
+def test_a_link_of_a_push_is_checked_as_far_as_it_is_written(settings):
+    settings.APP_LINK_SCHEMES = frozenset({"acme"})
+    for good in ("https://a.test/{{ x }}", "{{ x }}", "acme://{{ x }}", "/orders/{{ x }}"):
+        assert built({"push": {"title": "t", "link": good}}).content
+    for bad in ("http://a.test/{{ x }}", "javascript:{{ x }}", "data:x", "other://{{ x }}"):
+        [(field, _)] = refusals({"push": {"title": "t", "link": bad}})
+        assert field == "channels.push.link"

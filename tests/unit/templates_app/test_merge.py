@@ -4,7 +4,7 @@ import string
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from templates_app import compile as compiler
@@ -139,7 +139,6 @@ datas = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300)
 @given(
     subject=sources,
     text=sources,

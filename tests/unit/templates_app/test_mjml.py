@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from templates_app.errors import TemplateSyntaxError
@@ -170,7 +170,6 @@ def seen(html: str) -> str:
     return "".join(text.split())
 
 
-@settings(max_examples=150, deadline=None)
 @given(mails())
 def test_what_is_built_and_rendered_says_what_is_rendered_and_built(source):
     built = render({"html": inlined(to_html(source))}, DATA)["html"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from templates_app.plain_text import NoPlainText, plain_text
@@ -85,7 +85,6 @@ def seen(text: str) -> list[str]:
     return "".join(text.split()).split(",")
 
 
-@settings(max_examples=300, deadline=None)
 @given(sources())
 def test_text_made_before_rendering_says_what_is_rendered(source):
     """Line ends aside: a value does not end a line, and a block that is not there leaves none."""
@@ -94,7 +93,6 @@ def test_text_made_before_rendering_says_what_is_rendered(source):
     assert seen(before) == seen(render({"text": after}, {})["text"])
 
 
-@settings(max_examples=300, deadline=None)
 @given(
     st.lists(
         st.sampled_from(["<p>a</p>", "<li>a</li>", "a", "<tr><td>a</td></tr>"]),

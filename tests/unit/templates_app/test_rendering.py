@@ -475,3 +475,22 @@ def test_a_correct_template_prints_or_names_what_is_wrong(data):
         return
     assert missing in {"x", "y", "i"}
     assert "none" not in rendered.lower() or b"none" in orjson.dumps(data).lower()
+
+
+def test_a_link_of_a_push_leads_by_https_or_into_an_app_of_ours(settings):
+    def link(to: str) -> str:
+        return render({"link": "{{ u }}"}, {"u": to})["link"]
+
+    settings.APP_LINK_SCHEMES = frozenset({"acme", "acme-beta"})
+    for good in ("https://a.test/?x=1&y", "acme://orders/17", "ACME-beta:x", "/orders/17", ""):
+        assert link(good) == good
+    for bad in (
+        *("http://a.test", "mailto:a@b.test", "tel:1", "cid:x", "other://x", "javascript:alert(1)"),
+        *("&#106;avascript:x", "data:text/html,x", "intent://x", " acmex:1"),
+    ):
+        with pytest.raises(UnsafeLink):
+            link(bad)
+    with pytest.raises(UnsafeLink):
+        render({"image": "{{ u }}"}, {"u": "acme://x"})
+    with pytest.raises(UnsafeLink):
+        page('<a href="{{ u }}">x</a>', u="acme://x")

@@ -22,11 +22,18 @@ class Template(models.Model):
     key = models.SlugField(max_length=100, unique=True)
     name = models.CharField(max_length=200)
     kind = models.CharField(max_length=7, choices=Kind, default=Kind.MESSAGE)
-    null_is = models.CharField(
-        max_length=5,
-        choices=[("empty", "Prints nothing"), ("error", "Refuses the message")],
-        default="empty",
-        help_text="What null does where it would be printed.",
+    samples = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Data to try it with: a list of name, data and the reader's locale.",
+    )
+    experiment = models.ForeignKey(
+        "templates_app.Experiment",
+        null=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="The one that is running.",
     )
     archived_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -47,6 +54,10 @@ class TemplateVersion(models.Model):
     MJML as HTML, styles in tags and a text part. `pins` are the versions of those partials and of
     the layout: `[{"key": ..., "number": ...}]`. A layout or partial has nothing built.
 
+    `schema` is the JSON Schema of the data: found in the sources, described by people. `hosted`
+    names templates that email providers keep themselves, and what of the data they are given:
+    `{"sendgrid": {"id": "d-1", "variables": {"first": "user.name|upper"}}}`.
+
     A template has at most one draft (`published_at` is null), which may change, and any number of
     published versions, of which the highest number is the one in use.
     """
@@ -58,6 +69,14 @@ class TemplateVersion(models.Model):
     locale = models.CharField(max_length=35, blank=True)
     translations = models.JSONField(default=dict, blank=True)
     layout = models.SlugField(max_length=100, blank=True, db_index=False)
+    null_is = models.CharField(
+        max_length=5,
+        choices=[("empty", "Prints nothing"), ("error", "Refuses the message")],
+        default="empty",
+        help_text="What null does where it would be printed.",
+    )
+    hosted = models.JSONField(default=dict, blank=True)
+    schema = models.JSONField(default=dict, blank=True)
     built = models.JSONField(default=dict, editable=False)
     pins = models.JSONField(default=list, editable=False)
     variables = models.JSONField(default=list, editable=False)
