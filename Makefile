@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 .DEFAULT_GOAL := help
-.PHONY: help install run test faults live bench check lock clean
+.PHONY: help install run test faults live e2e bench check lock clean
 
 V := .venv/bin/python -m
 PROD := SECRET_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKL \
@@ -15,7 +15,7 @@ PROD := SECRET_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKL
   DJANGO_SETTINGS_MODULE=commsproject.settings.prod
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/.run ## make the virtual environment and install what `make run` needs
 	@echo "Everything is installed in .venv"
@@ -23,14 +23,21 @@ install: .venv/.run ## make the virtual environment and install what `make run` 
 run: .venv/.run ## run everything on http://localhost:8002 (PORT, HOST, COMMS_DATA_DIR); Ctrl-C stops it
 	@exec .venv/bin/python manage.py run
 
+# Half of the tests' time is waiting: four of them at once use two cores.
 test: .venv/.dev ## run the tests, on database servers of their own
-	$(V) pytest -n 2 --cov --cov-report=term
+	$(V) pytest -n 4 --dist worksteal --cov --cov-report=term
 
-faults: .venv/.dev ## the fault tests alone: processes killed, servers away
+faults: .venv/.dev ## at full size: the faults (processes killed, servers away), the properties
 	$(V) pytest tests/faults --full-faults -rP
+	$(V) pytest -m hypothesis --full-faults
 
 live: .venv/.dev ## send by the real accounts in the environment, to addresses made for tests
 	$(V) pytest tests/providers/live -m live -rs
+
+e2e: .venv/.dev ## the staff pages in a real browser; screenshots are in tests/e2e/screenshots
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
+	  echo "There is no chromium. On Debian and Ubuntu: apt-get install chromium" >&2; exit 1; }
+	$(V) pytest tests/e2e -m e2e
 
 bench: .venv/.bench ## how fast it is, beside others (ARGS="--help" tells what can be chosen)
 	@.venv/bin/python -m tests.performance $(ARGS)
@@ -67,7 +74,8 @@ clean: ## remove the virtual environment and the caches, not the data
 	@touch $@
 
 # uv takes seconds where pip takes a minute; where uv cannot run, pip does the same.
-pip = .venv/bin/python -m uv pip install --quiet --python .venv/bin/python $(1) \
+# pip compiles what it installs; uv does when it is told, and then every process starts 2 s sooner.
+pip = .venv/bin/python -m uv pip install --quiet --compile-bytecode --python .venv/bin/python $(1) \
   || { echo "uv failed, trying pip" >&2; .venv/bin/python -m pip install --quiet --disable-pip-version-check $(1); }
 
 .venv/bin/python:

@@ -81,3 +81,18 @@ class BatchState(Conflict):
 class UploadStopped(Conflict):
     code = "upload_stopped"
     title = "The batch was cancelled while it was being received"
+
+
+class AlreadyAnswered(Conflict):
+    code = "already_answered"
+    title = "The message was answered by another of its buttons"
+
+
+class AnnouncementState(Conflict):
+    code = "announcement_state"
+    title = "The state of the announcement does not allow this"
+
+
+class TooManyAnnouncements(Conflict):
+    code = "too_many_announcements"
+    title = "As many announcements as there may be are live already"

@@ -21,7 +21,7 @@ def of_client(client: ApiClient) -> QuerySet[Notification]:
     deliveries = Delivery.objects.prefetch_related("attempts")
     return (
         Notification.objects.filter(client=client)
-        .select_related("category", "recipient", "template_version__template")
+        .select_related("category", "recipient", "template_version__template", "variant")
         .prefetch_related(Prefetch("deliveries", queryset=deliveries))
     )
 

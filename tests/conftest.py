@@ -26,34 +26,49 @@ from tests.fakes.proxy import TcpProxy
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--full-faults", action="store_true", help="run the fault tests at their full sizes"
+        "--full-faults",
+        action="store_true",
+        help="run the fault tests at their full sizes, and properties with 400 examples each",
     )
 
 
-# How long an example takes says something about the machine, nothing about the code.
-hypothesis.settings.register_profile(
-    "tests", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("tests")
+for _name, _examples in (("short", 60), ("full", 400)):
+    # How long an example takes says something about the machine, nothing about the code.
+    hypothesis.settings.register_profile(
+        _name,
+        max_examples=_examples,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    hypothesis.settings.load_profile("full" if config.getoption("full_faults") else "short")
+
+
+@pytest.fixture(scope="session")
+def _patient() -> Iterator[redis.Redis]:
+    """The broker by a client that waits for it."""
+    with redis.Redis.from_url(django_settings.REDIS_URL) as client:
+        yield client
 
 
 @pytest.fixture(autouse=True)
-def _fresh_process() -> Iterator[None]:
+def _fresh_process(_patient: redis.Redis) -> Iterator[None]:
     """What a process remembers between calls must not leak between tests."""
     valkey._silent_until = 0.0
-    _forget_limits()
+    _forget_limits(_patient)
     registry.forget()
     metrics._kept = None
-    route._shut.clear()
+    route._heard.clear()
     yield
     _send_postmen_home()
     registry.forget()
 
 
-def _forget_limits() -> None:
-    with redis.Redis.from_url(django_settings.REDIS_URL) as patient:
-        if left := list(patient.scan_iter("comms:limit:*", count=1000)):
-            patient.delete(*left)
+def _forget_limits(patient: redis.Redis) -> None:
+    if left := list(patient.scan_iter("comms:limit:*", count=1000)):
+        patient.delete(*left)
     limits._observed.clear()
     limits._observed_here.clear()
     limits._local = limits._Local()

@@ -16,6 +16,8 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import connection
 
+from commsproject.common.live.server import OPTIONS
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -38,6 +40,7 @@ def _database_url() -> str:
 
 
 WEB = [sys.executable, "-m", "uvicorn", "commsproject.asgi:application", "--lifespan", "off"]
+WEB += ["--timeout-graceful-shutdown", "5", *OPTIONS]
 
 
 class Process:

@@ -13,3 +13,4 @@ class CommonConfig(AppConfig):
     def ready(self) -> None:
         from commsproject.common.api import schema  # noqa: F401 - registers itself
         from commsproject.common.identity import checks  # noqa: F401 - register themselves
+        from commsproject.common.live import metrics  # noqa: F401 - registers itself

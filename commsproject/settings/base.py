@@ -159,6 +159,8 @@ SPECTACULAR_SETTINGS = {
         "ScheduleKindEnum": "notifications.models.Schedule.Kind",
         "AnnouncementPriorityEnum": "notifications.models.Announcement.Priority",
         "AnnouncementStateEnum": "notifications.models.Announcement.State",
+        "ExperimentStateEnum": "templates_app.models.Experiment.State",
+        "TemplateKindEnum": "templates_app.models.Kind",
         "ScopeEnum": "commsproject.common.identity.scopes.Scope",
     },
     "SCHEMA_PATH_PREFIX": "/api/v1",

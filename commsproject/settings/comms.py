@@ -24,6 +24,19 @@ def _present(*names: str) -> bool:
     return all(env.str(name, default="") for name in names)
 
 
+def _on_with(*names: str, where: str = "") -> dict[str, Any]:
+    """On where all of them are set; `MISSING` are the others where some are, which a check tells.
+
+    `where`: one more, that may be left out on purpose although the others are set.
+    """
+    wanted = [*names, where] if where and _present(where) else names
+    missing = [name for name in wanted if not _present(name)]
+    return {
+        "ENABLED": _present(*names) and (not where or _present(where)),
+        "MISSING": missing if len(missing) < len(wanted) else [],
+    }
+
+
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="notifications@example.com")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 REPLY_DOMAIN = env.str("REPLY_DOMAIN", default="")
@@ -53,7 +66,7 @@ PROVIDERS: dict[str, dict[str, Any]] = {
     },
     "ses": {
         "CLASS": "notifications.providers.ses.SES",
-        "ENABLED": _present("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SES_REGION"),
+        **_on_with("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", where="AWS_SES_REGION"),
         "LIMIT": _limit(env.rate("SES_LIMIT", default="200/1"), "recipients"),
         "LIMIT_BY_VENDOR": not _present("SES_LIMIT"),  # it is asked every ten minutes
         "OPTIONS": {
@@ -115,7 +128,7 @@ PROVIDERS: dict[str, dict[str, Any]] = {
     },
     "twilio": {
         "CLASS": "notifications.providers.twilio.Twilio",
-        "ENABLED": _present("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"),
+        **_on_with("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"),
         "LIMIT": _limit(env.rate("TWILIO_LIMIT", default="1/1"), "recipients"),
         "OPTIONS": {
             "account_sid": env.secret("TWILIO_ACCOUNT_SID"),
@@ -127,7 +140,7 @@ PROVIDERS: dict[str, dict[str, Any]] = {
     },
     "aws_sms": {
         "CLASS": "notifications.providers.aws_sms.AwsSms",
-        "ENABLED": _present("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SNS_REGION"),
+        **_on_with("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", where="AWS_SNS_REGION"),
         # docs.aws.amazon.com/general/latest/gr/sns: 20 SMS a second, in most regions.
         "LIMIT": _limit(env.rate("AWS_SMS_LIMIT", default="20/1"), "recipients"),
         "OPTIONS": {
@@ -152,7 +165,7 @@ PROVIDERS: dict[str, dict[str, Any]] = {
     },
     "apns": {
         "CLASS": "notifications.providers.apns.APNs",
-        "ENABLED": _present("APNS_KEY", "APNS_KEY_ID", "APNS_TEAM_ID", "APNS_TOPIC"),
+        **_on_with("APNS_KEY", "APNS_KEY_ID", "APNS_TEAM_ID", "APNS_TOPIC"),
         "LIMIT": _limit(env.rate("APNS_LIMIT", default="none"), "calls"),
         "OPTIONS": {
             "key": env.secret("APNS_KEY"),
@@ -164,7 +177,7 @@ PROVIDERS: dict[str, dict[str, Any]] = {
     },
     "webpush": {
         "CLASS": "notifications.providers.webpush.WebPush",
-        "ENABLED": _present("VAPID_PRIVATE_KEY", "VAPID_SUBJECT"),
+        **_on_with("VAPID_PRIVATE_KEY", "VAPID_SUBJECT"),
         "LIMIT": _limit(env.rate("WEBPUSH_LIMIT", default="none"), "calls"),
         "OPTIONS": {
             "private_key": env.secret("VAPID_PRIVATE_KEY"),
@@ -187,6 +200,10 @@ PROVIDERS: dict[str, dict[str, Any]] = {
         "OPTIONS": {},
     },
 }
+
+PROVIDER_PRICES = env.provider_prices("PROVIDER_PRICES")
+"""What a message, of a text each segment, costs by one of them, to each country or to all, in
+SMS_CURRENCY. Where all that can carry a message have a price, the cheapest goes first."""
 
 WEBPUSH_HOSTS = [
     "fcm.googleapis.com",
@@ -232,18 +249,24 @@ API_LIMITS = {
 LIMIT_PROCESSES = max(env.int("LIMIT_PROCESSES", default=4), 1)
 """How many processes share each limit while Valkey is away and they cannot count together."""
 
+# --- Push and in-app messages ------------------------------------------------------------------
+
+APP_LINK_SCHEMES = env.schemes("APP_LINK_SCHEMES")
+"""What links of push and in-app messages may begin with beside https: the app's own, as `acme`."""
+
 # --- Text messages -----------------------------------------------------------------------------
 
 SMS_COUNTRIES = env.countries("SMS_COUNTRIES")
 """The countries that text messages may go to; none: all."""
 
 SMS_PRICES = env.prices("SMS_PRICES")
-"""What a segment costs by country, `*` for all others, in SMS_CURRENCY."""
+"""What a segment costs by country, `*` for all others, in SMS_CURRENCY, by providers that have no
+PROVIDER_PRICES."""
 
 SMS_CURRENCY = env.str("SMS_CURRENCY", default="USD")
 
 SMS_DAILY_CAP = env.amount("SMS_DAILY_CAP")
-"""What may be spent from one midnight (UTC) to the next, by SMS_PRICES. None: no cap."""
+"""What may be spent from one midnight (UTC) to the next, by these prices. None: no cap."""
 
 SMS_BRAND = env.str("SMS_BRAND", default="This service")
 """Who the person hears from, in the answers below: `{brand}`."""

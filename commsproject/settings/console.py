@@ -79,6 +79,7 @@ UNFOLD: dict[str, Any] = {
                     _page("Notifications", "send", "notifications", "notification"),
                     _page("Batches", "group_work", "notifications", "batch"),
                     _page("Schedules", "event_repeat", "notifications", "schedule"),
+                    _page("Announcements", "campaign", "notifications", "announcement"),
                     _page("Work queue", "stacks", "notifications", "work"),
                     _page("Dead letters", "report", "notifications", "deadletter"),
                     _page(
@@ -90,6 +91,7 @@ UNFOLD: dict[str, Any] = {
                 "title": "Content",
                 "items": [
                     _page("Templates", "article", "templates_app", "template"),
+                    _page("Experiments", "science", "templates_app", "experiment"),
                     _page("Categories", "category", "notifications", "category"),
                 ],
             },
@@ -97,6 +99,7 @@ UNFOLD: dict[str, Any] = {
                 "title": "Audience",
                 "items": [
                     _page("Recipients", "group", "notifications", "recipient"),
+                    _page("Inboxes", "inbox", "notifications", "inbox"),
                     _page("Devices", "devices", "notifications", "device"),
                     _page("Suppressions", "block", "notifications", "suppression"),
                     _page("Bounces", "undo", "tracking", "bounce"),

@@ -32,6 +32,7 @@ SECRET_KEY = env.str("SECRET_KEY", default="") or _own_key("secret-key")
 ADDRESS_HASH_KEY = env.str("ADDRESS_HASH_KEY", default="") or _own_key("address-hash-key")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+LIVE_ORIGINS = env.list("LIVE_ORIGINS", default=["localhost", "127.0.0.1"])
 IDENTITY_DEVELOPMENT_ISSUER = True
 AUTH_PASSWORD_VALIDATORS = []
 WHITENOISE_USE_FINDERS = True

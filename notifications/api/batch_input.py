@@ -25,7 +25,7 @@ from notifications.api.input import NotificationInput
 from notifications.services.bulk import BatchRequest, Canary, Upload
 from notifications.types import Channel, Lane
 
-_AS_JSON = frozenset({"data", "content", "canary", "metadata", "pace", "approval"})
+_AS_JSON = frozenset({"data", "content", "canary", "metadata", "actions", "pace", "approval"})
 _LISTS = frozenset({"channels", "tags"})
 MAX_WAIT = 7 * 24 * 3600
 

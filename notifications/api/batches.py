@@ -168,7 +168,7 @@ class Batches(APIView):
         description=(
             "One JSON body with `rows`; or `application/x-ndjson` (a row a line) or `text/csv` "
             "(columns `email`, `phone`, `user_id`, `reference`; every other one is data), with all "
-            "else in the query: `data`, `content`, `canary`, `metadata` as JSON, `channels` and "
+            "else in the query: `data`, `content`, `canary`, `metadata`, `actions` as JSON, `channels` and "
             "`tags` separated by commas. A row that is wrong is counted and listed under "
             "`results`; it does not stop the others. Nothing is sent before the last row is here."
         ),

@@ -21,10 +21,13 @@ from notifications.api.input import NotificationInput, submission
 from notifications.api.output import (
     AcceptedOutput,
     CancelledOutput,
+    ConvertedOutput,
+    ConvertInput,
+    ExplainedOutput,
     NotificationDetail,
     NotificationOutput,
 )
-from notifications.services import cancel, submit
+from notifications.services import cancel, explain, goals, submit
 from notifications.states import State, furthest
 
 KEY_HEADER = "Idempotency-Key"
@@ -152,6 +155,24 @@ class NotificationById(APIView):
         return Response(NotificationDetail(found).data)
 
 
+class ExplainNotification(APIView):
+    """Why."""
+
+    required_scopes: ClassVar[Mapping[str, Scope | None]] = {"GET": Scope.NOTIFICATIONS_READ}
+
+    @extend_schema(
+        operation_id="notifications_explain",
+        summary="Why a message goes out or does not, and by which provider",
+        description="What each rule says of each delivery at this moment, and every provider that "
+        "could carry it, in order. What has happened is told by the message itself.",
+        responses=ExplainedOutput,
+    )
+    def get(self, request: Request, notification_id: UUID) -> Response:
+        found = selectors.get(agent(request).client, notification_id)
+        context = {"traces": explain.notification(found)}
+        return Response(ExplainedOutput(found, context=context).data)
+
+
 class CancelNotification(APIView):
     """Stopping."""
 
@@ -177,6 +198,27 @@ class CancelNotification(APIView):
             "deliveries": results,
         }
         return Response(CancelledOutput(answer).data)
+
+
+class ConvertNotification(APIView):
+    """Success."""
+
+    required_scopes: ClassVar[Mapping[str, Scope | None]] = {"POST": Scope.NOTIFICATIONS_WRITE}
+
+    @extend_schema(
+        operation_id="notifications_convert",
+        summary="Say that a message brought about what it was sent for",
+        description=(
+            "Counted for its variant where it is part of an A/B test. Safe to repeat: the first "
+            "time counts, and is answered again."
+        ),
+        request=ConvertInput,
+        responses=ConvertedOutput,
+    )
+    def post(self, request: Request, notification_id: UUID) -> Response:
+        found = selectors.get(agent(request).client, notification_id)
+        value = validated(ConvertInput, request).get("value")
+        return Response(ConvertedOutput(goals.convert(found, value)).data)
 
 
 def idempotency_key(request: Request) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
+from commsproject.common.api.serializers import StrictSerializer
 from notifications import selectors
-from notifications.models import Attempt, Delivery, Notification
+from notifications.models import Attempt, Delivery, GoalReached, Notification
+from notifications.services import explain
 from notifications.services.cancel import Outcome, Result
 from notifications.states import State
 from notifications.types import Channel, ErrorClass, EventType, Lane
@@ -115,6 +118,10 @@ class NotificationOutput(serializers.ModelSerializer[Notification]):
     category = serializers.CharField(source="category.key", default="")
     template = serializers.CharField(source="template_version.template.key", default="")
     template_version = serializers.IntegerField(source="template_version.number", default=None)
+    experiment = serializers.UUIDField(source="variant.experiment_id", default=None)
+    variant = serializers.CharField(
+        source="variant.name", default="", help_text="What it is in an experiment."
+    )
     priority = serializers.ChoiceField(Lane.choices)
     deliveries = DeliveryOutput(many=True)
 
@@ -127,6 +134,8 @@ class NotificationOutput(serializers.ModelSerializer[Notification]):
             "category",
             "template",
             "template_version",
+            "experiment",
+            "variant",
             "locale",
             "priority",
             "agent_id",
@@ -167,3 +176,92 @@ class CancelledOutput(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     status = serializers.ChoiceField(State.choices)
     deliveries = CancelledDelivery(many=True)
+
+
+class ConvertInput(StrictSerializer):
+    """`POST /notifications/{id}/convert`."""
+
+    value = serializers.DecimalField(
+        14, 4, min_value=0, required=False, help_text="What it was worth, in a unit of your own."
+    )
+
+
+class ConvertedOutput(serializers.ModelSerializer[GoalReached]):
+    """The first conversion of a notification."""
+
+    id = serializers.UUIDField(source="notification_id")
+    experiment = serializers.UUIDField(source="experiment_id", allow_null=True)
+    variant = serializers.CharField(source="variant.name", default="")
+    converted_at = serializers.DateTimeField(source="created_at")
+
+    class Meta:
+        model = GoalReached
+        fields = ["id", "value", "experiment", "variant", "converted_at"]
+
+
+class FindingOutput(serializers.Serializer[Any]):
+    """What one rule of the policy says."""
+
+    rule = serializers.CharField()
+    answer = serializers.CharField(
+        help_text="`send`: nothing against it; `wait`; or the state in which it would end."
+    )
+    reason = serializers.CharField()
+    until = serializers.DateTimeField(allow_null=True)
+
+
+class RouteOutput(serializers.Serializer[Any]):
+    """One provider of the channel, in the order in which they would be asked."""
+
+    provider = serializers.CharField()
+    usable = serializers.BooleanField()
+    why = serializers.CharField(help_text="Why it would not be asked now.")
+    remaining = serializers.IntegerField(
+        allow_null=True, help_text="Messages that its limit leaves room for; null: no limit."
+    )
+
+
+class TraceOutput(serializers.Serializer[Any]):
+    """How a delivery would be decided at this moment."""
+
+    at = serializers.DateTimeField()
+    policy = FindingOutput(many=True, help_text="In the order asked: the first answer counts.")
+    routes = RouteOutput(many=True)
+    segments = serializers.IntegerField(allow_null=True)
+    cost = serializers.DecimalField(10, 5, allow_null=True)
+
+
+class ExplainedDelivery(DeliveryOutput):
+    """One delivery, and how it would be decided now."""
+
+    trace = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Delivery
+        fields = [*DeliveryOutput.Meta.fields, "trace"]
+
+    @extend_schema_field(TraceOutput)
+    def get_trace(self, delivery: Delivery) -> Any:
+        return TraceOutput(explain.as_json(self.context["traces"][delivery.id])).data
+
+
+class ExplainedOutput(NotificationOutput):
+    """A notification, and why it goes out or does not."""
+
+    recipient = serializers.SerializerMethodField()
+    deliveries = ExplainedDelivery(many=True)
+
+    class Meta:
+        model = Notification
+        fields = [*NotificationOutput.Meta.fields, "recipient"]
+
+    @extend_schema_field(
+        inline_serializer(
+            "ExplainedRecipient",
+            {"locale": serializers.CharField(), "time_zone": serializers.CharField()},
+            allow_null=True,
+        )
+    )
+    def get_recipient(self, message: Notification) -> dict[str, str] | None:
+        person = message.recipient
+        return {"locale": person.locale, "time_zone": person.time_zone} if person else None

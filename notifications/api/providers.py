@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.db.models import Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
@@ -303,6 +305,7 @@ def _shown(names: list[str], changes: int = CHANGES) -> list[dict[str, Any]]:
     rows = {row.name: row for row in ProviderState.objects.all()}
     own = [rows.get(name) or ProviderState(name=name) for name in names]
     standings = {one.bucket.name: one for one in limits.state(own)}
+    history = _history(names, changes)
     carried = {
         channel: {provider.name for provider in registry.for_channel(channel)}
         for channel in Channel
@@ -322,10 +325,20 @@ def _shown(names: list[str], changes: int = CHANGES) -> list[dict[str, Any]]:
             "weight": row.weight,
             "health": row.health,
             "limit": _limit(standings.get(f"provider:{row.name}")),
-            "changes": ProviderChange.objects.filter(provider_id=row.name)[:changes],
+            "changes": history[row.name],
         }
         for row in own
     ]
+
+
+def _history(names: list[str], most: int) -> Mapping[str, list[ProviderChange]]:
+    """The last changes of each, the newest first."""
+    newest = Window(RowNumber(), partition_by="provider_id", order_by="-id")
+    rows = ProviderChange.objects.filter(provider_id__in=names).annotate(place=newest)
+    found: dict[str, list[ProviderChange]] = {name: [] for name in names}
+    for row in rows.filter(place__lte=most).order_by("-id"):
+        found[row.provider_id].append(row)
+    return found
 
 
 def _breaker(row: ProviderState) -> dict[str, Any]:

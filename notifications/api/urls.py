@@ -21,6 +21,7 @@ from notifications.api.inbox import Act, Archive, Inbox, InboxCounts, MarkRead, 
 from notifications.api.notifications import (
     CancelNotification,
     ConvertNotification,
+    ExplainNotification,
     NotificationById,
     Notifications,
 )
@@ -38,6 +39,11 @@ urlpatterns = [
     path("queues", Queues.as_view(), name="queues"),
     path("notifications", Notifications.as_view(), name="notifications"),
     path("notifications/<uuid:notification_id>", NotificationById.as_view(), name="notification"),
+    path(
+        "notifications/<uuid:notification_id>/explain",
+        ExplainNotification.as_view(),
+        name="notification-explain",
+    ),
     path(
         "notifications/<uuid:notification_id>/cancel",
         CancelNotification.as_view(),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from django.db import transaction
 from django.db.models import TextChoices
@@ -121,7 +120,7 @@ def _stop(notification: Notification, stopped: Sequence[Result], reason: str) ->
     changes = [
         StatusChange(delivery.id, notification.id, state, why) for delivery, state, why in ends
     ]
-    transaction.on_commit(partial(status.announce, changes), robust=True)
+    status.announce(changes)
 
 
 def _why_not(results: Sequence[Result]) -> str:

@@ -41,6 +41,7 @@ from tests.factories import (
     SuppressionFactory,
     TemplateVersionFactory,
 )
+from tests.walk import each
 
 URL = "/api/v1/notifications"
 ADA = {"email": "ada@simulator.test"}
@@ -144,7 +145,7 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
     (but(content={**CONTENT, "subject": "Hello\r\n"}), "content.subject"),
     (but(content={**CONTENT, "subject": "Hello\u2028you"}), "content.subject"),
     (but(content={**CONTENT, "subject": "x" * 999}), "content.subject"),
-    (but(content={**CONTENT, "text": 1.5, "body": "x"}), "content.body"),
+    (but(content={**CONTENT, "text": 1.5, "bodies": "x"}), "content.bodies"),
     (but(content={**CONTENT, "text": {}}), "content.text"),
     (but(content={**CONTENT, "html": "x" * 500_001}), "content.html"),
     (by_template(data={}), "data.name"),
@@ -225,18 +226,18 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def _name(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)[:50]
-
-
-@pytest.mark.parametrize(("body", "field"), WRONG_FIELDS, ids=_name)
-def test_a_wrong_field_is_named_and_nothing_is_stored(api: APIClient, welcome: None, body, field):
+@pytest.fixture
+def lists(db: None) -> None:
+    text = "{% for item in items %}{{ item }}{% endfor %}"
     TemplateVersionFactory.create(
-        template__key="lists",
-        channels={
-            "email": {"subject": "S", "text": "{% for item in items %}{{ item }}{% endfor %}"}
-        },
+        template__key="lists", channels={"email": {"subject": "S", "text": text}}
     )
+
+
+@each(("body", "field"), WRONG_FIELDS)
+def test_a_wrong_field_is_named_and_nothing_is_stored(
+    api: APIClient, welcome: None, lists: None, body, field
+):
     problem = problem_of(send(api, body, "key-1"), 400)
     assert field in {error["field"] for error in problem["errors"]}
     assert all(error["code"] and error["message"] for error in problem["errors"])
@@ -603,12 +604,6 @@ def test_a_page_stays_where_it_is_while_messages_come_in(api: APIClient):
     page = api.get(URL, {"limit": 2})
     accepted(api, GOOD)
     assert ids(api.get(page.json()["next"])) == [made[0]]
-
-
-@pytest.mark.parametrize("limit", ["0", "-1", "x", "", "99999", "1e9"])
-def test_a_strange_limit_is_no_error(api: APIClient, limit: str):
-    made = accepted(api, GOOD)["id"]
-    assert ids(api.get(URL, {"limit": limit})) == [made]
 
 
 def test_the_list_filters_by_reference_status_person_and_time(api: APIClient):

@@ -47,6 +47,7 @@ from tests.factories import (
 )
 from tests.integration import test_docs as docs
 from tests.scripted import entry, scripted, temporary, unanswered
+from tests.walk import each
 
 pytestmark = pytest.mark.django_db
 
@@ -251,7 +252,7 @@ def test_a_batch_of_wrong_rows_only_is_done_at_once(api):
 # --- Requests that are wrong as a whole --------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@each(
     ("fields", "field"),
     [
         ({"rows": None}, "rows"),
@@ -283,7 +284,6 @@ def test_a_batch_of_wrong_rows_only_is_done_at_once(api):
         ({"canary": {"percent": 1, "wait": 1, "max_failures": 1, "x": 1}}, "canary.x"),
         ({"canary": []}, "canary"),
     ],
-    ids=str,
 )
 def test_a_request_that_is_wrong_as_a_whole_is_refused(api, fields, field):
     body = {"content": TEXT, "data": {"team": "T"}, "rows": rows(1), **fields}

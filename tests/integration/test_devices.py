@@ -23,6 +23,7 @@ from notifications.services.devices import MAX_DEVICES, DeviceToken
 from notifications.types import Platform
 from tests.factories import DeviceFactory, RecipientFactory
 from tests.fakes.webpush import Browser, base64url
+from tests.walk import each
 
 FCM = "cITe60iQR1w:APA91bEWLv9I-token"
 APNS = "4f" * 32
@@ -220,7 +221,7 @@ def with_keys(**changes: Any) -> dict[str, Any]:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "field"),
     [
         ({}, "platform"),

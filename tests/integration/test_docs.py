@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, reduce
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -45,6 +48,7 @@ from templates_app import dates, filters, language, rendering, values
 from templates_app.errors import TemplateError, TemplateSyntaxError
 from tests.engine import drain
 from tests.providers.live import cases
+from tests.walk import each
 
 ROOT = settings.BASE_DIR
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -58,7 +62,7 @@ _BAR = re.compile(r"(?<!\\)\|")
 _READ = re.compile(
     r"""env(?:\.\w+|iron\.get)\(\s*"([A-Z_]+)"|environ\[\s*"([A-Z_]+)"|variable: ClassVar\[str\] = "([A-Z_]+)\""""
 )
-_PRESENT = re.compile(r"_present\(([^)]*)\)")
+_PRESENT = re.compile(r"_(?:present|on_with)\(([^)]*)\)")
 _NOT_OURS = {"ACME_API_KEY", "API", "HOME", "ID", "KEY", "PYTHON"}
 """Of the shell, of make, or of the made-up provider."""
 LIVE_VARIABLES = set(
@@ -117,7 +121,7 @@ def read_variables(text: str) -> set[str]:
     return found
 
 
-every_page = pytest.mark.parametrize("page", PAGES, ids=named)
+every_page = each("page", PAGES)
 
 
 # --- What is named exists --------------------------------------------------------------------
@@ -149,9 +153,9 @@ def test_every_page_can_be_reached_from_the_index() -> None:
 
 @every_page
 def test_make_targets_exist(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z0-9]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for text in [*fences(page, "sh"), *spans(page)]:
-        assert set(re.findall(r"\bmake ([a-z]+)", text)) <= targets, text
+        assert set(re.findall(r"\bmake ([a-z0-9]+)", text)) <= targets, text
 
 
 @every_page
@@ -213,7 +217,7 @@ def test_names_in_capitals_are_in_the_code(page: Path) -> None:
 
 def test_every_variable_of_the_service_is_documented() -> None:
     text = "\n".join(page.read_text() for page in PAGES)
-    named_files = ["commsproject/settings/comms.py", "commsproject/settings/base.py"]
+    named_files = [f"commsproject/settings/{name}.py" for name in ("comms", "base", "live")]
     wanted = read_variables("\n".join((ROOT / name).read_text() for name in named_files))
     wanted |= read_variables(source("commsproject/embedded", "commsproject/common/management"))
     wanted |= {"COMMS_ADMIN_PASSWORD"}
@@ -332,6 +336,46 @@ def test_the_providers_can_do_what_the_index_says() -> None:
             provider.name in {case.provider for case in cases.CASES},
         )
         assert told == ["yes" if one else "no" for one in can], name
+
+
+def test_each_feature_of_each_provider_names_a_test_that_exists() -> None:
+    tested: dict[str, set[str]] = defaultdict(set)
+    for feature, providers, tests in tables(PROVIDERS_PAGE, "Feature", "Providers", "Test"):
+        named = _SPAN.findall(providers)
+        for node in _SPAN.findall(tests):
+            file, *places = node.split("::")
+            module = import_module(file.removesuffix(".py").replace("/", "."))
+            chain = [reduce(getattr, places[:depth], module) for depth in range(len(places) + 1)]
+            assert callable(chain[-1]), node
+            assert places[-1].startswith("test_"), node
+            for name in named:
+                assert is_about(name, module, chain[1]), f"{node} is not of {name}"
+        tested[feature].update(named)
+    header, *rows = (cells(line) for line in prose(PROVIDERS_PAGE).splitlines() if "|" in line)
+    index = [row for row in rows if bare(row[0]) in settings.PROVIDERS and len(row) == len(header)]
+    assert len(index) == len(settings.PROVIDERS)
+    for place, feature in enumerate(header[2:], start=2):
+        can = {bare(row[0]) for row in index if row[place] not in ("no", "1")}
+        assert tested.pop(feature) == can, feature
+    for feature in ("The request", "The error table", "No answer"):
+        assert tested[feature] == {case.provider for case in cases.CASES}, feature
+
+
+def is_about(name: str, module: Any, kind: Any) -> bool:
+    """Whether a test is the provider's: of a contract, that a class with its name takes over."""
+    if not kind.__name__.endswith("Contract"):
+        files = [Path(module.__file__), Path(module.__file__).with_name("cases.py")]
+        texts = [file.read_text().lower() for file in files if file.exists()]
+        return any(name.removesuffix("-b") in text for text in texts)
+    places = [f"tests.providers.test_{name}", "tests.providers.test_esps"]
+    found = [import_module(place) for place in places if find_spec(place)]
+    mine = f"Test{name}".lower()
+    return any(
+        isinstance(one, type) and issubclass(one, kind) and one.__name__.startswith("Test")
+        for module in found
+        for one in vars(module).values()
+        if module.__name__ == places[0] or getattr(one, "__name__", "").lower().startswith(mine)
+    )
 
 
 def test_email_providers_carry_what_the_index_says() -> None:

@@ -241,16 +241,16 @@ def test_a_breaker_that_opens_stops_the_calls_that_have_not_begun(agent: ApiClie
     (delivery,) = send(agent)
     lease = claim()
     (call,) = open_window(lease, [delivery.id]).calls
-    assert calls._before(call, set()) is None
+    assert calls._before(call) is None
     until = timezone.now() + timedelta(hours=1)
     ProviderState.objects.create(name="simulator", failures=5, opened_until=until)
     error = ProviderError(ErrorClass.TEMPORARY, "503")
     route.report([("simulator", error)])
-    assert calls._before(call, set()) is calls.HALTED
+    assert calls._before(call) is calls.HALTED
 
     ProviderState.objects.update(failures=0, opened_until=None)  # by another process
     route.Routes(Channel.EMAIL)
-    assert calls._before(call, set()) is None
+    assert calls._before(call) is None
     expire_leases()
     drain()
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
 from rest_framework.test import APIClient
 
 from notifications.models import Notification
+from tests.walk import each
 
 
 def attached(content_type: str) -> dict[str, str]:
     return {"filename": "a.txt", "content": "YQ==", "content_type": content_type}
 
 
-@pytest.mark.parametrize(
+@each(
     ("change", "field"),
     [
         ({"content": {"subject": 5, "text": "t"}}, "content.subject"),

@@ -21,6 +21,7 @@ from notifications.providers.base import Provider
 from notifications.services import calls, judge
 from notifications.services.calls import HALTED, LEASE_LOST, Answer
 from notifications.services.compose import Call
+from notifications.services.traffic import Traffic, Turn
 from notifications.services.window import Window
 from notifications.services.window import open_window as open_for
 from notifications.types import Lane, Outbound, ProviderError, Sent
@@ -145,6 +146,10 @@ def too_late(call: Call) -> Call:
     return replace(call, way=replace(call.way, grant=grant))
 
 
+def turn() -> Turn:
+    return Turn(Traffic("a"), is_last=False, patience=0)
+
+
 def outbound(call: Call) -> Outbound:
     assert not isinstance(call.outbound, ProviderError)
     return call.outbound[0]
@@ -154,7 +159,7 @@ def test_a_call_whose_leave_ran_out_asks_once_more(agent: ApiClient, use: Use) -
     use(100)
     send(agent)
     (call,) = window().calls
-    assert isinstance(calls._send(too_late(call), outbound(call), set()), Sent)
+    assert isinstance(calls._send(too_late(call), [outbound(call)], turn()), Sent)
     assert len(scripted("a").asked) == 1
     assert free() == 99  # the old leave was returned
 
@@ -163,7 +168,7 @@ def test_without_new_leave_it_is_not_made(agent: ApiClient, use: Use) -> None:
     use(1)
     send(agent)
     (call,) = window().calls
-    assert calls._send(too_late(call), outbound(call), set()) is HALTED
+    assert calls._send(too_late(call), [outbound(call)], turn()) is HALTED
     assert scripted("a").asked == []
 
 
@@ -182,7 +187,7 @@ def answer_of(call: Call) -> Answer:
     found: list[Answer] = []
 
     async def make(inline: Inline) -> None:
-        found.append(await calls.make(call, inline, set()))
+        found.append(await calls.make(call, inline))
 
     run(Inline(), make)
     return found[0]

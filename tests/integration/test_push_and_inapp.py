@@ -122,7 +122,7 @@ def test_the_inbox_has_it_at_once(api: Any) -> None:
     assert ended(delivery)[0] == State.DELIVERED
     (item,) = InboxItem.objects.all()
     assert (item.title, item.body) == ("Your order", "It is on its way.")
-    assert item.delivery_id == delivery.id
+    assert item.id == delivery.id
     assert item.recipient.user_id == "ada"
 
 

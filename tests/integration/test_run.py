@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.faults.world import PATIENCE, TLS
 from tests.processes import ROOT, eventually, free_port
 
 
@@ -34,7 +35,7 @@ def service(data: Path, port: int, log: Path) -> Iterator[subprocess.Popen[bytes
             stderr=output,
         )
         try:
-            eventually(lambda: ready(port), 45)
+            eventually(lambda: ready(port), PATIENCE)
             yield process
         finally:
             process.send_signal(signal.SIGTERM)
@@ -43,7 +44,8 @@ def service(data: Path, port: int, log: Path) -> Iterator[subprocess.Popen[bytes
 
 def ready(port: int) -> bool:
     with contextlib.suppress(httpx2.HTTPError):
-        return httpx2.get(f"http://127.0.0.1:{port}/health", trust_env=False).json() is not None
+        url = f"http://127.0.0.1:{port}/health"
+        return httpx2.get(url, trust_env=False, verify=TLS).json() is not None
     return False
 
 
@@ -58,7 +60,7 @@ def inhabitants(data: Path) -> list[str]:
     return found
 
 
-@pytest.mark.timeout(180)  # seven processes, on a machine that others use too
+@pytest.mark.timeout(240)  # seven processes, on a machine that others use too
 def test_one_command_runs_everything_and_stops_everything(tmp_path: Path) -> None:
     data, port, log = tmp_path / "data", free_port(), tmp_path / "log"
     with service(data, port, log):

@@ -40,6 +40,7 @@ from tests.factories import (
     RecipientFactory,
     TemplateVersionFactory,
 )
+from tests.walk import each
 
 URL = "/api/v1/schedules"
 MESSAGE: dict[str, Any] = {
@@ -253,9 +254,7 @@ WRONG: list[tuple[Any, set[str]]] = [
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(
-    ("body", "fields"), WRONG, ids=[" ".join(sorted(fields)) for _, fields in WRONG]
-)
+@each(("body", "fields"), WRONG)
 def test_what_is_wrong_is_named(api: APIClient, body: Any, fields: set[str]) -> None:
     assert fields_of(post(api, body)) == fields
     assert not Schedule.objects.exists()

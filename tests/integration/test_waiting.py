@@ -63,7 +63,7 @@ def wait() -> float:
 def breakers_close() -> None:
     """Time passes for the providers, too."""
     ProviderState.objects.update(opened_until=None, failures=0)
-    route._shut.clear()
+    route._heard.clear()
 
 
 def again(lane: Lane = Lane.NORMAL) -> None:

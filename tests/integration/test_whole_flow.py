@@ -15,9 +15,10 @@ from commsproject.common.identity import keys
 from commsproject.common.identity.scopes import Scope
 from commsproject.common.models import ApiClient
 from notifications.services import audit
+from tests.faults.world import PATIENCE
 from tests.processes import eventually, free_port, running
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def service(tmp_path: Path) -> Iterator[httpx2.Client]:
         client = stack.enter_context(
             httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=False)
         )
-        eventually(lambda: _answers(client), 30)
+        eventually(lambda: _answers(client), PATIENCE)
         yield client
 
 

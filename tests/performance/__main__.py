@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.performance import latency, limits, others, ours, report, sinks, templates
+from tests.performance import fanout, latency, limits, others, ours, report, sinks, templates
 from tests.performance.profiler import Profiler
 from tests.performance.world import ROOT, Failed, World
 
@@ -55,6 +55,10 @@ def measurements(
     )
     found["urgent"] = Measurement("Urgent during a bulk", partial(latency.urgent, world))
     found["templates"] = Measurement("Templates", partial(templates.rendering, world))
+    for server in (fanout.OURS, *fanout.PEERS):
+        run = partial(fanout.measure, world, server)
+        found[server.key] = Measurement(server.title, run)
+    found["sockets"] = Measurement("Idle sockets", partial(fanout.idle, world))
     found["million"] = Measurement("A batch in NDJSON", partial(latency.million, world, rows))
     return found
 

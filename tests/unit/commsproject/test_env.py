@@ -82,6 +82,25 @@ def test_what_are_no_prices(monkeypatch, written):
         env.prices("PRICES")
 
 
+def test_prices_by_provider(monkeypatch):
+    monkeypatch.setenv("PRICES", '{"ses": "0.0001", "twilio": {"*": 0.05, "DE": "0.075"}}')
+    assert env.provider_prices("PRICES") == {
+        "ses": {"*": Decimal("0.0001")},
+        "twilio": {"*": Decimal("0.05"), "DE": Decimal("0.075")},
+    }
+    monkeypatch.delenv("PRICES")
+    assert env.provider_prices("PRICES") == {}
+
+
+@pytest.mark.parametrize(
+    "written", ["0.05", "[]", "{", '{"ses": null}', '{"ses": "free"}', '{"ses": {"de": 1}}']
+)
+def test_what_are_no_prices_by_provider(monkeypatch, written):
+    monkeypatch.setenv("PRICES", written)
+    with refused("PRICES"):
+        env.provider_prices("PRICES")
+
+
 @pytest.mark.parametrize(
     ("written", "meant"), [("", set()), ("DE", {"DE"}), (" DE, SE ,", {"DE", "SE"})]
 )
@@ -95,3 +114,21 @@ def test_what_are_no_countries(monkeypatch, written):
     monkeypatch.setenv("COUNTRIES", written)
     with refused("COUNTRIES"):
         env.countries("COUNTRIES")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("", set()), ("acme", {"acme"}), (" acme, a+b.c-d ,", {"acme", "a+b.c-d"})],
+)
+def test_schemes_of_apps(monkeypatch, written, meant):
+    monkeypatch.setenv("SCHEMES", written)
+    assert env.schemes("SCHEMES") == meant
+
+
+@pytest.mark.parametrize(
+    "written", ["javascript", "data", "http", "Acme", "acme:", "acme://", "1a"]
+)
+def test_what_are_no_schemes_of_apps(monkeypatch, written):
+    monkeypatch.setenv("SCHEMES", written)
+    with refused("SCHEMES"):
+        env.schemes("SCHEMES")

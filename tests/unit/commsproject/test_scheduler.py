@@ -208,19 +208,19 @@ def lock_is_free() -> bool:
 def test_a_second_scheduler_waits_until_the_first_stops(jobs, start):
     job = Runs("a", timedelta(0))
     first = start("first")
-    assert wait_until(lambda: job.threads == {"first"}, 10)
+    assert wait_until(lambda: job.threads == {"first"}, 45)
     start("second")
     seen = job.count
-    assert wait_until(lambda: job.count > seen + 1, 10)
+    assert wait_until(lambda: job.count > seen + 1, 45)
     assert job.threads == {"first"}
     first.stop()
-    assert wait_until(lambda: "second" in job.threads, 10)
+    assert wait_until(lambda: "second" in job.threads, 45)
 
 
 def test_a_scheduler_that_stops_gives_the_lock_up(jobs, start):
     job = Runs("a")
     only = start("only")
-    assert wait_until(lambda: job.count == 1, 10)
+    assert wait_until(lambda: job.count == 1, 45)
     assert not lock_is_free()
     only.stop()
     assert lock_is_free()
@@ -240,4 +240,4 @@ def test_a_scheduler_whose_connection_was_cut_leads_again(jobs, start, lose, _):
     start("only")
     assert cut.wait(10)
     seen = job.count
-    assert wait_until(lambda: job.count > seen + 1, 15)
+    assert wait_until(lambda: job.count > seen + 1, 45)

@@ -39,10 +39,16 @@ from tests.fakes.sns import SnsTopic, Version, canonical
 from tests.fakes.webhooks import WebhookPost
 
 
+@pytest.fixture(scope="module")
+def session() -> boto3.session.Session:
+    """It reads what Amazon's services are like once for all clients."""
+    return boto3.session.Session()
+
+
 @pytest.fixture
-def client(ses: SesServer) -> Iterator[Any]:
+def client(session: boto3.session.Session, ses: SesServer) -> Iterator[Any]:
     config = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1})
-    client = boto3.session.Session().client(
+    client = session.client(
         "sesv2",
         region_name="eu-central-1",
         endpoint_url=ses.url,

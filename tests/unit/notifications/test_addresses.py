@@ -7,7 +7,14 @@ from email_validator import EmailNotValidError, validate_email
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notifications.addresses import BadAddress, digest, instruction, is_instruction, normalise
+from notifications.addresses import (
+    BadAddress,
+    digest,
+    heard_from,
+    instruction,
+    is_instruction,
+    normalise,
+)
 from notifications.types import Channel
 
 EMAIL, SMS = Channel.EMAIL, Channel.SMS
@@ -175,3 +182,54 @@ def test_the_short_way_gives_what_the_library_gives(address):
             normalise(EMAIL, address)
     else:
         assert normalise(EMAIL, address) == expected
+
+
+GERMAN, AMERICAN, SHORT = "+4915799912345", "+15005550006", "32665"
+
+
+@pytest.mark.parametrize(
+    ("sender", "to", "number"),
+    [
+        ("+4915112345678", GERMAN, "+4915112345678"),
+        ("+49 151 12345678", "", "+4915112345678"),
+        ("whatsapp:+4915112345678", GERMAN, "+4915112345678"),
+        ("01701112223", GERMAN, "+491701112223"),
+        ("0170 111 22-23", GERMAN, "+491701112223"),
+        ("4915112345678", GERMAN, "+4915112345678"),
+        ("(650) 253-0000", AMERICAN, "+16502530000"),
+        ("16502530000", AMERICAN, "+16502530000"),
+        ("+16502530000", SHORT, "+16502530000"),
+    ],
+)
+def test_a_sender_is_read_as_carriers_write_it(settings, sender, to, number):
+    settings.SMS_COUNTRIES = frozenset({"DE", "US"})
+    assert heard_from(sender, to) == number
+
+
+@pytest.mark.parametrize(
+    ("sender", "to"),
+    [
+        ("", GERMAN),
+        ("32665", GERMAN),
+        ("110", GERMAN),
+        ("Amazon", AMERICAN),
+        ("1800FLOWERS", AMERICAN),
+        ("messenger:16502530000", AMERICAN),
+        ("01701112223", SHORT),
+        ("01701112223", ""),
+        ("01701112223", AMERICAN),
+        ("+49", GERMAN),
+        ("+49 151 12345678 or so", GERMAN),
+        ("\uff11\uff16\uff15\uff10\uff12\uff15\uff13\uff10\uff10\uff10\uff10", AMERICAN),
+        ("9" * 15, GERMAN),
+    ],
+)
+def test_a_sender_that_is_no_number_is_not_guessed_at(settings, sender, to):
+    settings.SMS_COUNTRIES = frozenset({"DE", "US"})
+    with pytest.raises(BadAddress):
+        heard_from(sender, to)
+
+
+def test_where_one_country_is_written_to_a_national_form_is_of_that(settings):
+    settings.SMS_COUNTRIES = frozenset({"DE"})
+    assert heard_from("01701112223", SHORT) == "+491701112223"

@@ -16,6 +16,7 @@ from notifications.models import (
 from notifications.services import route, submit, suppress
 from notifications.services.plan import Submission, Target
 from notifications.types import Channel, SuppressionReason
+from tests.walk import each
 
 LIST = "admin:notifications_{}_changelist"
 
@@ -191,7 +192,7 @@ def test_staff_set_a_limit_and_it_is_remembered(staff, ses_page):
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     "wrong",
     [
         {"limit_count": "0"},
@@ -204,7 +205,6 @@ def test_staff_set_a_limit_and_it_is_remembered(staff, ses_page):
         {"limit_seconds": "nan"},
         {"limit_seconds": "1e9"},
     ],
-    ids=str,
 )
 def test_a_limit_that_means_nothing_is_refused(staff, ses_page, wrong):
     save(staff, ses_page, {**LIMITED, **wrong})
@@ -233,10 +233,11 @@ def test_the_key_of_a_category_is_set_once(staff):
         "kind": "marketing",
         "on_unknown": "hold",
         "long_text": "split",
+        "inbox_days": "30",
     }
     staff.post(reverse("admin:notifications_category_add"), fields)
     row = Category.objects.get()
     url = reverse("admin:notifications_category_change", args=[row.pk])
     staff.post(url, {**fields, "key": "other", "name": "Our news"})
     row.refresh_from_db()
-    assert (row.key, row.name) == ("news", "Our news")
+    assert (row.key, row.name, row.inbox_days) == ("news", "Our news", 30)

@@ -7,7 +7,7 @@ from notifications import keywords
 from notifications.keywords import Wish
 
 STOP = """
-    STOP | stop | Stop. | STOP! | "Stop" | ' stop ' | stop!!! 🛑🛑 | 🙏 stop 🙏 | STOP STOP | stop stop stop
+    STOP | stop | S T O P | s.t.o.p. | Stop. | STOP! | "Stop" | ' stop ' | stop!!! 🛑🛑 | 🙏 stop 🙏 | STOP STOP | stop stop stop
     ＳＴＯＰ | St\u200bop | StopAll | STOP ALL | stop-all | end | QUIT | Cancel | revoke | OPTOUT | opt out
     opt-out | Opt me out | unsubscribe | UNSUBSCRIBE ME | remove me | please stop | Please, stop!
     pls stop | stop please | Stop it please | stop, thank you | ok stop | Hi, please stop texting me

@@ -38,7 +38,7 @@ def test_every_boundary_is_counted_as_the_library_does(filler):
 def test_random_texts_are_counted_as_the_library_does():
     chance = random.Random(20261122)
     pools = [ALPHABET, ALPHABET + GSM7_EXTENDED * 10, ALPHABET + "漢字á’–😀🎉"]
-    for _ in range(4000):
+    for _ in range(1000):
         text = "".join(chance.choices(chance.choice(pools), k=chance.randint(0, 700)))
         assert agrees_with_the_library(text), repr(text)
 

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from typing_extensions import override
 
+from commsproject.common.commands import DatabaseCommand
 from commsproject.console import demo
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Make a staff account and demo data where they are missing. Prints how to sign in."
 
     @override

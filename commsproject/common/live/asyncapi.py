@@ -1,0 +1,127 @@
+"""The AsyncAPI document of `/ws/`, made of the descriptions that the code validates with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from commsproject.common.live import closes, registry, wire
+from commsproject.common.live.dialogue import client_frames
+from commsproject.common.live.frames import Frame, ServerFrame
+from commsproject.common.live.presence.watching import PRESENCE
+
+VERSION = "3.0.0"
+
+_DESCRIPTION = """\
+One WebSocket for all that is live. Get a ticket by `POST /api/v1/ws-ticket`, then offer the
+subprotocols `comms.v1` and `ticket.<ticket>`. Each frame is one JSON object of at most 64 KB. Frames
+of a feed carry `seq`: 1, 2, 3 ... without a gap. Keep the last one, and `subscribe` from it when you
+connect again: nothing is missed and nothing comes twice. A client frame may carry an `id`; its `ack`
+or `error` repeats it.
+
+| Close code | Meaning |
+|---|---|
+"""
+
+
+def server_frames() -> dict[str, ServerFrame]:
+    """Every frame that we send, by type."""
+    apps = [frame for feed in registry.feeds.values() for frame in feed.frames]
+    apps += [relay.gives for relay in registry.relays.values()]
+    return {frame.type: frame for frame in (*wire.BUILT_IN, wire.heads(), PRESENCE, *apps)}
+
+
+def document() -> dict[str, Any]:
+    """As a dict, ready for JSON or YAML."""
+    url = urlsplit(settings.PUBLIC_URL)
+    sent, received = server_frames(), client_frames()
+    return {
+        "asyncapi": VERSION,
+        "info": {
+            "title": "Communication service: live",
+            "version": "1",
+            "description": _DESCRIPTION + "\n".join(_closes()),
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "this": {
+                "host": url.netloc,
+                "protocol": "wss" if url.scheme == "https" else "ws",
+                "security": [{"$ref": "#/components/securitySchemes/ticket"}],
+            }
+        },
+        "channels": {
+            "live": {
+                "address": "/ws/",
+                "messages": {
+                    **{f"client.{name}": _ref("client", name) for name in received},
+                    **{f"server.{name}": _ref("server", name) for name in sent},
+                },
+                "bindings": {"ws": {"method": "GET", "bindingVersion": "0.1.0"}},
+            }
+        },
+        "operations": {
+            # By AsyncAPI 3 the document is the service's: it receives what clients send.
+            "receive": _operation("receive", "client", received),
+            "send": _operation("send", "server", sent),
+        },
+        "components": {
+            "messages": {
+                **{f"client.{name}": _message(frame) for name, frame in received.items()},
+                **{f"server.{name}": _message(frame) for name, frame in sent.items()},
+            },
+            "securitySchemes": {
+                "ticket": {
+                    "type": "httpApiKey",
+                    "in": "header",
+                    "name": "Sec-WebSocket-Protocol",
+                    "description": "`comms.v1, ticket.<ticket>`; a ticket works once, for 30 s.",
+                }
+            },
+        },
+    }
+
+
+def answers() -> Mapping[str, Mapping[str, Any]]:
+    """The fields of `ack` beside `id`, by the type of the frame that is answered."""
+    return {**wire.ANSWERS, **{name: one.answers or {} for name, one in registry.commands.items()}}
+
+
+def _closes() -> list[str]:
+    ours = {one.code: f"{one.reason.capitalize()}." for one in closes.Close}
+    return [
+        f"| {code} | {text} |" for code, text in sorted({**ours, **closes.FROM_THE_SERVER}.items())
+    ]
+
+
+def _operation(action: str, side: str, frames: Iterable[str]) -> dict[str, Any]:
+    return {
+        "action": action,
+        "channel": {"$ref": "#/channels/live"},
+        "messages": [
+            {"$ref": f"#/channels/live/messages/{side}.{_escaped(name)}"} for name in frames
+        ],
+    }
+
+
+def _message(frame: Frame) -> dict[str, Any]:
+    found = {
+        "name": frame.type,
+        "summary": frame.summary,
+        "payload": frame.schema,
+        "examples": [{"payload": dict(frame.example)}],
+    }
+    if fields := answers().get(frame.type):
+        found["x-ack"] = fields
+    return found
+
+
+def _ref(side: str, name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/messages/{side}.{_escaped(name)}"}
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")

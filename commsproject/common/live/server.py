@@ -1,0 +1,56 @@
+"""What the socket needs of uvicorn beyond ASGI, which knows neither a connection's buffers nor its end
+by force. uvicorn's `send` is a method of its protocol, and that has the transport; behind another
+server nothing happens here, and its own timeouts have to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from commsproject.common.live.frames import MAX_FRAME
+
+OPTIONS = (
+    *("--ws", "websockets-sansio"),
+    *("--ws-max-size", str(MAX_FRAME)),
+    # 40 KB for each socket otherwise, and frames are small.
+    *("--ws-per-message-deflate", "false"),
+    # A client that has gone without a word is closed after 40 s.
+    *("--ws-ping-interval", "20", "--ws-ping-timeout", "20"),
+)
+"""Of its command line."""
+
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+_BUFFER = 64 * 1024
+"""Bytes that the kernel keeps of what a client has not read; Linux doubles it, and would take 4 MB."""
+
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+
+def bound_buffer(send: Send) -> None:
+    """Keep no more for a client that does not read than a few frames."""
+    if (transport := _transport(send)) is not None:
+        _set(transport, socket.SO_SNDBUF, _BUFFER)
+
+
+def abort(send: Send) -> None:
+    """End the connection now, with all that was written and not read: a close frame would wait
+    behind it.
+    """
+    if (transport := _transport(send)) is not None:
+        _set(transport, socket.SO_LINGER, _NO_LINGER)
+        transport.abort()
+
+
+def _transport(send: Send) -> asyncio.Transport | None:
+    return getattr(getattr(send, "__self__", None), "transport", None)
+
+
+def _set(transport: asyncio.Transport, option: int, value: int | bytes) -> None:
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, option, value)

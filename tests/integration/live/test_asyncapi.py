@@ -1,0 +1,113 @@
+"""The published description of the socket is that of the code: every example is really sent, or sent
+to us.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import jsonschema
+import yaml
+from django.test import Client as Browser
+
+from commsproject.common.live import asyncapi, registry
+from commsproject.common.live.closes import Close
+from commsproject.common.live.dialogue import client_frames
+from tests.integration.live.conftest import Run
+from tests.integration.live.saying import app
+from tests.live_client import Client, connected, user
+from tests.live_feed import rooms
+
+
+async def heard(client: Client, found: dict[str, Any]) -> None:
+    """The first frame of each type that comes, for ever."""
+    while True:
+        frame = await client.frame(*asyncapi.server_frames(), seconds=30)
+        found.setdefault(frame["type"], frame)
+
+
+def test_every_frame_is_as_it_is_described(live: Run) -> None:
+    """Examples of clients are sent as they are; of ours one of each type comes, and is valid."""
+    answers: dict[str, Any] = {}
+    found: dict[str, Any] = {}
+
+    async def story() -> None:
+        await app(rooms.say, "open", *(["x"] * 3))
+        async with connected() as speaker, connected(user("u-2")) as listener:
+            found["hello"] = listener.hello
+            await listener.send(type="presence.watch", users=["u-2"])
+            await listener.ask(type="subscribe", rooms={"open": 9}, notes=0)
+            await speaker.ask(type="subscribe", rooms={"open": 0})
+            for name, frame in client_frames().items():
+                example = {**frame.example, "id": name}
+                if name == "room.typing":
+                    example["room"] = "open"
+                await speaker.send(**example)
+                answers[name] = await speaker.frame("ack", "pong", "error")
+                if name == "unsubscribe":
+                    await speaker.ask(type="subscribe", rooms={"open": 0})
+            await app(rooms.say, "notes-u-2", "x", feed="notes")
+            await listener.send(type="ping", id="1")
+            await listener.send(type="nothing")
+            hearing = asyncio.create_task(heard(listener, found))
+            wanted = asyncapi.server_frames().keys() - apps_only()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(5):
+                    while not wanted <= found.keys():  # noqa: ASYNC110 - it never ends
+                        await asyncio.sleep(0.05)
+            hearing.cancel()
+            assert wanted <= found.keys()
+
+    live(story())
+    for name, frame in asyncapi.server_frames().items():
+        frame.check(frame.example)
+        if name in found:
+            frame.check(found[name])
+    fields = asyncapi.answers()
+    for name, answer in answers.items():
+        assert answer["type"] == ("pong" if name == "ping" else "ack"), answer
+        for field, schema in fields.get(name, {}).items():
+            jsonschema.validate(answer[field], schema)
+        assert answer.keys() <= {"type", "id", *fields.get(name, {})}
+
+
+def apps_only() -> set[str]:
+    """Frames of other apps' feeds: their own tests send them. And `ack`, which the speaker gets."""
+    others = [feed for name, feed in registry.feeds.items() if name not in ("rooms", "notes")]
+    return {frame.type for feed in others for frame in feed.frames} | {"ack"}
+
+
+def test_the_document(live: Run, settings: Any) -> None:
+    settings.PUBLIC_URL = "https://comms.example.com"
+    document = Browser().get("/api/asyncapi/").json()
+    assert document["asyncapi"] == "3.0.0"
+    assert document["servers"]["this"]["host"] == "comms.example.com"
+    assert document["servers"]["this"]["protocol"] == "wss"
+    messages = document["components"]["messages"]
+    assert set(messages) == {f"client.{name}" for name in client_frames()} | {
+        f"server.{name}" for name in asyncapi.server_frames()
+    }
+    for message in messages.values():
+        jsonschema.Draft202012Validator.check_schema(message["payload"])
+        for example in message["examples"]:
+            jsonschema.validate(example["payload"], message["payload"])
+        assert message["summary"]
+    for ref in refs(document):
+        part: Any = document
+        for name in ref.removeprefix("#/").split("/"):
+            part = part[name]
+    for close in Close:
+        assert f"| {close.code} |" in document["info"]["description"]
+    answer = Browser().get("/api/asyncapi/?format=yaml")
+    assert answer["Content-Type"].startswith("application/yaml")
+    assert yaml.safe_load(answer.content) == document
+    assert Browser().post("/api/asyncapi/").status_code == 405
+
+
+def refs(part: Any) -> list[str]:
+    if isinstance(part, dict):
+        own = [part["$ref"]] if isinstance(part.get("$ref"), str) else []
+        return own + [ref for value in part.values() for ref in refs(value)]
+    return [ref for value in part for ref in refs(value)] if isinstance(part, list) else []
