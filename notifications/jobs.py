@@ -14,6 +14,7 @@ from notifications.services import (
     announcements,
     balance,
     batches,
+    bounce_rates,
     bulk,
     devices,
     guard,
@@ -101,3 +102,9 @@ def balance_providers() -> None:
 def watch_text_messages_money() -> None:
     """Alerts when the day's money is nearly spent, and when it is."""
     guard.watch()
+
+
+@job("watch bounce rates", every=timedelta(minutes=1))
+def watch_bounce_rates() -> None:
+    """A category of which too much bounces or is complained about pauses."""
+    bounce_rates.tend()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from conversations.models.attachment import Attachment
 from conversations.models.conversation import Conversation, Participant
 from conversations.models.entry import Change, Entry, Mention, Reaction, Revision
 
 __all__ = [
+    "Attachment",
     "Change",
     "Conversation",
     "Entry",

@@ -11,7 +11,7 @@ from commsproject.common.admin import EditableAdmin, Tone, ago, badge
 from commsproject.common.admin.theme import ModelForm
 from commsproject.common.errors import InvalidInput
 from notifications.models import Category
-from notifications.services import categories
+from notifications.services import bounce_rates, categories
 from notifications.types import Channel
 
 _TONES = {
@@ -81,6 +81,8 @@ class CategoryAdmin(EditableAdmin[Category]):
     def save_model(self, request: HttpRequest, obj: Category, form: Any, change: bool) -> None:
         if "is_paused" in form.changed_data:
             obj.pause_reason = ""
+            if not obj.is_paused:
+                bounce_rates.start_again(obj)
         super().save_model(request, obj, form, change)
 
     @admin.display(description="Kind", ordering="kind")

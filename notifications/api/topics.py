@@ -48,7 +48,7 @@ class MemberOutput(serializers.ModelSerializer[TopicMember]):
         fields = ["user_id", "joined_at"]
 
 
-class ChangedOutput(serializers.Serializer[Any]):
+class MembersChangedOutput(serializers.Serializer[Any]):
     changed = serializers.IntegerField(help_text="People who were not, or were, in it before.")
 
 
@@ -153,7 +153,7 @@ class Members(APIView):
         summary="Add people to a topic",
         description=f"At most {topics.MAX_AT_ONCE}; they may be new. Safe to repeat.",
         request=MembersInput,
-        responses=ChangedOutput,
+        responses=MembersChangedOutput,
         examples=[
             OpenApiExample("Two people", value={"user_ids": ["u-42", "u-43"]}, request_only=True)
         ],
@@ -166,7 +166,7 @@ class Members(APIView):
         operation_id="topics_remove",
         summary="Take people out of a topic",
         request=MembersInput,
-        responses=ChangedOutput,
+        responses=MembersChangedOutput,
     )
     def delete(self, request: Request, key: str) -> Response:
         user_ids = validated(MembersInput, request)["user_ids"]

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from commsproject.common.errors import Conflict, InvalidInput, NotFound
 from notifications.models import Category
-from notifications.services import fallback
+from notifications.services import bounce_rates, fallback
 
 RULES = (
     *("name", "kind", "on_unknown", "long_text", "is_optional", "is_opt_in"),
@@ -49,6 +49,8 @@ def change(key: str, **rules: Any) -> Category:
             category.pause_reason = ""
         check(category)
         category.save(update_fields=[*rules, "pause_reason"])
+        if rules.get("is_paused") is False:
+            bounce_rates.start_again(category)
     return category
 
 

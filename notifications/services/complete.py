@@ -250,7 +250,12 @@ def _write_deliveries(outcomes: Sequence[Outcome]) -> list[StatusChange]:
     batches = {one.item.id: one.item.lease.batch_id for one in outcomes if one.item.lease.batch_id}
     if batches:
         counts.move((batches.get(c.delivery_id), was[c.delivery_id], c.state) for c in changes)
+    of_category = {one.item.id: one.item.category_id for one in outcomes}
+    bounce_rates.sent(of_category[c.delivery_id] for c in changes if c.state in _TAKEN)
     return changes
+
+
+_TAKEN = frozenset({State.SENT.value, State.DELIVERED.value})
 
 
 TOLD_BY_EVENT = {

@@ -1,10 +1,12 @@
-"""The suppression list: written by bounces, complaints, unsubscribe links and staff."""
+"""The suppression list: written by bounces, complaints, unsubscribe links, people and staff."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -12,7 +14,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from notifications import addresses
-from notifications.models import Attempt, Delivery, Suppression
+from notifications.models import Attempt, Delivery, LiftedSuppression, Suppression
 from notifications.states import PENDING
 from notifications.types import SuppressionReason
 from templates_app.links import Unsubscribe
@@ -25,27 +27,41 @@ def add(
     reason: SuppressionReason,
     scope: str = Suppression.ALL,
     source: str = "",
+    address: str = "",
+    expires_at: datetime | None = None,
     delivery_id: UUID | None = None,
 ) -> bool:
     """Put an address on the list; True if it was not there for this reason. Safe to repeat.
 
-    `scope` is a category's key, or `*` for every message.
+    `scope` is a category's key, or `*` for every message. `address` is kept for people to read,
+    where it is known.
     """
     row = Suppression(
         channel=channel,
         address_hash=address_hash,
+        address=address,
         scope=scope,
         reason=reason,
         source=source,
+        expires_at=expires_at,
         delivery_id=delivery_id,
     )
-    Suppression.objects.bulk_create(
-        [row],
-        update_conflicts=True,
-        unique_fields=["channel", "address_hash", "scope", "reason"],
-        update_fields=["expires_at"],  # one that had expired holds again
-    )
-    return Suppression.objects.filter(id=row.id).exists()
+    return bool(add_all([row]))
+
+
+def add_all(rows: Collection[Suppression]) -> int:
+    """How many were not on the list for their reason. Those that were hold as long as is said now:
+    one that had expired holds again.
+    """
+    for has_address in (True, False):
+        some = [row for row in rows if bool(row.address) is has_address]
+        Suppression.objects.bulk_create(
+            sorted(some, key=lambda row: row.address_hash),  # in one order for all
+            update_conflicts=True,
+            unique_fields=["channel", "address_hash", "scope", "reason"],
+            update_fields=["expires_at", "address"] if has_address else ["expires_at"],
+        )
+    return Suppression.objects.filter(id__in=[row.id for row in rows]).count()
 
 
 class Addressed(Protocol):
@@ -77,12 +93,14 @@ def recipient_of(
         reason=reason,
         scope=scope,
         source=source,
+        address=delivery.address,
         delivery_id=delivery.id,
     )
 
 
-def unsubscribe(link: Unsubscribe) -> bool:
-    """What a person asked for by a signed link; True the first time.
+def unsubscribe(link: Unsubscribe, *, everything: bool = False) -> bool:
+    """What a person asked for by a signed link, of its category or of `everything`; True the first
+    time.
 
     Returns when nothing is on its way to them any more, or after `SETTLE_SECONDS`: who is told
     that they will get no more messages must not get one that was about to leave.
@@ -90,7 +108,7 @@ def unsubscribe(link: Unsubscribe) -> bool:
     is_new = add(
         channel=link.channel,
         address_hash=link.address_hash,
-        scope=link.scope,
+        scope=Suppression.ALL if everything else link.scope,
         reason=SuppressionReason.UNSUBSCRIBE,
         source="link",
         delivery_id=link.delivery_id,
@@ -116,28 +134,71 @@ def _settle(channel: str, address_hash: str) -> None:
         threading.Event().wait(0.05)
 
 
-def lift(ids: Iterable[UUID]) -> int:
+# --- Off the list --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Lift:
+    """Who takes entries off the list, and why: kept with what they were."""
+
+    by: str
+    why: str
+
+
+def lift(ids: Iterable[UUID], said: Lift) -> int:
     """Take entries off the list; how many there were."""
-    lifted, _ = Suppression.objects.filter(id__in=list(ids)).delete()
-    return lifted
+    return _lift(Suppression.objects.filter(id__in=list(ids)), said)
+
+
+@transaction.atomic
+def _lift(entries: QuerySet[Suppression], said: Lift) -> int:
+    rows = list(entries.order_by("address_hash", "id").select_for_update())
+    LiftedSuppression.objects.bulk_create(
+        LiftedSuppression(
+            channel=row.channel,
+            address_hash=row.address_hash,
+            scope=row.scope,
+            reason=row.reason,
+            since=row.created_at,
+            lifted_by=said.by[:200],
+            why=said.why[:500],
+        )
+        for row in rows
+    )
+    Suppression.objects.filter(id__in=[row.id for row in rows]).delete()
+    return len(rows)
 
 
 def has_opted_out(channel: str, address_hash: str) -> bool:
     """Whether the person does not want any messages there."""
-    return _opt_outs(channel, address_hash).exists()
+    return opt_outs(channel, [address_hash], [Suppression.ALL]).exists()
 
 
-def opt_in(channel: str, address_hash: str) -> bool:
+def opt_in(
+    channel: str,
+    address_hashes: Collection[str],
+    said: Lift,
+    scopes: Collection[str] = (Suppression.ALL,),
+) -> bool:
     """Undo what the person asked for, and nothing else: bounces and the like stay. Whether there
     was anything to undo.
     """
-    return bool(_opt_outs(channel, address_hash).delete()[0])
+    return bool(_lift(opt_outs(channel, address_hashes, scopes), said))
 
 
-def _opt_outs(channel: str, address_hash: str) -> QuerySet[Suppression]:
+def opt_outs(
+    channel: str, address_hashes: Collection[str], scopes: Collection[str]
+) -> QuerySet[Suppression]:
+    """The entries that people themselves asked for."""
     return Suppression.objects.filter(
         channel=channel,
-        address_hash=address_hash,
-        scope=Suppression.ALL,
+        address_hash__in=address_hashes,
+        scope__in=scopes,
         reason=SuppressionReason.UNSUBSCRIBE,
     )
+
+
+def forget_addresses(address_hashes: Collection[str]) -> int:
+    """Erase what can be read of these addresses; the entries go on holding."""
+    rows = Suppression.objects.filter(address_hash__in=address_hashes).exclude(address="")
+    return rows.update(address="")

@@ -17,6 +17,8 @@ from templates_app.models import Kind, Template, TemplateVersion
 
 MAX_BODY = 2_000_000
 """Bytes of one request."""
+MAX_KEY = 100
+"""Characters of a template's key."""
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -126,7 +128,7 @@ def _errors(given: Mapping[str, Any]) -> Iterator[FieldError]:
         yield FieldError("null_is", "invalid", "Null prints nothing or is an error.")
     if locale != "" and not _is_locale(locale):
         yield FieldError("locale", "invalid", "The language is a tag such as en or pt-BR.")
-    if not isinstance(given["layout"], str):
+    if not isinstance(given["layout"], str) or len(given["layout"]) > MAX_KEY:
         yield FieldError("layout", "invalid", "The layout is the key of one.")
     yield from _channel_errors(given["channels"], "channels")
     translations = given["translations"]
@@ -139,12 +141,25 @@ def _errors(given: Mapping[str, Any]) -> Iterator[FieldError]:
     if not isinstance(samples, list) or not all(isinstance(each, dict) for each in samples):
         yield FieldError("samples", "invalid", "The samples are a list of objects.")
     yield from _schema_errors(given["schema"])
-    if not isinstance(given["hosted"], dict):
-        yield FieldError("hosted", "invalid", "What providers keep is an object.")
+    hosted = given["hosted"]
+    if not isinstance(hosted, dict) or not all(map(_is_hosted, hosted.values())):
+        message = "Each provider's template has an id and variables, all of them texts."
+        yield FieldError("hosted", "invalid", message)
 
 
 def _is_locale(tag: object) -> bool:
     return isinstance(tag, str) and locales.is_tag(tag)
+
+
+def _is_hosted(one: object) -> bool:
+    if not isinstance(one, dict) or one.keys() != {"id", "variables"}:
+        return False
+    texts = one["variables"]
+    return (
+        isinstance(one["id"], str)
+        and isinstance(texts, dict)
+        and all(isinstance(each, str) for each in texts.values())
+    )
 
 
 def _channel_errors(channels: object, where: str) -> Iterator[FieldError]:

@@ -16,7 +16,7 @@ from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
 from templates_app import bundle
 from templates_app.bundle import MAX_DOCUMENTS
-from templates_app.models import Kind
+from templates_app.models import Kind, TemplateVersion
 
 
 class DocumentOutput(serializers.Serializer[Any]):
@@ -27,7 +27,7 @@ class DocumentOutput(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(Kind.choices)
     locale = serializers.CharField()
     layout = serializers.CharField()
-    null_is = serializers.ChoiceField(["empty", "error"])
+    null_is = serializers.ChoiceField(TemplateVersion.NullIs.choices)
     samples = serializers.ListField(child=serializers.DictField())
     schema = serializers.DictField(help_text="Empty where nobody has described the data.")
     hosted = serializers.DictField()

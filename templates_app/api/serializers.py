@@ -93,7 +93,7 @@ class VersionContentInput(StrictSerializer):
         child=ChannelsInput(), required=False, help_text="Channels by language."
     )
     layout = serializers.SlugField(max_length=100, required=False, allow_blank=True)
-    null_is = serializers.ChoiceField(["empty", "error"], required=False)
+    null_is = serializers.ChoiceField(TemplateVersion.NullIs.choices, required=False)
     hosted = serializers.DictField(
         child=HostedInput(), required=False, help_text="Templates that email providers keep."
     )

@@ -62,6 +62,10 @@ class TemplateVersion(models.Model):
     published versions, of which the highest number is the one in use.
     """
 
+    class NullIs(models.TextChoices):
+        EMPTY = "empty", "Prints nothing"
+        ERROR = "error", "Refuses the message"
+
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     template = models.ForeignKey(Template, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
@@ -71,8 +75,8 @@ class TemplateVersion(models.Model):
     layout = models.SlugField(max_length=100, blank=True, db_index=False)
     null_is = models.CharField(
         max_length=5,
-        choices=[("empty", "Prints nothing"), ("error", "Refuses the message")],
-        default="empty",
+        choices=NullIs.choices,
+        default=NullIs.EMPTY,
         help_text="What null does where it would be printed.",
     )
     hosted = models.JSONField(default=dict, blank=True)

@@ -83,10 +83,6 @@ async def _serve(spec: Spec, took: list[float]) -> None:
         deadline = time.monotonic() + wanted["seconds"]
         while len(took) < wanted["frames"] and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
-        for n in range(0, len(took), 1000):
-            c = [round(x * 1e3) for x in took[n : n + 1000]]
-            sys.stderr.write(f"{c[0]}-{sorted(c)[len(c)//2]}-{max(c)} ")
-        sys.stderr.write("\n")
         _answer({"frames": len(took), "at": time.time(), "took": sorted(took)})
         took.clear()
 

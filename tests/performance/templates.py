@@ -20,13 +20,10 @@ from django.template import Context, Engine
 from jinja2 import DictLoader
 from jinja2.sandbox import SandboxedEnvironment
 
-from templates_app.build import build
 from templates_app.compile import compile_part
 from templates_app.inline import inlined
 from templates_app.markup import LINK_START
-from templates_app.models import Kind, Template, TemplateVersion
 from templates_app.plain_text import plain_text
-from templates_app.preview import failing_samples
 from templates_app.rendering import render
 from templates_app.schema import validate
 from templates_app.types import Manner
@@ -222,6 +219,11 @@ def _saves() -> Iterator[float]:
     """What publishing does but for its rows, each time as something new: all parts checked, built
     and compiled, the schema found, a sample rendered. In two languages.
     """
+    # Models need Django, which only the process that measures has set up.
+    from templates_app.build import build
+    from templates_app.models import Kind, Template, TemplateVersion
+    from templates_app.preview import failing_samples
+
     sample = {"name": "one", "data": _data(1)}
     draft = TemplateVersion(
         template=Template(kind=Kind.MESSAGE, samples=[sample]),

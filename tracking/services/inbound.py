@@ -190,7 +190,8 @@ def _obey(row: InboundMessage, report: Inbound, received_at: datetime) -> None:
             source=_BY_KEYWORD,
         )
     elif wish is Wish.START:
-        is_news = suppress.opt_in(Channel.SMS, row.sender_hash)
+        said = suppress.Lift(_BY_KEYWORD, "the person asked for messages again")
+        is_news = suppress.opt_in(Channel.SMS, [row.sender_hash], said)
     if is_news and not row.is_automatic and not _is_answered_already(row, report):
         _answer(row, wish, received_at)
 

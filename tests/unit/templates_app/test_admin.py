@@ -185,6 +185,10 @@ BAD = [
     ({"schema": []}, "schema"),
     ({"schema": {"$ref": "#"}}, "schema"),
     ({"hosted": 1}, "hosted"),
+    ({"hosted": {"sendgrid": 1}}, "hosted"),
+    ({"hosted": {"sendgrid": {"id": "d-1", "variables": {"a": {}}}}}, "hosted"),
+    ({"hosted": {"sendgrid": {"id": 1, "variables": {}}}}, "hosted"),
+    ({"layout": "x" * 101}, "layout"),
 ]
 
 
@@ -418,11 +422,9 @@ def test_two_versions_stand_line_by_line_with_the_words_that_differ():
 
 def test_no_content_of_the_right_shape_breaks_the_page(staff, template):
     odd = [
-        {"hosted": {"sendgrid": 1}},
-        {"hosted": {"nobody": {"id": [], "variables": {"a": {}}}}},
+        {"hosted": {"nobody": {"id": "", "variables": {"": "1"}}}},
         {"hosted": {"sendgrid": {"id": "d-1", "variables": {"first": "{{ name"}}}},
         {"layout": "nothing-of-this-name"},
-        {"layout": "x" * 5_000},
         {"translations": {"de": {"push": {"title": "only here"}}}},
         {"channels": {"email": {"html": "a", "mjml": "b"}}},
         {"channels": {"email": {"html": "<div>" * 5_000}}},
