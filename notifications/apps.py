@@ -11,9 +11,11 @@ class NotificationsConfig(AppConfig):
     @override
     def ready(self) -> None:
         from commsproject.common.live import registry
-        from notifications import checks, live  # noqa: F401 - checks register themselves
+        from notifications import checks, live, receivers  # noqa: F401 - they register themselves
+        from notifications import personal_data
         from notifications.services import shown
 
         registry.add_feed(live.InboxFeed())
         registry.add_feed(live.AnnouncementFeed())
         shown.register()
+        personal_data.registered()

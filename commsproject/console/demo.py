@@ -15,7 +15,7 @@ from commsproject.common.models import ApiClient
 from notifications.models import Category
 from notifications.providers import registry
 from notifications.services import submit
-from notifications.services.plan import Submission, Target
+from notifications.services.asked import Submission, Target
 from notifications.types import Channel
 from templates_app import services as templates
 from templates_app.models import Template

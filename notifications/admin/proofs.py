@@ -9,7 +9,7 @@ from commsproject.common.errors import CommsError, Conflict, InvalidInput
 from commsproject.common.models import ApiClient
 from notifications import addresses
 from notifications.services import proofs
-from notifications.services.plan import Target
+from notifications.services.asked import Target
 from notifications.types import Channel
 from templates_app.admin import test_send
 from templates_app.admin.test_send import Wanted

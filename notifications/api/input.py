@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from commsproject.common.api.serializers import Moment, StrictSerializer, Text
 from notifications import addresses, timetable, weblinks
-from notifications.services.plan import Submission, Target
+from notifications.services.asked import Submission, Target
 from notifications.types import Channel, Lane
 
 MAX_ATTACHMENT_BYTES = 3 * 1024 * 1024

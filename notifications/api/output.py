@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
 from commsproject.common.api.serializers import StrictSerializer
-from notifications import selectors
+from notifications import selectors, timeline
 from notifications.models import Attempt, Delivery, GoalReached, Notification
 from notifications.services import explain
 from notifications.services.cancel import Outcome, Result
@@ -43,9 +43,31 @@ class AcceptedOutput(serializers.Serializer[Any]):
 
 
 class EventOutput(serializers.Serializer[Any]):
+    """One thing that happened to a delivery."""
+
     type = serializers.ChoiceField(EventType.choices)
     at = serializers.DateTimeField()
     provider = serializers.CharField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class TimelineOutput(serializers.Serializer[Any]):
+    """One thing that happened to a message."""
+
+    type = serializers.CharField(
+        help_text="As in `deliveries[].events`; or of the message as a whole: `submitted`, "
+        "`suppression` (it had an address suppressed), `no_receipt`."
+    )
+    at = serializers.DateTimeField()
+    text = serializers.CharField(help_text="For people; its words may change.")
+    delivery_id = serializers.UUIDField(source="delivery.id", default=None)
+    channel = serializers.CharField(source="delivery.channel", default="")
+    provider = serializers.CharField()
+    attempt = serializers.IntegerField(allow_null=True, help_text="The call's number, from 1.")
+    latency_ms = serializers.IntegerField(
+        allow_null=True, help_text="Of an answer: how long the provider took."
+    )
     code = serializers.CharField()
     detail = serializers.CharField()
 
@@ -107,7 +129,7 @@ class DeliveryDetail(DeliveryOutput):
         fields = [*DeliveryOutput.Meta.fields, "created_at", "updated_at", "attempts", "events"]
 
     def get_events(self, delivery: Delivery) -> list[dict[str, Any]]:
-        return list(EventOutput(selectors.timeline(delivery), many=True).data)
+        return list(EventOutput(timeline.of_delivery(delivery), many=True).data)
 
 
 class NotificationOutput(serializers.ModelSerializer[Notification]):
@@ -156,6 +178,15 @@ class NotificationDetail(NotificationOutput):
     """A notification with the whole story of each delivery."""
 
     deliveries = DeliveryDetail(many=True)
+    timeline = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Notification
+        fields = [*NotificationOutput.Meta.fields, "timeline"]
+
+    @extend_schema_field(TimelineOutput(many=True))
+    def get_timeline(self, notification: Notification) -> Any:
+        return TimelineOutput(selectors.story(notification), many=True).data
 
 
 class CancelledDelivery(serializers.Serializer[Result]):

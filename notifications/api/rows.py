@@ -19,8 +19,8 @@ from commsproject.common.api import strict_json
 from commsproject.common.api.problems import TooLarge
 from commsproject.common.errors import FieldError, InvalidInput
 from notifications import addresses
+from notifications.services.asked import Row, Target
 from notifications.services.bulk import Rejected
-from notifications.services.plan import Row, Target
 
 PIECE = 65_536
 MAX_LINE = 262_144

@@ -22,8 +22,8 @@ from notifications.api.batch_input import BatchInput
 from notifications.api.input import Line, NotificationInput, ZoneField
 from notifications.models import Schedule
 from notifications.services import schedule as service
+from notifications.services.asked import Row, Target
 from notifications.services.bulk import Rejected
-from notifications.services.plan import Row, Target
 from notifications.timetable import Missed
 
 NEXT_RUNS = 5

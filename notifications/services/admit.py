@@ -9,7 +9,7 @@ from commsproject.common import clock
 from notifications import policy
 from notifications.models import Category
 from notifications.policy import Delay, Refusal
-from notifications.services import fallback, people, plan
+from notifications.services import fallback, people
 from notifications.services.frequency import Caps
 from notifications.services.items import Item
 from notifications.services.people import Person
@@ -23,7 +23,7 @@ class Admission:
 
     def __init__(self, found: Sequence[Item]) -> None:
         self._now = clock.now()
-        self._suppressed = plan.suppressed((i.channel.value, i.address_hash) for i in found)
+        self._suppressed = people.suppressed((i.channel.value, i.address_hash) for i in found)
         kinds = {item.category_id for item in found if item.category_id}
         categories = Category.objects.in_bulk(kinds) if kinds else {}
         self._rules = {id_: people.rules(category) for id_, category in categories.items()}

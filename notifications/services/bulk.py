@@ -22,7 +22,8 @@ from notifications import addresses
 from notifications.errors import KeyInFlight, KeyReused, UploadStopped
 from notifications.models import Batch, BatchDelta, BatchRejection, Notification, Work
 from notifications.services import batches, goals, submit
-from notifications.services.plan import Planned, Row, Shared, Terms, plan_rows, share
+from notifications.services.asked import Row, Terms
+from notifications.services.plan import Planned, Shared, plan_rows, share
 
 ROWS = 5000
 """Rows of one commit, at most."""

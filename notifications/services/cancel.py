@@ -104,22 +104,21 @@ def _outcome(state: State, *, calling: bool, unanswered: bool) -> Outcome:
 def _stop(notification: Notification, stopped: Sequence[Result], reason: str) -> None:
     """The work rows go on naming these deliveries; a window takes pending ones only."""
     now = timezone.now()
-    ends, moves = [], []
+    ends, moves, changes = [], [], []
     for result in stopped:
         delivery, state = result.delivery, STOPPED[result.outcome]
-        moves.append((notification.batch_id, delivery.state, state.value))
+        was = delivery.state
+        moves.append((notification.batch_id, was, state.value))
         again = state is State.UNCONFIRMED
         delivery.reason = f"not sent again, {reason}; a call was not answered" if again else reason
         delivery.state, delivery.updated_at = state, now
         ends.append((delivery, state, delivery.reason))
+        changes.append(StatusChange(delivery.id, notification.id, state, delivery.reason, was))
     Delivery.objects.bulk_update(
         [delivery for delivery, _, _ in ends], ["state", "reason", "updated_at"]
     )
     complete.tell_ends(ends)
     counts.move(moves)
-    changes = [
-        StatusChange(delivery.id, notification.id, state, why) for delivery, state, why in ends
-    ]
     status.announce(changes)
 
 

@@ -69,6 +69,10 @@ def check(category: Category) -> None:
         raise InvalidInput.of(
             "is_opt_in", "essential", "Essential messages go to everybody they are meant for."
         )
+    if category.digest_minutes and category.fallback:
+        raise InvalidInput.of(
+            "digest_minutes", "has_steps", "What goes in steps is not collected: choose one."
+        )
     if category.kind == Category.Kind.ESSENTIAL and category.digest_minutes:
         raise InvalidInput.of(
             "digest_minutes", "essential", "Essential messages are not collected."

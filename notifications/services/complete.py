@@ -17,7 +17,7 @@ from commsproject.common.arrays import uuids
 from commsproject.common.copy import copy_rows
 from notifications import addresses, queue
 from notifications.models import Attempt, Batch, DeadLetter, Event, Work
-from notifications.services import counts, devices, goals, items, status, suppress
+from notifications.services import bounce_rates, counts, devices, goals, items, status, suppress
 from notifications.services.items import Item
 from notifications.services.status import StatusChange
 from notifications.states import PENDING, State
@@ -101,7 +101,7 @@ def record(
         queue.note_progress({one.item.lease.id: one.item.lease for one in valid}.values())
         if done and not lost:
             _replace(done, successors)
-        status.announce(changes)
+        status.announce([one for one in changes if one.state != one.was], valid)
     if lost:
         _save_late_answers([one for one in outcomes if one.item.lease.id not in ours])
     return lost
@@ -225,7 +225,7 @@ def _told(answer: Sent | ProviderError | None) -> tuple[Any, ...]:
 
 
 def _write_deliveries(outcomes: Sequence[Outcome]) -> list[StatusChange]:
-    """A webhook may have been quicker: what it reported is never lowered again."""
+    """Where each is now. A webhook may have been quicker: what it reported is never lowered again."""
     if not outcomes:
         return []
     groups: dict[tuple[str, str, str], list[Outcome]] = defaultdict(list)
@@ -246,10 +246,10 @@ def _write_deliveries(outcomes: Sequence[Outcome]) -> list[StatusChange]:
                 "refs": [outcome.ref for outcome in group],
             }
             cursor.execute(_DELIVERIES, values)
-            changes += [StatusChange(*row) for row in cursor.fetchall()]
+            changes += [StatusChange(*row, was[row[0]]) for row in cursor.fetchall()]
     batches = {one.item.id: one.item.lease.batch_id for one in outcomes if one.item.lease.batch_id}
     if batches:
-        counts.move((batches.get(c.delivery_id), was[c.delivery_id], c.state) for c in changes)
+        counts.move((batches.get(c.delivery_id), c.was, c.state) for c in changes)
     of_category = {one.item.id: one.item.category_id for one in outcomes}
     bounce_rates.sent(of_category[c.delivery_id] for c in changes if c.state in _TAKEN)
     return changes

@@ -14,7 +14,7 @@ from notifications import addresses, limits, policy, sms
 from notifications.models import CappedMessage, Category, Delivery, Device, Notification
 from notifications.policy import Delay, Finding, Refusal
 from notifications.push_tokens import service
-from notifications.services import fallback, people, plan
+from notifications.services import fallback, people
 from notifications.services.frequency import DAY
 from notifications.services.people import Person
 from notifications.services.route import Routes
@@ -50,7 +50,7 @@ def notification(message: Notification) -> dict[UUID, Explained]:
     person = known.get(message.recipient_id) if message.recipient_id else None
     steps = fallback.due([one.id for one in deliveries], now)
     taken = _taken(message, now)
-    suppressed = plan.suppressed((one.channel, one.address_hash) for one in deliveries)
+    suppressed = people.suppressed((one.channel, one.address_hash) for one in deliveries)
     return {
         one.id: _explained(
             now,
@@ -81,7 +81,7 @@ def address(
     segments: int,
 ) -> Explained:
     """Of a message that is not stored: a dry run."""
-    suppressed = plan.suppressed([(channel.value, digest)])
+    suppressed = people.suppressed([(channel.value, digest)])
     cost = sms.price(addresses.country(value), segments) if segments else None
     return _explained(
         clock.now(),

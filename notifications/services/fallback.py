@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 
 from commsproject.common import clock
 from commsproject.common.arrays import uuids
@@ -78,6 +79,11 @@ def _check_step(field: str, one: Any) -> None:
         )
 
 
+def write(rows: Iterable[FallbackStep]) -> None:
+    """With the deliveries."""
+    FallbackStep.objects.bulk_create(rows)
+
+
 _STEPS = """
 SELECT step.delivery_id, step.notification_id, step.number, step.unless, step.due_at
 FROM notifications_fallbackstep AS step WHERE step.delivery_id = ANY(%s::uuid[])
@@ -120,16 +126,20 @@ _FAILED = set(State) - PENDING - {State.SENT, State.DELIVERED, State.CANCELLED}
 
 
 def hurry(changes: Sequence[StatusChange]) -> None:
-    """Deliveries have failed for good: the steps after them need not wait any longer."""
+    """Deliveries have failed for good: the steps after them need not wait any longer. In the
+    transaction of the change; work that somebody claims just now asks by itself.
+    """
     failed = {change.notification_id for change in changes if change.state in _FAILED}
     if not failed:
         return
-    works = FallbackStep.objects.filter(notification__in=failed).values_list("work_id", flat=True)
-    found = list(works)
-    if found:
-        now = clock.now()
-        waiting = Work.objects.filter(id__in=found, due_at__gt=now, lease_until=None)
-        lanes = {Lane(lane) for lane in waiting.values_list("lane", flat=True)}
-        waiting.update(due_at=now)
-        for lane in lanes:
-            queue.ring(lane)
+    steps = FallbackStep.objects.filter(notification__in=failed)
+    if not (works := list(steps.values_list("work_id", flat=True))):
+        return
+    now = clock.now()
+    waiting = Work.objects.select_for_update(no_key=True, skip_locked=True).filter(
+        id__in=works, due_at__gt=now, lease_until=None
+    )
+    found = dict(waiting.values_list("id", "lane"))
+    Work.objects.filter(id__in=found).update(due_at=now)
+    for lane in set(found.values()):
+        transaction.on_commit(partial(queue.ring, Lane(lane)), robust=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -73,6 +73,14 @@ class Caps:
     def write(self) -> None:
         if self._new:
             CappedMessage.objects.bulk_create(self._new, ignore_conflicts=True)
+
+
+def taken(people: Iterable[UUID], category: UUID, now: datetime) -> Mapping[UUID, int]:
+    """How many messages of the category each had, without a lock: to inform."""
+    rows = CappedMessage.objects.filter(
+        recipient__in=list(people), category=category, at__gt=now - DAY
+    )
+    return Counter(rows.values_list("recipient", flat=True))
 
 
 def _pair(item: Item) -> Pair:

@@ -35,7 +35,8 @@ SELECT delivery.id, delivery.notification_id, delivery.address, delivery.address
        delivery.state, delivery.attempts_made, delivery.expires_at,
        notification.recipient_id, notification.category_id,
        extract(epoch FROM greatest(delivery.created_at, notification.send_at))::float8,
-       notification.template_version_id, notification.locale, notification.time_zone,
+       notification.template_version_id, notification.variant_id, notification.locale,
+       notification.time_zone,
        notification.content,
        CASE WHEN delivery.replay_of_id IS NULL THEN notification.data ELSE coalesce(
            (SELECT data FROM notifications_deadletter WHERE delivery_id = delivery.replay_of_id),
@@ -90,6 +91,7 @@ class Item:
     category_id: UUID | None
     due_epoch: float
     version_id: UUID | None
+    variant_id: UUID | None
     locale: str
     time_zone: str
     content: Mapping[str, Mapping[str, str]] | None

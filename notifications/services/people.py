@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -16,7 +17,7 @@ from commsproject.common.arrays import uuids
 from commsproject.common.live.presence import selectors as presence
 from notifications import addresses, policy
 from notifications.models import Category
-from notifications.types import Channel, QuietRule
+from notifications.types import Channel, QuietRule, SuppressionReason
 
 
 @dataclass(frozen=True, repr=False)
@@ -25,6 +26,7 @@ class Person:
 
     id: UUID
     user_id: str
+    locale: str
     time_zone: str
     paused_until: datetime | None
     choices: Sequence[policy.Choice]
@@ -32,7 +34,7 @@ class Person:
 
 
 _PEOPLE = """
-SELECT id, user_id, time_zone, paused_until,
+SELECT id, user_id, locale, time_zone, paused_until,
        (SELECT jsonb_agg(jsonb_build_array(coalesce(category.key, ''), channel, is_on))
         FROM notifications_preference
         LEFT JOIN notifications_category AS category ON category.id = category_id
@@ -62,6 +64,7 @@ def _read(condition: str, among: Any) -> list[Person]:
 def _person(
     id_: UUID,
     user_id: str,
+    locale: str,
     zone: str,
     paused_until: datetime | None,
     choices: str | None,
@@ -70,6 +73,7 @@ def _person(
     return Person(
         id_,
         user_id,
+        locale,
         zone,
         paused_until,
         [policy.Choice(*choice) for choice in orjson.loads(choices or "[]")],
@@ -140,3 +144,25 @@ def facts(
 def _legal(number: str) -> list[policy.Quiet]:
     """A number of several time zones is left alone while it is night in any of them."""
     return [policy.Quiet(*policy.LEGAL, zone) for zone in addresses.zones(number)]
+
+
+_SUPPRESSIONS = """
+SELECT channel, address_hash, scope, reason, expires_at
+FROM notifications_suppression WHERE channel = ANY(%s) AND address_hash = ANY(%s)
+"""
+
+
+def suppressed(
+    pairs: Iterable[tuple[str, str]],
+) -> dict[tuple[str, str], list[policy.Suppressed]]:
+    """The suppression list's entries for `(channel, address hash)` pairs, in one query."""
+    found: dict[tuple[str, str], list[policy.Suppressed]] = defaultdict(list)
+    wanted = set(pairs)
+    if wanted:
+        channels, digests = ({pair[place] for pair in wanted} for place in (0, 1))
+        with connection.cursor() as cursor:
+            cursor.execute(_SUPPRESSIONS, [list(channels), list(digests)])
+            for channel, digest, scope, reason, expires_at in cursor.fetchall():
+                entry = policy.Suppressed(scope, SuppressionReason(reason), expires_at)
+                found[(channel, digest)].append(entry)
+    return found

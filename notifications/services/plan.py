@@ -2,109 +2,34 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-from django.db import connection
-from typing_extensions import override
-
-from commsproject.common import clock
 from commsproject.common.errors import CommsError, FieldError, InvalidInput
 from commsproject.common.ids import new_id
 from commsproject.common.models import ApiClient
 from notifications import addresses, policy, sms
-from notifications.errors import (
-    NoChannel,
-    NoProvider,
-    TemplateProblem,
-    TextTooLong,
-    UnknownRecipient,
-)
-from notifications.models import Category, Device
+from notifications.errors import NoProvider, TemplateProblem, TextTooLong
+from notifications.models import Category
 from notifications.providers import registry
 from notifications.providers.base import Provider
-from notifications.services import render
+from notifications.services import digests, people, reach, render
+from notifications.services.asked import Row, Submission, Target, Terms
+from notifications.services.fallback import Step
+from notifications.services.reach import World
 from notifications.services.render import Source
-from notifications.states import State
-from notifications.types import Channel, Lane, SuppressionReason, Wanted
+from notifications.states import PENDING, State
+from notifications.types import Channel, Lane, Wanted
 from templates_app import demands, experiments
 from templates_app import selectors as templates
 from templates_app.errors import MissingVariable, TemplateError
 from templates_app.models import TemplateVersion
 from templates_app.types import Reader
 from templates_app.values import Admitted, admit
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Target:
-    """Whom a message is for. Addresses are in normal form; a device is named by its id."""
-
-    user_id: str = ""
-    addresses: Mapping[Channel, str] = field(default_factory=dict)
-
-    @property
-    def person(self) -> str:
-        """Who it is, as far as one can tell from what was given: the user, else an address."""
-        given = (self.addresses[channel] for channel in Channel if channel in self.addresses)
-        return self.user_id or next(given, "")
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Terms:
-    """What a message, or all messages of a batch, are asked for with: checked for form but not
-    yet against what is stored.
-    """
-
-    template: str = ""
-    version: TemplateVersion | None = None
-    """A published one, in place of the one in use."""
-    content: Mapping[str, str] | None = None
-    parts: render.Content | None = None
-    """As they go out: the data are in them."""
-    data: Mapping[str, Any] | None = None
-    channels: Sequence[Channel] = ()
-    locale: str = ""
-    category: str = ""
-    priority: Lane = Lane.NORMAL
-    send_at: datetime | None = None
-    expires_at: datetime | None = None
-    agent_id: str = ""
-    reference: str = ""
-    tags: Sequence[str] = ()
-    reply_to: str = ""
-    attachments: Sequence[Mapping[str, str]] = ()
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    actions: Sequence[Mapping[str, str]] = ()
-    idempotency_key: str = ""
-
-    @override
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.template or 'inline'}>"
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Submission(Terms):
-    """One message as asked for."""
-
-    to: Target
-    dry_run: bool = False
-    fingerprint: bytes = b""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Row:
-    """What is a message's own. `number` is its place in its batch, from 1."""
-
-    to: Target
-    data: Mapping[str, Any] | None = None
-    reference: str = ""
-    number: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,9 +104,30 @@ class Shared:
         except TemplateError as error:
             raise TemplateProblem.of("data", "template", str(error)) from None
 
+    @cached_property
+    def rules(self) -> policy.Rules:
+        return people.rules(self.category)
+
+    @cached_property
+    def has_items(self) -> bool:
+        """Whether the data are those of a digest, if of one message. Only of a template: words that
+        are given cannot be joined.
+        """
+        category = self.category
+        return category is not None and bool(category.digest_minutes) and self.version is not None
+
     @property
-    def is_essential(self) -> bool:
-        return self.category is not None and self.category.kind == Category.Kind.ESSENTIAL
+    def is_collected(self) -> bool:
+        """Whether messages to people wait for others of the category. What is urgent does not."""
+        return self.has_items and self.terms.priority is not Lane.URGENT
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A later step of a message, 1 for the first."""
+
+    number: int
+    step: Step
 
 
 @dataclass(slots=True, repr=False)
@@ -196,6 +142,9 @@ class PlannedDelivery:
     """Of a text message."""
     due: datetime | None = None
     """Not before then, where that is later than its message asks for."""
+    place: Place | None = None
+    is_collected: bool = False
+    """It waits for its digest, or opens one: `submit.write` knows."""
 
 
 @dataclass(slots=True, repr=False)
@@ -209,25 +158,11 @@ class Planned:
     deliveries: Sequence[PlannedDelivery]
 
 
-@dataclass(frozen=True)
-class World:
-    """What is known at this moment of the people and addresses that are written to."""
-
-    now: datetime
-    known_addresses: Mapping[str, Mapping[Channel, Sequence[str]]]
-    readers: Mapping[str, Reader]
-    """By user id, of those whose language or time zone is known."""
-    devices: Mapping[str, str]
-    """Id to `platform:id`, of those that were named and are registered."""
-    digests: Mapping[tuple[Channel, str], str]
-    suppressions: Mapping[tuple[str, str], Sequence[policy.Suppressed]]
-
-
 def plan(client: ApiClient, submissions: Sequence[Submission]) -> list[Planned | CommsError]:
     """The rows of each submission, or what is wrong with it, in the same order."""
     names = _Names.of(submissions)
     rows = [Row(asked.to, asked.data, asked.reference) for asked in submissions]
-    world = _look_at(rows)
+    world = reach.look_at(rows)
 
     def planned(asked: Submission, row: Row) -> Planned | CommsError:
         try:
@@ -244,7 +179,7 @@ def share(client: ApiClient, terms: Terms, batch_id: UUID) -> Shared:
     shared = names.resolve(client, terms, data=terms.data, batch_id=batch_id)
     for index, channel in enumerate(terms.channels):
         if channel.value not in shared.content:
-            raise _no_content(index, channel)
+            raise reach.no_content(index, channel)
     for channel in terms.channels:
         _check_carried(channel)
     return shared
@@ -252,34 +187,12 @@ def share(client: ApiClient, terms: Terms, batch_id: UUID) -> Shared:
 
 def plan_rows(shared: Shared, rows: Sequence[Row]) -> Iterator[Planned | CommsError]:
     """As `plan`, for rows of one batch; each is planned, and gets its keys, when it is asked for."""
-    world = _look_at(rows)
+    world = reach.look_at(rows)
     for row in rows:
         try:
             yield _plan_one(shared.of(row.to), row, world)
         except CommsError as error:
             yield error
-
-
-_SUPPRESSIONS = """
-SELECT channel, address_hash, scope, reason, expires_at
-FROM notifications_suppression WHERE channel = ANY(%s) AND address_hash = ANY(%s)
-"""
-
-
-def suppressed(
-    pairs: Iterable[tuple[str, str]],
-) -> dict[tuple[str, str], list[policy.Suppressed]]:
-    """The suppression list's entries for `(channel, address hash)` pairs, in one query."""
-    found: dict[tuple[str, str], list[policy.Suppressed]] = defaultdict(list)
-    wanted = set(pairs)
-    if wanted:
-        channels, digests = ({pair[place] for pair in wanted} for place in (0, 1))
-        with connection.cursor() as cursor:
-            cursor.execute(_SUPPRESSIONS, [list(channels), list(digests)])
-            for channel, digest, scope, reason, expires_at in cursor.fetchall():
-                entry = policy.Suppressed(scope, SuppressionReason(reason), expires_at)
-                found[(channel, digest)].append(entry)
-    return found
 
 
 # --- What requests name ------------------------------------------------------------------------
@@ -352,85 +265,16 @@ class _Names:
         return version, templates.parts(version, terms.locale)
 
 
-# --- Whom they are for -------------------------------------------------------------------------
-
-_KNOWN = """
-SELECT recipient.user_id, recipient.locale, recipient.time_zone, address.channel, address.value
-FROM notifications_recipient AS recipient
-LEFT JOIN notifications_address AS address ON address.recipient_id = recipient.id
-WHERE recipient.user_id = ANY(%s)
-ORDER BY address.verified_at NULLS FIRST, address.id
-"""
-"""The best one comes last and wins: verified ones after all others, the newest of its kind."""
-
-_DEVICES_OF = """
-SELECT recipient.user_id, device.platform || ':' || device.id
-FROM notifications_device AS device
-JOIN notifications_recipient AS recipient ON recipient.id = device.recipient_id
-WHERE recipient.user_id = ANY(%s) AND device.removed_at IS NULL
-ORDER BY device.id
-"""
-"""All of them: a person looks at one, and we do not know at which."""
-
-
-def _look_at(rows: Sequence[Row]) -> World:
-    known, readers = _known({row.to.user_id for row in rows if row.to.user_id})
-    given = {pair for row in rows for pair in row.to.addresses.items()}
-    devices = _devices({value for channel, value in given if channel is Channel.PUSH})
-    wanted = {pair for pair in given if pair[0] is not Channel.PUSH}
-    wanted.update((Channel.PUSH, address) for address in devices.values())
-    wanted.update(
-        (channel, value)
-        for by_channel in known.values()
-        for channel, values in by_channel.items()
-        for value in values
-    )
-    digests = {pair: addresses.digest(*pair) for pair in wanted}
-    return World(
-        now=clock.now(),
-        known_addresses=known,
-        readers=readers,
-        devices=devices,
-        digests=digests,
-        suppressions=suppressed(
-            (channel.value, digest) for (channel, _), digest in digests.items()
-        ),
-    )
-
-
-def _known(
-    people: Collection[str],
-) -> tuple[Mapping[str, Mapping[Channel, Sequence[str]]], Mapping[str, Reader]]:
-    """Addresses and readers, as `World` has them. Whoever has a user id has an inbox."""
-    known: dict[str, dict[Channel, list[str]]] = {
-        user_id: {Channel.INAPP: [user_id]} for user_id in people
-    }
-    readers: dict[str, Reader] = {}
-    if people:
-        with connection.cursor() as cursor:
-            cursor.execute(_KNOWN, [list(people)])
-            for user_id, locale, time_zone, channel, value in cursor.fetchall():
-                if channel:
-                    known[user_id][Channel(channel)] = [value]
-                if locale or time_zone:
-                    readers[user_id] = Reader(locale, time_zone)
-            cursor.execute(_DEVICES_OF, [list(people)])
-            for user_id, address in cursor.fetchall():
-                known[user_id].setdefault(Channel.PUSH, []).append(address)
-    return known, readers
-
-
-def _devices(named: Collection[str]) -> Mapping[str, str]:
-    if not named:
-        return {}
-    rows = Device.objects.filter(id__in=named, removed_at=None)
-    return {str(id_): f"{platform}:{id_}" for id_, platform in rows.values_list("id", "platform")}
+# --- One message -------------------------------------------------------------------------------
 
 
 def _plan_one(shared: Shared, row: Row, world: World) -> Planned:
     """Raises what is wrong with the row."""
-    targets = _targets(shared, row, world)
-    reader = _reader(shared.terms, row.to, world)
+    terms, is_inline = shared.terms, shared.version is None
+    aim = reach.aim(terms, shared.content, shared.category, row.to, world, is_inline=is_inline)
+    targets = [*aim.first, *(step.channel for step, _ in aim.later)]
+    reader = world.reader(terms, row.to)
+    row = _collectable(shared, row)
     segments: dict[Channel, int] = {}
     try:
         for channel in targets:
@@ -449,11 +293,31 @@ def _plan_one(shared: Shared, row: Row, world: World) -> Planned:
         row,
         reader,
         [
-            _delivery(shared, channel, address, world, segments[channel])
-            for channel, found in targets.items()
-            for address in found
+            *(
+                _delivery(shared, row.to, channel, address, world, segments[channel])
+                for channel, found in aim.first.items()
+                for address in found
+            ),
+            *(
+                _step(shared, row.to, place, address, world, segments[place.step.channel])
+                for number, (step, found) in enumerate(aim.later, 1)
+                for place in (Place(number, step),)
+                for address in found
+            ),
         ],
     )
+
+
+def _collectable(shared: Shared, row: Row) -> Row:
+    """What may be collected has its data as a digest of one. Raises `TemplateProblem`."""
+    if not shared.has_items:
+        return row
+    own = {**(shared.data or {}), **(row.data or {})}
+    if taken := sorted(digests.OWN & own.keys()):
+        raise TemplateProblem.of(
+            f"data.{taken[0]}", "reserved", "A category that is collected fills this by itself."
+        )
+    return replace(row, data={**(row.data or {}), "items": [own], "count": 1})
 
 
 def _wrong_data(
@@ -473,76 +337,6 @@ def _wrong_data(
         for one in found
     ]
     return TemplateProblem(errors[0].message, errors=errors) if errors else None
-
-
-def _reader(terms: Terms, to: Target, world: World) -> Reader:
-    """The language that was asked for, else the person's own."""
-    known = world.readers.get(to.user_id, render.NOBODY)
-    return Reader(terms.locale or known.locale, known.time_zone)
-
-
-def _targets(shared: Shared, row: Row, world: World) -> dict[Channel, Sequence[str]]:
-    """The channels to use and the addresses on each; addresses given win over those stored."""
-    to, content = row.to, shared.content
-    reachable = _reachable(to, world)
-    if not shared.terms.channels:
-        usual = frozenset(Channel) if shared.terms.content is None else _SPOKEN_FOR
-        chosen = [
-            channel
-            for channel in Channel
-            if channel in reachable
-            and channel in content
-            and (channel in usual or channel in to.addresses)
-        ]
-        if not chosen and reachable.keys() <= {Channel.INAPP}:
-            raise UnknownRecipient(
-                "No address is known for this user; give one beside user_id.",
-                errors=[FieldError("to.user_id", "unknown_recipient", "No address is known.")],
-            )
-        if not chosen:
-            raise NoChannel(
-                f"There is content for {_names(content)}, and an address for {_names(reachable)}.",
-                errors=[FieldError("channels", "no_channel", "No channel has both.")],
-            )
-        return {channel: reachable[channel] for channel in chosen}
-    for index, channel in enumerate(shared.terms.channels):
-        if channel not in reachable:
-            raise InvalidInput.of(
-                f"channels.{index}", "no_address", f"No {channel.value} address is known."
-            )
-        if channel.value not in content:
-            raise _no_content(index, channel)
-    return {channel: reachable[channel] for channel in dict.fromkeys(shared.terms.channels)}
-
-
-_SPOKEN_FOR = frozenset({Channel.EMAIL, Channel.SMS})
-"""The channels that inline content is for where none are named: its words are theirs."""
-
-
-def _reachable(to: Target, world: World) -> Mapping[Channel, Sequence[str]]:
-    given: dict[Channel, Sequence[str]] = {
-        channel: [address]
-        for channel, address in to.addresses.items()
-        if channel is not Channel.PUSH
-    }
-    if named := to.addresses.get(Channel.PUSH):
-        if named not in world.devices:
-            raise InvalidInput.of(
-                "to.device", "unknown_device", "No device with this id is registered."
-            )
-        given[Channel.PUSH] = [world.devices[named]]
-    known = world.known_addresses.get(to.user_id) if to.user_id else None
-    return {**known, **given} if known else given
-
-
-def _no_content(index: int, channel: Channel) -> InvalidInput:
-    return InvalidInput.of(
-        f"channels.{index}", "no_content", f"There is no content for {channel.value}."
-    )
-
-
-def _names(channels: Iterable[str]) -> str:
-    return ", ".join(Channel(name).value for name in channels) or "no channel"
 
 
 def _check_carried(channel: Channel) -> None:
@@ -601,31 +395,55 @@ def check_renders(
         ) from None
 
 
+def _step(
+    shared: Shared, to: Target, place: Place, address: str, world: World, segments: int
+) -> PlannedDelivery:
+    """What is needed later, perhaps. Whether it may be sent is asked then, and now to inform."""
+    planned = _delivery(shared, to, place.step.channel, address, world, segments)
+    planned.place, planned.is_collected = place, False
+    if planned.state in PENDING:
+        start = max(shared.terms.send_at or world.now, world.now)
+        planned.state, planned.due = State.SCHEDULED, start + place.step.delay
+        planned.reason = f"waits whether the message is {place.step.unless.value}"
+    return planned
+
+
 def _delivery(
-    shared: Shared, channel: Channel, address: str, world: World, segments: int
+    shared: Shared, to: Target, channel: Channel, address: str, world: World, segments: int
 ) -> PlannedDelivery:
     digest = world.digests[channel, address]
-    terms = shared.terms
+    planned = PlannedDelivery(new_id(), channel, address, digest, State.QUEUED, "", segments)
     if reason := _beyond(shared, channel, address):
-        return PlannedDelivery(new_id(), channel, address, digest, State.FAILED, reason)
-    decision = policy.decide(
-        policy.Facts(
-            now=max(terms.send_at or world.now, world.now),
-            channel=channel,
-            rules=policy.Rules(terms.category, shared.is_essential),
-            expires_at=terms.expires_at,
-            suppressed=world.suppressions.get((channel.value, digest), ()),
-            country=addresses.country(address) if channel is Channel.SMS else None,
-            countries=settings.SMS_COUNTRIES,
-        )
-    )
-    match decision:
+        planned.state, planned.reason = State.FAILED, reason
+        return planned
+    terms = shared.terms
+    match policy.decide(_facts(shared, to, channel, address, digest, world)):
         case policy.Refusal(state, reason):
-            return PlannedDelivery(new_id(), channel, address, digest, state, reason)
+            planned.state, planned.reason = state, reason
         case policy.Delay(until, reason):
-            return PlannedDelivery(
-                new_id(), channel, address, digest, State.SCHEDULED, reason, segments, until
-            )
-    later = terms.send_at is not None and terms.send_at > world.now
-    waiting = State.SCHEDULED if later else State.QUEUED
-    return PlannedDelivery(new_id(), channel, address, digest, waiting, "", segments)
+            planned.state, planned.reason, planned.due = State.SCHEDULED, reason, until
+        case None:
+            planned.is_collected = shared.is_collected and bool(to.user_id)
+            if terms.send_at is not None and terms.send_at > world.now:
+                planned.state = State.SCHEDULED
+    return planned
+
+
+def _facts(
+    shared: Shared, to: Target, channel: Channel, address: str, digest: str, world: World
+) -> policy.Facts:
+    """As they will be when it is due, as far as one can tell."""
+    person, category, rules = world.people.get(to.user_id), shared.category, shared.rules
+    taken = world.taken(category, person) if category and person and rules.daily_cap else 0
+    return people.facts(
+        now=max(shared.terms.send_at or world.now, world.now),
+        channel=channel,
+        country=addresses.country(address) if channel is Channel.SMS else None,
+        address=address,
+        rules=rules,
+        expires_at=shared.terms.expires_at,
+        suppressed=world.suppressions.get((channel.value, digest), ()),
+        person=person,
+        is_watching=rules.spares_watchers and to.user_id in world.watching,
+        taken=taken,
+    )

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from commsproject.common.errors import InvalidInput
 from notifications.models import Category, Consent, Preference, QuietHours, Recipient
-from notifications.services import recipients
+from notifications.services import confirmations, recipients
 from notifications.signals import choices_changed
 
 
@@ -40,16 +40,20 @@ class Changed:
 
 @dataclass(frozen=True)
 class Said:
-    """Where somebody said it, and what shows that they did."""
+    """Where somebody said it, and what shows that they did; `address_hash` of the address they said
+    it from, where that is known.
+    """
 
     source: str
     proof: Mapping[str, Any] = field(default_factory=dict)
+    address_hash: str = ""
 
 
 def put(user_id: str, wishes: Sequence[Wish], said: Said) -> None:
     """Write the choices of a person who may be new. Raises `InvalidInput`, and changes nothing.
 
-    A yes to a category that must be confirmed is only noted here; it holds once `confirm` is told.
+    A yes to a category that must be confirmed is only noted here, and a message with a link is
+    sent; it holds once `confirm` is told.
     """
     categories = _categories(wishes)
     with transaction.atomic():
@@ -65,11 +69,12 @@ def put(user_id: str, wishes: Sequence[Wish], said: Said) -> None:
 
 
 def confirm(user_id: str, category: Category, channel: str, said: Said) -> None:
-    """A person has followed the link: what they asked for holds from now on."""
+    """A person has followed the link: what they asked for holds from now on. Safe to repeat."""
     with transaction.atomic():
         person = recipients.make(user_id)
+        if not _set(person, category, channel, is_on=True):
+            return
         _note(person, category, channel, Consent.Act.CONFIRMED, said)
-        _set(person, category, channel, is_on=True)
     change = Changed(user_id, category.key, channel, is_on=True)
     choices_changed.send_robust(sender=Preference, changes=[change])
 
@@ -106,6 +111,7 @@ def _write(person: Recipient, wish: Wish, category: Category | None, said: Said)
         return None
     if wish.is_on and category and category.needs_confirmation:
         _note(person, category, wish.channel, Consent.Act.ASKED, said)
+        confirmations.ask(person, category, wish.channel)
         return None
     act = Consent.Act.GIVEN if wish.is_on else Consent.Act.WITHDRAWN
     if not _set(person, category, wish.channel, is_on=wish.is_on):
@@ -127,8 +133,17 @@ def _set(person: Recipient, category: Category | None, channel: str, *, is_on: b
     return True
 
 
+def note_withdrawal(category: Category | None, channel: str, said: Said) -> None:
+    """Of somebody whose address is all that is known. Said again it is noted once."""
+    known = Consent.objects.filter(
+        address_hash=said.address_hash, category=category, act=Consent.Act.WITHDRAWN
+    )
+    if not known.filter(recipient=None, channel=channel).exists():
+        _note(None, category, channel, Consent.Act.WITHDRAWN, said)
+
+
 def _note(
-    person: Recipient,
+    person: Recipient | None,
     category: Category | None,
     channel: str,
     act: Consent.Act,
@@ -139,6 +154,7 @@ def _note(
         category=category,
         channel=channel,
         act=act,
+        address_hash=said.address_hash,
         source=said.source,
         proof=dict(said.proof),
     )

@@ -9,7 +9,7 @@ from typing import Any
 from commsproject.common.errors import InvalidInput
 from commsproject.common.models import ApiClient
 from notifications.services import submit
-from notifications.services.plan import Submission, Target
+from notifications.services.asked import Submission, Target
 from notifications.services.submit import Result
 from notifications.types import Channel
 from templates_app import preview

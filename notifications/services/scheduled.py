@@ -20,8 +20,9 @@ from commsproject.common.ids import new_id
 from notifications import addresses
 from notifications.models import Schedule
 from notifications.services import bulk, submit
+from notifications.services.asked import Row, Submission, Target
 from notifications.services.bulk import BatchRequest, Canary
-from notifications.services.plan import Row, Submission, Target, plan_rows, share
+from notifications.services.plan import plan_rows, share
 from notifications.types import Channel, Lane
 
 

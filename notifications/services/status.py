@@ -11,12 +11,13 @@ from uuid import UUID
 
 import structlog
 from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+from django.dispatch import Signal
 from django.utils import timezone
 
 from notifications import states
 from notifications.models import Attempt, Delivery, Event, Notification
 from notifications.services import counts, goals
-from notifications.signals import reported, status_changed
+from notifications.signals import accepted, reported, status_changed
 from notifications.states import State
 from notifications.types import EventType, ProviderEvent, Sent, storable
 
@@ -29,6 +30,8 @@ class StatusChange:
     notification_id: UUID
     state: str
     reason: str
+    was: str
+    """The state before, which may be the same; empty: the delivery is new."""
 
 
 @dataclass(frozen=True)
@@ -40,24 +43,35 @@ class Applied:
     delivery: Delivery
 
 
-def announce(changes: Sequence[StatusChange]) -> None:
-    """Tell the apps above, at the end of the transaction that wrote the changes.
+def announce(changes: Sequence[StatusChange], outcomes: Sequence[Any] = ()) -> None:
+    """Tell the apps above, at the end of the transaction that wrote the changes; `outcomes` are the
+    `complete.Outcome`s of the window that brought them about.
+    """
+    if changes or outcomes:
+        _tell(status_changed, changes=list(changes), outcomes=outcomes)
 
-    A receiver's defect costs its own rows, never ours: it is logged. Raises only what the whole
+
+def announce_accepted(planned: Sequence[Any]) -> None:
+    """The same of `Planned` messages that were just stored."""
+    if planned:
+        _tell(accepted, planned=list(planned))
+
+
+def _tell(signal: Signal, **what: Any) -> None:
+    """A receiver's defect costs its own rows, never ours: it is logged. Raises only what the whole
     transaction is to be tried again for.
     """
-    if not changes or not status_changed.has_listeners(Delivery):
+    if not signal.has_listeners(Delivery):
         return
     try:
         with transaction.atomic():
-            told = status_changed.send_robust(sender=Delivery, changes=list(changes))
-            for _, error in told:
+            for _, error in signal.send_robust(sender=Delivery, **what):
                 if isinstance(error, (DatabaseError, InterfaceError)):
                     raise error
     except (OperationalError, InterfaceError):
         raise
     except DatabaseError as error:
-        log.error("status not announced", error=type(error).__name__)
+        log.error("not announced", error=type(error).__name__, what=sorted(what))
 
 
 @transaction.atomic
@@ -252,4 +266,4 @@ def _raise(
     delivery.provider = delivery.provider or attempt.provider
     delivery.attempts_made = max(delivery.attempts_made, attempt.number)
     delivery.save(update_fields=["state", "reason", "updated_at", "provider", "attempts_made"])
-    return StatusChange(delivery.id, delivery.notification_id, now, delivery.reason)
+    return StatusChange(delivery.id, delivery.notification_id, now, delivery.reason, was)

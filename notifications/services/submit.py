@@ -23,11 +23,20 @@ from commsproject.common.errors import CommsError
 from commsproject.common.models import ApiClient, IdempotencyKey
 from notifications import addresses, queue, sms
 from notifications.errors import KeyInFlight, KeyReused
-from notifications.models import Address, Delivery, Notification, Recipient, Work
-from notifications.services import complete, counts, goals, status
-from notifications.services.plan import Planned, PlannedDelivery, Shared, Submission, plan
+from notifications.models import (
+    Address,
+    Category,
+    Delivery,
+    FallbackStep,
+    Notification,
+    Recipient,
+    Work,
+)
+from notifications.services import complete, counts, digests, fallback, goals, status
+from notifications.services.asked import Submission
+from notifications.services.plan import Planned, PlannedDelivery, Shared, plan
 from notifications.services.status import StatusChange
-from notifications.states import PENDING, furthest
+from notifications.states import PENDING, State, furthest
 from notifications.types import Channel, Lane
 
 KEY_LOCK_MS = 2000
@@ -183,6 +192,7 @@ def write(planned: Sequence[Planned], *, chunk: int = Work.LIMIT, held: bool = F
         return set()
     now = clock.now()
     people = _link_recipients(planned)
+    joining = _collect(planned, people, now)
     common = {id(item.shared): item.shared for item in planned}
     columns = {key: _common_columns(shared, now) for key, shared in common.items()}
     copy_values(
@@ -208,8 +218,11 @@ def write(planned: Sequence[Planned], *, chunk: int = Work.LIMIT, held: bool = F
         for delivery in item.deliveries
     )
     goals.assigned(item.shared.variant_id for item in planned)
+    digests.write(joining)
     work = list(_work(planned, now, chunk, held))
     copy_rows(Work, work)
+    fallback.write(_steps(planned, work))
+    status.announce_accepted(planned)
     _tell_refused(planned)
     return {Lane(row.lane) for row in work}
 
@@ -260,7 +273,7 @@ def _tell_refused(planned: Iterable[Planned]) -> None:
     if refused:
         complete.tell_ends((Delivery(id=one.id), one.state, one.reason) for _, one in refused)
         changes = [
-            StatusChange(one.id, item.id, one.state.value, one.reason) for item, one in refused
+            StatusChange(one.id, item.id, one.state.value, one.reason, "") for item, one in refused
         ]
         status.announce(changes)
 
@@ -292,18 +305,60 @@ def _link_recipients(planned: Iterable[Planned]) -> dict[str, UUID]:
     return ids
 
 
+def _collect(
+    planned: Iterable[Planned], people: Mapping[str, UUID], now: datetime
+) -> list[digests.Joining]:
+    """What waits for others of its category, or goes at once as the first of them."""
+    found: list[tuple[PlannedDelivery, digests.Joining]] = []
+    categories: dict[UUID, Category] = {}
+    for item in planned:
+        category = item.shared.category
+        for delivery in item.deliveries:
+            if delivery.is_collected and delivery.state in PENDING and category is not None:
+                key = (people[item.row.to.user_id], category.id, delivery.channel.value)
+                found.append((delivery, digests.Joining(delivery.id, key)))
+                categories[category.id] = category
+    joining = [one for _, one in found]
+    digests.join(joining, categories, now)
+    for delivery, one in found:
+        if one.due is not None:
+            delivery.state, delivery.reason = State.SCHEDULED, "collected with others like it"
+            delivery.due = max(one.due, delivery.due or one.due)
+    return joining
+
+
+def _steps(planned: Iterable[Planned], work: Iterable[Work]) -> Iterator[FallbackStep]:
+    carried_by = {id_: row.id for row in work for id_ in row.ids}
+    for item in planned:
+        for delivery in item.deliveries:
+            if delivery.place is not None and delivery.id in carried_by:
+                assert delivery.due is not None  # noqa: S101 - `plan` gives each step its time
+                yield FallbackStep(
+                    delivery_id=delivery.id,
+                    notification_id=item.id,
+                    number=delivery.place.number,
+                    unless=delivery.place.step.unless,
+                    due_at=delivery.due,
+                    work_id=carried_by[delivery.id],
+                )
+
+
+_Alike = tuple[UUID, UUID | None, Lane, Channel, datetime, bool]
+"""Later steps are by themselves: they may be hurried."""
+
+
 def _work(planned: Iterable[Planned], now: datetime, chunk: int, held: bool) -> Iterator[Work]:
     """The pending deliveries in chunks of one flow, lane, channel and due time."""
-    alike: dict[tuple[UUID, UUID | None, Lane, Channel, datetime], list[UUID]] = defaultdict(list)
+    alike: dict[_Alike, list[UUID]] = defaultdict(list)
     for item in planned:
         shared, terms = item.shared, item.shared.terms
         due = max(terms.send_at or now, now)  # the past is no way to the front
         for delivery in item.deliveries:
             if delivery.state in PENDING:
                 when = max(delivery.due or due, due)
-                key = (shared.client.id, shared.batch_id, terms.priority, delivery.channel, when)
-                alike[key].append(delivery.id)
-    for (client_id, batch_id, lane, channel, due), ids in alike.items():
+                flow = (shared.client.id, shared.batch_id, terms.priority, delivery.channel)
+                alike[*flow, when, delivery.place is not None].append(delivery.id)
+    for (client_id, batch_id, lane, channel, due, _), ids in alike.items():
         for start in range(0, len(ids), chunk):
             yield Work(
                 lane=lane,

@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 
 from notifications import addresses
 from notifications.models import Attempt, Delivery, LiftedSuppression, Suppression
+from notifications.signals import opted
 from notifications.states import PENDING
 from notifications.types import SuppressionReason
 from templates_app.links import Unsubscribe
@@ -49,6 +50,7 @@ def add(
     return bool(add_all([row]))
 
 
+@transaction.atomic
 def add_all(rows: Collection[Suppression]) -> int:
     """How many were not on the list for their reason. Those that were hold as long as is said now:
     one that had expired holds again.
@@ -61,7 +63,16 @@ def add_all(rows: Collection[Suppression]) -> int:
             unique_fields=["channel", "address_hash", "scope", "reason"],
             update_fields=["expires_at", "address"] if has_address else ["expires_at"],
         )
-    return Suppression.objects.filter(id__in=[row.id for row in rows]).count()
+    new = list(Suppression.objects.filter(id__in=[row.id for row in rows]).order_by("id"))
+    _tell(new, out=True)
+    return len(new)
+
+
+def _tell(entries: Iterable[Suppression], *, out: bool) -> None:
+    """The apps above hear of what people themselves asked for."""
+    wishes = [entry for entry in entries if entry.reason == SuppressionReason.UNSUBSCRIBE]
+    if wishes:
+        opted.send(sender=Suppression, entries=wishes, out=out)
 
 
 class Addressed(Protocol):
@@ -166,6 +177,7 @@ def _lift(entries: QuerySet[Suppression], said: Lift) -> int:
         for row in rows
     )
     Suppression.objects.filter(id__in=[row.id for row in rows]).delete()
+    _tell(rows, out=False)
     return len(rows)
 
 

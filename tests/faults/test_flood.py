@@ -9,8 +9,8 @@ from pathlib import Path
 from commsproject.common.models import ApiClient
 from notifications.models import Batch, Delivery
 from notifications.services import batches, bulk
+from notifications.services.asked import Row, Target
 from notifications.services.bulk import BatchRequest
-from notifications.services.plan import Row, Target
 from notifications.types import Channel, Lane
 from tests.fakes.sendgrid import SendGridServer
 from tests.faults import invariants

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from notifications.models import Attempt, DeadLetter, Delivery
 from notifications.services import submit
-from notifications.services.plan import Submission, Target
+from notifications.services.asked import Submission, Target
 from notifications.states import State
 from notifications.types import Channel, Lane
 from tests.factories import ApiClientFactory

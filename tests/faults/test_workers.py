@@ -12,7 +12,7 @@ from django.db import transaction
 from commsproject.common.models import ApiClient
 from notifications.models import Attempt, Delivery
 from notifications.services import audit, submit
-from notifications.services.plan import Submission, Target
+from notifications.services.asked import Submission, Target
 from notifications.states import State
 from notifications.types import Channel
 from tests.fakes.behaviours import Hang

@@ -16,7 +16,7 @@ from typing_extensions import override
 from commsproject.common.models import ApiClient
 from notifications.models import Attempt, Delivery
 from notifications.services import submit
-from notifications.services.plan import Submission, Target
+from notifications.services.asked import Submission, Target
 from notifications.types import Channel, Lane
 from tests.fakes.aws_sms import AwsSmsServer
 from tests.fakes.behaviours import Answer, Behaviour

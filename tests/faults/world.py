@@ -22,7 +22,7 @@ from commsproject.common.identity.scopes import Scope
 from commsproject.common.models import ApiClient
 from notifications.models import Delivery, Work
 from notifications.services import submit
-from notifications.services.plan import Submission, Target
+from notifications.services.asked import Submission, Target
 from notifications.states import PENDING, State
 from notifications.types import Channel, Lane
 from tests.fakes.sendgrid import SendGridServer

@@ -21,11 +21,11 @@ from notifications.models import (
     Work,
 )
 from notifications.services import audit, submit
-from notifications.services.plan import Submission, Target
+from notifications.services.asked import Submission, Target
 from notifications.states import State
 from notifications.types import Channel, QuietRule
 from tests.engine import drain
-from tests.factories import CategoryFactory
+from tests.factories import CategoryFactory, RecipientFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -86,14 +86,19 @@ def test_a_category_that_staff_pause_sends_nothing_more(agent: ApiClient) -> Non
 
 def test_only_who_asked_for_it_gets_what_must_be_asked_for(agent: ApiClient) -> None:
     offers = CategoryFactory.create(key="offers", is_opt_in=True)
-    for user_id in ("asked", "silent"):
+    for user_id in ("asked", "sorry", "silent"):
+        person = RecipientFactory.create(user_id=user_id)
+        if user_id != "silent":
+            Preference.objects.create(recipient=person, category=offers, is_on=True)
         send(agent, user_id, category="offers")
-    asked = Recipient.objects.get(user_id="asked")
-    Delivery.objects.update(state=State.QUEUED, reason="")
-    Preference.objects.create(recipient=asked, category=offers, is_on=True)
+    Preference.objects.filter(recipient__user_id="sorry").delete()
     drain()
     states = dict(Delivery.objects.values_list("notification__recipient__user_id", "state"))
-    assert states == {"asked": State.SENT, "silent": State.SUPPRESSED}
+    assert states == {
+        "asked": State.SENT,
+        "sorry": State.SUPPRESSED,
+        "silent": State.SUPPRESSED,
+    }
 
 
 def test_quiet_hours_put_a_message_off_to_their_end(agent: ApiClient) -> None:

@@ -34,7 +34,7 @@ from notifications.models import (
     Work,
 )
 from notifications.services import audit, batches, bulk
-from notifications.services.plan import Row
+from notifications.services.asked import Row
 from notifications.states import State
 from notifications.types import Lane, Sent
 from tests.engine import drain, make_everything_due
@@ -426,7 +426,7 @@ def test_cancelling_while_rows_come_in_aborts_the_upload(api, agent, monkeypatch
 
 
 def _to(email: str):
-    from notifications.services.plan import Target
+    from notifications.services.asked import Target
     from notifications.types import Channel
 
     return Target(addresses={Channel.EMAIL: email})

@@ -32,8 +32,8 @@ from notifications.models import (
     Work,
 )
 from notifications.services import audit, cancel, status, submit
+from notifications.services.asked import Submission, Target
 from notifications.services.cancel import Outcome
-from notifications.services.plan import Submission, Target
 from notifications.services.status import StatusChange
 from notifications.services.window import open_window
 from notifications.signals import status_changed
@@ -207,7 +207,7 @@ class TestRepeating:
         finally:
             status_changed.disconnect(hear)
         assert heard == [
-            [StatusChange(the(message).id, message.id, "cancelled", "cancelled by its sender")]
+            [StatusChange(the(message).id, message.id, "cancelled", "cancelled by its sender", "queued")]
         ]
 
 

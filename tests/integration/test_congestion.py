@@ -68,9 +68,7 @@ def states() -> set[str]:
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.02])
-def test_a_hundred_at_once_find_out_by_ten(
-    agent: ApiClient, settings: Any, delay: float
-) -> None:
+def test_a_hundred_at_once_find_out_by_ten(agent: ApiClient, settings: Any, delay: float) -> None:
     """The breaker opens as the calls end, not when a window is written down; who has not begun goes
     by the next.
     """

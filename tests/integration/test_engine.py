@@ -34,9 +34,9 @@ from notifications.models import (
 )
 from notifications.providers.simulator import post_receipts
 from notifications.services import audit, calls, complete, status, submit
+from notifications.services.asked import Submission, Target
 from notifications.services.complete import Outcome
 from notifications.services.compose import Call
-from notifications.services.plan import Submission, Target
 from notifications.services.traffic import Traffic, Turn
 from notifications.services.window import Window
 from notifications.services.window import open_window as open_for

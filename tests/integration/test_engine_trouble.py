@@ -25,10 +25,10 @@ from notifications.models import (
 )
 from notifications.providers.simulator import Simulator
 from notifications.services import calls, complete, deliver, judge, pump, route, submit
+from notifications.services.asked import Submission, Target
 from notifications.services.complete import Successor
 from notifications.services.items import Past
 from notifications.services.load import Load
-from notifications.services.plan import Submission, Target
 from notifications.states import State
 from notifications.types import Channel, ErrorClass, Lane, Outbound, ProviderError, Sent
 from tests.email_world import email_world

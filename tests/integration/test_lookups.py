@@ -13,7 +13,7 @@ from commsproject.common.models import ApiClient
 from notifications.models import Attempt, Delivery, Event, Notification, Suppression, Work
 from notifications.providers import registry
 from notifications.services import audit
-from notifications.services.plan import Submission, Target
+from notifications.services.asked import Submission, Target
 from notifications.services.submit import accept
 from notifications.signals import reported
 from notifications.states import State

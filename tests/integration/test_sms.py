@@ -250,7 +250,9 @@ def test_staff_choose_what_becomes_of_long_texts(client: Client):
     assert client.post(page, form).status_code == 302
     apart = {**form, "fallback": '[{"channel": "email", "after": 60, "unless": "read"}]'}
     assert b"Name the channels that are tried first" in client.post(page, apart).content
-    assert b"Only what people ask for" in client.post(page, form | {"needs_confirmation": 1}).content
+    assert (
+        b"Only what people ask for" in client.post(page, form | {"needs_confirmation": 1}).content
+    )
     row.refresh_from_db()
     assert row.long_text == LongText.REFUSE
 

@@ -277,12 +277,43 @@ def test_a_receipt_raises_even_what_the_engine_had_given_up(end):
     assert state_of(attempt) == "delivered"
 
 
-def test_an_attempt_that_is_not_ours_is_left_out_and_the_others_count(attempt):
-    tell(report(new_id(), "bounced"), report(attempt.id, "delivered"))
-    assert state_of(attempt) == "delivered"
-    assert Event.objects.count() == 1
-    assert not Bounce.objects.exists()
-    assert WebhookReceipt.objects.get().processed_at is not None
+def test_an_attempt_that_is_not_here_may_still_come_and_the_others_count_at_once(attempt):
+    late = new_id()
+    with time_machine.travel(AT, tick=False) as clock:
+        tell(report(late, "bounced"), report(attempt.id, "delivered"))
+        assert state_of(attempt) == "delivered"
+        assert Event.objects.count() == 1
+        assert not Bounce.objects.exists()
+        receipt = WebhookReceipt.objects.get()
+        assert (receipt.processed_at, receipt.error) == (None, "unknown message")
+        other = AttemptFactory.create(id=late)
+        clock.shift(timedelta(seconds=5))
+        assert ingest.run() == 1
+    assert (state_of(attempt), state_of(other)) == ("delivered", "bounced")
+    receipt.refresh_from_db()
+    assert (receipt.processed_at is not None, receipt.error) == (True, "")
+
+
+def test_an_attempt_that_never_comes_is_left_with_that_as_its_reason():
+    with time_machine.travel(AT, tick=False) as clock:
+        tell(report(new_id(), "bounced"))
+        waits = []
+        while WebhookReceipt.objects.get().processed_at is None:
+            receipt = WebhookReceipt.objects.get()
+            waits.append((receipt.next_try_at - timezone.now()).total_seconds())
+            clock.move_to(receipt.next_try_at)
+            assert ingest.run() == 1
+    assert waits == [5, 20, 80, 320]
+    assert WebhookReceipt.objects.get().error == "unknown message"
+
+
+def test_what_may_have_killed_its_process_is_taken_alone():
+    bodies = [body_of(report(new_id(), "opened")) for _ in range(4)]
+    for body in bodies:
+        post(body)
+    second = WebhookReceipt.objects.order_by("next_try_at")[1]
+    WebhookReceipt.objects.filter(id=second.id).update(tries=ingest.ALONE_AT)
+    assert [len(ingest._claim()) for _ in range(4)] == [1, 1, 2, 0]
 
 
 # What cannot be applied
@@ -348,7 +379,7 @@ def test_a_webhook_the_database_refuses_does_not_hold_up_those_behind_it(attempt
 def test_what_a_process_took_and_died_of_is_taken_again_after_twenty_seconds(attempt):
     with time_machine.travel(AT, tick=False) as clock:
         post(body_of(report(attempt.id, "delivered")))
-        assert ingest._claim() is not None
+        assert ingest._claim()
         clock.shift(19)
         assert ingest.run() == 0
         clock.shift(1)

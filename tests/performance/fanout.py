@@ -137,7 +137,7 @@ def _serving(world: World, server: Server) -> Iterator[tuple[int, Child]]:
 def _command(server: Server, port: int) -> Sequence[str]:
     if server.key == "fanout-websockets":
         return [sys.executable, "-m", "tests.performance.peers.fanout", str(port)]
-    application = ["gcdbg:application", "--app-dir", "/tmp/h_live"]
+    application = ["commsproject.asgi:application"]
     if server is not OURS:
         application = ["--factory", "tests.performance.peers.fanout:channels_application"]
     return [

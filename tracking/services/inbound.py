@@ -21,7 +21,7 @@ from notifications import addresses, keywords
 from notifications.models import Category, Delivery
 from notifications.providers import registry
 from notifications.services import submit, suppress
-from notifications.services.plan import Submission, Target
+from notifications.services.asked import Submission, Target
 from notifications.types import Channel, Inbound, SuppressionReason, storable
 from tracking.models import InboundMessage
 from tracking.signals import inbound_received

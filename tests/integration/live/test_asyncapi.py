@@ -15,6 +15,7 @@ from django.test import Client as Browser
 from commsproject.common.live import asyncapi, registry
 from commsproject.common.live.closes import Close
 from commsproject.common.live.dialogue import client_frames
+from commsproject.common.live.frames import ClientFrame
 from tests.integration.live.conftest import Run
 from tests.integration.live.saying import app
 from tests.live_client import Client, connected, user
@@ -40,7 +41,7 @@ def test_every_frame_is_as_it_is_described(live: Run) -> None:
             await listener.send(type="presence.watch", users=["u-2"])
             await listener.ask(type="subscribe", rooms={"open": 9}, notes=0)
             await speaker.ask(type="subscribe", rooms={"open": 0})
-            for name, frame in client_frames().items():
+            for name, frame in ours():
                 example = {**frame.example, "id": name}
                 if name == "room.typing":
                     example["room"] = "open"
@@ -73,10 +74,22 @@ def test_every_frame_is_as_it_is_described(live: Run) -> None:
         assert answer.keys() <= {"type", "id", *fields.get(name, {})}
 
 
+def ours() -> list[tuple[str, ClientFrame]]:
+    """Of every client and of the feed of the tests; an app's own tests send the others."""
+    apps = registry.commands.keys() | registry.relays.keys()
+    return [
+        (name, frame)
+        for name, frame in client_frames().items()
+        if name not in apps - {"say", "room.typing"}
+    ]
+
+
 def apps_only() -> set[str]:
-    """Frames of other apps' feeds: their own tests send them. And `ack`, which the speaker gets."""
-    others = [feed for name, feed in registry.feeds.items() if name not in ("rooms", "notes")]
-    return {frame.type for feed in others for frame in feed.frames} | {"ack"}
+    """Server frames of other apps. And `ack`, which the speaker gets."""
+    feeds = [feed for name, feed in registry.feeds.items() if name not in ("rooms", "notes")]
+    relays = [one for name, one in registry.relays.items() if name != "room.typing"]
+    frames = [frame for feed in feeds for frame in feed.frames] + [one.gives for one in relays]
+    return {frame.type for frame in frames} | {"ack"}
 
 
 def test_the_document(live: Run, settings: Any) -> None:

@@ -37,6 +37,7 @@ def test_those_who_may_are_told_who_comes_and_goes(
 ) -> None:
     async def story() -> None:
         async with connected(user("watcher")) as watcher:
+            await until(lambda: selectors.online(["watcher"]))
             answer = await watcher.ask(type="presence.watch", users=["u-1", "private-2", "watcher"])
             assert answer["refused"] == ["private-2"]
             first = {await told(watcher) for _ in range(2)}

@@ -35,7 +35,7 @@ from notifications.models import (
     Work,
 )
 from notifications.services import status, submit, suppress
-from notifications.services.plan import Submission, Target
+from notifications.services.asked import Submission, Target
 from notifications.types import (
     Channel,
     ErrorClass,

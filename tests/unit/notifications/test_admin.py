@@ -14,7 +14,7 @@ from notifications.models import (
     Suppression,
 )
 from notifications.services import route, submit, suppress
-from notifications.services.plan import Submission, Target
+from notifications.services.asked import Submission, Target
 from notifications.types import Channel, SuppressionReason
 from tests.walk import each
 

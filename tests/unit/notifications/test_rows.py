@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from commsproject.common.api.problems import TooLarge
 from commsproject.common.errors import InvalidInput
 from notifications.api import rows
+from notifications.services.asked import Row
 from notifications.services.bulk import Rejected
-from notifications.services.plan import Row
 from notifications.types import Channel
 
 ADA = {"to": {"email": "ada@example.com"}}
