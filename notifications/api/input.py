@@ -18,6 +18,8 @@ from typing_extensions import override
 from commsproject.common.api.serializers import Moment, StrictSerializer, Text
 from notifications import addresses, timetable, weblinks
 from notifications.services.asked import Submission, Target
+from notifications.services.broadcast import Topical
+from notifications.services.bulk import BatchRequest
 from notifications.types import Channel, Lane
 
 MAX_ATTACHMENT_BYTES = 3 * 1024 * 1024
@@ -94,6 +96,39 @@ class TargetInput(StrictSerializer):
                 "Say whom: user_id, email, phone or device.", code="required"
             )
         return Target(user_id=attrs.get("user_id", ""), addresses=found)
+
+
+class RecipientInput(TargetInput):
+    """One person or address, or everybody of a topic."""
+
+    topic = serializers.SlugField(
+        max_length=64, required=False, help_text="Everybody of it: the answer names a batch."
+    )
+    exclude = serializers.ListField(
+        child=Line(max_length=200),
+        required=False,
+        max_length=1000,
+        help_text="With a topic: user ids that are left out.",
+    )
+    exclude_topics = serializers.ListField(
+        child=serializers.SlugField(max_length=64),
+        required=False,
+        max_length=20,
+        help_text="With a topic: topics whose people are left out.",
+    )
+
+    @override
+    def validate(self, attrs: Any) -> Any:
+        if "topic" not in attrs:
+            for name in ("exclude", "exclude_topics"):
+                if name in attrs:
+                    raise serializers.ValidationError({name: "Only with a topic."}, code="no_topic")
+            return super().validate(attrs)
+        if others := sorted(attrs.keys() - {"topic", "exclude", "exclude_topics"}):
+            raise serializers.ValidationError(
+                {others[0]: "A topic is written to by itself."}, code="topic_or_person"
+            )
+        return Topical(**attrs)
 
 
 class ContentInput(StrictSerializer):
@@ -181,7 +216,7 @@ def validate_metadata(value: dict[str, str]) -> dict[str, str]:
 class NotificationInput(StrictSerializer):
     """`POST /notifications`."""
 
-    to = TargetInput()
+    to = RecipientInput()
     channels = serializers.ListField(
         child=serializers.ChoiceField(Channel.choices),
         required=False,
@@ -227,8 +262,18 @@ class NotificationInput(StrictSerializer):
             )
         if "template" in attrs:
             attrs.setdefault("data", {})
+        if isinstance(attrs.get("to"), Topical):
+            self._check_for_many(attrs)
         self._check_times(attrs)
         return attrs
+
+    def _check_for_many(self, attrs: Mapping[str, Any]) -> None:
+        why = {
+            "dry_run": "Try it with one person of the topic.",
+            "attachments": "Link to the file: it would be stored for each of them.",
+        }
+        if wrong := {name: text for name, text in why.items() if attrs.get(name)}:
+            raise serializers.ValidationError(wrong, code="not_with_a_topic")
 
     def _check_times(self, attrs: Mapping[str, Any]) -> None:
         send_at, expires_at = attrs.get("send_at"), attrs.get("expires_at")
@@ -241,14 +286,20 @@ class NotificationInput(StrictSerializer):
             )
 
 
-def submission(fields: Mapping[str, Any], *, idempotency_key: str, raw: Any) -> Submission:
-    """What `NotificationInput` validated, with the fingerprint of the request body `raw`."""
+def submission(
+    fields: Mapping[str, Any], *, idempotency_key: str, raw: Any
+) -> Submission | tuple[Topical, BatchRequest]:
+    """What `NotificationInput` validated, with the fingerprint of the request body `raw`; to a topic,
+    a batch.
+    """
     canonical = json.dumps(raw, sort_keys=True, separators=(",", ":")).encode()
-    known = {name: value for name, value in fields.items() if name != "priority"}
+    fingerprint = hashlib.sha256(canonical).digest()
+    known = {name: value for name, value in fields.items() if name not in {"to", "dry_run"}}
     known["channels"] = [Channel(name) for name in fields.get("channels", [])]
+    known["priority"] = Lane(fields["priority"])
+    known["idempotency_key"] = idempotency_key
+    if isinstance(fields["to"], Topical):
+        return fields["to"], BatchRequest(**known, parameters=fingerprint)
     return Submission(
-        **known,
-        priority=Lane(fields["priority"]),
-        idempotency_key=idempotency_key,
-        fingerprint=hashlib.sha256(canonical).digest(),
+        **known, to=fields["to"], dry_run=fields.get("dry_run", False), fingerprint=fingerprint
     )

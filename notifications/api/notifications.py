@@ -27,7 +27,9 @@ from notifications.api.output import (
     NotificationDetail,
     NotificationOutput,
 )
-from notifications.services import cancel, explain, goals, submit
+from notifications.services import broadcast, cancel, explain, goals, submit
+from notifications.services.broadcast import Topical
+from notifications.services.bulk import BatchRequest
 from notifications.states import State, furthest
 
 KEY_HEADER = "Idempotency-Key"
@@ -49,6 +51,16 @@ _BY_TEMPLATE = OpenApiExample(
         "data": {"name": "Ada"},
         "priority": "urgent",
         "reference": "signup-77",
+    },
+    request_only=True,
+)
+_TO_A_TOPIC = OpenApiExample(
+    "Everybody of a topic but those who have it already",
+    value={
+        "to": {"topic": "release-notes", "exclude_topics": ["beta-testers"]},
+        "template": "release",
+        "category": "news",
+        "priority": "bulk",
     },
     request_only=True,
 )
@@ -96,11 +108,13 @@ class Notifications(APIView):
         ],
         request=NotificationInput,
         responses={202: AcceptedOutput, 200: AcceptedOutput},
-        examples=[_REQUEST, _BY_TEMPLATE, _ANSWER],
+        examples=[_REQUEST, _BY_TEMPLATE, _TO_A_TOPIC, _ANSWER],
     )
     def post(self, request: Request) -> Response:
         fields = validated(NotificationInput, request)
         asked = submission(fields, idempotency_key=idempotency_key(request), raw=request.data)
+        if isinstance(asked, tuple):
+            return self._broadcast(request, *asked)
         (result,) = submit.accept(agent(request).client, [asked])
         if isinstance(result, CommsError):
             raise result
@@ -108,6 +122,16 @@ class Notifications(APIView):
             result.response,
             status=http.HTTP_200_OK if result.dry_run else http.HTTP_202_ACCEPTED,
             headers={"Idempotent-Replayed": "true"} if result.replayed else None,
+        )
+
+    def _broadcast(self, request: Request, to: Topical, asked: BatchRequest) -> Response:
+        batch, is_replayed = broadcast.send(agent(request).client, asked, to)
+        waits = batch.send_at is not None and batch.send_at > batch.created_at
+        state = State.SCHEDULED if waits else State.QUEUED
+        return Response(
+            {"id": batch.id, "status": state, "deliveries": [], "batch": batch.id},
+            status=http.HTTP_202_ACCEPTED,
+            headers={"Idempotent-Replayed": "true"} if is_replayed else None,
         )
 
     @extend_schema(

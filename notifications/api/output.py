@@ -40,6 +40,9 @@ class AcceptedOutput(serializers.Serializer[Any]):
     id = serializers.UUIDField(allow_null=True)
     status = serializers.ChoiceField(State.choices)
     deliveries = AcceptedDelivery(many=True)
+    batch = serializers.UUIDField(
+        required=False, help_text="To a topic: the batch, as `GET batches/{id}` has it."
+    )
 
 
 class EventOutput(serializers.Serializer[Any]):

@@ -23,6 +23,7 @@ from notifications.api.input import Line, NotificationInput, ZoneField
 from notifications.models import Schedule
 from notifications.services import schedule as service
 from notifications.services.asked import Row, Target
+from notifications.services.broadcast import Topical
 from notifications.services.bulk import Rejected
 from notifications.timetable import Missed
 
@@ -102,6 +103,11 @@ class ScheduleChange(StrictSerializer):
     def validate_notification(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """In the normal form in which a schedule keeps it."""
         _refuse(value, "send_at", "expires_at", "dry_run")
+        if isinstance(value["to"], Topical):
+            raise serializers.ValidationError(
+                {"to": {"topic": "A schedule writes to single people or to the rows of a batch."}},
+                code="not_in_a_schedule",
+            )
         kept = {name: part for name, part in value.items() if name != "dry_run"}
         return {**kept, "to": _as_json(value["to"])}
 
