@@ -98,6 +98,15 @@ DATABASES: dict[str, dict[str, Any]] = {
 REDIS_URL = env.str("REDIS_URL", default="redis://localhost:6379/0")
 """The broker: doorbells only. Nothing in it needs to survive."""
 
+EVENTS_URL = env.str("EVENTS_URL", default=REDIS_URL)
+"""Where events are published: `redis://` for a stream, the broker's unless told. Empty: nowhere."""
+
+EVENTS_KEPT = max(env.int("EVENTS_KEPT", default=100_000), 1000)
+"""How many events the stream keeps, about."""
+
+WEBHOOK_NETWORKS = env.networks("WEBHOOK_NETWORKS")
+"""Private networks that webhooks may go to, on any port and without TLS; none unless told."""
+
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 """What a scraper sends as a bearer token. Without it `/metrics` is closed, but for a developer's own
 machine."""
@@ -144,7 +153,8 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Communication service",
-    "DESCRIPTION": "Notifications on every channel, their templates and what became of them.",
+    "DESCRIPTION": "Notifications on every channel, their templates and what became of them. The"
+    " WebSocket is described in [AsyncAPI](/api/asyncapi/).",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -181,7 +191,14 @@ LOGGING = configuration(env.str("LOG_LEVEL", default="INFO"))
 
 from commsproject.settings.comms import *  # noqa: E402, F403 - the other half of the settings
 from commsproject.settings.console import *  # noqa: E402, F403
+from commsproject.settings.conversations import *  # noqa: E402, F403
+from commsproject.settings.conversations import attachment_storage  # noqa: E402
 from commsproject.settings.live import *  # noqa: E402, F403
 from commsproject.settings.live import channel_layers  # noqa: E402
 
 CHANNEL_LAYERS = channel_layers(REDIS_URL)
+STORAGES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "attachments": attachment_storage(BASE_DIR),
+}

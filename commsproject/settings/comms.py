@@ -215,6 +215,17 @@ WEBPUSH_HOSTS = [
 """The push services that browsers may name, and that we then call: hosts, `*.` for all names below
 one, or an origin with its scheme (`http://localhost:9000`) for a service of one's own."""
 
+# --- What is kept for how long -------------------------------------------------------------------
+
+CONTENT_DAYS = env.int("CONTENT_DAYS", default=90)
+"""What messages without a category say, what people write to us, bounces. Each category has its own."""
+
+STATISTICS_DAYS = env.int("STATISTICS_DAYS", default=400)
+"""That a message was sent, and what became of it."""
+
+LOG_DAYS = env.int("LOG_DAYS", default=30)
+"""Webhooks as they came, the simulator's mailbox."""
+
 # --- The queue ---------------------------------------------------------------------------------
 
 POLL_SECONDS = max(env.float("POLL_SECONDS", default=1.0), 0.1)

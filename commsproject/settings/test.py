@@ -25,12 +25,15 @@ if not os.environ.get("DATABASE_URL"):
 _number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
 
 from commsproject.settings.base import *  # noqa: E402, F403
-from commsproject.settings.base import PROVIDERS, channel_layers  # noqa: E402
+from commsproject.settings.base import PROVIDERS, STORAGES, channel_layers  # noqa: E402
 from commsproject.settings.base import REDIS_URL as _SHARED  # noqa: E402
 
 PROVIDERS["simulator-b"]["ENABLED"] = False  # who tests failover says so
 REDIS_URL = "/".join([_SHARED.rpartition("/")[0], str(int(_number) % 16)])
+EVENTS_URL = REDIS_URL
 CHANNEL_LAYERS = channel_layers(REDIS_URL)
+
+STORAGES["attachments"] = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
 
 DEBUG = False
 SECRET_KEY = "tests-only-and-long-enough-to-sign-with-sha-256"  # noqa: S105

@@ -102,6 +102,7 @@ class Socket:
 
     def wake(self) -> None:
         if self._writer is None and not self.is_held and not self._is_closing:
+            self._since = self._loop.time()
             self._writer = self._loop.create_task(self._write())
 
     def is_slow(self, now: float) -> bool:

@@ -78,6 +78,12 @@ def states(people: Collection[Person]) -> Mapping[Person, State]:
     return {person: _most([one.state for one in does]) for person, does in read(people).items()}
 
 
+def forget(people: Collection[Person]) -> None:
+    """Raises `valkey.Away`."""
+    keys = [_name(person) for person in people]
+    valkey.ask(lambda client: client.delete(*keys), what="presence")
+
+
 def users(user_ids: Collection[str]) -> list[Person]:
     return [Person(Kind.USER, user_id) for user_id in user_ids]
 
