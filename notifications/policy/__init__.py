@@ -5,10 +5,10 @@ Asked twice: at acceptance, to inform the caller, and when the window is opened,
 
 from __future__ import annotations
 
-from notifications.policy.choices import Choice
+from notifications.policy.choices import Choice, chosen
 from notifications.policy.facts import ALL, NO_RULES, Facts, Rules, Suppressed
 from notifications.policy.quiet import LEGAL, Quiet
-from notifications.policy.rules import Delay, Finding, Refusal, decide, explain
+from notifications.policy.rules import Delay, Finding, Refusal, asks_nothing, decide, explain
 from notifications.policy.steps import step
 
 __all__ = [
@@ -23,6 +23,8 @@ __all__ = [
     "Refusal",
     "Rules",
     "Suppressed",
+    "asks_nothing",
+    "chosen",
     "decide",
     "explain",
     "step",

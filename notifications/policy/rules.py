@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from notifications.policy.choices import chosen
-from notifications.policy.facts import ALL, Facts, Suppressed
+from notifications.policy.facts import ALL, Facts, Rules, Suppressed
 from notifications.policy.quiet import quiet_until
 from notifications.states import State
 from notifications.types import Channel, QuietRule, SuppressionReason
@@ -58,6 +58,13 @@ def decide(facts: Facts) -> Answer:
         if (answer := rule(facts)) is not None:
             return answer
     return None
+
+
+def asks_nothing(rules: Rules, channel: str) -> bool:
+    """Whether an address of nobody who is known, on no list, may be written to whatever the moment:
+    what most rows of a bulk are, and then there is nothing to decide.
+    """
+    return not (rules.paused or rules.is_opt_in) and channel != Channel.SMS
 
 
 def explain(facts: Facts) -> list[Finding]:

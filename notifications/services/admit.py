@@ -48,8 +48,13 @@ class Admission:
         """Asked once of each delivery: what passes counts."""
         if answer := self._steps.get(item.id):
             return answer
-        answer = policy.decide(self._facts(item))
-        if answer is None and item.recipient_id and self._of(item).daily_cap:
+        rules = self._of(item)
+        person = self._people.get(item.recipient_id) if item.recipient_id else None
+        entries = self._suppressed.get((item.channel, item.address_hash), ())
+        if not (person or entries or item.expires_at) and policy.asks_nothing(rules, item.channel):
+            return None
+        answer = policy.decide(self._facts(item, rules, person, entries))
+        if answer is None and person is not None and rules.daily_cap:
             self._caps.count(item)
         return answer
 
@@ -64,10 +69,13 @@ class Admission:
             return None
         return self._people.get(item.recipient_id)
 
-    def _facts(self, item: Item) -> policy.Facts:
-        rules = self._of(item)
-        person = self._people.get(item.recipient_id) if item.recipient_id else None
-        capped = rules.daily_cap is not None and person is not None
+    def _facts(
+        self,
+        item: Item,
+        rules: policy.Rules,
+        person: Person | None,
+        entries: Sequence[policy.Suppressed],
+    ) -> policy.Facts:
         return people.facts(
             now=self._now,
             channel=item.channel,
@@ -75,10 +83,10 @@ class Admission:
             address=item.address,
             rules=rules,
             expires_at=item.expires_at,
-            suppressed=self._suppressed.get((item.channel.value, item.address_hash), ()),
+            suppressed=entries,
             person=person,
             is_watching=person is not None and person.user_id in self._watching,
-            taken=self._caps.taken(item) if capped else 0,
+            taken=self._caps.taken(item) if person is not None and rules.daily_cap else 0,
         )
 
 

@@ -105,6 +105,10 @@ class Shared:
             raise TemplateProblem.of("data", "template", str(error)) from None
 
     @cached_property
+    def choice(self) -> reach.Choice:
+        return reach.Choice(self.terms, self.content, self.category, is_inline=self.version is None)
+
+    @cached_property
     def rules(self) -> policy.Rules:
         return people.rules(self.category)
 
@@ -270,15 +274,16 @@ class _Names:
 
 def _plan_one(shared: Shared, row: Row, world: World) -> Planned:
     """Raises what is wrong with the row."""
-    terms, is_inline = shared.terms, shared.version is None
-    aim = reach.aim(terms, shared.content, shared.category, row.to, world, is_inline=is_inline)
+    aim = reach.aim(shared.choice, row.to, world)
     targets = [*aim.first, *(step.channel for step, _ in aim.later)]
-    reader = world.reader(terms, row.to)
+    reader = world.reader(shared.terms, row.to)
     row = _collectable(shared, row)
     segments: dict[Channel, int] = {}
     try:
         for channel in targets:
-            _check_carried(channel)
+            if channel not in world.carriers:
+                _check_carried(channel)
+                world.carriers[channel] = registry.for_channel(channel)
             source = shared.source(channel, reader)
             segments[channel] = check_renders(channel, source, row.data, reader, shared.category)
     except TemplateProblem:
@@ -345,11 +350,10 @@ def _check_carried(channel: Channel) -> None:
         raise NoProvider(message, errors=[FieldError("channels", "no_provider", message)])
 
 
-def _beyond(shared: Shared, channel: Channel, address: str) -> str:
-    """Why no provider that is on can carry a message to this address, whatever happens."""
-    providers = registry.for_channel(channel)
+def _beyond(shared: Shared, channel: Channel, address: str, providers: Sequence[Provider]) -> str:
+    """Why none of the providers can carry a message to this address, whatever happens."""
     kept_by = shared.kept_by(channel)
-    if not kept_by and all(type(provider).lacks is Provider.lacks for provider in providers):
+    if not (kept_by or any(provider.is_picky for provider in providers)):
         return ""
     country = addresses.country(address) if channel is Channel.SMS else ""
     has_files = bool(shared.terms.attachments)
@@ -413,11 +417,11 @@ def _delivery(
 ) -> PlannedDelivery:
     digest = world.digests[channel, address]
     planned = PlannedDelivery(new_id(), channel, address, digest, State.QUEUED, "", segments)
-    if reason := _beyond(shared, channel, address):
+    if reason := _beyond(shared, channel, address, world.carriers[channel]):
         planned.state, planned.reason = State.FAILED, reason
         return planned
     terms = shared.terms
-    match policy.decide(_facts(shared, to, channel, address, digest, world)):
+    match _decision(shared, to, planned, world):
         case policy.Refusal(state, reason):
             planned.state, planned.reason = state, reason
         case policy.Delay(until, reason):
@@ -429,21 +433,27 @@ def _delivery(
     return planned
 
 
-def _facts(
-    shared: Shared, to: Target, channel: Channel, address: str, digest: str, world: World
-) -> policy.Facts:
-    """As they will be when it is due, as far as one can tell."""
+def _decision(
+    shared: Shared, to: Target, planned: PlannedDelivery, world: World
+) -> policy.Refusal | policy.Delay | None:
+    """As it will be when it is due, as far as one can tell."""
     person, category, rules = world.people.get(to.user_id), shared.category, shared.rules
+    channel, address, terms = planned.channel, planned.address, shared.terms
+    entries = world.suppressions.get((channel, planned.digest), ())
+    if not (person or entries or terms.expires_at) and policy.asks_nothing(rules, channel):
+        return None
     taken = world.taken(category, person) if category and person and rules.daily_cap else 0
-    return people.facts(
-        now=max(shared.terms.send_at or world.now, world.now),
-        channel=channel,
-        country=addresses.country(address) if channel is Channel.SMS else None,
-        address=address,
-        rules=rules,
-        expires_at=shared.terms.expires_at,
-        suppressed=world.suppressions.get((channel.value, digest), ()),
-        person=person,
-        is_watching=rules.spares_watchers and to.user_id in world.watching,
-        taken=taken,
+    return policy.decide(
+        people.facts(
+            now=max(terms.send_at or world.now, world.now),
+            channel=channel,
+            country=addresses.country(address) if channel is Channel.SMS else None,
+            address=address,
+            rules=rules,
+            expires_at=terms.expires_at,
+            suppressed=entries,
+            person=person,
+            is_watching=rules.spares_watchers and to.user_id in world.watching,
+            taken=taken,
+        )
     )

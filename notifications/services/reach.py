@@ -15,6 +15,7 @@ from commsproject.common.errors import FieldError, InvalidInput
 from notifications import addresses, policy
 from notifications.errors import NoChannel, UnknownRecipient
 from notifications.models import Category, Device
+from notifications.providers.base import Provider
 from notifications.services import fallback, frequency, people, render
 from notifications.services.asked import Row, Target, Terms
 from notifications.services.fallback import Step
@@ -35,14 +36,20 @@ class World:
     """Id to `platform:id`, of those that were named and are registered."""
     digests: Mapping[tuple[Channel, str], str]
     suppressions: Mapping[tuple[str, str], Sequence[policy.Suppressed]]
+    carriers: dict[Channel, Sequence[Provider]] = field(default_factory=dict)
+    """The providers of the channels that were asked for so far."""
+    _readers: dict[str, Reader] = field(default_factory=dict)
     _taken: dict[UUID, Mapping[UUID, int]] = field(default_factory=dict)
 
     def reader(self, terms: Terms, to: Target) -> Reader:
         """The language that was asked for, else the person's own."""
         person = self.people.get(to.user_id)
-        if person is None:
-            return Reader(terms.locale, render.NOBODY.time_zone)
-        return Reader(terms.locale or person.locale, person.time_zone)
+        if person is not None:
+            return Reader(terms.locale or person.locale, person.time_zone)
+        known = self._readers.get(terms.locale)
+        if known is None:
+            known = self._readers[terms.locale] = Reader(terms.locale, render.NOBODY.time_zone)
+        return known
 
     def taken(self, category: Category, person: Person) -> int:
         """Messages of a capped category that the person had in 24 hours. One query for everybody."""
@@ -133,82 +140,98 @@ def _devices(named: Collection[str]) -> Mapping[str, str]:
     return {str(id_): f"{platform}:{id_}" for id_, platform in rows.values_list("id", "platform")}
 
 
-def aim(
-    terms: Terms,
-    content: render.Content,
-    category: Category | None,
-    to: Target,
-    world: World,
-    *,
-    is_inline: bool,
-) -> Aim:
+@dataclass(eq=False)
+class Choice:
+    """Which channels are used, by what can be reached: the same for all rows that are alike in it."""
+
+    terms: Terms
+    content: render.Content
+    category: Category | None
+    is_inline: bool = field(kw_only=True)
+    _made: dict[tuple[Channel | None, ...], _Channels] = field(default_factory=dict)
+
+    def among(self, reachable: Mapping[Channel, Sequence[str]], to: Target) -> _Channels:
+        """Raises what is wrong."""
+        key = (*reachable, None, *to.addresses)
+        if (known := self._made.get(key)) is None:
+            known = self._made[key] = self._choose(reachable.keys(), to)
+        return known
+
+    def _choose(self, reachable: Collection[Channel], to: Target) -> _Channels:
+        """Channels that the message names are used as they are. Otherwise its category says which,
+        and in which steps; without one, all that have both an address and content.
+        """
+        if self.terms.channels:
+            return _named(self.terms, self.content, reachable), ()
+        usable = [channel for channel in reachable if channel in self.content]
+        if self.category is not None and self.category.channels:
+            chosen, later = _by_category(self.category, usable)
+        else:
+            chosen, later = _usual(to, usable, is_inline=self.is_inline), ()
+        if not chosen and set(reachable) <= {Channel.INAPP}:
+            raise UnknownRecipient(
+                "No address is known for this user; give one beside user_id.",
+                errors=[FieldError("to.user_id", "unknown_recipient", "No address is known.")],
+            )
+        if not chosen:
+            raise NoChannel(
+                f"There is content for {_names(self.content)}, and an address for "
+                f"{_names(reachable)}.",
+                errors=[FieldError("channels", "no_channel", "No channel has both.")],
+            )
+        return chosen, later
+
+
+_Channels = tuple[Sequence[Channel], Sequence[Step]]
+"""The first ones, and the steps after them."""
+
+
+def aim(choice: Choice, to: Target, world: World) -> Aim:
     """The channels to use and the addresses on each; addresses given win over those stored.
 
-    Channels that the message names are used as they are. Otherwise its category says which, and
-    in which steps; without one, all that have both an address and content. Raises what is wrong.
+    Raises what is wrong.
     """
     reachable = _reachable(to, world)
-    if terms.channels:
-        return Aim(_named(terms, content, reachable))
-    usable = {c: found for c, found in reachable.items() if c in content}
-    if category is not None and category.channels:
-        by_category = _by_category(category, usable)
-        if by_category.first:
-            return by_category
-    chosen = _usual(to, usable, is_inline=is_inline)
-    if not chosen and reachable.keys() <= {Channel.INAPP}:
-        raise UnknownRecipient(
-            "No address is known for this user; give one beside user_id.",
-            errors=[FieldError("to.user_id", "unknown_recipient", "No address is known.")],
-        )
-    if not chosen or (category is not None and category.channels):
-        raise NoChannel(
-            f"There is content for {_names(content)}, and an address for {_names(reachable)}.",
-            errors=[FieldError("channels", "no_channel", "No channel has both.")],
-        )
-    return Aim(chosen)
+    first, later = choice.among(reachable, to)
+    return Aim(
+        {channel: reachable[channel] for channel in first},
+        [(step, reachable[step.channel]) for step in later],
+    )
 
 
 def _named(
-    terms: Terms, content: render.Content, reachable: Mapping[Channel, Sequence[str]]
-) -> Mapping[Channel, Sequence[str]]:
+    terms: Terms, content: render.Content, reachable: Collection[Channel]
+) -> Sequence[Channel]:
     for index, channel in enumerate(terms.channels):
         if channel not in reachable:
             raise InvalidInput.of(
                 f"channels.{index}", "no_address", f"No {channel.value} address is known."
             )
-        if channel.value not in content:
+        if channel not in content:
             raise no_content(index, channel)
-    return {channel: reachable[channel] for channel in dict.fromkeys(terms.channels)}
+    return list(dict.fromkeys(terms.channels))
 
 
-def _by_category(category: Category, usable: Mapping[Channel, Sequence[str]]) -> Aim:
+def _by_category(category: Category, usable: Collection[Channel]) -> _Channels:
     """Where none of the first channels can be used, the first step that can be is the start."""
-    first = {
-        channel: usable[channel] for channel in map(Channel, category.channels) if channel in usable
-    }
-    later = [
-        (step, usable[step.channel]) for step in fallback.steps(category) if step.channel in usable
-    ]
+    first = [channel for channel in map(Channel, category.channels) if channel in usable]
+    later = [step for step in fallback.steps(category) if step.channel in usable]
     if not first and later:
-        (start, found), *later = later
-        return Aim({start.channel: found}, later)
-    return Aim(first, later)
+        return [later[0].channel], later[1:]
+    return first, later
 
 
 _SPOKEN_FOR = frozenset({Channel.EMAIL, Channel.SMS})
 """The channels that inline content is for where none are named: its words are theirs."""
 
 
-def _usual(
-    to: Target, usable: Mapping[Channel, Sequence[str]], *, is_inline: bool
-) -> Mapping[Channel, Sequence[str]]:
+def _usual(to: Target, usable: Collection[Channel], *, is_inline: bool) -> Sequence[Channel]:
     usual = _SPOKEN_FOR if is_inline else frozenset(Channel)
-    return {
-        channel: usable[channel]
+    return [
+        channel
         for channel in Channel
         if channel in usable and (channel in usual or channel in to.addresses)
-    }
+    ]
 
 
 def _reachable(to: Target, world: World) -> Mapping[Channel, Sequence[str]]:
