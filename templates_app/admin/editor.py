@@ -22,14 +22,12 @@ class ChangedMeanwhile(Conflict):
     """`theirs` is what is stored now, as `state.stored` gives it."""
 
     title = "Somebody else saved this template in the meantime"
-
-    def __init__(self, detail: str, theirs: Mapping[str, Any]) -> None:
-        super().__init__(detail)
-        self.theirs = theirs
+    theirs: Mapping[str, Any] | None = None
 
     @override
     def problem(self) -> dict[str, Any]:
-        return {**super().problem(), "theirs": self.theirs}
+        told = {} if self.theirs is None else {"theirs": self.theirs}
+        return {**super().problem(), **told}
 
 
 @transaction.atomic
@@ -59,7 +57,9 @@ def _locked(template: Template, asked: Mapping[str, Any]) -> tuple[Template, Tem
     latest = selectors.latest(locked)
     if asked.get("stamp") != state.stamp(locked, latest):
         who = latest.created_by or "Somebody"
-        raise ChangedMeanwhile(f"{who} saved v{latest.number}.", state.stored(locked))
+        error = ChangedMeanwhile(f"{who} saved v{latest.number}.")
+        error.theirs = state.stored(locked)
+        raise error
     return locked, latest
 
 
