@@ -51,9 +51,11 @@ def fetch(actor: Actor, conversation_id: UUID, *, hold: bool = False) -> Members
     if conversation is None:
         raise NOBODYS
     # In a statement of its own, after the lock: who was removed meanwhile is seen to be.
-    participant = Participant.objects.filter(
-        conversation=conversation, who=actor.who, person_id=actor.id, left_at=None
-    ).first()
+    participant = (
+        Participant.objects.select_related("reminder")
+        .filter(conversation=conversation, who=actor.who, person_id=actor.id, left_at=None)
+        .first()
+    )
     is_team = actor.who is Who.STAFF and conversation.kind == Kind.SUPPORT
     if participant is None and not is_team:
         raise NOBODYS

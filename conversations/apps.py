@@ -11,6 +11,11 @@ class ConversationsConfig(AppConfig):
     @override
     def ready(self) -> None:
         from commsproject.common.live import registry
-        from conversations import live
+        from conversations import (
+            live,
+            personal_data,
+            receivers,  # noqa: F401 - register themselves
+        )
 
         live.register(registry)
+        personal_data.registered()

@@ -19,3 +19,11 @@ class Gone(CommsError):
     code = "deleted"
     status = 410
     title = "This was deleted"
+
+
+class TypeNotAllowed(CommsError):
+    """What the file is, by its content, is on no list of ours."""
+
+    code = "type_not_allowed"
+    status = 415
+    title = "Files of this type are not taken"

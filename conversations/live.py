@@ -25,7 +25,7 @@ from commsproject.common.live.registry import Command, Feed, Wish
 from conversations import access, selectors
 from conversations.markup import MAX_LENGTH
 from conversations.models import Conversation
-from conversations.services import entries, marks
+from conversations.services import attachments, entries, marks
 from conversations.services.sequence import FEED
 from conversations.types import Actor, EntryKind, Who
 
@@ -63,6 +63,21 @@ ENTRY: Schema = {
                 "additionalProperties": False,
             },
         },
+        "attachments": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "id": UUID_SCHEMA,
+                    **dict.fromkeys(("name", "media_type"), _TEXT),
+                    "size": {"type": "integer"},
+                    **{name: {"type": ["integer", "null"]} for name in ("width", "height")},
+                    "has_thumbnail": {"type": "boolean"},
+                },
+                "required": ["id", "name", "media_type", "size"],
+                "additionalProperties": False,
+            },
+        },
         "created_at": MOMENT,
         **dict.fromkeys(("pinned_at", "edited_at", "deleted_at"), _MAYBE),
     },
@@ -84,6 +99,7 @@ _EXAMPLE = {
     "reply_to": None,
     "mentions": [],
     "reactions": [],
+    "attachments": [],
     "pinned_at": None,
     "created_at": "2026-11-22T09:00:00Z",
     "edited_at": None,
@@ -178,6 +194,7 @@ def _send(session: Session, frame: Mapping[str, Any]) -> Mapping[str, Any]:
         client_id=frame["client_id"],
         reply_to=UUID(reply_to) if reply_to else None,
         mentions=frame.get("mentions", ()),
+        attachments=[UUID(one) for one in frame.get("attachments", ())],
     )
     return {"conversation": frame["conversation"], "seq": entry.seq, "entry": str(entry.id)}
 
@@ -200,12 +217,13 @@ SEND = Command(
         {
             "conversation": UUID_SCHEMA,
             "client_id": REF,
-            "body": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH},
+            "body": {"type": "string", "maxLength": MAX_LENGTH},
             "reply_to": UUID_SCHEMA,
             "mentions": {"type": "array", "items": USER_ID, "maxItems": entries.MOST_MENTIONS},
+            "attachments": {"type": "array", "items": UUID_SCHEMA, "maxItems": attachments.MOST},
         },
         {"type": "send", "id": "7", "conversation": _ID, "client_id": "c-1", "body": "At nine?"},
-        optional=("reply_to", "mentions"),
+        optional=("reply_to", "mentions", "attachments"),
     ),
     handle=_send,
     answers={"conversation": UUID_SCHEMA, "seq": SEQ, "entry": UUID_SCHEMA},

@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from conversations import access, markup
-from conversations.models import Conversation, Entry, Participant, Reaction
+from conversations.models import Attachment, Conversation, Entry, Participant, Reaction
 from conversations.types import Actor, EntryKind
 
 MOST = 200
@@ -30,12 +30,19 @@ def moment(at: datetime | None) -> str | None:
 def as_json(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     """The same for everybody who may read them."""
     reactions = _reactions(entries)
+    files = _files(entries)
     answered = _answered(entries)
-    return [_entry(entry, reactions.get(entry.id, []), answered) for entry in entries]
+    return [
+        _entry(entry, reactions.get(entry.id, []), files.get(entry.id, []), answered)
+        for entry in entries
+    ]
 
 
 def _entry(
-    entry: Entry, reactions: Sequence[Mapping[str, Any]], answered: Mapping[UUID, Entry]
+    entry: Entry,
+    reactions: Sequence[Mapping[str, Any]],
+    files: Sequence[Mapping[str, Any]],
+    answered: Mapping[UUID, Entry],
 ) -> dict[str, Any]:
     quoted = answered.get(entry.reply_to_id) if entry.reply_to_id else None
     return {
@@ -52,6 +59,7 @@ def _entry(
         "reply_to": _quote(quoted) if quoted else None,
         "mentions": entry.mentions,
         "reactions": list(reactions),
+        "attachments": list(files),
         "pinned_at": moment(entry.pinned_at),
         "created_at": moment(entry.created_at),
         "edited_at": moment(entry.edited_at),
@@ -79,6 +87,27 @@ def _reactions(entries: Sequence[Entry]) -> dict[UUID, list[dict[str, Any]]]:
         entry_id: [{"emoji": emoji, "by": by} for emoji, by in by_emoji.items()]
         for entry_id, by_emoji in found.items()
     }
+
+
+def attachment_as_json(one: Attachment) -> dict[str, Any]:
+    """Without its links, which are one person's."""
+    return {
+        "id": str(one.id),
+        "name": one.name,
+        "media_type": one.media_type,
+        "size": one.size,
+        "width": one.width,
+        "height": one.height,
+        "has_thumbnail": bool(one.thumbnail_key),
+    }
+
+
+def _files(entries: Sequence[Entry]) -> dict[UUID, list[dict[str, Any]]]:
+    found: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+    for row in Attachment.objects.filter(entry__in=[entry.id for entry in entries]).order_by("id"):
+        if row.entry_id is not None:
+            found[row.entry_id].append(attachment_as_json(row))
+    return found
 
 
 def _answered(entries: Sequence[Entry]) -> dict[UUID, Entry]:

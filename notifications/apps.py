@@ -11,8 +11,7 @@ class NotificationsConfig(AppConfig):
     @override
     def ready(self) -> None:
         from commsproject.common.live import registry
-        from notifications import checks, live, receivers  # noqa: F401 - they register themselves
-        from notifications import personal_data
+        from notifications import checks, live, personal_data, receivers  # noqa: F401 - they register themselves
         from notifications.services import shown
 
         registry.add_feed(live.InboxFeed())

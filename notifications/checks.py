@@ -12,8 +12,10 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
+from django.db import DatabaseError
 
 from notifications import addresses
+from notifications.models import Category
 from notifications.providers import registry
 from notifications.providers.common import http
 from notifications.types import Channel
@@ -101,6 +103,22 @@ def a_cap_has_prices(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
             id="notifications.W002",
         )
     ]
+
+
+@register(Tags.database)
+def marketing_says_where_we_are(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """notifications.W004 where there are marketing categories and no address to put below them."""
+    if settings.POSTAL_ADDRESS or not databases:
+        return []
+    try:
+        found = Category.objects.filter(kind=Category.Kind.MARKETING).exists()
+    except DatabaseError:  # no table yet: `migrate` asks before it makes it
+        return []
+    message = "POSTAL_ADDRESS is not set, and there are marketing categories."
+    hint = "CAN-SPAM asks for a postal address in every marketing email."
+    return [checks.Warning(message, hint=hint, id="notifications.W004")] if found else []
 
 
 @register(Tags.security, deploy=True)

@@ -53,6 +53,11 @@ class NoLongerDead(Conflict):
     title = "The provider has told of this message since: it was not lost"
 
 
+class ContentErased(Conflict):
+    code = "content_erased"
+    title = "What the message said is no longer kept"
+
+
 class MessageExpired(Conflict):
     code = "message_expired"
     title = "The message expired and will not be sent any more"

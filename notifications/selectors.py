@@ -1,19 +1,17 @@
-"""Reads of notifications, and the story of each as one timeline."""
+"""Reads of notifications."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 
 from commsproject.common.errors import NotFound
 from commsproject.common.models import ApiClient
-from notifications.models import Attempt, Delivery, Notification
+from notifications import timeline
+from notifications.models import Attempt, Delivery, Notification, Suppression
 from notifications.states import State, furthest
-from notifications.types import EventType
+from notifications.timeline import Entry
 
 
 def of_client(client: ApiClient) -> QuerySet[Notification]:
@@ -39,8 +37,8 @@ def with_state(rows: QuerySet[Notification], state: State) -> QuerySet[Notificat
 
 def get(client: ApiClient, notification_id: UUID) -> Notification:
     """Raises `NotFound`, also for another agent's."""
-    row = of_client(client).prefetch_related("deliveries__events").filter(id=notification_id)
-    found = row.first()
+    rows = of_client(client).select_related("client").prefetch_related("deliveries__events")
+    found = rows.filter(id=notification_id).first()
     if found is None:
         raise NotFound("There is no notification of yours with this id.")
     return found
@@ -57,42 +55,12 @@ def status(notification: Notification) -> State:
     return furthest(shown_state(delivery) for delivery in notification.deliveries.all())
 
 
-@dataclass(frozen=True)
-class TimelineEntry:
-    """One thing that happened to a delivery. `provider`, `code` and `detail` may be empty."""
-
-    type: EventType
-    at: datetime
-    provider: str = ""
-    code: str = ""
-    detail: str = ""
-
-
-_ENDED = {
-    Attempt.State.ACCEPTED: EventType.SENT,
-    Attempt.State.REJECTED: EventType.FAILED,
-    Attempt.State.FAILED: EventType.RETRY,
-    Attempt.State.THROTTLED: EventType.RETRY,
-    Attempt.State.UNKNOWN: EventType.UNKNOWN,
-}
-
-
-def timeline(delivery: Delivery) -> list[TimelineEntry]:
-    """All that happened, oldest first: acceptance, each call and its answer, each report."""
-    entries = [TimelineEntry(EventType.ACCEPTED, delivery.created_at)]
-    for attempt in delivery.attempts.all():
-        entries += _calls(attempt)
-    entries += [
-        TimelineEntry(EventType(event.type), event.at, event.provider, event.code, event.detail)
-        for event in delivery.events.all()
-    ]
-    return sorted(entries, key=lambda entry: entry.at)
-
-
-def _calls(attempt: Attempt) -> Sequence[TimelineEntry]:
-    begun = TimelineEntry(EventType.SENDING, attempt.started_at, attempt.provider)
-    if attempt.ended_at is None:
-        return [begun]
-    how = _ENDED[Attempt.State(attempt.state)]
-    told = TimelineEntry(how, attempt.ended_at, attempt.provider, attempt.code, attempt.detail)
-    return [begun, told]
+def story(notification: Notification) -> list[Entry]:
+    """What happened to it and what it brought about, oldest first."""
+    deliveries = list(notification.deliveries.all())
+    caused = Suppression.objects.filter(
+        channel__in={delivery.channel for delivery in deliveries},
+        address_hash__in={delivery.address_hash for delivery in deliveries},
+        delivery_id__in=[delivery.id for delivery in deliveries],
+    )
+    return timeline.of_message(notification, deliveries, notification.steps.all(), caused)

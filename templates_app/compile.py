@@ -31,7 +31,7 @@ from templates_app.errors import (
     TemplateError,
     TemplateSyntaxError,
 )
-from templates_app.filters import FILTERS, FREE, compared, present, searched, start, text
+from templates_app.filters import FILTERS, compared, present, printed, searched, start, text
 from templates_app.language import Reads, Refused, Traced, Translator
 from templates_app.markup import LINK_START
 from templates_app.types import PLAIN, Manner, NullIs
@@ -242,7 +242,7 @@ def _engine(written: str, part: str) -> minijinja.Environment:
             "searched": searched,
             **{name: known.function for name, known in FILTERS.items()},
         },
-        finalizer=_printed,
+        finalizer=printed,
         undefined_behavior="strict",
         fuel=FUEL,
         pycompat=False,
@@ -257,13 +257,6 @@ def _engine(written: str, part: str) -> minijinja.Environment:
         message = "The engine does not accept this template."
         raise _located("", part, message, error.line or 1) from None
     return engine
-
-
-def _printed(value: object) -> object:
-    """What an output prints; the engine escapes it afterwards."""
-    if type(value) is str and len(value) <= FREE:
-        return NotImplemented
-    return text(value)
 
 
 def _located(

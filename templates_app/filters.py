@@ -27,8 +27,10 @@ MAX_TEXT = 65_536
 """Characters one filter may return."""
 MAX_WORK = 4_194_304
 """Characters of long values one part may print or filter."""
+MAX_PRINTED = 1_048_576
+"""Characters of values one part may print: no part may be longer, however short each value is."""
 FREE = 200
-"""Characters of a value that costs nothing but the engine's fuel."""
+"""Characters of a value that filters read at no cost but the engine's fuel."""
 ITEM = 8
 """Characters that one item of a list counts for."""
 SLOW = 20
@@ -45,6 +47,7 @@ _WORD = re.compile(r"[^\W_](?:\w|['’](?=\w))*")  # noqa: RUF001
 
 class _Render(threading.local):
     left = MAX_WORK
+    room = MAX_PRINTED
     manner = PLAIN
 
 
@@ -52,8 +55,9 @@ _render = _Render()
 
 
 def start(manner: Manner) -> None:
-    """Begins a render in this thread, for a reader, with `MAX_WORK`."""
+    """Begins a render in this thread, for a reader, with `MAX_WORK` and room for `MAX_PRINTED`."""
     _render.left = MAX_WORK
+    _render.room = MAX_PRINTED
     _render.manner = manner
 
 
@@ -63,6 +67,19 @@ def charge(size: int) -> None:
         _render.left -= size
         if _render.left < 0:
             raise RenderLimit("The template does too much work with long values.")
+
+
+def printed(value: object) -> object:
+    """What an output prints; the engine escapes it afterwards.
+
+    Raises InvalidValue, and RenderLimit when the values alone are longer than a part may be.
+    """
+    if type(value) is not str:
+        return text(value)
+    _render.room -= len(value)
+    if _render.room < 0:
+        raise RenderLimit("The template prints too much.")
+    return NotImplemented if len(value) <= FREE else text(value)
 
 
 P = ParamSpec("P")

@@ -29,8 +29,9 @@ MAX_DEPTH = 20
 """Blocks and expressions inside each other."""
 MAX_LOOPS = 3
 """Loops inside each other."""
-TEXT_PER_FUEL = 256
-"""Characters of literal text in a loop that cost one unit of fuel."""
+TEXT_PER_FUEL = 64
+"""Bytes of literal text in a loop that cost one unit of fuel."""
+_WIDEST = 4  # bytes of a character in UTF-8
 
 TESTS = frozenset({"defined", "undefined", "none", "even", "odd"})
 LOOP_NAMES = frozenset({"index", "index0", "first", "last", "length"})
@@ -193,7 +194,8 @@ class Translator:
 
     def _text(self, node: nodes.TemplateData) -> str:
         text = self._marked(node)
-        size = TEXT_PER_FUEL if self._targets else len(text)
+        per_fuel = TEXT_PER_FUEL if text.isascii() else TEXT_PER_FUEL // _WIDEST
+        size = per_fuel if self._targets else len(text)
         pieces = (text[start : start + size] for start in range(0, len(text), size or 1))
         return "{##}".join(_BRACE.sub('{{ "{" }}', piece) for piece in pieces)
 

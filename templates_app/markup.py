@@ -30,6 +30,11 @@ _UNQUOTED_END = re.compile(r"[\s>]|\Z")
 _IGNORED_BY_BROWSERS = str.maketrans("", "", "\t\n\r")
 _LEADING = "".join(map(chr, range(0x21)))
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
+_OF_A_SCHEME = re.compile(r"[a-z0-9+.-]*", re.IGNORECASE)
+_MAY_END_A_SCHEME = re.compile(r"[\x00-\x20a-z0-9+.-]*[:&]", re.IGNORECASE)
+_HEAD = 64
+"""Characters of a link that tell its scheme: the longest that is allowed has 6."""
+TOO_LONG = "?"
 _USUAL = ("https:", "http:", "mailto:", "tel:")
 _TO_QUOTE = re.compile(r"[\"']")
 
@@ -48,16 +53,35 @@ def is_safe_link(link: str) -> bool:
 
 
 def scheme(link: str) -> str:
-    """In small letters, "" where the link is relative; read as a browser does."""
-    link = html.unescape(link).translate(_IGNORED_BY_BROWSERS).lstrip(_LEADING)
-    found = _SCHEME.match(link)
-    return found[1].lower() if found else ""
+    """In small letters, "" where the link is relative; read as a browser does.
+
+    A few characters tell, of however many. Where they do not, and something later may end a
+    scheme, it is `TOO_LONG`, which nobody allows.
+    """
+    link = link.lstrip(_LEADING)
+    head, rest = _split(link)
+    plain = html.unescape(head).translate(_IGNORED_BY_BROWSERS).lstrip(_LEADING)
+    if found := _SCHEME.match(plain):
+        return found[1].lower()
+    if _OF_A_SCHEME.fullmatch(plain) and _MAY_END_A_SCHEME.match(rest):
+        return TOO_LONG
+    return ""
+
+
+def _split(link: str) -> tuple[str, str]:
+    """After the characters that tell its scheme, and not inside an entity."""
+    if len(link) <= _HEAD:
+        return link, ""
+    end = link.rfind("&", 0, _HEAD)
+    if end < 0 or ";" in link[end:_HEAD]:
+        end = _HEAD
+    return link[:end], link[end:]
 
 
 def check_links(rendered: str) -> str | None:
     """The rendered HTML without its marks, or None where a marked link is unsafe."""
     first, *rest = rendered.split(LINK_START)
-    for piece in rest:
+    for piece in set(rest):
         if not piece.startswith(_USUAL) and not is_safe_link(_TO_QUOTE.split(piece, maxsplit=1)[0]):
             return None
     return first + "".join(rest)

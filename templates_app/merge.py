@@ -18,6 +18,7 @@ from templates_app.compile import (
     compile_substitutions,
 )
 from templates_app.errors import TemplateError
+from templates_app.links import PERSONAL
 from templates_app.markup import LINK_START
 from templates_app.rendering import finished
 from templates_app.types import PLAIN, Manner, NullIs
@@ -59,6 +60,7 @@ def _settle(one: Substitutions, shared: Admitted) -> tuple[Substitutions, frozen
         for place, reads in enumerate(one.reads)
         if not reads.is_localised
         and all(engine_name(name) in shared.values for name in reads.names)
+        and not reads.names & PERSONAL
     ]
     if not known:
         return one, frozenset()
@@ -190,7 +192,12 @@ class _Text:
         return self._checked(self._program.run(data, manner))
 
     def _checked(self, printed: str) -> str:
-        return finished(self.name, self._joined(self._marked, printed.split(BETWEEN)))
+        values = printed.split(BETWEEN)
+        size = sum(map(len, self._plain)) + sum(len(values[slot]) for slot in self._slots)
+        if size > MAX_OUTPUT:  # each value is printed once, and may stand in many places
+            message = f"The part is longer than {MAX_OUTPUT} characters."
+            raise RenderLimit(message, part=self.name)
+        return finished(self.name, self._joined(self._marked, values))
 
     def _without_marks(self, text: str) -> str:
         return text.replace(LINK_START, "") if self.name in MARKUP else text

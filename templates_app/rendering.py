@@ -9,7 +9,8 @@ from django.conf import settings
 
 from templates_app.compile import MARKUP, ONE_LINE, compile_part
 from templates_app.errors import RenderLimit, UnsafeLink
-from templates_app.markup import check_links, is_safe_link, scheme
+from templates_app.filters import MAX_PRINTED
+from templates_app.markup import LINK_START, check_links, is_safe_link, scheme
 from templates_app.types import PLAIN, Manner
 from templates_app.values import Admitted, admit
 
@@ -17,8 +18,10 @@ MAX_LINE = 998
 """Characters of a part of one line: the longest line of an e-mail (RFC 5322)."""
 MAX_LINK = 2_048
 """Characters of a part that is a link."""
-MAX_OUTPUT = 1_048_576
+MAX_OUTPUT = MAX_PRINTED
 """Characters of any other part."""
+MAX_LINKS = 5_000
+"""Links with values in them in one part: ten in each row of the longest table."""
 
 LINKS = frozenset({"link", "image"})
 """Parts that are a link and nothing else."""
@@ -52,6 +55,14 @@ def finished(part: str, printed: str) -> str:
     printed = printed.replace("\0", "")
     if part in ONE_LINE:
         printed = _one_line(printed)
+    limit = MAX_LINK if part in LINKS else MAX_LINE if part in ONE_LINE else MAX_OUTPUT
+    links = printed.count(LINK_START) if part in MARKUP else 0
+    # Before anything looks at the links, which costs more than to print them.
+    if len(printed) - links > limit:
+        raise RenderLimit(f"The part is longer than {limit} characters.", part=part)
+    if links > MAX_LINKS:
+        message = f"The part has more than {MAX_LINKS} links with values in them."
+        raise RenderLimit(message, part=part)
     if part in MARKUP:
         checked = check_links(printed)
         if checked is None:
@@ -61,9 +72,6 @@ def finished(part: str, printed: str) -> str:
         raise UnsafeLink("The link must be https, or of one of the app's own schemes.", part=part)
     if part == "image" and not is_safe_link(printed):
         raise UnsafeLink(_UNSAFE, part=part)
-    limit = MAX_LINK if part in LINKS else MAX_LINE if part in ONE_LINE else MAX_OUTPUT
-    if len(printed) > limit:
-        raise RenderLimit(f"The part is longer than {limit} characters.", part=part)
     return printed
 
 

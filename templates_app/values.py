@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import orjson
 
 from templates_app.errors import InvalidValue, RenderLimit
+from templates_app.links import ours
 
 MAX_BYTES = 65_536
 """Of the whole data as JSON in UTF-8."""
@@ -58,8 +59,7 @@ def admit(data: Mapping[str, object], shared: Admitted | None = None) -> Admitte
     for name, value in data.items():
         if type(value) is not str or len(value) > MAX_TEXT:
             _inspect(value, name, 1)
-    own = for_engine(data)
-    return Admitted({**shared.values, **own} if shared else own, size)
+    return Admitted({**(shared.values if shared else ours()), **for_engine(data)}, size)
 
 
 def _inspect(value: object, name: str, depth: int) -> None:

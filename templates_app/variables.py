@@ -12,6 +12,7 @@ from commsproject.common.errors import FieldError
 from templates_app.compile import syntax_tree
 from templates_app.errors import InvalidSchema
 from templates_app.filters import FILTERS, Kind
+from templates_app.links import ours
 from templates_app.schema import DIALECT, TYPES, Schema, check
 from templates_app.types import NullIs
 
@@ -247,7 +248,11 @@ def infer_any(
             found = reader.data
         else:
             found.join(reader.data)
-    schema = (found or _Reader(null_is).data).schema()
+    data = found or _Reader(null_is).data
+    for name in ours():
+        data.properties.pop(name, None)
+    data.required -= ours().keys()
+    schema = data.schema()
     return {"$schema": DIALECT, "properties": {}, **schema}
 
 

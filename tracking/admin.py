@@ -6,13 +6,14 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import F, Func, IntegerField, OuterRef, Q, QuerySet, Subquery
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from typing_extensions import override
 
 from commsproject.common.admin import (
     Age,
+    Question,
     ReadOnlyAdmin,
     Tone,
     ago,
@@ -22,13 +23,16 @@ from commsproject.common.admin import (
     shorten,
 )
 from notifications.admin.search import digests
+from notifications.admin.selected import ask_first
 from notifications.models import Delivery
 from notifications.types import Channel, Inbound
 from tracking.models import Bounce, InboundMessage, WebhookReceipt
+from tracking.services import receipts
 
 _KINDS = {
     Bounce.Kind.HARD: Tone.BAD,
     Bounce.Kind.SOFT: Tone.WARN,
+    Bounce.Kind.BLOCK: Tone.WARN,
     Bounce.Kind.COMPLAINT: Tone.BAD,
 }
 
@@ -39,9 +43,12 @@ MAY_READ = "tracking.read_inboundmessage"
 class BounceAdmin(ReadOnlyAdmin[Bounce]):
     """What came back, and what was complained about."""
 
-    list_display = ("happened", "kind_badge", "channel", "provider", "why", "message")
-    list_filter = (Age, "kind", "channel", "provider")
-    fields = ("happened", "kind_badge", "channel", "provider", "code", "detail", "message")
+    list_display = ("happened", "kind_badge", "channel", "provider", "category", "why", "message")
+    list_filter = (Age, "kind", "channel", "provider", "category", "sender")
+    fields = (
+        *("happened", "kind_badge", "channel", "provider", "category", "sender"),
+        *("code", "detail", "message"),
+    )
     search_fields = ("address_hash",)
     search_help_text = "Exact address, or id of the delivery"
     nothing = "Nothing bounced"
@@ -142,15 +149,40 @@ class InboundMessageAdmin(ReadOnlyAdmin[InboundMessage]):
         return link(reverse(page, args=[row.notification_id]), "Open")
 
 
+_PLACES = {
+    receipts.State.WAITING: Tone.BUSY,
+    receipts.State.APPLIED: Tone.GOOD,
+    receipts.State.UNKNOWN: Tone.WARN,
+    receipts.State.SET_ASIDE: Tone.BAD,
+}
+
+
+class InState(admin.SimpleListFilter):
+    title = parameter_name = "state"
+
+    @override
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        return [(state.value, state.label) for state in receipts.State]
+
+    @override
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[WebhookReceipt]
+    ) -> QuerySet[WebhookReceipt]:
+        if self.value() not in receipts.State.values:
+            return queryset
+        return receipts.matching(queryset, {"state": self.value()})
+
+
 @admin.register(WebhookReceipt)
 class WebhookReceiptAdmin(ReadOnlyAdmin[WebhookReceipt]):
     """Webhook calls as they came in. Bodies hold addresses, so no page shows them."""
 
-    list_display = ("received", "provider", "state", "bytes", "tries", "processed")
-    list_filter = (Age, "provider", ("processed_at", admin.EmptyFieldListFilter))
-    fields = ("received", "provider", "state", "bytes", "tries", "processed", "dedupe")
+    list_display = ("received", "provider", "state", "error", "bytes", "tries", "processed")
+    list_filter = (Age, "provider", InState)
+    fields = ("received", "provider", "state", "error", "bytes", "tries", "processed", "dedupe")
     search_fields = ("id",)
     search_help_text = "Exact id"
+    actions = ("apply_again",)
 
     @override
     def look_up(self, rows: QuerySet[WebhookReceipt], term: str) -> QuerySet[WebhookReceipt]:
@@ -163,15 +195,33 @@ class WebhookReceiptAdmin(ReadOnlyAdmin[WebhookReceipt]):
         size = Func(F("body"), function="octet_length", output_field=IntegerField())
         return super().get_queryset(request).defer("body").annotate(size=size)
 
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        return self.may_act(request)
+
+    @admin.action(description="Apply again", permissions=["act"])
+    def apply_again(
+        self, request: HttpRequest, rows: QuerySet[WebhookReceipt]
+    ) -> HttpResponse | None:
+        chosen = list(rows.order_by("id").values_list("id", flat=True)[: receipts.LIMIT])
+        question = Question(
+            title="Apply these webhooks again?",
+            text="What they have told before has no effect a second time.",
+            button="Apply them again",
+        )
+        if asked := ask_first(self, request, question, action="apply_again", keys=chosen):
+            return asked
+        done = receipts.replay(WebhookReceipt.objects.filter(id__in=chosen))
+        self.message_user(request, f"{done} of {len(chosen)} webhooks: about to be applied.")
+        return None
+
     @admin.display(description="Received")
     def received(self, receipt: WebhookReceipt) -> SafeString:
         return ago(receipt.received_at)
 
     @admin.display(description="State")
     def state(self, receipt: WebhookReceipt) -> SafeString:
-        if receipt.processed_at is not None:
-            return badge("Applied", Tone.GOOD)
-        return badge(receipt.error, Tone.BAD) if receipt.error else badge("Waiting", Tone.BUSY)
+        place = receipts.state(receipt)
+        return badge(place.label, _PLACES[place])
 
     @admin.display(description="Size")
     def bytes(self, receipt: WebhookReceipt) -> str:

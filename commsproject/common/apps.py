@@ -11,6 +11,21 @@ class CommonConfig(AppConfig):
 
     @override
     def ready(self) -> None:
+        from commsproject.common import background
         from commsproject.common.api import schema  # noqa: F401 - registers itself
         from commsproject.common.identity import checks  # noqa: F401 - register themselves
         from commsproject.common.live import metrics  # noqa: F401 - registers itself
+        from commsproject.common.live import personal_data as of_the_socket
+        from commsproject.common.personal_data import own
+
+        own.registered()
+        of_the_socket.registered()
+        from commsproject.common.outbox import checks as of_the_outbox  # noqa: F401 - registers itself
+        from commsproject.common.outbox import publisher
+
+        scheduler = background.Beside.SCHEDULER
+        background.register("outbox: hand over", scheduler, publisher.serve_hand_over)
+        background.register("outbox: publish", scheduler, publisher.serve_publish)
+        from commsproject.common.alerts import notices
+
+        background.register("alerts", scheduler, notices.serve)

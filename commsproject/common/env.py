@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Self
 
@@ -161,6 +162,19 @@ class Env(FileAwareEnv):  # type: ignore[misc]
                 f"{var} is a list of countries, such as DE,GB; {unknown[0][:10]!r} is none."
             )
         return names
+
+    def networks(self, var: str) -> tuple[str, ...]:
+        """`10.1.0.0/16,::1/128`: networks, none where the variable is not set.
+
+        Raises ImproperlyConfigured, which names the variable.
+        """
+        names = filter(None, (name.strip() for name in self.list(var, default=[])))
+        try:
+            return tuple(str(ip_network(name)) for name in names)
+        except ValueError:
+            raise ImproperlyConfigured(
+                f"{var} is a list of networks, such as 10.1.0.0/16."
+            ) from None
 
     def schemes(self, var: str) -> frozenset[str]:
         """`acme,acme-beta`: schemes of links that open an app, none where the variable is not set.

@@ -110,6 +110,8 @@ def configuration(level: str) -> dict[str, Any]:
             "urllib3": {"level": "WARNING"},
             "httpx2": {"level": "WARNING"},
             "dramatiq": {"level": "WARNING"},
+            # Of an address that it does not understand it prints all, the token too.
+            "apprise": {"level": "CRITICAL"},
         },
     }
 

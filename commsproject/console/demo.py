@@ -12,6 +12,7 @@ from django.db import transaction
 
 from commsproject.common.errors import CommsError
 from commsproject.common.models import ApiClient
+from commsproject.console import demo_figures
 from notifications.models import Category
 from notifications.providers import registry
 from notifications.services import submit
@@ -119,6 +120,7 @@ def messages() -> bool:
         for provider in registry.for_channel(channel)
     )
     if is_new and simulated:
+        demo_figures.seed(agent)
         for result in submit.accept(agent, _submissions()):
             if isinstance(result, CommsError):
                 raise result

@@ -13,6 +13,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
 env = Env()
 
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+"""Earlier values of SECRET_KEY, which go on being good while it is replaced."""
+
 PUBLIC_URL = env.str("PUBLIC_URL", default="http://localhost:8002").rstrip("/")
 """Where the outside reaches this service: links in messages and webhook URLs start with it."""
 
@@ -175,6 +178,9 @@ SPECTACULAR_SETTINGS = {
         "ConversationKindEnum": "conversations.types.Kind",
         "WhoEnum": "conversations.types.Who",
         "EntryKindEnum": "conversations.types.EntryKind",
+        "BatchStateEnum": "notifications.models.Batch.State",
+        "PersonalDataStateEnum": "commsproject.common.models.PersonalDataJob.State",
+        "SeverityEnum": "commsproject.common.models.Severity",
         "ScopeEnum": "commsproject.common.identity.scopes.Scope",
     },
     "SCHEMA_PATH_PREFIX": "/api/v1",

@@ -43,6 +43,9 @@ REPLY_DOMAIN = env.str("REPLY_DOMAIN", default="")
 """A domain whose mail comes in by a webhook. Replies to what a vendor sends under a Message-ID of its
 own go to `reply+<delivery>@` this domain, unless the message says where to."""
 
+POSTAL_ADDRESS = env.str("POSTAL_ADDRESS", default="")
+"""Where the organisation can be written to: the law asks for it in marketing email (CAN-SPAM)."""
+
 DNS_SERVERS = env.list("DNS_SERVERS", default=[])
 """Whom `check_domain` asks, `address` or `address:port`; none: the machine's own."""
 
@@ -304,3 +307,10 @@ IDENTITY_ISSUER = env.str("IDENTITY_ISSUER", default="")
 IDENTITY_AUDIENCE = env.str("IDENTITY_AUDIENCE", default="")
 IDENTITY_DEVELOPMENT_ISSUER = False
 """Accept tokens of `manage.py create_user_token`. Only the development settings turn this on."""
+
+# --- Alerts --------------------------------------------------------------------------------------
+
+ALERT_TARGETS = [name.strip() for name in env.secret("ALERT_TARGETS").splitlines() if name.strip()]
+"""Who is told of alerts, one address a line: `email:...`, `https://...` or any of Apprise's."""
+
+ALERT_EMAIL_BACKEND = "notifications.email_backend.FailoverEmailBackend"

@@ -29,6 +29,10 @@ def _page(title: str, icon: str, app: str, model: str) -> dict[str, Any]:
     }
 
 
+def _may_see_analytics(request: HttpRequest) -> bool:
+    return request.user.has_perm("tracking.view_rollup")
+
+
 def _stylesheet(_request: HttpRequest) -> str:
     return static("common/admin.css")
 
@@ -71,6 +75,12 @@ UNFOLD: dict[str, Any] = {
                         "icon": "space_dashboard",
                         "link": reverse_lazy("admin:index"),
                     },
+                    {
+                        "title": "Analytics",
+                        "icon": "monitoring",
+                        "link": reverse_lazy("analytics"),
+                        "permission": _may_see_analytics,
+                    },
                 ],
             },
             {
@@ -99,8 +109,10 @@ UNFOLD: dict[str, Any] = {
                 "title": "Audience",
                 "items": [
                     _page("Recipients", "group", "notifications", "recipient"),
+                    _page("Topics", "groups", "notifications", "topic"),
                     _page("Inboxes", "inbox", "notifications", "inbox"),
                     _page("Devices", "devices", "notifications", "device"),
+                    _page("Personal data", "privacy_tip", "common", "personaldatajob"),
                     _page("Suppressions", "block", "notifications", "suppression"),
                     _page("Bounces", "undo", "tracking", "bounce"),
                     _page("Messages in", "move_to_inbox", "tracking", "inboundmessage"),
@@ -112,12 +124,16 @@ UNFOLD: dict[str, Any] = {
                     _page("Providers", "hub", "notifications", "providerstate"),
                     _page("Simulator script", "science", "notifications", "simulatorrule"),
                     _page("Webhooks in", "webhook", "tracking", "webhookreceipt"),
+                    _page("Webhooks out", "output", "tracking", "webhookendpoint"),
+                    _page("Webhook deliveries", "outbox", "tracking", "webhookdelivery"),
                 ],
             },
             {
                 "title": "Access and operations",
                 "items": [
                     _page("Alerts", "notifications_active", "common", "alert"),
+                    _page("Alert rules", "rule", "common", "alertrule"),
+                    _page("Alert targets", "campaign", "common", "alerttarget"),
                     _page("Agents", "smart_toy", "common", "apiclient"),
                     _page("API keys", "key", "common", "apikey"),
                     _page("Scheduled jobs", "schedule", "common", "scheduledjob"),

@@ -22,26 +22,6 @@ from conversations.services import entries
 
 LIMIT = 50
 
-_ENTRY = {
-    "id": "019a0000-0000-7000-8000-000000000022",
-    "conversation": "019a0000-0000-7000-8000-000000000021",
-    "seq": 42,
-    "changed_seq": 42,
-    "kind": "text",
-    "author": {"kind": "user", "id": "u-42"},
-    "client_id": "c-1",
-    "body": "See you at **nine**.",
-    "html": "<p>See you at <strong>nine</strong>.</p>",
-    "event": None,
-    "reply_to": None,
-    "mentions": [],
-    "reactions": [],
-    "pinned_at": None,
-    "created_at": "2026-11-22T09:00:00Z",
-    "edited_at": None,
-    "deleted_at": None,
-}
-
 
 def _answer(entry: Entry, status: int = http.HTTP_200_OK) -> Response:
     return Response(selectors.as_json([entry])[0], status=status)
@@ -71,7 +51,7 @@ class Entries(APIView):
         examples=[
             OpenApiExample(
                 "One entry",
-                value={"results": [_ENTRY], "next": None, "previous": None, "last_seq": 42},
+                value={"results": [shapes.ENTRY], "next": None, "previous": None, "last_seq": 42},
                 response_only=True,
             )
         ],
@@ -118,7 +98,7 @@ class Entries(APIView):
                 value={"body": "See you at **nine**.", "client_id": "c-1"},
                 request_only=True,
             ),
-            OpenApiExample("Written", value=_ENTRY, response_only=True, status_codes=["201"]),
+            OpenApiExample("Written", value=shapes.ENTRY, response_only=True, status_codes=["201"]),
         ],
     )
     def post(self, request: Request, conversation_id: UUID) -> Response:
@@ -190,7 +170,7 @@ class Reactions(APIView):
         responses=shapes.EntryOutput,
         examples=[
             OpenApiExample(
-                "Thumbs up", value={"entry": _ENTRY["id"], "emoji": "👍"}, request_only=True
+                "Thumbs up", value={"entry": shapes.ENTRY["id"], "emoji": "👍"}, request_only=True
             )
         ],
     )

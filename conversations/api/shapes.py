@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from commsproject.common.api.serializers import Moment, StrictSerializer, Text
 from conversations.markup import MAX_LENGTH
+from conversations.services.attachments import MOST as MOST_FILES
 from conversations.services.entries import MOST_MENTIONS
 from conversations.services.start import MOST_PARTICIPANTS
 from conversations.types import EntryKind, Kind, Role, Status, Who
@@ -70,6 +71,8 @@ class EntryInput(StrictSerializer):
     body = serializers.CharField(
         max_length=MAX_LENGTH,
         trim_whitespace=False,
+        allow_blank=True,
+        default="",
         help_text="A small part of Markdown: emphasis, code, quotes, lists, links.",
     )
     client_id = serializers.RegexField(
@@ -79,10 +82,16 @@ class EntryInput(StrictSerializer):
     )
     reply_to = serializers.UUIDField(required=False, allow_null=True)
     mentions = serializers.ListField(child=UserId(), required=False, max_length=MOST_MENTIONS)
+    attachments = serializers.ListField(
+        child=serializers.UUIDField(),
+        required=False,
+        max_length=MOST_FILES,
+        help_text="What you uploaded before. With them the body may be empty.",
+    )
 
 
 class EntryChange(StrictSerializer):
-    body = serializers.CharField(max_length=MAX_LENGTH, trim_whitespace=False)
+    body = serializers.CharField(max_length=MAX_LENGTH, trim_whitespace=False, allow_blank=True)
 
 
 class MarkInput(StrictSerializer):
@@ -120,6 +129,29 @@ class AssignInput(StrictSerializer):
     )
 
 
+ENTRY: dict[str, Any] = {
+    "id": "019a0000-0000-7000-8000-000000000022",
+    "conversation": "019a0000-0000-7000-8000-000000000021",
+    "seq": 42,
+    "changed_seq": 42,
+    "kind": "text",
+    "author": {"kind": "user", "id": "u-42"},
+    "client_id": "c-1",
+    "body": "See you at **nine**.",
+    "html": "<p>See you at <strong>nine</strong>.</p>",
+    "event": None,
+    "reply_to": None,
+    "mentions": [],
+    "reactions": [],
+    "attachments": [],
+    "pinned_at": None,
+    "created_at": "2026-11-22T09:00:00Z",
+    "edited_at": None,
+    "deleted_at": None,
+}
+"""An example."""
+
+
 # --- Output --------------------------------------------------------------------------------------
 
 
@@ -141,6 +173,26 @@ class ReactionOutput(serializers.Serializer[Any]):
     by = SomebodyOutput(many=True)
 
 
+class AttachmentOutput(serializers.Serializer[Any]):
+    """A file, of a type that its content has."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    media_type = serializers.CharField()
+    size = serializers.IntegerField(help_text="Bytes.")
+    width = serializers.IntegerField(allow_null=True)
+    height = serializers.IntegerField(allow_null=True)
+    has_thumbnail = serializers.BooleanField()
+
+
+class LinksOutput(AttachmentOutput):
+    """A file with links that are yours, for five minutes."""
+
+    url = serializers.URLField()
+    thumbnail_url = serializers.URLField(allow_null=True)
+    expires_at = serializers.DateTimeField()
+
+
 class EntryOutput(serializers.Serializer[Any]):
     """Something written, or a note of what happened."""
 
@@ -157,6 +209,7 @@ class EntryOutput(serializers.Serializer[Any]):
     reply_to = QuoteOutput(allow_null=True)
     mentions = serializers.ListField(child=serializers.CharField())
     reactions = ReactionOutput(many=True)
+    attachments = AttachmentOutput(many=True)
     pinned_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
     edited_at = serializers.DateTimeField(allow_null=True)
@@ -207,5 +260,16 @@ class ConversationOutput(serializers.Serializer[Any]):
 
 class ConversationPage(serializers.Serializer[Any]):
     results = ConversationOutput(many=True)
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+
+
+class FoundOutput(serializers.Serializer[Any]):
+    entry = EntryOutput()
+    snippet = serializers.CharField(help_text="HTML: what was looked for is in `mark`.")
+
+
+class SearchPage(serializers.Serializer[Any]):
+    results = FoundOutput(many=True)
     next = serializers.URLField(allow_null=True)
     previous = serializers.URLField(allow_null=True)

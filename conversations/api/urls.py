@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from conversations.api.attachments import AttachmentById, Attachments
 from conversations.api.conversations import (
     Archive,
     Assign,
@@ -13,14 +14,19 @@ from conversations.api.conversations import (
     Read,
 )
 from conversations.api.entries import Entries, EntryById, Pins, Reactions
+from conversations.api.search import Export, Search
 
 _ONE = "conversations/<uuid:conversation_id>"
 
 urlpatterns = [
     path("conversations", Conversations.as_view(), name="conversations"),
+    path("conversations/search", Search.as_view(), name="conversations-search"),
     path(_ONE, ConversationById.as_view(), name="conversation"),
+    path(f"{_ONE}/export", Export.as_view(), name="conversation-export"),
     path(f"{_ONE}/entries", Entries.as_view(), name="entries"),
     path(f"{_ONE}/entries/<uuid:entry_id>", EntryById.as_view(), name="entry"),
+    path(f"{_ONE}/attachments", Attachments.as_view(), name="attachments"),
+    path(f"{_ONE}/attachments/<uuid:attachment_id>", AttachmentById.as_view(), name="attachment"),
     path(f"{_ONE}/participants", Participants.as_view(), name="participants"),
     path(f"{_ONE}/participants/<str:user_id>", ParticipantByUserId.as_view(), name="participant"),
     path(f"{_ONE}/read", Read.as_view(), name="conversation-read"),

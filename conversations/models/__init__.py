@@ -5,6 +5,7 @@ from __future__ import annotations
 from conversations.models.attachment import Attachment
 from conversations.models.conversation import Conversation, Participant
 from conversations.models.entry import Change, Entry, Mention, Reaction, Revision
+from conversations.models.reminder import Notice, Reminder
 
 __all__ = [
     "Attachment",
@@ -12,7 +13,9 @@ __all__ = [
     "Conversation",
     "Entry",
     "Mention",
+    "Notice",
     "Participant",
     "Reaction",
+    "Reminder",
     "Revision",
 ]

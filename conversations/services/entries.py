@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from commsproject.common import outbox
@@ -18,7 +19,8 @@ from conversations.access import Membership
 from conversations.errors import Gone, NotAllowed
 from conversations.markup import MAX_LENGTH
 from conversations.models import Conversation, Entry, Mention, Participant, Reaction, Revision
-from conversations.services import sequence
+from conversations.services import attachments as files
+from conversations.services import reminders, sequence
 from conversations.types import Actor, EntryKind, Kind, Status, Who
 
 MOST_MENTIONS = 50
@@ -35,6 +37,7 @@ def post(
     client_id: str = "",
     reply_to: UUID | None = None,
     mentions: Sequence[str] = (),
+    attachments: Sequence[UUID] = (),
 ) -> tuple[Entry, bool]:
     """Write an entry; it, and whether it is new. With a `client_id` that its author has used here
     before, it is the entry of then, whatever it says now.
@@ -45,7 +48,7 @@ def post(
     conversation = membership.conversation
     if client_id and (known := _known(membership, client_id)):
         return known, False
-    _check_body(body)
+    _check_body(body, may_be_blank=bool(attachments))
     membership = _as_participant(membership)
     answered = _answered(conversation, reply_to)
     named = _named(conversation, mentions)
@@ -64,10 +67,11 @@ def post(
         mentions=named,
         created_at=now,
     )
+    files.attach(entry, actor, attachments)
     _count_mentions(entry, [one for one in named if one != actor.id])
     _read_own(membership, entry)
-    _bring_back(conversation)
     _move_on(membership)
+    _call_others(conversation, actor, now)
     outbox.emit("conversation.message.sent", [_event(entry)])
     return entry, True
 
@@ -116,8 +120,8 @@ def _known(membership: Membership, client_id: str) -> Entry | None:
     ).first()
 
 
-def _check_body(body: str) -> None:
-    if not body.strip():
+def _check_body(body: str, *, may_be_blank: bool = False) -> None:
+    if not (may_be_blank or body.strip()):
         raise InvalidInput.of("body", "blank", "Write something.")
     if len(body) > MAX_LENGTH:
         raise InvalidInput.of("body", "too_long", f"At most {MAX_LENGTH} characters.")
@@ -174,13 +178,26 @@ def _read_own(membership: Membership, entry: Entry) -> None:
     me.read_seq, me.read_entries, me.mentions = entry.seq, entry.number, 0
     me.delivered_seq, me.read_at = entry.seq, entry.created_at
     me.save(update_fields=["read_seq", "read_entries", "mentions", "delivered_seq", "read_at"])
+    if hasattr(me, "reminder"):  # none is made while the conversation is held
+        reminders.forget(me, has_read_all=True)
 
 
-def _bring_back(conversation: Conversation) -> None:
-    """Out of the archive of everybody who has not muted it."""
-    Participant.objects.filter(
-        conversation=conversation, archived_at__isnull=False, muted_until=None
-    ).update(archived_at=None)
+def _call_others(conversation: Conversation, author: Actor, now: datetime) -> None:
+    """Out of the archive of everybody who has not muted it, and into the reminders of those who
+    are not in them yet. In the middle of a talk there is nothing to be done.
+    """
+    is_archived = Q(archived_at__isnull=False, muted_until=None)
+    found = list(
+        Participant.objects.filter(
+            is_archived | reminders.to_be_noted(author, now), conversation=conversation
+        )
+    )
+    if not found:
+        return
+    archived = [one.id for one in found if one.archived_at and not one.muted_until]
+    if archived:
+        Participant.objects.filter(id__in=archived).update(archived_at=None)
+    reminders.note(conversation, author, now)
 
 
 def _move_on(membership: Membership) -> None:
@@ -213,7 +230,7 @@ def edit(actor: Actor, conversation_id: UUID, entry_id: UUID, body: str) -> Entr
     membership, entry = _held(actor, conversation_id, entry_id)
     if not _is_authors(membership, entry):
         raise NotAllowed("Only who wrote it may change it.")
-    _check_body(body)
+    _check_body(body, may_be_blank=files.has_any(entry))
     if body != entry.body:
         Revision.objects.create(entry=entry, body=entry.body)
         entry.body, entry.edited_at = body, timezone.now()
@@ -234,6 +251,7 @@ def delete(actor: Actor, conversation_id: UUID, entry_id: UUID) -> Entry:
     if entry.deleted_at is None:
         entry.revisions.all().delete()
         entry.reactions.all().delete()
+        files.discard(entry)
         _uncount_mentions(entry)
         entry.body, entry.mentions, entry.pinned_at = "", [], None
         entry.deleted_at = timezone.now()

@@ -14,6 +14,7 @@ from commsproject.common.live import publish
 from commsproject.common.live.people import Session
 from conversations import access
 from conversations.models import Entry, Mention, Participant
+from conversations.services import reminders
 from conversations.services.sequence import FEED
 from conversations.types import Actor
 
@@ -40,6 +41,7 @@ def read(
         me.mentions = Mention.objects.filter(conversation=conversation, person_id=actor.id).count()
     me.read_at = timezone.now()
     me.save(update_fields=["read_seq", "read_entries", "delivered_seq", "mentions", "read_at"])
+    reminders.forget(me, has_read_all=me.read_entries == conversation.entries_made)
     publish.ephemeral(FEED, [str(conversation.id)], _frame("read", me, seq), skip=skip)
     outbox.emit(
         "conversation.message.read",

@@ -140,22 +140,27 @@ def leave(actor: Actor, conversation_id: UUID, user_id: str | None = None) -> No
         raise access.NOBODYS
     if row.role == Role.OWNER and leaver != actor:
         raise NotAllowed("The owner of a group leaves it by themselves.")
-    _tell(membership, "left", [leaver.id])
     row.left_at = timezone.now()
     was_owner, row.role = row.role == Role.OWNER, Role.MEMBER
     row.save(update_fields=["left_at", "role"])
-    if was_owner:
-        _hand_on(membership.conversation)
+    heirs = _hand_on(membership.conversation) if was_owner else []
+    _tell(membership, "left", [leaver.id], roles=[_role(one) for one in heirs])
 
 
-def _hand_on(conversation: Conversation) -> None:
-    """To an admin, else to who has been there for longest."""
+def _hand_on(conversation: Conversation) -> list[Participant]:
+    """To an admin, else to who has been there for longest; whom, if anybody is left."""
     left = Participant.objects.filter(conversation=conversation, left_at=None)
     heir = left.filter(role=Role.ADMIN).order_by("joined_at").first()
     heir = heir or left.order_by("joined_at", "id").first()
-    if heir is not None:
-        heir.role = Role.OWNER
-        heir.save(update_fields=["role"])
+    if heir is None:
+        return []
+    heir.role = Role.OWNER
+    heir.save(update_fields=["role"])
+    return [heir]
+
+
+def _role(one: Participant) -> dict[str, str]:
+    return {"kind": one.who, "id": one.person_id, "role": one.role}
 
 
 @transaction.atomic
@@ -167,12 +172,14 @@ def set_role(actor: Actor, conversation_id: UUID, user_id: str, role: Role) -> N
         raise NotAllowed("Only the owner changes the roles of others.")
     changed = Participant.objects.filter(
         conversation=membership.conversation, who=Who.USER, person_id=user_id, left_at=None
-    ).update(role=role)
-    if not changed:
+    ).first()
+    if changed is None:
         raise access.NOBODYS
-    if role is Role.OWNER:
-        Participant.objects.filter(id=me.id).update(role=Role.ADMIN)
-    _tell(membership, "role", [user_id], role=role.value)
+    changed.role = role
+    me.role = Role.ADMIN if role is Role.OWNER else me.role
+    for one in (me, changed):
+        one.save(update_fields=["role"])
+    _tell(membership, "role", [user_id], roles=[_role(changed), _role(me)])
 
 
 @transaction.atomic

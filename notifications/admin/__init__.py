@@ -18,6 +18,7 @@ from notifications.admin import (
     schedules,
     simulator,
     suppressions,
+    topics,
 )
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "schedules",
     "simulator",
     "suppressions",
+    "topics",
 ]

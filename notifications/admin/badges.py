@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils.safestring import SafeString
 
 from commsproject.common.admin import Tone, badge
+from notifications import timeline
 from notifications.models import Attempt
 from notifications.states import State
 from notifications.types import EventType, Lane
@@ -37,12 +38,14 @@ _ATTEMPTS = {
 
 _LANES = {Lane.URGENT: Tone.WARN, Lane.NORMAL: Tone.QUIET, Lane.BULK: Tone.BUSY}
 
-_EVENTS = {
+_EVENTS: dict[str, Tone] = {
     EventType.RETRY: Tone.WARN,
     EventType.DEFERRED: Tone.WARN,
     EventType.UNSUBSCRIBED: Tone.WARN,
     EventType.OPENED: Tone.GOOD,
     EventType.CLICKED: Tone.GOOD,
+    timeline.SUPPRESSION: Tone.WARN,
+    timeline.SILENCE: Tone.WARN,
 }
 
 
@@ -62,8 +65,8 @@ def lane(value: Lane) -> SafeString:
     return badge(value.label, _LANES[value])
 
 
-def event(value: EventType) -> Tone:
-    """An event that names a state has that state's colour."""
-    if value in _EVENTS:
-        return _EVENTS[value]
-    return _STATES[State(value.value)] if value.value in State.values else Tone.QUIET
+def event(kind: str) -> Tone:
+    """An entry of a timeline: one that names a state has that state's colour."""
+    if kind in _EVENTS:
+        return _EVENTS[kind]
+    return _STATES[State(kind)] if kind in State.values else Tone.QUIET

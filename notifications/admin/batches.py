@@ -218,6 +218,7 @@ def _what(row: Batch) -> str:
         return row.reference
     if row.template_version is not None:
         return row.template_version.template.key
-    parts = row.content or {}
+    is_sensitive = row.category is not None and row.category.is_sensitive
+    parts = {} if is_sensitive else row.content or {}
     text = parts.get("email", {}).get("subject") or parts.get("sms", {}).get("text") or "Batch"
     return str(text)[:60]

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.contrib.postgres.forms import SimpleArrayField
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from typing_extensions import override
 
 from commsproject.common.admin import EditableAdmin, Tone, ago, badge
-from commsproject.common.admin.theme import ModelForm
+from commsproject.common.admin.theme import AdminTextInputWidget, ModelForm
 from commsproject.common.errors import InvalidInput
 from notifications.models import Category
 from notifications.services import bounce_rates, categories
@@ -21,22 +23,29 @@ _TONES = {
 }
 
 
+class OneChannel(forms.ChoiceField):
+    """A word of a list, with the blank after the comma."""
+
+    @override
+    def to_python(self, value: Any) -> str:
+        return str(super().to_python(value)).strip()
+
+
 class CategoryForm(ModelForm[Category]):
     """Rules that do not go together are told at the field that is to be changed."""
+
+    channels = SimpleArrayField(
+        OneChannel(choices=Channel.choices),
+        required=False,
+        widget=AdminTextInputWidget,
+        help_text=f"Where a message names none: any of {', '.join(Channel.values)}, with commas, in "
+        "this order. Empty: all.",
+    )
 
     class Meta:
         model = Category
         exclude = ("pause_reason",)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "channels" in self.fields:
-            self.fields["channels"].help_text = (
-                f"Where a message names none: any of {', '.join(Channel.values)}, with commas, in "
-                "this order. Empty: all."
-            )
-
-    @override
     def _post_clean(self) -> None:
         """Once the fields are those of `instance`, and before Django asks for its errors."""
         super()._post_clean()  # type: ignore[misc]  # the stubs do not know it
@@ -68,6 +77,7 @@ class CategoryAdmin(EditableAdmin[Category]):
             "When and how often",
             {"fields": ("quiet", "daily_cap", "digest_minutes", "digest_first_at_once")},
         ),
+        ("What is noted", {"fields": ("track_opens", "track_clicks")}),
         ("Trouble", {"fields": ("on_unknown", "long_text")}),
         ("How long it is kept", {"fields": ("content_days", "inbox_days", "is_sensitive")}),
     )

@@ -111,7 +111,10 @@ class EditForm(ModelForm[DeadLetter]):
         super().__init__(*args, **kwargs)
         letter = self.instance
         self.fields["to"].initial = letter.address or letter.delivery.address
-        self.fields["said"].initial = replay.next_data(letter)
+        if _is_sensitive(letter):
+            del self.fields["said"]
+        else:
+            self.fields["said"].initial = replay.next_data(letter)
 
     @override
     def clean(self) -> dict[str, Any]:
@@ -190,8 +193,10 @@ class DeadLetterAdmin(BaseAdmin[DeadLetter]):
 
     @override
     def get_fields(self, request: HttpRequest, obj: DeadLetter | None = None) -> Any:
-        edited = ("to", "said") if self.has_change_permission(request, obj) else ()
-        return (*self.readonly_fields, *edited)
+        if not self.has_change_permission(request, obj):
+            return self.readonly_fields
+        hidden = obj is not None and _is_sensitive(obj)
+        return (*self.readonly_fields, "to", *(() if hidden else ("said",)))
 
     @override
     def save_model(self, request: HttpRequest, obj: DeadLetter, form: Any, change: bool) -> None:
@@ -280,6 +285,12 @@ class DeadLetterAdmin(BaseAdmin[DeadLetter]):
     def message(self, letter: DeadLetter) -> SafeString:
         page = "admin:notifications_notification_change"
         return link(reverse(page, args=[letter.delivery.notification_id]), "Open")
+
+
+def _is_sensitive(letter: DeadLetter) -> bool:
+    """Staff never see what such a message says."""
+    category = letter.delivery.notification.category
+    return category is not None and category.is_sensitive
 
 
 def _replay(request: HttpRequest, ids: Collection[UUID]) -> dict[UUID, Delivery | CommsError]:

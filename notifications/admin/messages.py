@@ -11,7 +11,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet, prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
@@ -25,10 +25,9 @@ from notifications.admin import badges
 from notifications.admin.search import digests
 from notifications.admin.selected import ask_first
 from notifications.models import Attempt, Category, Delivery, Notification, Recipient
-from notifications.selectors import TimelineEntry
 from notifications.services import cancel, render, replay
 from notifications.states import PENDING, State
-from notifications.types import Channel, EventType, Lane
+from notifications.types import Channel, Lane
 from templates_app.errors import TemplateError
 from templates_app.types import Reader
 
@@ -72,15 +71,6 @@ class InState(SimpleListFilter):
 
 
 @dataclass(frozen=True)
-class _Entry:
-    """One line of the timeline as the page shows it."""
-
-    label: str
-    tone: str
-    entry: TimelineEntry
-
-
-@dataclass(frozen=True)
 class _Shown:
     """One delivery as the page shows it."""
 
@@ -88,7 +78,6 @@ class _Shown:
     channel: Channel
     badge: SafeString
     attempts: list[tuple[Attempt, SafeString]]
-    timeline: list[_Entry]
     parts: dict[str, str]
     problem: str
 
@@ -212,9 +201,16 @@ def _what(row: Notification) -> str:
     """The template's key, or how the message begins."""
     if row.template_version is not None:
         return row.template_version.template.key
+    if _is_sensitive(row):
+        return f"Message: {row.category}"
     parts = _inline(row)
     text = parts.get("email", {}).get("subject") or parts.get("sms", {}).get("text") or "Message"
     return shorten(text)
+
+
+def _is_sensitive(row: Notification) -> bool:
+    """Staff never see what such a message says."""
+    return row.category is not None and row.category.is_sensitive
 
 
 def _inline(row: Notification) -> render.Content:
@@ -244,16 +240,26 @@ def _named(term: str) -> set[UUID]:
 
 
 def _page(row: Notification) -> dict[str, Any]:
-    deliveries = list(row.deliveries.prefetch_related("attempts", "events"))
+    prefetch_related_objects([row], "deliveries__attempts", "deliveries__events")
+    deliveries = list(row.deliveries.all())
     edited = replay.data_of(deliveries)
     return {
         "status": badges.state(selectors.status(row)),
         "lane": badges.lane(Lane(row.priority)),
         "deliveries": [_shown(row, one, edited.get(one.id, row.data)) for one in deliveries],
-        "data": json.dumps(row.data, indent=2, ensure_ascii=False) if row.data else "",
-        "files": [str(item.get("filename", "file")) for item in row.attachments],
+        "story": [(entry, badges.event(entry.type).value) for entry in selectors.story(row)],
+        **_given(row),
         "person": _person(row.recipient) if row.recipient else "",
         "is_pending": any(delivery.state in PENDING for delivery in deliveries),
+    }
+
+
+def _given(row: Notification) -> dict[str, Any]:
+    if _is_sensitive(row):
+        return {"data": "", "files": []}
+    return {
+        "data": json.dumps(row.data, indent=2, ensure_ascii=False) if row.data else "",
+        "files": [str(item.get("filename", "file")) for item in row.attachments],
     }
 
 
@@ -269,10 +275,6 @@ def _shown(row: Notification, delivery: Delivery, data: Mapping[str, Any] | None
         channel=Channel(delivery.channel),
         badge=badges.state(selectors.shown_state(delivery)),
         attempts=[(a, badges.attempt(Attempt.State(a.state))) for a in delivery.attempts.all()],
-        timeline=[
-            _Entry(EventType(entry.type).label, badges.event(entry.type).value, entry)
-            for entry in selectors.timeline(delivery)
-        ],
         parts=parts,
         problem=problem,
     )
@@ -282,8 +284,10 @@ def _rendered(
     row: Notification, channel: str, data: Mapping[str, Any] | None
 ) -> tuple[dict[str, str], str]:
     """What was sent, made again from version and data; or why it cannot be."""
+    if _is_sensitive(row):
+        return {}, "Only its reader sees what a message of this category says."
     source = render.of_message(row, Channel(channel))
-    if source is None:
+    if source is None or row.erased_at is not None:
         return {}, "The content of this message is no longer kept."
     shared = row.batch.data if row.batch else None
     both = shared if data is None else {**(shared or {}), **data}

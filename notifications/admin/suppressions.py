@@ -1,4 +1,4 @@
-"""The suppression list. An address is typed in the clear, checked, hashed and forgotten."""
+"""The suppression list."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from typing_extensions import override
 
@@ -26,7 +27,7 @@ from commsproject.common.admin import (
 from commsproject.common.admin.theme import AdminTextInputWidget, ModelForm, Select
 from notifications import addresses
 from notifications.admin.search import digests
-from notifications.models import Category, Delivery, Suppression
+from notifications.models import Category, Delivery, LiftedSuppression, Suppression
 from notifications.services import suppress
 from notifications.types import Channel, SuppressionReason
 
@@ -44,13 +45,13 @@ class SuppressionForm(ModelForm[Suppression]):
     address = forms.CharField(
         max_length=320,
         widget=AdminTextInputWidget,
-        help_text="An email address or a phone number like +14155550132. Only its hash is kept.",
+        help_text="An email address or a phone number like +14155550132.",
     )
     scope = forms.ChoiceField(widget=Select, label="Block")
 
     class Meta:
         model = Suppression
-        fields = ("channel",)
+        fields = ("channel", "expires_at")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -69,8 +70,13 @@ class SuppressionForm(ModelForm[Suppression]):
             except addresses.BadAddress as error:
                 self.add_error("address", str(error))
             else:
+                data["address"] = normal
                 data["address_hash"] = addresses.digest(channel, normal)
         return data
+
+
+def _by(request: HttpRequest) -> str:
+    return f"staff: {request.user.get_username()}"
 
 
 @admin.register(Suppression)
@@ -80,7 +86,7 @@ class SuppressionAdmin(BaseAdmin[Suppression]):
     form = SuppressionForm
     list_display = ("entry", "channel", "reason_badge", "blocks", "source", "since", "ends")
     list_filter = (Age, "reason", "channel")
-    fields = ("channel", "address", "scope")
+    fields = ("channel", "address", "scope", "expires_at")
     search_fields = ("address_hash",)
     search_help_text = "Exact address, or id"
     sortable_by = ()
@@ -101,7 +107,17 @@ class SuppressionAdmin(BaseAdmin[Suppression]):
     def get_fields(self, request: HttpRequest, obj: Suppression | None = None) -> Any:
         if obj is None:
             return super().get_fields(request, obj)
-        return ("entry", "channel", "reason_badge", "blocks", "source", "cause", "since", "ends")
+        return (
+            "entry",
+            "channel",
+            "reason_badge",
+            "blocks",
+            "source",
+            "cause",
+            "since",
+            "ends",
+            "lifted",
+        )
 
     @override
     def get_readonly_fields(self, request: HttpRequest, obj: Suppression | None = None) -> Any:
@@ -115,7 +131,12 @@ class SuppressionAdmin(BaseAdmin[Suppression]):
             "scope": form.cleaned_data["scope"],
             "reason": SuppressionReason.MANUAL,
         }
-        added = suppress.add(**key, source=f"staff: {request.user.get_username()}")
+        added = suppress.add(
+            **key,
+            address=form.cleaned_data["address"],
+            expires_at=form.cleaned_data["expires_at"],
+            source=_by(request),
+        )
         obj.pk = Suppression.objects.get(**key).pk
         obj.reason = SuppressionReason.MANUAL
         if added:
@@ -132,15 +153,18 @@ class SuppressionAdmin(BaseAdmin[Suppression]):
 
     @override
     def delete_model(self, request: HttpRequest, obj: Suppression) -> None:
-        suppress.lift([obj.pk])
+        suppress.lift([obj.pk], self._said(request))
 
     @override
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Suppression]) -> None:
-        suppress.lift(queryset.values_list("pk", flat=True))
+        suppress.lift(queryset.values_list("pk", flat=True), self._said(request))
+
+    def _said(self, request: HttpRequest) -> suppress.Lift:
+        return suppress.Lift(_by(request), request.POST.get("why", "").strip() or "none given")
 
     @admin.display(description="Address")
     def entry(self, row: Suppression) -> SafeString:
-        return code(f"#{row.address_hash[:12]}")
+        return code(row.address or f"#{row.address_hash[:12]}")
 
     @admin.display(description="Reason")
     def reason_badge(self, row: Suppression) -> SafeString:
@@ -160,6 +184,16 @@ class SuppressionAdmin(BaseAdmin[Suppression]):
         if row.expires_at is None:
             return "lifted"
         return badge("Over") if row.expires_at <= timezone.now() else ago(row.expires_at)
+
+    @admin.display(description="Lifted before")
+    def lifted(self, row: Suppression) -> SafeString | None:
+        before = LiftedSuppression.objects.filter(
+            channel=row.channel, address_hash=row.address_hash
+        )
+        lines = [
+            (one.get_reason_display(), ago(one.at), one.lifted_by, one.why) for one in before[:10]
+        ]
+        return format_html_join("; ", "{}, {} by {}: {}", lines) if lines else None
 
     @admin.display(description="Because of")
     def cause(self, row: Suppression) -> SafeString | None:

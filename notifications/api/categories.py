@@ -57,6 +57,12 @@ class CategoryChange(StrictSerializer):
         required=False, allow_null=True, min_value=1, max_value=7 * 24 * 60
     )
     digest_first_at_once = serializers.BooleanField(required=False)
+    track_opens = serializers.BooleanField(
+        required=False, help_text="Opens of its emails are noted, by an image of ours."
+    )
+    track_clicks = serializers.BooleanField(
+        required=False, help_text="Links in its emails lead through this service, and are noted."
+    )
     content_days = serializers.IntegerField(required=False, min_value=1, max_value=3650)
     inbox_days = serializers.IntegerField(required=False, min_value=1, max_value=3650)
     is_sensitive = serializers.BooleanField(required=False)
@@ -100,6 +106,8 @@ _CATEGORY: dict[str, Any] = {
     "daily_cap": 3,
     "digest_minutes": None,
     "digest_first_at_once": False,
+    "track_opens": False,
+    "track_clicks": True,
     "content_days": 90,
     "inbox_days": 90,
     "is_sensitive": False,

@@ -98,7 +98,7 @@ class TargetInput(StrictSerializer):
         return Target(user_id=attrs.get("user_id", ""), addresses=found)
 
 
-class RecipientInput(TargetInput):
+class ToInput(TargetInput):
     """One person or address, or everybody of a topic."""
 
     topic = serializers.SlugField(
@@ -216,7 +216,7 @@ def validate_metadata(value: dict[str, str]) -> dict[str, str]:
 class NotificationInput(StrictSerializer):
     """`POST /notifications`."""
 
-    to = RecipientInput()
+    to = ToInput()
     channels = serializers.ListField(
         child=serializers.ChoiceField(Channel.choices),
         required=False,

@@ -16,7 +16,10 @@ from typing_extensions import override
 
 from commsproject.common.api.pages import page, page_of
 from commsproject.common.api.serializers import Moment, StrictSerializer, validated
+from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
+from commsproject.common.personal_data import work
+from notifications.api import personal_data
 from notifications.api.input import AddressField, LocaleField, ZoneField
 from notifications.api.people import permitted
 from notifications.models import Address, Recipient
@@ -182,6 +185,7 @@ class RecipientByUserId(APIView):
         "GET": Scope.AUDIENCE_READ,
         "PUT": Scope.AUDIENCE_WRITE,
         "PATCH": Scope.AUDIENCE_WRITE,
+        "DELETE": Scope.AUDIENCE_WRITE,
     }
 
     @extend_schema(
@@ -219,6 +223,11 @@ class RecipientByUserId(APIView):
     def patch(self, request: Request, user_id: str) -> Response:
         recipients.get(permitted(request, user_id))
         return self.put(request, user_id)
+
+    @personal_data.erase_schema
+    def delete(self, request: Request, user_id: str) -> Response:
+        asked_by = agent(request).client
+        return personal_data.started(work.ask_erasure(permitted(request, user_id), client=asked_by))
 
 
 class Addresses(APIView):

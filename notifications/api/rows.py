@@ -197,7 +197,14 @@ class Listed:
 
 
 def ndjson(pieces: Iterator[bytes], /) -> Iterator[Row | Rejected]:
-    """A row a line. A line that is no JSON is that row's error; empty lines do not count.
+    """A message a line."""
+    for number, raw in json_lines(pieces):
+        yield raw if isinstance(raw, Rejected) else check(raw, number)
+
+
+def json_lines(pieces: Iterator[bytes]) -> Iterator[tuple[int, Any]]:
+    """What each line holds, with its number from 1. A line that is no JSON is that row's error, a
+    `Rejected`; empty lines do not count.
 
     Raises `InvalidInput` for more than `MAX_BLANK` of those.
     """
@@ -213,14 +220,12 @@ def ndjson(pieces: Iterator[bytes], /) -> Iterator[Row | Rejected]:
         number += 1
         if len(line) > MAX_LINE:
             error = FieldError("", "too_large", f"A row has at most {MAX_LINE} bytes.")
-            yield Rejected(number, [error])
+            yield number, Rejected(number, [error])
             continue
         try:
-            raw = strict_json.loads(line)
+            yield number, strict_json.loads(line)
         except strict_json.BadJSON as bad:
-            yield Rejected(number, [FieldError("", "malformed", str(bad))])
-        else:
-            yield check(raw, number)
+            yield number, Rejected(number, [FieldError("", "malformed", str(bad))])
 
 
 def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -234,22 +239,38 @@ def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def comma_separated(pieces: Iterator[bytes], /) -> Iterator[Row | Rejected]:
-    """CSV in UTF-8 with a header. Where the quoting breaks, all that follows is in doubt: raises
+    """A message a record of CSV, as `csv_records` reads them."""
+    for number, raw in csv_records(pieces, _TARGET):
+        yield raw if isinstance(raw, Rejected) else _from_cells(raw, number)
+
+
+def csv_records(
+    pieces: Iterator[bytes], one_of: Collection[str]
+) -> Iterator[tuple[int, dict[str, str] | Rejected]]:
+    """The cells of each record by column, with its number from 1; CSV in UTF-8, whose header has a
+    column of `one_of`. Where the quoting breaks, all that follows is in doubt: raises
     `InvalidInput`.
     """
     text = _Text(pieces)
     records = csv.reader(text, strict=True)
     number = 0
     try:
-        header = _header(next(records, []))
+        header = _header(next(records, []), one_of)
         for cells in records:
             text.characters = 0
             if cells:
                 number += 1
-                yield _from_cells(header, cells, number)
+                yield number, _by_column(header, cells, number)
     except csv.Error as error:
         line = records.line_num
         raise InvalidInput.of("rows", "malformed", f"Not CSV at line {line}: {error}.") from None
+
+
+def _by_column(header: list[str], cells: list[str], number: int) -> dict[str, str] | Rejected:
+    if len(cells) != len(header):
+        message = f"{len(cells)} cells for {len(header)} columns."
+        return Rejected(number, [FieldError("", "cells", message)])
+    return dict(zip(header, cells, strict=True))
 
 
 class _Text:
@@ -290,25 +311,27 @@ def _too_long() -> InvalidInput:
     return InvalidInput.of("rows", "too_large", message)
 
 
-def _header(names: list[str]) -> list[str]:
+def _header(names: list[str], one_of: Collection[str]) -> list[str]:
     names = [name.strip() for name in names]
     if len(names) > MAX_COLUMNS:
         raise InvalidInput.of("rows", "header", f"At most {MAX_COLUMNS} columns.")
     if "" in names or len(set(names)) < len(names) or any(not name.isprintable() for name in names):
         message = "The first line names each column, once, in one line."
         raise InvalidInput.of("rows", "header", message)
-    if not _TARGET & set(names):
-        message = "The first line names the columns; one is email, phone or user_id."
+    if not set(one_of) & set(names):
+        message = f"The first line names the columns; one is {_or(one_of)}."
         raise InvalidInput.of("rows", "header", message)
     return names
 
 
-def _from_cells(header: list[str], cells: list[str], number: int) -> Row | Rejected:
-    if len(cells) != len(header):
-        message = f"{len(cells)} cells for {len(header)} columns."
-        return Rejected(number, [FieldError("", "cells", message)])
+def _or(names: Collection[str]) -> str:
+    *others, last = sorted(names)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _from_cells(cells: dict[str, str], number: int) -> Row | Rejected:
     row: dict[str, Any] = {"to": {}, "data": {}}
-    for name, cell in zip(header, cells, strict=True):
+    for name, cell in cells.items():
         if name in _TARGET:
             if cell:
                 row["to"][name] = cell

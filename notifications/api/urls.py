@@ -17,6 +17,7 @@ from notifications.api.dead_letters import (
     ReplayDeadLetters,
 )
 from notifications.api.devices import DeviceById, Devices, WebKey
+from notifications.api.imports import ImportRecipients
 from notifications.api.inbox import Act, Archive, Inbox, InboxCounts, MarkRead, MarkSeen, Snooze
 from notifications.api.notifications import (
     CancelNotification,
@@ -25,12 +26,19 @@ from notifications.api.notifications import (
     NotificationById,
     Notifications,
 )
+from notifications.api.personal_data import PersonErasure, PersonExport
 from notifications.api.preferences import Preferences, QuietHoursOfPerson
 from notifications.api.proofs import TestSend
 from notifications.api.providers import ProviderByName, Providers, Script
 from notifications.api.queues import Queues
 from notifications.api.recipients import AddressById, Addresses, RecipientByUserId, Recipients
 from notifications.api.schedules import ScheduleById, Schedules
+from notifications.api.suppressions import (
+    ExportSuppressions,
+    ImportSuppressions,
+    SuppressionById,
+    Suppressions,
+)
 from notifications.api.topics import Members, TopicByKey, Topics
 from notifications.models import Batch
 
@@ -71,7 +79,10 @@ urlpatterns = [
     path("topics/<slug:key>", TopicByKey.as_view(), name="topic"),
     path("topics/<slug:key>/members", Members.as_view(), name="topic-members"),
     path("recipients", Recipients.as_view(), name="recipients"),
+    path("recipients/import", ImportRecipients.as_view(), name="recipients-import"),
     path("recipients/<str:user_id>", RecipientByUserId.as_view(), name="recipient"),
+    path("recipients/<str:user_id>/export", PersonExport.as_view(), name="recipient-export"),
+    path("recipients/<str:user_id>/erasure", PersonErasure.as_view(), name="recipient-erasure"),
     path("recipients/<str:user_id>/addresses", Addresses.as_view(), name="addresses"),
     path(
         "recipients/<str:user_id>/addresses/<uuid:address_id>",
@@ -83,6 +94,10 @@ urlpatterns = [
     path("recipients/<str:user_id>/devices", Devices.as_view(), name="devices"),
     path("recipients/<str:user_id>/devices/<uuid:device_id>", DeviceById.as_view(), name="device"),
     path("push/web-key", WebKey.as_view(), name="push-web-key"),
+    path("suppressions", Suppressions.as_view(), name="suppressions"),
+    path("suppressions/import", ImportSuppressions.as_view(), name="suppressions-import"),
+    path("suppressions/export", ExportSuppressions.as_view(), name="suppressions-export"),
+    path("suppressions/<uuid:suppression_id>", SuppressionById.as_view(), name="suppression"),
     path("inbox", Inbox.as_view(), name="inbox"),
     path("inbox/counts", InboxCounts.as_view(), name="inbox-counts"),
     path("inbox/seen", MarkSeen.as_view(), name="inbox-seen"),

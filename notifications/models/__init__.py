@@ -16,6 +16,7 @@ from notifications.models.preference import Consent, Preference, QuietHours
 from notifications.models.provider import ProviderChange, ProviderState
 from notifications.models.queue_sample import QueueSample
 from notifications.models.recipient import Address, Recipient
+from notifications.models.retention import ContentHold, ContentMark
 from notifications.models.schedule import Schedule
 from notifications.models.simulated import SimulatedMessage, SimulatorRule
 from notifications.models.suppression import LiftedSuppression, Suppression
@@ -34,6 +35,8 @@ __all__ = [
     "CategoryDelta",
     "CategoryHour",
     "Consent",
+    "ContentHold",
+    "ContentMark",
     "DeadLetter",
     "Delivery",
     "Device",

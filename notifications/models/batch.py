@@ -104,6 +104,7 @@ class Batch(models.Model):
     )
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    erased_at = models.DateTimeField(null=True, help_text="When what it said was erased.")
 
     class Meta:
         ordering = ["-id"]
@@ -114,6 +115,11 @@ class Batch(models.Model):
                 fields=["state"],
                 name="batch_unfinished",
                 condition=models.Q(finished_at__isnull=True),
+            ),
+            models.Index(
+                fields=["finished_at"],
+                name="batch_with_content",
+                condition=models.Q(erased_at__isnull=True),
             ),
         ]
 

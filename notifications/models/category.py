@@ -110,6 +110,16 @@ class Category(models.Model):
     digest_first_at_once = models.BooleanField(
         "the first one goes at once", default=False, help_text="Only what follows is collected."
     )
+    track_opens = models.BooleanField(
+        "opens are noted",
+        default=False,
+        help_text="By an image of ours in its emails. Each then goes to the provider by itself.",
+    )
+    track_clicks = models.BooleanField(
+        "followed links are noted",
+        default=False,
+        help_text="Links in its emails lead through this service.",
+    )
     content_days = models.PositiveIntegerField(
         "content is kept for, days",
         default=90,

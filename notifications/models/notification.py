@@ -58,6 +58,9 @@ class Notification(models.Model):
     send_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
+    erased_at = models.DateTimeField(
+        null=True, help_text="When what it said was erased: it cannot be sent again."
+    )
 
     class Meta:
         ordering = ["-id"]

@@ -215,7 +215,7 @@ def _grouped(
 
 
 def _batch_limit(provider: Provider, item: Item) -> int:
-    if provider.batch_limit == 1 or item.weight:
+    if provider.batch_limit == 1 or item.weight or item.is_tracked:
         return 1
     if item.channel is Channel.SMS:
         return 1  # each text is cut to its segments by itself

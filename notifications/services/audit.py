@@ -188,7 +188,10 @@ _RULES = {
                'counts ' || coalesce(told.n, 0) || ' as ' || coalesce(told.state, real.state)
                || ', there are ' || coalesce(real.n, 0)
         FROM told FULL JOIN real ON real.batch_id = told.batch_id AND real.state = told.state
-        WHERE told.n IS DISTINCT FROM real.n""",
+        WHERE told.n IS DISTINCT FROM real.n
+          AND NOT EXISTS (SELECT FROM notifications_batch AS old
+                          WHERE old.id = told.batch_id
+                            AND old.created_at < now() - %(statistics)s * interval '1 day')""",
     "wrong_inbox_count": """
         WITH real AS (
             SELECT recipient_id,
@@ -268,5 +271,6 @@ def _values() -> dict[str, list[str] | float]:
         "lattice": [event.value for event in REPORTED],
         "best": [state.value for state in BEST],
         "lease": settings.LEASE_SECONDS,
+        "statistics": settings.STATISTICS_DAYS,
         "chunk": Work.LIMIT,
     }

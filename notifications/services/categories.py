@@ -14,7 +14,7 @@ RULES = (
     *("name", "kind", "on_unknown", "long_text", "is_optional", "is_opt_in"),
     *("needs_confirmation", "channels", "fallback", "quiet", "spares_watchers", "daily_cap"),
     *("digest_minutes", "digest_first_at_once", "content_days", "inbox_days", "is_sensitive"),
-    "is_paused",
+    *("track_opens", "track_clicks", "is_paused"),
 )
 """What may be set, by anybody who may."""
 
@@ -64,6 +64,10 @@ def check(category: Category) -> None:
             "needs_confirmation",
             "not_opt_in",
             "Only what people ask for can be confirmed: set is_opt_in too.",
+        )
+    if category.is_sensitive and category.track_clicks:
+        raise InvalidInput.of(
+            "track_clicks", "sensitive", "Where links of sensitive messages lead is not kept."
         )
     if category.kind == Category.Kind.ESSENTIAL and category.is_opt_in:
         raise InvalidInput.of(

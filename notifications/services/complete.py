@@ -246,7 +246,10 @@ def _write_deliveries(outcomes: Sequence[Outcome]) -> list[StatusChange]:
                 "refs": [outcome.ref for outcome in group],
             }
             cursor.execute(_DELIVERIES, values)
-            changes += [StatusChange(*row, was[row[0]]) for row in cursor.fetchall()]
+            changes += [
+                StatusChange(id_, notification_id, now, told, was[id_])
+                for id_, notification_id, now, told in cursor.fetchall()
+            ]
     batches = {one.item.id: one.item.lease.batch_id for one in outcomes if one.item.lease.batch_id}
     if batches:
         counts.move((batches.get(c.delivery_id), c.was, c.state) for c in changes)

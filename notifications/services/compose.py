@@ -9,16 +9,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from uuid import UUID
 
-from django.conf import settings
-
 from commsproject.common.ids import new_id
-from notifications import policy, sms
+from notifications import sms
 from notifications.providers.base import Provider
-from notifications.services import items
+from notifications.services import imprint, items, tracked
 from notifications.services.allot import Way
 from notifications.services.items import Item
 from notifications.types import Channel, ErrorClass, Outbound, ProviderError
-from templates_app import links
 from templates_app.errors import TemplateError
 
 
@@ -90,7 +87,7 @@ def rendered(item: Item) -> tuple[Mapping[str, str], int]:
 
     Raises `TemplateError`, `sms.TooLong`.
     """
-    parts = items.source(item).render(item.data, item.reader)
+    parts = imprint.linked(items.source(item).render(item.data, item.reader), item)
     if item.channel is not Channel.SMS:
         return parts, 0
     fitted = sms.fit(parts["text"], item.long_text)
@@ -105,8 +102,14 @@ def _outbound(
     segments: int = 0,
     hosted: Mapping[str, str] = MappingProxyType({}),
 ) -> Outbound:
+    attempt_id = new_id()
+    parts, values = imprint.addressed(parts, item), imprint.linked(values, item)
+    if item.is_tracked and "html" in parts:
+        opens, clicks = item.tracks_opens, item.tracks_clicks
+        html = tracked.mark(parts["html"], attempt_id, opens=opens, clicks=clicks)
+        parts = {**parts, "html": html}
     return Outbound(
-        attempt_id=new_id(),
+        attempt_id=attempt_id,
         delivery_id=item.id,
         notification_id=item.notification_id,
         channel=item.channel,
@@ -121,25 +124,9 @@ def _outbound(
         lane=item.lease.lane,
         segments=segments,
         reply_to=item.reply_to if item.channel is Channel.EMAIL else "",
-        headers=_headers(item),
+        headers=imprint.headers(item),
         tags=item.tags,
         metadata=item.metadata,
         attachments=items.attachments(item),
         hosted=hosted,
     )
-
-
-def _headers(item: Item) -> dict[str, str]:
-    """RFC 8058 one-click unsubscribe, on every email that a person may refuse."""
-    if item.channel is not Channel.EMAIL or item.is_essential:
-        return {}
-    token = links.unsubscribe_token(
-        channel=item.channel,
-        address_hash=item.address_hash,
-        scope=item.category or policy.ALL,
-        delivery_id=item.id,
-    )
-    return {
-        "List-Unsubscribe": f"<{settings.PUBLIC_URL}/u/{token}>",
-        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-    }

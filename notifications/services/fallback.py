@@ -92,7 +92,8 @@ FROM notifications_fallbackstep AS step WHERE step.delivery_id = ANY(%s::uuid[])
 _BEFORE = """
 SELECT delivery.notification_id, coalesce(step.number, 0), delivery.state,
        EXISTS (SELECT FROM notifications_event AS event
-               WHERE event.delivery_id = delivery.id AND event.type IN ('opened', 'clicked'))
+               WHERE event.delivery_id = delivery.id AND event.type IN ('opened', 'clicked')
+                 AND NOT event.data @> '{"machine": true}')
 FROM notifications_delivery AS delivery
 LEFT JOIN notifications_fallbackstep AS step ON step.delivery_id = delivery.id
 WHERE delivery.notification_id = ANY(%s::uuid[])

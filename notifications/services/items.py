@@ -44,7 +44,8 @@ SELECT delivery.id, delivery.notification_id, delivery.address, delivery.address
        notification.agent_id, notification.reply_to, notification.tags, notification.metadata,
        CASE WHEN pg_column_size(notification.attachments) > 16
             THEN pg_column_size(notification.attachments) ELSE 0 END,
-       category.key, category.kind, category.on_unknown, category.long_text
+       category.key, category.kind, category.on_unknown, category.long_text,
+       category.track_opens, category.track_clicks
 FROM notifications_delivery AS delivery
 JOIN notifications_notification AS notification ON notification.id = delivery.notification_id
 LEFT JOIN notifications_category AS category ON category.id = notification.category_id
@@ -104,9 +105,12 @@ class Item:
     """Bytes of its attachments as they are stored, 0 where it has none. Read when they are sent."""
     category: str
     is_essential: bool
+    is_marketing: bool
     holds_unknown: bool
     long_text: str
     """As in `Category`, empty without one."""
+    tracks_opens: bool
+    tracks_clicks: bool
     past: Sequence[Past] = ()
     to: str = ""
     """What the provider is told, where that is not the address: a device's token."""
@@ -132,6 +136,11 @@ class Item:
         if self.channel is not Channel.EMAIL or self.version_id is None:
             return ()
         return source(self).kept_by
+
+    @property
+    def is_tracked(self) -> bool:
+        """Whether it has links of its own in it, so that no two are alike."""
+        return self.channel is Channel.EMAIL and (self.tracks_opens or self.tracks_clicks)
 
     @property
     def reader(self) -> Reader:
@@ -174,16 +183,17 @@ def lock(owners: Mapping[UUID, queue.Lease], ids: Iterable[UUID]) -> list[Item]:
 
 
 def _item(lease: queue.Lease, row: tuple[Any, ...]) -> Item:
-    """`row` has the columns of `_LOCK`: first as `Item` has them, then four of the category."""
-    *columns, content, data, agent_id, reply_to, tags, metadata, weight = row[:-4]
-    category, kind, on_unknown, long_text = row[-4:]
+    """`row` has the columns of `_LOCK`: first as `Item` has them, then six of the category."""
+    *columns, content, data, agent_id, reply_to, tags, metadata, weight = row[:-6]
+    category, kind, on_unknown, long_text, tracks_opens, tracks_clicks = row[-6:]
     values = (
         *columns,
         *(_json(content), _json(data), agent_id, reply_to, tags),
         *(_json(metadata), weight),
-        *(category or "", kind == Category.Kind.ESSENTIAL),
+        *(category or "", kind == Category.Kind.ESSENTIAL, kind == Category.Kind.MARKETING),
         on_unknown == Category.OnUnknown.HOLD,
         long_text or "",
+        *(bool(tracks_opens), bool(tracks_clicks)),
     )
     item = Item(lease, *values)
     if lease.channel is Channel.SMS:

@@ -22,7 +22,13 @@ from commsproject.common.copy import copy_rows
 from commsproject.common.errors import CommsError, InvalidInput, NotFound
 from commsproject.common.models import ApiClient
 from notifications import addresses, queue
-from notifications.errors import AlreadyReplayed, BatchStopped, MessageExpired, NoLongerDead
+from notifications.errors import (
+    AlreadyReplayed,
+    BatchStopped,
+    ContentErased,
+    MessageExpired,
+    NoLongerDead,
+)
 from notifications.models import Batch, DeadLetter, Delivery, Event, Work
 from notifications.services import counts, plan, render
 from notifications.states import State
@@ -80,7 +86,11 @@ def matching(rows: QuerySet[DeadLetter], wanted: Mapping[str, Any]) -> QuerySet[
 def replayable(rows: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
     """Those that a replay would not refuse now."""
     return (
-        rows.filter(replayed_at=None, delivery__state__in=_GIVEN_UP)
+        rows.filter(
+            replayed_at=None,
+            delivery__state__in=_GIVEN_UP,
+            delivery__notification__erased_at=None,
+        )
         .exclude(delivery__expires_at__lte=clock.now())
         .exclude(delivery__notification__batch__state__in=_STOPPED)
     )
@@ -218,6 +228,8 @@ def _refusal(letter: DeadLetter | None, now: datetime) -> CommsError | None:
         return AlreadyReplayed("`replayed_as` of the dead letter names the delivery it made.")
     if delivery.state not in _GIVEN_UP:
         return NoLongerDead(f"The provider has reported it {delivery.state}.")
+    if delivery.notification.erased_at is not None:
+        return ContentErased("Send a new message.")
     if delivery.expires_at is not None and delivery.expires_at <= now:
         return MessageExpired(f"It expired at {delivery.expires_at.isoformat()}. Send a new one.")
     if batch is not None and batch.state in _STOPPED:

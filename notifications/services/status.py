@@ -10,10 +10,11 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.dispatch import Signal
 from django.utils import timezone
 
+from commsproject.common.arrays import uuids
 from notifications import states
 from notifications.models import Attempt, Delivery, Event, Notification
 from notifications.services import counts, goals
@@ -107,6 +108,7 @@ def apply(provider: str, events: Sequence[ProviderEvent]) -> list[Applied]:
             for item in applied
             if (goal := goals.BY_EVENT.get(item.event.type))
             and item.delivery.state != State.BOUNCED
+            and item.event.data.get("machine") is not True
         ]
     )
     if applied:
@@ -126,6 +128,7 @@ def settle_late(attempt_id: UUID, answer: Sent) -> None:
     was = {delivery.id: delivery.state}
     change = _raise(delivery, {attempt.id: [EventType.SENT]}, attempt)
     changes = [change] if change else []
+    _save([delivery] if change else [])
     _count(was, changes)
     announce(changes)
 
@@ -223,7 +226,10 @@ def _raise_states(
         )
         for items in by_delivery.values()
     ]
-    return [change for change in changes if change]
+    found = [change for change in changes if change]
+    changed = {change.delivery_id for change in found}
+    _save([items[0].delivery for id_, items in by_delivery.items() if id_ in changed])
+    return found
 
 
 def _number(attempt: Attempt) -> int:
@@ -265,5 +271,29 @@ def _raise(
     delivery.reason = reason[:200] if now is State.BOUNCED else ""
     delivery.provider = delivery.provider or attempt.provider
     delivery.attempts_made = max(delivery.attempts_made, attempt.number)
-    delivery.save(update_fields=["state", "reason", "updated_at", "provider", "attempts_made"])
     return StatusChange(delivery.id, delivery.notification_id, now, delivery.reason, was)
+
+
+_SAVE = """
+UPDATE notifications_delivery AS delivery
+SET state = new.state, reason = new.reason, provider = new.provider,
+    attempts_made = new.made, updated_at = new.at
+FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::int[], %s::timestamptz[])
+     AS new (id, state, reason, provider, made, at)
+WHERE delivery.id = new.id
+"""
+
+
+def _save(deliveries: Sequence[Delivery]) -> None:
+    """What `_raise` has set, of all in one statement: a save each was half of what an event costs
+    (measured).
+    """
+    if not deliveries:
+        return
+    rows = [
+        (str(row.state), row.reason, row.provider, row.attempts_made, row.updated_at)
+        for row in deliveries
+    ]
+    with connection.cursor() as cursor:
+        ids = uuids(row.id for row in deliveries)
+        cursor.execute(_SAVE, [ids, *map(list, zip(*rows, strict=True))])

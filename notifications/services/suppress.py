@@ -53,8 +53,10 @@ def add(
 @transaction.atomic
 def add_all(rows: Collection[Suppression]) -> int:
     """How many were not on the list for their reason. Those that were hold as long as is said now:
-    one that had expired holds again.
+    one that had expired holds again. Of entries that are named twice the last counts.
     """
+    last = {(row.channel, row.address_hash, row.scope, row.reason): row for row in rows}
+    rows = list(last.values())
     for has_address in (True, False):
         some = [row for row in rows if bool(row.address) is has_address]
         Suppression.objects.bulk_create(
@@ -208,9 +210,3 @@ def opt_outs(
         scope__in=scopes,
         reason=SuppressionReason.UNSUBSCRIBE,
     )
-
-
-def forget_addresses(address_hashes: Collection[str]) -> int:
-    """Erase what can be read of these addresses; the entries go on holding."""
-    rows = Suppression.objects.filter(address_hash__in=address_hashes).exclude(address="")
-    return rows.update(address="")

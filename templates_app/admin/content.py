@@ -124,7 +124,7 @@ def _errors(given: Mapping[str, Any]) -> Iterator[FieldError]:
     name, null_is, locale = given["name"], given["null_is"], given["locale"]
     if not isinstance(name, str) or not 0 < len(name.strip()) <= 200:
         yield FieldError("name", "invalid", "The name has 1 to 200 characters.")
-    if null_is not in ("empty", "error"):
+    if null_is not in TemplateVersion.NullIs.values:
         yield FieldError("null_is", "invalid", "Null prints nothing or is an error.")
     if locale != "" and not _is_locale(locale):
         yield FieldError("locale", "invalid", "The language is a tag such as en or pt-BR.")

@@ -179,7 +179,9 @@ class PreviewInput(StrictSerializer):
     time_zone = serializers.CharField(max_length=64, default="", help_text="The reader's.")
     channel = serializers.CharField(max_length=10, required=False)
     version = serializers.IntegerField(min_value=1, required=False, help_text="Else the newest.")
-    content = VersionContentInput(required=False, help_text="Shown in place of what the version says.")
+    content = VersionContentInput(
+        required=False, help_text="Shown in place of what the version says."
+    )
 
 
 class VersionOutput(serializers.ModelSerializer[TemplateVersion]):

@@ -27,6 +27,7 @@ SIZES: dict[str, tuple[Size, Size]] = {
     "flood": ({"bulk": 3_000, "urgent": 30}, {"bulk": 50_000, "urgent": 200}),
     "poison": ({"messages": 40}, {"messages": 150}),
     "poison_at_the_call": ({"messages": 20}, {"messages": 28}),  # 60 retries a minute
+    "conversations_lose_nothing": ({"people": 40, "kills": 2}, {"people": 400, "kills": 12}),
     "skewed_workers": ({"messages": 100}, {"messages": 500}),
     "retries_of_skewed_workers": ({"messages": 8}, {"messages": 48}),  # 60 retries a minute
     "every_schedule_keeps_the_ledger": (
@@ -76,6 +77,7 @@ SIZES: dict[str, tuple[Size, Size]] = {
         {"email": 40, "sms": 20, "seconds": 2, "times": 0.1},
         {"email": 60, "sms": 30, "seconds": 10, "times": 1},
     ),
+    "no_message_reaches_a_suppressed_address": ({"histories": 100}, {"histories": 2_000}),
     "a_crowd_loses_nothing": (
         {"sockets": 200, "slow": 2, "seconds": 2},
         {"sockets": 2_000, "slow": 20, "seconds": 10},

@@ -36,6 +36,8 @@ class Member(Wire):
 class Follower:
     """A client that keeps the last seq of its rooms, and what it should never have seen."""
 
+    feed = "rooms"
+
     def __init__(self, number: int, ports: Sequence[int], rooms: Sequence[str]) -> None:
         self.person = user(f"crowd-{number}")
         self.seqs = dict.fromkeys(rooms, 0)
@@ -49,15 +51,17 @@ class Follower:
     def heard(self, frame: dict[str, Any]) -> None:
         match frame["type"]:
             case "line":
-                room, seq = frame["room"], frame["seq"]
-                if seq != self.seqs[room] + 1:
-                    self.wrong.append(f"{seq} of {room} after {self.seqs[room]}")
-                self.seqs[room] = seq
+                self.count(frame["room"], frame["seq"])
             case "hello":
                 self.told_to_wait = frame["reconnect_after_ms"] / 1000
                 self.is_in = True
             case "error" | "resync":
                 self.wrong.append(json.dumps(frame))
+
+    def count(self, room: str, seq: int) -> None:
+        if seq != self.seqs[room] + 1:
+            self.wrong.append(f"{seq} of {room} after {self.seqs[room]}")
+        self.seqs[room] = seq
 
     async def stay(self, crowd: Crowd) -> None:
         """Be connected, again and again, until cancelled."""
@@ -73,7 +77,7 @@ class Follower:
                 await asyncio.sleep(0.2)
                 continue
             self.socket = one
-            one.send(type="subscribe", rooms=self.seqs)
+            one.send(type="subscribe", **{self.feed: self.seqs})
             try:
                 self.codes[await one.ended] += 1
             finally:

@@ -110,7 +110,7 @@ class Agent:
     def knock(self, method: str, pattern: str) -> None:
         """Ask something, about nothing that is there: only that it does not break."""
         values = ["019a0000-0000-7000-8000-000000000000"] * pattern.count("{}")
-        body = None if method == "GET" else {}
+        body: Any = None if method == "GET" else {}
         answer = self._client.request(method, f"/api/v1/{pattern.format(*values)}", json=body)
         assert answer.status_code < 500, (method, pattern, answer.text)
 

@@ -207,7 +207,11 @@ class TestRepeating:
         finally:
             status_changed.disconnect(hear)
         assert heard == [
-            [StatusChange(the(message).id, message.id, "cancelled", "cancelled by its sender", "queued")]
+            [
+                StatusChange(
+                    the(message).id, message.id, "cancelled", "cancelled by its sender", "queued"
+                )
+            ]
         ]
 
 

@@ -217,7 +217,9 @@ def test_names_in_capitals_are_in_the_code(page: Path) -> None:
 
 def test_every_variable_of_the_service_is_documented() -> None:
     text = "\n".join(page.read_text() for page in PAGES)
-    named_files = [f"commsproject/settings/{name}.py" for name in ("comms", "base", "live")]
+    named_files = [
+        f"commsproject/settings/{name}.py" for name in ("comms", "base", "conversations", "live")
+    ]
     wanted = read_variables("\n".join((ROOT / name).read_text() for name in named_files))
     wanted |= read_variables(source("commsproject/embedded", "commsproject/common/management"))
     wanted |= {"COMMS_ADMIN_PASSWORD"}

@@ -244,8 +244,14 @@ def test_staff_choose_what_becomes_of_long_texts(client: Client):
     row = CategoryFactory.create(key="codes")
     page = reverse("admin:notifications_category_change", args=[row.pk])
     form = {
-        **{"name": "Codes", "kind": "essential", "on_unknown": "resend", "long_text": "refuse"},
-        **{"quiet": "ignore", "content_days": 90, "inbox_days": 90, "fallback": "[]"},
+        "name": "Codes",
+        "kind": "essential",
+        "on_unknown": "resend",
+        "long_text": "refuse",
+        "quiet": "ignore",
+        "content_days": 90,
+        "inbox_days": 90,
+        "fallback": "[]",
     }
     assert client.post(page, form).status_code == 302
     apart = {**form, "fallback": '[{"channel": "email", "after": 60, "unless": "read"}]'}

@@ -36,8 +36,8 @@ def body(**to: Any) -> dict[str, Any]:
 
 
 def send(api: APIClient, asked: Any, key: str = "", status: int = 202) -> Any:
-    headers = {"HTTP_IDEMPOTENCY_KEY": key} if key else {}
-    answer = api.post("/api/v1/notifications", asked, format="json", **headers)
+    headers = {"Idempotency-Key": key} if key else {}
+    answer = api.post("/api/v1/notifications", asked, format="json", headers=headers)
     assert answer.status_code == status, answer.content
     return answer.json()
 

@@ -15,7 +15,19 @@ from pathlib import Path
 
 import psycopg
 
-from tests.performance import fanout, latency, limits, others, ours, report, sinks, templates
+from tests.performance import (
+    conversations,
+    events,
+    events_out,
+    fanout,
+    latency,
+    limits,
+    others,
+    ours,
+    report,
+    sinks,
+    templates,
+)
 from tests.performance.profiler import Profiler
 from tests.performance.world import ROOT, Failed, World
 
@@ -54,11 +66,15 @@ def measurements(
         "POST notifications", partial(latency.submission, world, profiler)
     )
     found["urgent"] = Measurement("Urgent during a bulk", partial(latency.urgent, world))
+    found["events-in"] = Measurement("Webhooks in", partial(events.measure, world, profiler))
+    found["events-out"] = Measurement("Events out", partial(events_out.measure, world))
     found["templates"] = Measurement("Templates", partial(templates.rendering, world))
     for server in (fanout.OURS, *fanout.PEERS):
         run = partial(fanout.measure, world, server)
         found[server.key] = Measurement(server.title, run)
     found["sockets"] = Measurement("Idle sockets", partial(fanout.idle, world))
+    found["chat"] = Measurement("A conversation, live", partial(conversations.chat, world))
+    found["history"] = Measurement("Five million entries", partial(conversations.history, world))
     found["million"] = Measurement("A batch in NDJSON", partial(latency.million, world, rows))
     return found
 

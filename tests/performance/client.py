@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from tests.performance.world import Failed
@@ -32,18 +32,22 @@ class Connection:
 
     async def notify(self, body: bytes, key: str) -> float:
         """`POST notifications`; the seconds until the answer. Raises `Failed` unless it is 202."""
-        head = (
-            f"POST /api/v1/notifications HTTP/1.1\r\n{self._head}Idempotency-Key: {key}\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        )
+        return await self.post("/api/v1/notifications", body, {"Idempotency-Key": key}, "202")
+
+    async def post(
+        self, path: str, body: bytes, headers: Mapping[str, str], wanted: str = "200"
+    ) -> float:
+        """The seconds until the answer. Raises `Failed` unless it has the status `wanted`."""
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"POST {path} HTTP/1.1\r\n{self._head}{lines}Content-Length: {len(body)}\r\n\r\n"
         started = time.monotonic()
         self._writer.write(head.encode() + body)
         answer = (await self._reader.readuntil(b"\r\n\r\n")).decode()
         length = answer.lower().partition("content-length:")[2].partition("\r\n")[0]
         content = await self._reader.readexactly(int(length))
         seconds = time.monotonic() - started
-        if answer.split(" ", 2)[1] != "202":
-            raise Failed(f"The API answered {answer.splitlines()[0]}: {content[:500].decode()}")
+        if answer.split(" ", 2)[1] != wanted:
+            raise Failed(f"{path} answered {answer.splitlines()[0]}: {content[:500].decode()}")
         return seconds
 
 

@@ -41,7 +41,7 @@ def submission(world: World, profiler: Profiler | None = None) -> Figures:
     with contextlib.ExitStack() as stack:
         world.empty()
         env = sinks.Sink.env
-        port, web = stack.enter_context(_web(world, **env))
+        port, web = stack.enter_context(web_process(world, **env))
         workers = stack.enter_context(world.workers("urgent", count=1, env=env))
         workers += stack.enter_context(world.workers("normal", "bulk", count=1, env=env))
         if profiler:
@@ -100,7 +100,7 @@ def _message(to: str, template: str, priority: str) -> bytes:
 
 
 @contextlib.contextmanager
-def _web(world: World, **env: str) -> Iterator[tuple[int, Child]]:
+def web_process(world: World, **env: str) -> Iterator[tuple[int, Child]]:
     """The web process as `make run` starts it."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "commsproject.asgi:application"]
@@ -120,7 +120,7 @@ def urgent(world: World) -> Figures:
         sink = stack.enter_context(sinks.of_kind(world, "http"))
         assert isinstance(sink, sinks.HttpSink)
         world.empty()
-        port, _ = stack.enter_context(_web(world, **sink.env))
+        port, _ = stack.enter_context(web_process(world, **sink.env))
         workers = stack.enter_context(world.workers("urgent", count=1, env=sink.env))
         workers += stack.enter_context(world.workers("normal", "bulk", env=sink.env))
         agent = stack.enter_context(ours.sender(world, "bench-loops", BULK, sink.env))
@@ -196,7 +196,7 @@ def million(world: World, rows: int = ROWS) -> Figures:
     asked = {"template": "bench-loops", "category": CATEGORY, "data": shared}
     with contextlib.ExitStack() as stack:
         world.empty()
-        port, web = stack.enter_context(_web(world, **sinks.Sink.env))
+        port, web = stack.enter_context(web_process(world, **sinks.Sink.env))
         query = urlencode(asked, quote_via=quote)
         upload(port, world.api_key, query, _pieces(PIECE))  # connections, templates
         world.empty()

@@ -32,7 +32,7 @@ PEERS = "tests.performance.peers.settings"
 _HOT = (
     "notifications_batch, notifications_batchdelta, notifications_notification, notifications_work, "
     "notifications_delivery, notifications_attempt, notifications_recipient,"
-    " notifications_providerstate, common_idempotencykey"
+    " notifications_providerstate, common_idempotencykey, tracking_webhookreceipt"
 )
 """Emptied between measurements, with all that refers to them."""
 

@@ -437,8 +437,13 @@ def test_a_body_nobody_documents_is_an_error(body):
 
 
 def test_events_that_are_none_do_not_lose_the_others(caplog):
-    good = {"event": "open", "timestamp": 1, "sg_event_id": "1", "email": ADDRESS}
-    changes = [
+    good: dict[str, object] = {
+        "event": "open",
+        "timestamp": 1,
+        "sg_event_id": "1",
+        "email": ADDRESS,
+    }
+    changes: list[dict[str, object]] = [
         {"timestamp": None},
         {"timestamp": "x"},
         {"timestamp": 1e30},

@@ -25,6 +25,7 @@ ROWS = list(range(500))
 MOMENTS = [f"20{10 + n % 80}-0{1 + n % 9}-{10 + n % 18}T0{n % 10}:00:00Z" for n in range(4000)]
 LISTS = {"a": [[1, 2, 3]] * 500, "b": [[1, 2, 3]] * 500, "x": "x", "rows": ROWS}
 CODES = "%B%A" * 25
+QUOTED_LINKS = "{% for x in rows %}" + "<a href='{{ v }}'>" * 50 + "{% endfor %}"
 
 
 def over(body: str, name: str = "lists") -> str:
@@ -136,6 +137,27 @@ CASES: dict[str, tuple[Mapping[str, str], Mapping[str, Any]]] = {
     "link in entities": page("<a href='{{ x }}'>", x="&#106;avascript:alert(1)"),
     "link to data": page("<img src='{{ x }}'>", x="data:text/html;base64,PHNjcmlwdD4="),
     "many unsafe links": page("{% for i in rows %}<a href='{{ x }}'>{% endfor %}", x="about:x"),
+    "quotes in links": page(QUOTED_LINKS, v="'" * 200),
+    "ampersands in links": page(QUOTED_LINKS, v="&" * 200),
+    "ampersands in long links": page(
+        "{% for x in rows %}<a href='{{ v }}'>x</a>{% endfor %}", v="&" * 10_240
+    ),
+    "entities in links": page(
+        "{% for x in rows %}" + "<a href='" + "&amp;" * 20 + "{{ v }}'>" * 20 + "{% endfor %}", v=""
+    ),
+    "letters in entities in links": page(
+        "{% for x in rows %}" + "<a href='{{ x }}" + "&#97;" * 30 + "'>" * 10 + "{% endfor %}"
+    ),
+    "links that differ": page(
+        "{% for x in rows %}{% for y in rows %}<a href='{{ x }}{{ y }}'>{% endfor %}{% endfor %}"
+    ),
+    "link of leading spaces": page("<a href='{{ v }}'>", v=" " * 10_000 + "javascript:alert(1)"),
+    "link of entities of spaces": page("<a href='" + "&#32;" * 99 + "{{ v }}'>", v="javascript:0"),
+    "link of a long scheme": page("<a href='{{ v }}'>", v="a" * 10_000 + ":alert(1)"),
+    "short quotes": page(loops("{{ v }}" * 20), v="'" * 200),
+    "short wide values": text(loops("{{ v }}" * 20), v="\U0001f600" * 200),
+    "wide text in loops": text(loops("\U0001f600" * 10_000)),
+    "quotes in many places": page("{{ v }}" * 2500, v="'" * 10_000),
     "header in a subject": ({"subject": "Hi {{ x }}"}, {"x": "you\r\nBcc: all@example.org"}),
     "folded header": ({"subject": "{{ x }}"}, {"x": "a\r\n\tb\x0bc\x0cd\x85e\u2028f"}),
     "header in a preheader": ({"preheader": "{{ x }}"}, {"x": "a\n\nbody"}),

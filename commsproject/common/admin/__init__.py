@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from commsproject.common.admin import agents, alerts, jobs  # register themselves
+from commsproject.common.admin import agents, alerts, jobs, personal_data  # register themselves
 from commsproject.common.admin.base import (
     BaseAdmin,
     EditableAdmin,
@@ -30,5 +30,6 @@ __all__ = [
     "code",
     "jobs",
     "link",
+    "personal_data",
     "shorten",
 ]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # the theme has no types; what it extends has
         UserChangeForm,
     )
     from django.core.paginator import Paginator
-    from django.forms import CheckboxSelectMultiple, ModelForm, Select
+    from django.forms import CheckboxSelectMultiple, ModelForm, PasswordInput, Select
 else:
     from django import forms
     from django.core import paginator
@@ -28,6 +28,7 @@ else:
     from unfold.forms import UserCreationForm as AdminUserCreationForm
     from unfold.views import ChangeList
     from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as CheckboxSelectMultiple
+    from unfold.widgets import UnfoldAdminPasswordWidget as PasswordInput
     from unfold.widgets import UnfoldAdminSelectWidget as Select
     from unfold.widgets import UnfoldAdminSplitDateTimeWidget as AdminSplitDateTime
     from unfold.widgets import UnfoldAdminTextareaWidget as AdminTextareaWidget
@@ -63,6 +64,7 @@ __all__ = [
     "ModelAdmin",
     "ModelForm",
     "Paginator",
+    "PasswordInput",
     "Select",
     "TabularInline",
     "UserChangeForm",

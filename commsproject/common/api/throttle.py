@@ -22,6 +22,7 @@ from commsproject.common.errors import CommsError
 from commsproject.common.identity.principals import Agent, EndUser, principal
 from commsproject.common.limits import Bucket, Standing
 from commsproject.common.models import ApiKey
+from commsproject.common.personal_data.registry import digest
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which loads this module while it loads itself
@@ -81,8 +82,8 @@ def _bucket(request: Request) -> Bucket | None:
     match principal(request):
         case Agent() if isinstance(credentials, ApiKey):
             kind, caller = "agent", str(credentials.pk)
-        case EndUser(user_id=caller):
-            kind = "user"
+        case EndUser(user_id=user_id):
+            kind, caller = "user", digest(user_id)  # Valkey need not know who it is
         case _:
             return None
     rate = settings.API_LIMITS[kind]

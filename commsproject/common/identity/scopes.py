@@ -27,6 +27,11 @@ class Scope(models.TextChoices):
     CONVERSATIONS_WRITE = "conversations:write", "Start conversations and write into them"
     PROVIDERS_READ = "providers:read", "See providers and their state"
     PROVIDERS_WRITE = "providers:write", "Switch providers and script the simulator"
+    WEBHOOKS_READ = "webhooks:read", "See webhook endpoints and what was sent to them"
+    WEBHOOKS_WRITE = "webhooks:write", "Make, change, try and replay webhook endpoints"
+    ANALYTICS_READ = "analytics:read", "See what was sent, delivered and opened, in sums"
+    ALERTS_READ = "alerts:read", "See alerts"
+    ALERTS_WRITE = "alerts:write", "Acknowledge alerts"
 
 
 def parse(names: Iterable[str]) -> list[Scope]:

@@ -66,6 +66,14 @@ Erase = Callable[[Person, str], Erased]
 
 
 @dataclass(frozen=True)
+class Gone:
+    """What one step let go, and whether anything may be left."""
+
+    rows: int
+    is_more: bool
+
+
+@dataclass(frozen=True)
 class Purge:
     """What of one table is too old. Each step is a transaction of its own."""
 
@@ -73,8 +81,8 @@ class Purge:
     why: str
     count: Callable[[datetime], int]
     """How many rows would go now."""
-    step: Callable[[datetime], int]
-    """Let about `STEP_ROWS` of them go; how many there were, 0 where none is left."""
+    step: Callable[[datetime], Gone]
+    """Let about `STEP_ROWS` of them go."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,20 +35,21 @@ def due(now: datetime | None = None) -> Iterator[Due]:
 
 
 def run(seconds: float, now: datetime | None = None) -> dict[tuple[str, str], int]:
-    """Let go what is due, for about so long; the rows by table and reason.
+    """Let go what is due, for about `seconds`; the rows by table and reason, empty where none was.
 
-    What is left when time is up comes first the next time that nothing else has to wait: each
-    table gets a step in turn.
+    Each table gets a step in turn, another one first each time, so that none waits for the others.
     """
-    now = now or timezone.now()
+    now, pause = now or timezone.now(), threading.Event()
     until = time.monotonic() + seconds
     gone: dict[tuple[str, str], int] = {}
-    left = list(registry.purges())
+    left = deque(registry.purges())
+    left.rotate(random.randrange(len(left)))  # noqa: S311 - no secret
     while left and time.monotonic() < until:
-        for purge in list(left):
-            rows = purge.step(now)
-            gone[purge.what, purge.why] = gone.get((purge.what, purge.why), 0) + rows
-            if not rows:
-                left.remove(purge)
-            time.sleep(PAUSE_SECONDS)
-    return {what: rows for what, rows in gone.items() if rows}
+        purge = left.popleft()
+        step = purge.step(now)
+        if step.is_more:
+            left.append(purge)
+        if step.rows:
+            gone[purge.what, purge.why] = gone.get((purge.what, purge.why), 0) + step.rows
+            pause.wait(PAUSE_SECONDS)
+    return gone

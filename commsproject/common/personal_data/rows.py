@@ -16,11 +16,15 @@ from commsproject.common.personal_data.registry import (
     STEP_ROWS,
     Erased,
     Export,
+    Gone,
     Page,
     Person,
     Purge,
     Row,
 )
+
+STEP_SECONDS = 10
+"""For a statement of a step; it is tried again later."""
 
 
 def told(found: Callable[[Person], QuerySet[Any]], tell: Callable[[Any], Row]) -> Export:
@@ -74,21 +78,17 @@ def older(
     def count(now: datetime) -> int:
         return int(ask(f"SELECT count(*) FROM {table} WHERE {old}", now))  # noqa: S608 - names of ours
 
-    def step(now: datetime) -> int:
+    def step(now: datetime) -> Gone:
         with transaction.atomic():
             limited(STEP_SECONDS)
-            return int(
-                ask(
-                    f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE {old}"  # noqa: S608
-                    f" ORDER BY id LIMIT {STEP_ROWS} FOR UPDATE SKIP LOCKED)",
-                    now,
-                )
+            rows = ask(
+                f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE {old}"  # noqa: S608
+                f" ORDER BY id LIMIT {STEP_ROWS} FOR UPDATE SKIP LOCKED)",
+                now,
             )
+        return Gone(rows, rows == STEP_ROWS)
 
     return Purge(model._meta.db_table, why, count, step)  # noqa: SLF001
-
-
-STEP_SECONDS = 10
 
 
 def limited(seconds: int) -> None:

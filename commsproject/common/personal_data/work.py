@@ -102,7 +102,7 @@ def progress(job: PersonalDataJob) -> int:
 
 def document(job: PersonalDataJob) -> Iterator[bytes]:
     """An export that is done: a line of JSON for what it is, then one for each thing known."""
-    about = {"kind": "export", "user_id": job.user_id, "made_at": job.finished_at}
+    about = {"what": "export", "user_id": job.user_id, "made_at": job.finished_at}
     yield orjson.dumps({**about, "rows": job.counts}, option=orjson.OPT_APPEND_NEWLINE)
     for lines in job.pages.values_list("lines", flat=True).iterator(chunk_size=10):
         yield lines.encode()
@@ -129,7 +129,7 @@ def step() -> bool:
             with transaction.atomic():
                 limited(STEP_SECONDS)
                 _advance(job)
-        except Exception as error:  # whatever it is: it is tried again, and told
+        except Exception as error:  # noqa: BLE001 - it is tried again, and told
             job.refresh_from_db()
             _put_off(job, error)
         job.save()
@@ -167,7 +167,7 @@ def _done(job: PersonalDataJob, person: Person) -> tuple[int, str, timedelta]:
 
 def _keep(job: PersonalDataJob, page: Page) -> None:
     lines = b"".join(
-        orjson.dumps({"kind": job.part, **row}, default=str, option=orjson.OPT_APPEND_NEWLINE)
+        orjson.dumps({"what": job.part, **row}, default=str, option=orjson.OPT_APPEND_NEWLINE)
         for row in page.rows
     )
     if lines:
@@ -188,7 +188,7 @@ def _finish(job: PersonalDataJob) -> None:
 def _put_off(job: PersonalDataJob, error: Exception) -> None:
     job.tries += 1
     job.error = type(error).__name__
-    job.due_at = timezone.now() + min(timedelta(seconds=2**job.tries), MOST_WAIT)
+    job.due_at = timezone.now() + min(timedelta(seconds=2 ** min(job.tries, 12)), MOST_WAIT)
     log.warning("personal data: step failed", job=str(job.id), part=job.part, error=job.error)
     if job.tries == TRIES_BEFORE_ALERT:
         alerts.raise_once(

@@ -20,7 +20,7 @@ from django.utils.module_loading import autodiscover_modules
 from dramatiq import Worker
 from typing_extensions import override
 
-from commsproject.common import doorbell
+from commsproject.common import background, doorbell
 from notifications.services import pump
 from notifications.types import Lane
 
@@ -49,6 +49,7 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
         pump.start(lanes)
+        beside = background.start(background.Beside.WORKER, stopping) if _is_general(lanes) else []
         # Dramatiq's default of a second costs 450 ms of idle latency, 50 ms a twentieth of a core
         # (measured): worth it for one-time codes.
         pause = 50 if Lane.URGENT in lanes else 100
@@ -59,6 +60,8 @@ class Command(BaseCommand):
         log.info("worker started", lanes=[one.value for one in lanes])
         stopping.wait()
         finished = pump.stop(STOP_SECONDS) and _deafen(ears)
+        for thread in beside:
+            thread.join(1.0)
         log.info("worker stopped", finished=finished)
         if not finished:  # Python would wait for the calls that hang; who claims next knows of them
             logging.shutdown()
@@ -87,4 +90,9 @@ def _queues(lanes: list[Lane]) -> set[str]:
     autodiscover_modules("tasks")
     mine = {lane.value for lane in lanes}
     others = doorbell.broker().get_declared_queues() - set(Lane.values)
-    return mine | others if Lane.NORMAL in lanes else mine
+    return mine | others if _is_general(lanes) else mine
+
+
+def _is_general(lanes: list[Lane]) -> bool:
+    """Whether this worker also does what belongs to no lane."""
+    return Lane.NORMAL in lanes

@@ -15,7 +15,15 @@ from django.urls import reverse
 from django.utils import timezone
 
 from commsproject.common.identity import keys
-from commsproject.common.models import Alert, ApiClient, IdempotencyKey, ScheduledJob
+from commsproject.common.models import (
+    Alert,
+    AlertRule,
+    AlertTarget,
+    ApiClient,
+    IdempotencyKey,
+    PersonalDataJob,
+    ScheduledJob,
+)
 from commsproject.common.scheduler import run_due
 from notifications.models import (
     Attempt,
@@ -32,6 +40,7 @@ from notifications.models import (
     SimulatedMessage,
     SimulatorRule,
     Suppression,
+    Topic,
     Work,
 )
 from notifications.services import status, submit, suppress
@@ -69,6 +78,10 @@ def everything(agent: ApiClient) -> None:
     agent.save()
     Group.objects.create(name=EVIL)
     Category.objects.create(key="evil", name=EVIL)
+    Topic.objects.create(key="evil", name=EVIL)
+    PersonalDataJob.objects.create(
+        kind="export", subject="x", user_id=EVIL, part=EVIL, client=agent
+    )
     keys.issue(agent, ["notifications:read"])
     template = templates.create(
         key="evil",
@@ -147,6 +160,10 @@ def everything(agent: ApiClient) -> None:
     )
     SimulatorRule.objects.create(address=EVIL)
     Alert.objects.create(key=EVIL, severity="warning", title=EVIL, detail=EVIL)
+    AlertRule.objects.create(
+        key="evil", name=EVIL, only=EVIL, measure="queue_age", bound=1, recovery=0
+    )
+    AlertTarget.objects.create(name=EVIL, place=EVIL, sealed=b"")
     ScheduledJob.objects.create(name=EVIL, last_run_at=timezone.now(), last_error=EVIL)
 
 
@@ -241,7 +258,7 @@ def test_idempotency_keys_have_no_page():
         (DeadLetter, "age=day&delivery__channel__exact=email"),
         (Work, "lane__exact=normal"),
         (SimulatedMessage, "channel__exact=email"),
-        (WebhookReceipt, "processed_at__isempty=1"),
+        (WebhookReceipt, "state=set_aside"),
         (Device, "registered=no&platform__exact=fcm"),
     ],
 )

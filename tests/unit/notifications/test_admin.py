@@ -234,6 +234,9 @@ def test_the_key_of_a_category_is_set_once(staff):
         "on_unknown": "hold",
         "long_text": "split",
         "inbox_days": "30",
+        "content_days": "90",
+        "quiet": "ignore",
+        "fallback": "[]",
     }
     staff.post(reverse("admin:notifications_category_add"), fields)
     row = Category.objects.get()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -421,7 +422,7 @@ def test_two_versions_stand_line_by_line_with_the_words_that_differ():
 
 
 def test_no_content_of_the_right_shape_breaks_the_page(staff, template):
-    odd = [
+    odd: list[dict[str, Any]] = [
         {"hosted": {"nobody": {"id": "", "variables": {"": "1"}}}},
         {"hosted": {"sendgrid": {"id": "d-1", "variables": {"first": "{{ name"}}}},
         {"layout": "nothing-of-this-name"},

@@ -36,7 +36,7 @@ def test_nothing_against_it_means_send():
 )
 def test_a_message_expires_at_its_very_moment(expires_at, state):
     refusal = decide(Facts(now=NOW, expires_at=expires_at))
-    assert (refusal and refusal.state) is state
+    assert getattr(refusal, "state", None) is state
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_an_entry_ends_when_it_expires(until, sent):
 @pytest.mark.parametrize("reason", SuppressionReason)
 def test_every_refusal_says_why(reason):
     refusal = decide(Facts(now=NOW, suppressed=[Suppressed(ALL, reason)]))
-    assert refusal is not None
+    assert isinstance(refusal, Refusal)
     assert refusal.state is State.SUPPRESSED
     assert refusal.reason.startswith("the ")
 
@@ -99,7 +99,7 @@ def test_one_entry_that_applies_is_enough():
 
 def test_an_expired_message_is_expired_even_where_it_is_suppressed():
     refusal = decide(Facts(now=NOW, expires_at=EARLIER, suppressed=[Suppressed(ALL, BOUNCE)]))
-    assert refusal is not None
+    assert isinstance(refusal, Refusal)
     assert refusal.state is State.EXPIRED
 
 
@@ -139,7 +139,7 @@ def test_only_the_countries_of_the_list_are_written_to(country, countries, reaso
     )
     refusal = decide(facts)
     assert (refusal.reason if refusal else "") == reason
-    assert refusal is None or refusal.state is State.SUPPRESSED
+    assert getattr(refusal, "state", State.SUPPRESSED) is State.SUPPRESSED
 
 
 def test_an_opt_out_is_named_before_the_country():

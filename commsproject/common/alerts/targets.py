@@ -1,0 +1,176 @@
+"""Who is told, and how: by email, by a webhook, or by any of the services that Apprise speaks to.
+
+    email:oncall@example.org            our own providers, as for any message
+    https://hooks.example.org/...       a POST of JSON; only to where webhooks may go at all
+    slack://..., ntfys://..., ...       https://github.com/caronc/apprise/wiki
+
+An address is sealed in its row, as it may hold a token; what is shown of it is its `place`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.mail import EmailMessage, get_connection
+from django.core.validators import validate_email
+
+from commsproject.common import egress
+from commsproject.common.models import AlertTarget, Severity
+
+SECONDS = 10.0
+"""For a webhook's answer."""
+
+_LOCAL = frozenset({"dbus", "qt", "kde", "gnome", "glib", "macosx", "windows", "syslog", "file"})
+"""Schemes of Apprise that show something on the machine itself."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """What is told. `data` is the same for programs."""
+
+    id: str
+    title: str
+    text: str
+    is_good: bool
+    data: Mapping[str, Any]
+
+
+class NotTaken(Exception):
+    """The target did not take it; the text says why and holds nothing of the address."""
+
+
+# --- Addresses -----------------------------------------------------------------------------------
+
+
+def check(address: str) -> str:
+    """What may be shown of it. Raises `ValidationError`, which does not repeat it."""
+    scheme, colon, rest = address.partition(":")
+    scheme = scheme.lower()
+    if not colon or not rest:
+        raise ValidationError("Begin with email:, https:// or a scheme of Apprise.", code="scheme")
+    if scheme == "email":
+        validate_email(rest)
+        return rest
+    if scheme in ("http", "https"):
+        try:
+            egress.check(address)
+        except egress.Forbidden as error:
+            raise ValidationError(str(error), code="forbidden") from None
+        return f"{scheme}://{urlsplit(address).hostname}"
+    if scheme in _LOCAL or "template" in parse_qs(urlsplit(address).query):
+        raise ValidationError("This would read or show something of this machine.", code="local")
+    if _service(address) is None:
+        raise ValidationError("Apprise does not know such an address.", code="unknown")
+    return f"{scheme}://"
+
+
+def _service(address: str) -> Any:
+    """None for what is none. Imported here: only who tells alerts needs its 170 services."""
+    import apprise
+
+    return apprise.Apprise.instantiate(address, suppress_exceptions=True)
+
+
+def _seal() -> MultiFernet:
+    """By the newest of the keys; what the others have sealed can be read."""
+    secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    digests = [hashlib.sha256(b"alert target:" + secret.encode()).digest() for secret in secrets]
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(digest)) for digest in digests])
+
+
+def put(target: AlertTarget, address: str) -> None:
+    """Give it another address; not saved. Raises as `check` does."""
+    target.place = check(address)[:255]
+    target.sealed = _seal().encrypt(address.encode())
+
+
+def _open(target: AlertTarget) -> str:
+    try:
+        return _seal().decrypt(bytes(target.sealed)).decode()
+    except InvalidToken:
+        raise NotTaken("Its address was sealed with another SECRET_KEY: enter it anew.") from None
+
+
+def keep_settings() -> None:
+    """Have the targets of `ALERT_TARGETS` as rows, and those that are gone from it inactive."""
+    named = {_fingerprint(address): address for address in settings.ALERT_TARGETS}
+    known = dict(
+        AlertTarget.objects.exclude(fingerprint="").values_list("fingerprint", "is_active")
+    )
+    for fingerprint, address in named.items():
+        if fingerprint not in known:
+            target = AlertTarget(fingerprint=fingerprint)
+            put(target, address)
+            target.name = f"ALERT_TARGETS: {target.place}"[:100]
+            AlertTarget.objects.bulk_create([target], ignore_conflicts=True)
+    gone = {name for name, is_active in known.items() if is_active} - named.keys()
+    AlertTarget.objects.filter(fingerprint__in=gone).update(is_active=False)
+    back = {name for name, is_active in known.items() if not is_active} & named.keys()
+    AlertTarget.objects.filter(fingerprint__in=back).update(is_active=True)
+
+
+def _fingerprint(address: str) -> str:
+    key = b"alert target:" + settings.SECRET_KEY.encode()
+    return hmac.new(key, address.encode(), hashlib.sha256).hexdigest()
+
+
+def wanting(severity: str) -> Sequence[AlertTarget]:
+    """Those that are told of something so bad."""
+    rows = AlertTarget.objects.filter(is_active=True)
+    if severity != Severity.CRITICAL:
+        rows = rows.filter(least=Severity.WARNING)
+    return list(rows)
+
+
+# --- Telling -------------------------------------------------------------------------------------
+
+
+def tell(target: AlertTarget, words: Words) -> None:
+    """Once. Raises `NotTaken`, or what a provider of email raises."""
+    address = _open(target)
+    scheme, _, rest = address.partition(":")
+    if scheme.lower() == "email":
+        _by_email(rest, words)
+    elif scheme.lower() in ("http", "https"):
+        asyncio.run(_by_webhook(address, words))
+    else:
+        _by_apprise(address, words)
+
+
+def _by_email(address: str, words: Words) -> None:
+    message = EmailMessage(
+        subject=words.title,
+        body=words.text,
+        to=[address],
+        connection=get_connection(settings.ALERT_EMAIL_BACKEND),
+    )
+    message.send()
+
+
+async def _by_webhook(address: str, words: Words) -> None:
+    headers = {"Content-Type": "application/json", "webhook-id": words.id}
+    body = json.dumps(words.data).encode()
+    async with egress.session() as client:
+        answer = await egress.post(client, address, body, headers, seconds=SECONDS)
+    if answer.status is None:
+        raise NotTaken(answer.error)
+    if not 200 <= answer.status < 300:
+        raise NotTaken(f"It answered {answer.status}.")
+
+
+def _by_apprise(address: str, words: Words) -> None:
+    service = _service(address)
+    kind = "success" if words.is_good else "failure"
+    if service is None or not service.notify(title=words.title, body=words.text, notify_type=kind):
+        raise NotTaken("The service did not take it: is its token still right?")

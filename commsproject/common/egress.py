@@ -1,0 +1,211 @@
+"""Calls to addresses that somebody outside gave us: only to the public internet, whatever it says.
+
+Names lie: they may stand for an address of our own network, for another one a moment later, or be
+written so that only the resolver understands them. So nothing is judged by the text alone: each
+socket is judged by the very address that it is about to connect to.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from django.conf import settings
+from yarl import URL
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+PORTS = frozenset({443, 8443})
+MAX_BODY = 64 * 1024
+"""Bytes of an answer that are read."""
+
+_CARRIERS = (
+    (ipaddress.ip_network("64:ff9b::/96"), 0),  # NAT64, RFC 6052
+    (ipaddress.ip_network("::/96"), 0),  # IPv4-compatible, RFC 4291
+    (ipaddress.ip_network("::ffff:0:0:0/96"), 0),  # translated, RFC 2765
+    (ipaddress.ip_network("2002::/16"), 80),  # 6to4, RFC 3056
+)
+"""IPv6 networks that carry an IPv4 address, and how many bits from the right it stands."""
+
+_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
+"""RFC 8215: where in it the IPv4 address stands is up to the network."""
+
+_TEREDO = ipaddress.ip_network("2001::/32")
+
+
+class Forbidden(ValueError):
+    """No address that may be called; the text says why."""
+
+
+class _NotPublic(OSError):
+    """Found when about to connect."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, or why nothing did: `error` is empty where there is a status."""
+
+    status: int | None
+    seconds: float
+    text: str = ""
+    error: str = ""
+    retry_after: float | None = None
+
+
+def check(url: str) -> None:
+    """Raises `Forbidden` for what can never be called. What a name stands for is asked only when it
+    is.
+    """
+    if not url.isascii() or any(char <= " " or char in '\\\x7f"<>`{}|^' for char in url):
+        raise Forbidden("It may hold printable ASCII characters only.")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+        seen = URL(url).host
+    except ValueError:
+        raise Forbidden("It is no address of a web server.") from None
+    schemes = {"https", "http"} if _allowed() else {"https"}
+    if parts.scheme not in schemes:
+        raise Forbidden("It begins with https://.")
+    if not host or seen != host:
+        raise Forbidden("It names no host.")
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        raise Forbidden("It may hold no user, password or fragment.")
+    _check_where(host.rstrip("."), port or (443 if parts.scheme == "https" else 80))
+
+
+def _check_where(host: str, port: int) -> None:
+    """The same refusals as at the connection, told early where the text already shows them."""
+    if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
+        if not _allowed():
+            raise Forbidden("It is in a private network.")
+        return
+    try:
+        address = ipaddress.ip_address(socket.inet_aton(host))  # decimal, octal and short forms too
+    except OSError:
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            if port not in PORTS and not _allowed():
+                raise Forbidden(_WRONG_PORT) from None
+            return
+    if why := refusal(address, port):
+        raise Forbidden(why)
+
+
+_WRONG_PORT = f"Its port is none of {', '.join(map(str, sorted(PORTS)))}."
+
+
+def refusal(address: Address, port: int) -> str:
+    """Why nothing is sent there; empty: it may be."""
+    address = _carried(address)
+    if any(address in network for network in _allowed()):
+        return ""
+    is_odd = address.is_multicast or address.is_reserved or address in _LOCAL_NAT64
+    if is_odd or not address.is_global:
+        return "It is in a private network."
+    return "" if port in PORTS else _WRONG_PORT
+
+
+def _carried(address: Address) -> Address:
+    """The IPv4 address that an IPv6 one stands for, else itself."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address.ipv4_mapped:
+        return address.ipv4_mapped
+    if address in _TEREDO:
+        return ipaddress.IPv4Address(~int(address) & 0xFFFFFFFF)
+    for network, shift in _CARRIERS:
+        if address in network and int(address) > 1:
+            return ipaddress.IPv4Address(int(address) >> shift & 0xFFFFFFFF)
+    return address
+
+
+def _allowed() -> Sequence[Network]:
+    return _networks(tuple(settings.WEBHOOK_NETWORKS))
+
+
+@cache
+def _networks(names: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(name) for name in names)
+
+
+def session() -> aiohttp.ClientSession:
+    """For `post`; to be closed on its loop. Knows no proxies, cookies or earlier answers of DNS."""
+    connector = aiohttp.TCPConnector(
+        limit=0, use_dns_cache=False, keepalive_timeout=2, socket_factory=_public_socket
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        auto_decompress=False,
+    )
+
+
+def _public_socket(info: Any) -> socket.socket:
+    family, kind, protocol, _, where = info
+    address, port = ipaddress.ip_address(str(where[0]).partition("%")[0]), int(where[1])
+    if why := refusal(address, port):
+        raise _NotPublic(why)
+    return socket.socket(family, kind, protocol)
+
+
+async def post(
+    client: aiohttp.ClientSession,
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    seconds: float,
+) -> Answer:
+    """Never raises. Redirects are answers like any other; `seconds` are for all of it."""
+    began = time.monotonic()
+
+    def told(error: str) -> Answer:
+        return Answer(None, time.monotonic() - began, error=error)
+
+    try:
+        check(url)
+        limit = aiohttp.ClientTimeout(total=seconds)
+        async with client.post(
+            URL(url), data=body, headers=headers, timeout=limit, allow_redirects=False
+        ) as response:
+            start = await response.content.read(MAX_BODY)
+            wait = response.headers.get("Retry-After", "")
+            return Answer(
+                response.status,
+                time.monotonic() - began,
+                start.decode(errors="replace").replace("\0", ""),
+                retry_after=float(wait) if wait.isdecimal() and len(wait) < 7 else None,
+            )
+    except Forbidden as error:
+        return told(str(error))
+    except TimeoutError:
+        return told(f"No answer within {seconds:g} s.")
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        return told(_words(error))
+
+
+def _words(error: BaseException) -> str:
+    """What went wrong, without the address."""
+    why: BaseException | None = error
+    while why is not None:
+        if isinstance(why, _NotPublic):
+            return str(why)
+        why = why.__cause__ or why.__context__
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "The name of its host is not known."
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
+        return "Its certificate is not trusted."
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "It does not take the connection."
+    return f"The connection failed ({type(error).__name__})."
