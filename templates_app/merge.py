@@ -17,10 +17,10 @@ from templates_app.compile import (
     compile_part,
     compile_substitutions,
 )
-from templates_app.errors import TemplateError
+from templates_app.errors import RenderLimit, TemplateError
 from templates_app.links import PERSONAL
 from templates_app.markup import LINK_START
-from templates_app.rendering import finished
+from templates_app.rendering import MAX_OUTPUT, finished
 from templates_app.types import PLAIN, Manner, NullIs
 from templates_app.values import Admitted, admit, engine_name
 
@@ -177,6 +177,7 @@ class _Text:
         self.count = len(used)
         self._marked = substitutions.texts
         self._plain = tuple(self._without_marks(text) for text in substitutions.texts)
+        self._length = sum(map(len, self._plain))
         self._slots = [used.index(slot) for slot in substitutions.slots]
         self._program = substitutions.program(used)
 
@@ -193,7 +194,7 @@ class _Text:
 
     def _checked(self, printed: str) -> str:
         values = printed.split(BETWEEN)
-        size = sum(map(len, self._plain)) + sum(len(values[slot]) for slot in self._slots)
+        size = self._length + sum(len(values[slot]) for slot in self._slots)
         if size > MAX_OUTPUT:  # each value is printed once, and may stand in many places
             message = f"The part is longer than {MAX_OUTPUT} characters."
             raise RenderLimit(message, part=self.name)

@@ -16,8 +16,6 @@ from tests.security.hostile import CASES, Result, all_cases
 pytestmark = pytest.mark.timeout(180)  # whichever comes first waits for `results`
 
 SECONDS = 0.1
-SLACK = 2.5
-"""A busy machine's processor is slower, by its own account too."""
 KILOBYTES = 50 * 1024
 
 
@@ -37,8 +35,11 @@ def test_there_are_enough_of_them():
 
 
 def test_each_ends_soon(results):
+    """A busy machine's processor is slower, by its own account too: `pace` says by how much."""
     slow = {
-        name: one["seconds"] for name, one in results.items() if one["seconds"] > SECONDS * SLACK
+        name: one["seconds"]
+        for name, one in results.items()
+        if one["seconds"] > SECONDS * one["pace"]
     }
     assert slow == {}
 
@@ -82,6 +83,17 @@ REFUSED = [
     "link in two pieces",
     "link to data",
     "many unsafe links",
+    "quotes in links",
+    "ampersands in links",
+    "ampersands in long links",
+    "links that differ",
+    "link of leading spaces",
+    "link of entities of spaces",
+    "link of a long scheme",
+    "short quotes",
+    "short wide values",
+    "wide text in loops",
+    "quotes in many places",
     "push link",
     "push image",
     "long link",
