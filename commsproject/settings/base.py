@@ -180,6 +180,7 @@ SPECTACULAR_SETTINGS = {
         "EntryKindEnum": "conversations.types.EntryKind",
         "BatchStateEnum": "notifications.models.Batch.State",
         "PersonalDataStateEnum": "commsproject.common.models.PersonalDataJob.State",
+        "ReceiptStateEnum": "tracking.services.receipts.State",
         "SeverityEnum": "commsproject.common.models.Severity",
         "ScopeEnum": "commsproject.common.identity.scopes.Scope",
     },
