@@ -33,6 +33,7 @@ CLIPPED_AT = 102_400
 MAX_TRANSLATIONS = 50
 
 _BODIES = ("text", "html", mjml.PART)
+_REMOVED = frozenset({"script", "iframe", "form", "object", "embed", "applet"})
 _HIDDEN = (
     '<div style="display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;'
     'overflow:hidden">{}</div>'
@@ -307,6 +308,7 @@ def _notices(parts: Mapping[str, str], where: str) -> Iterator[Notice]:
     if "unsubscribe" not in "".join(parts.values()).lower():
         message = "Nothing in it says how to unsubscribe."
         yield Notice(where, "no_unsubscribe", message)
+    yield from _removed(body, where)
     for each in _opened(body):
         if each.name == "img" and each.attribute("alt") is None:
             message = f"An image has no alt text (line {place(body, each.start)[0]})."
@@ -314,6 +316,26 @@ def _notices(parts: Mapping[str, str], where: str) -> Iterator[Notice]:
         if each.name == "a" and (each.attribute("href") or "").lower().startswith("http:"):
             message = f"A link is not https (line {place(body, each.start)[0]})."
             yield Notice(f"{where}.html", "not_https", message)
+
+
+def _removed(body: str, where: str) -> Iterator[Notice]:
+    """What mail clients take out or do not load, once for each kind of it."""
+    found: dict[str, int] = {}
+    for each in _opened(body):
+        for what in _removed_of(each):
+            found.setdefault(what, each.start)
+    for what, start in found.items():
+        message = f"Mail clients remove {what} (line {place(body, start)[0]})."
+        yield Notice(f"{where}.html", "removed", message)
+
+
+def _removed_of(element: Element) -> Iterator[str]:
+    if element.name in _REMOVED:
+        yield f"<{element.name}>"
+    if element.name == "link" and "stylesheet" in (element.attribute("rel") or "").lower():
+        yield "stylesheets of other files"
+    if any(one.name.startswith("on") for one in element.attributes()):
+        yield "scripts in attributes such as onclick"
 
 
 def _opened(body: str) -> Iterator[Element]:

@@ -155,7 +155,7 @@ def _full(document: Mapping[str, Any]) -> Document:
 
 def _archived(kept: Collection[str]) -> Iterator[Change]:
     for template in Template.objects.filter(archived_at__isnull=True).exclude(key__in=kept):
-        services.archive(template)
+        services.shelve(template)
         yield Change(template.key, "archived")
 
 

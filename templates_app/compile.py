@@ -31,7 +31,16 @@ from templates_app.errors import (
     TemplateError,
     TemplateSyntaxError,
 )
-from templates_app.filters import FILTERS, compared, present, printed, searched, start, text
+from templates_app.filters import (
+    FILTERS,
+    compared,
+    in_style,
+    present,
+    printed,
+    searched,
+    start,
+    text,
+)
 from templates_app.language import Reads, Refused, Traced, Translator
 from templates_app.markup import LINK_START
 from templates_app.types import PLAIN, Manner, NullIs
@@ -237,6 +246,7 @@ def _engine(written: str, part: str) -> minijinja.Environment:
         filters={
             "text": text,
             "present": present,
+            "in_style": in_style,
             "own_key": own_key,
             "compared": compared,
             "searched": searched,

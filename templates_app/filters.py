@@ -42,6 +42,7 @@ _MAX_DECIMALS = 10
 _MAX_DIGITS = 30
 _MAX_NUMBER = 100  # characters
 _MAX_AND = 16  # characters between two items of a sentence: 9 in the longest of CLDR's languages
+_OF_STYLE = re.compile(r"[-#\w.,%+! ]{0,200}|(?:rgb|hsl)a?\([\d.,%/ ]{1,100}\)", re.ASCII)
 _WORD = re.compile(r"[^\W_](?:\w|['’](?=\w))*")  # noqa: RUF001
 
 
@@ -129,6 +130,15 @@ def present(value: object, name: str) -> object:
     if value is None:
         raise InvalidValue(f"{name} is null.")
     return value
+
+
+def in_style(value: object) -> str:
+    """A value of a CSS property: what could begin another, or load a file, is refused."""
+    written = text(value)
+    if not _OF_STYLE.fullmatch(written):
+        message = "In a style a value is a colour, a length, a number or a word."
+        raise InvalidValue(message)
+    return written
 
 
 def compared(value: object) -> object:

@@ -200,12 +200,14 @@ class Translator:
         return "{##}".join(_BRACE.sub('{{ "{" }}', piece) for piece in pieces)
 
     def _value(self, node: nodes.Node) -> str:
+        in_style = False
         if self._markup:
             try:
-                self._markup.value()
+                in_style = self._markup.value()
             except Misplaced as error:
                 _refuse(node, str(error))
-        return "{{ " + (self._present(node) or self._expression(node)) + " }}"
+        written = self._present(node) or self._expression(node)
+        return "{{ (" + written + ")|in_style }}" if in_style else "{{ " + written + " }}"
 
     def _if(self, node: nodes.Node) -> str:
         branch = cast("nodes.If", node)

@@ -11,10 +11,25 @@ Channels = Mapping[str, Mapping[str, str]]
 
 _TAG = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8})*")
 _MAX_TAG = 35
+_REGION, _SCRIPT = 2, 4  # characters
 
 
 def is_tag(text: str) -> bool:
     return len(text) <= _MAX_TAG and _TAG.fullmatch(text) is not None
+
+
+def normal(tag: str) -> str:
+    """`pt_br` is `pt-BR` (RFC 5646, 2.1.1); what is no tag stays as it is."""
+    if not is_tag(tag):
+        return tag
+    language, *rest = tag.replace("_", "-").lower().split("-")
+    return "-".join([language, *map(_subtag, rest)])
+
+
+def _subtag(text: str) -> str:
+    if len(text) == _REGION:
+        return text.upper()
+    return text.title() if len(text) == _SCRIPT and text.isalpha() else text
 
 
 def chosen(wanted: str, default: str, translated: Collection[str]) -> str:

@@ -19,6 +19,11 @@ SCHEMES = frozenset({"http", "https", "mailto", "tel", "cid"})
 _LINKS = frozenset(
     {"href", "src", "action", "formaction", "background", "poster", "cite", "data", "xlink:href"}
 )
+_CLOSED = frozenset({"srcdoc", "ping", "srcset", "imagesrcset"})
+"""Attributes that are no place for a value: a document, or lists of links."""
+_ANIMATIONS = frozenset({"animate", "set"})
+"""Of SVG: they give other attributes their values."""
+_OPEN_URL = re.compile(r"url\([^)]*\Z", re.IGNORECASE)
 _RAW_END = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "style")}
 _OPENING = re.compile(r"<(?=/?[a-z]|[!?]|/?\Z)", re.IGNORECASE)
 _TAG = re.compile(r"<(/?)([a-z][^\s/>]*)", re.IGNORECASE)
@@ -100,6 +105,7 @@ class Markup:
         self._tag = ""
         self._attribute = ""
         self._quote = ""
+        self._style = ""  # of the attribute so far
         self._marks: list[int] = []
 
     def feed(self, text: str) -> str:
@@ -112,17 +118,26 @@ class Markup:
             text = text[:mark] + LINK_START + text[mark:]
         return text
 
-    def value(self) -> None:
-        """A value follows here. Raises Misplaced where escaping would not make it safe."""
+    def value(self) -> bool:
+        """A value follows here: whether it is in a style, and so has to look like a value of one.
+
+        Raises Misplaced where neither escaping nor that would make it safe.
+        """
         if self._read == self._raw:
             raise Misplaced(f"A value cannot be used inside <{self._tag}>.")
         if self._read == self._unquoted:
             raise Misplaced(f"Put quotes around the value of the attribute {self._attribute}.")
         if self._read in (self._inside_tag, self._declaration):
             raise Misplaced("A value in a tag must be inside a quoted attribute.")
-        scripted = self._attribute.startswith("on") or self._attribute == "srcdoc"
-        if self._read == self._quoted and scripted:
+        if self._read != self._quoted:
+            return False
+        if self._attribute.startswith("on") or self._attribute in _CLOSED:
             raise Misplaced(f"A value cannot be used in the attribute {self._attribute}.")
+        if self._tag in _ANIMATIONS or (self._tag, self._attribute) == ("meta", "content"):
+            raise Misplaced(f"A value cannot be used in <{self._tag}>.")
+        if self._attribute == "style" and _OPEN_URL.search(self._style):
+            raise Misplaced("A value cannot be used in url(...) of a style.")
+        return self._attribute == "style"
 
     def _text(self, text: str, position: int) -> int:
         opening = _OPENING.search(text, position)
@@ -173,6 +188,7 @@ class Markup:
             self._read = self._raw if self._tag in _RAW_END else self._text
         elif found["equals"]:
             self._attribute = found["name"].lower()
+            self._style = ""
             self._quote = found["quote"]
             self._read = self._quoted if self._quote else self._unquoted
             self._start_link(text, found.end())
@@ -192,6 +208,8 @@ class Markup:
 
     def _quoted(self, text: str, position: int) -> int:
         found = text.find(self._quote, position)
+        if self._attribute == "style":
+            self._style += text[position : found if found >= 0 else len(text)]
         if found < 0:
             return len(text)
         self._read = self._inside_tag

@@ -58,6 +58,18 @@ def latest(template: Template) -> TemplateVersion:
     return version
 
 
+def users(template: Template) -> list[str]:
+    """Keys of the templates whose newest version names this layout or partial."""
+    rows = (
+        TemplateVersion.objects.filter(template__archived_at__isnull=True)
+        .exclude(template=template)
+        .select_related("template")
+        .order_by("template_id", "-number")
+        .distinct("template_id")
+    )
+    return sorted(row.template.key for row in rows if template.key in includes.keys(row))
+
+
 def version(template: Template, number: int) -> TemplateVersion:
     """Raises `NotFound`."""
     found = template.versions.filter(number=number).first()

@@ -9,15 +9,16 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from typing_extensions import Unpack
 
-from commsproject.common.errors import Conflict, InvalidInput
-from templates_app import preview, selectors, variables
+from commsproject.common.errors import Conflict, FieldError, InvalidInput
+from templates_app import complete, preview, selectors, variables
 from templates_app.build import Built, attempt, build, invalid
 from templates_app.hosted import Hosted
-from templates_app.locales import Channels
+from templates_app.locales import Channels, normal
 from templates_app.models import Kind, Template, TemplateVersion
 from templates_app.schema import Schema
 from templates_app.types import NullIs
 
+_NAMED = 5  # users of a layout, in an error
 RESERVED = frozenset({"export", "import"})
 """Keys whose addresses in the API are something else."""
 
@@ -25,6 +26,11 @@ RESERVED = frozenset({"export", "import"})
 class KeyTaken(Conflict):
     code = "key_taken"
     title = "There is a template with this key already"
+
+
+class InUse(Conflict):
+    code = "template_in_use"
+    title = "Other templates use this one"
 
 
 class NothingToPublish(Conflict):
@@ -138,14 +144,15 @@ def restore(template: Template, number: int, *, author: str) -> TemplateVersion:
 def publish(template: Template) -> TemplateVersion:
     """Make the draft the version in use, for good, with the partials and the layout of this moment.
 
-    Raises `NothingToPublish`, and `InvalidInput` where a partial is gone or has changed too much,
-    and for every sample that cannot be rendered.
+    Raises `NothingToPublish`, and `InvalidInput` where a part is missing or blank, where a partial
+    is gone or has changed too much, and for every sample that cannot be rendered.
     """
     Template.objects.select_for_update().get(id=template.id)  # before its versions, as `revise`
     draft = template.versions.filter(published_at__isnull=True).order_by("number").first()
     if draft is None:
         raise NothingToPublish("Change the template first: that makes a draft.")
     draft.template = template
+    _check_complete(draft)
     built = build(draft, selectors.library(draft))
     if template.kind == Kind.MESSAGE and not built.content[""]:
         raise InvalidInput.of("channels", "required", "There is nothing in it that could be sent.")
@@ -166,7 +173,15 @@ def content(version: TemplateVersion, locale: str) -> Channels:
 
 
 def archive(template: Template) -> None:
-    """No new message can use it; those sent keep their version."""
+    """No new message can use it; those sent keep their version. Raises `InUse`."""
+    if template.kind != Kind.MESSAGE and (users := selectors.users(template)):
+        named = ", ".join(users[:_NAMED]) + (" and others" if len(users) > _NAMED else "")
+        raise InUse(f"{template.key} is used by {named}: change these first.")
+    shelve(template)
+
+
+def shelve(template: Template) -> None:
+    """Archive it, whoever names it: for a change of many templates that settles this itself."""
     template.archived_at = timezone.now()
     template.save(update_fields=["archived_at"])
 
@@ -185,7 +200,10 @@ def _write(draft: TemplateVersion, content: Content, *, is_unfinished: bool = Fa
     """Fill in what is given, with all that is checked and found. Raises `InvalidInput`."""
     for name, value in _given(content).items():
         setattr(draft, name, value)
+    _settle_locales(draft)
     _check_samples(draft.template)
+    if not is_unfinished:
+        _check_complete(draft)
     library = selectors.library(draft)
     built = attempt(draft, library) if is_unfinished else build(draft, library)
     draft.variables = built.variables
@@ -196,6 +214,30 @@ def _write(draft: TemplateVersion, content: Content, *, is_unfinished: bool = Fa
     ):
         raise invalid(errors)
     draft.schema = variables.keep_edits(built.schema, draft.schema)
+
+
+def _settle_locales(draft: TemplateVersion) -> None:
+    """One spelling of each language. Raises `InvalidInput` for a second translation into one."""
+    draft.locale = normal(draft.locale)
+    found: dict[str, Channels] = {}
+    errors: list[FieldError] = []
+    for tag, channels in draft.translations.items():
+        name = normal(tag)
+        if name == draft.locale:
+            message = f"{name} is the template's own language."
+            errors.append(FieldError(f"translations.{tag}", "duplicate", message))
+        elif name in found:
+            message = f"There are two translations into {name}."
+            errors.append(FieldError(f"translations.{tag}", "duplicate", message))
+        found[name] = channels
+    if errors:
+        raise invalid(errors)
+    draft.translations = found
+
+
+def _check_complete(draft: TemplateVersion) -> None:
+    if errors := complete.lacking(draft):
+        raise invalid(errors)
 
 
 def _check_samples(template: Template) -> None:

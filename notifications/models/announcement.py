@@ -58,6 +58,11 @@ class Announcement(models.Model):
     seq = models.BigIntegerField(
         null=True, help_text="Of everyone's: when it last went live or ended, in their own order."
     )
+    is_called_back = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="It has ended, and what people have of it expires with it.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -67,7 +72,12 @@ class Announcement(models.Model):
                 fields=["state", "starts_at"],
                 name="announcement_current",
                 condition=models.Q(state__in=["published", "live"]),
-            )
+            ),
+            models.Index(
+                fields=["ends_at"],
+                name="announcement_to_call_back",
+                condition=models.Q(state="ended", is_called_back=False),
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["seq"], name="announcement_seq_once"),

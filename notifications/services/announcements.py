@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Max, QuerySet
 
 from commsproject.common import clock
+from commsproject.common.arrays import uuids
 from commsproject.common.errors import InvalidInput, NotFound
 from commsproject.common.ids import new_id
 from commsproject.common.live import publish as live
@@ -38,6 +40,8 @@ USUAL_TIME = timedelta(days=30)
 LONGEST_TIME = timedelta(days=366)
 TIME_RULE = f"It ends after it starts, within {LONGEST_TIME.days} days."
 _AT_ONCE = 500
+_CALLED_BACK_AT_ONCE = 10_000
+_A_MOMENT = timedelta(microseconds=1)
 _SEQ_LOCK = 0x616E6E6F  # "anno"
 
 State = Announcement.State
@@ -73,6 +77,21 @@ def as_item(announcement: Announcement) -> InboxItem:
 
 def live_to_all() -> QuerySet[Announcement]:
     return Announcement.objects.filter(state=State.LIVE, audience=Audience.ALL)
+
+
+def hold(ids: Collection[UUID], state: State) -> set[UUID]:
+    """Those of these that are in `state`. They stay in it until this transaction is over, so that
+    nobody is given something which was called back a moment before.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLD, [uuids(ids), state.value])
+        return {id_ for (id_,) in cursor.fetchall()}
+
+
+_HOLD = """
+SELECT id FROM notifications_announcement WHERE id = ANY(%s::uuid[]) AND state = %s
+ORDER BY id FOR SHARE
+"""
 
 
 def last_seq() -> int:
@@ -171,9 +190,8 @@ def _end(row: Announcement) -> None:
     if row.state == State.LIVE and row.audience == Audience.ALL:
         _take_seq(row)
     row.state = State.ENDED
-    now = clock.now()
-    if row.starts_at < now < row.ends_at:
-        row.ends_at = now
+    # By the clock of this host it may not have begun yet, while another's has given it already.
+    row.ends_at = min(row.ends_at, max(clock.now(), row.starts_at + _A_MOMENT))
 
 
 def _moved(
@@ -217,19 +235,19 @@ def tend() -> None:
         state__in=[State.PUBLISHED, State.LIVE], ends_at__lte=now
     ):
         end(row)
-    _call_back(now - _LATE)
+    _call_back()
 
 
-_LATE = timedelta(minutes=10)
-"""For so long after its end, somebody's change of it may still be on its way."""
+def _call_back() -> None:
+    """What people have of announcements that ended expires with them, however long ago that was.
 
-
-def _call_back(since: datetime) -> None:
-    """What people have of announcements that ended early expires with them."""
-    for row in Announcement.objects.filter(state=State.ENDED, ends_at__gt=since):
-        InboxItem.objects.filter(announcement=row, expires_at__gt=row.ends_at).update(
-            expires_at=row.ends_at
-        )
+    Nobody is given more of them: see `hold`.
+    """
+    for row in Announcement.objects.filter(state=State.ENDED, is_called_back=False):
+        late = InboxItem.objects.filter(announcement=row, expires_at__gt=row.ends_at)
+        while some := list(late.values_list("id", flat=True)[:_CALLED_BACK_AT_ONCE]):
+            InboxItem.objects.filter(id__in=some).update(expires_at=row.ends_at)
+        Announcement.objects.filter(id=row.id).update(is_called_back=True)
 
 
 def _start(announcement: Announcement) -> None:
@@ -241,10 +259,8 @@ def _start(announcement: Announcement) -> None:
         if row.audience == Audience.ALL:
             _take_seq(row)
 
-    try:
+    with suppress(AnnouncementState):  # ended meanwhile
         _moved(announcement, {State.PUBLISHED}, act)
-    except AnnouncementState:  # ended meanwhile
-        _call_back(clock.now() - _LATE)
 
 
 def _people(announcement: Announcement) -> Iterator[Sequence[UUID]]:
@@ -270,6 +286,8 @@ def _people(announcement: Announcement) -> Iterator[Sequence[UUID]]:
 def _give(announcement: Announcement, recipient_ids: Sequence[UUID]) -> None:
     """An item for each of them that has none, in a few statements."""
     held = heads.lock(recipient_ids)
+    if not hold([announcement.id], State.PUBLISHED):
+        return
     has = InboxItem.objects.filter(announcement=announcement, recipient__in=list(held))
     done = set(has.values_list("recipient_id", flat=True))
     items = []

@@ -229,6 +229,13 @@ _RULES = {
         FROM notifications_inboxitem AS item
         LEFT JOIN notifications_inbox AS inbox ON inbox.recipient_id = item.recipient_id
         WHERE item.seq > coalesce(inbox.seq, 0) OR item.seq < 1""",
+    "forgotten_announcement": """
+        SELECT 'inbox item ' || item.id, 'outlives announcement ' || announcement.id
+        FROM notifications_announcement AS announcement
+        JOIN notifications_inboxitem AS item ON item.announcement_id = announcement.id
+        WHERE announcement.state = 'ended' AND item.place <> 'gone'
+          AND item.expires_at > announcement.ends_at
+          AND (is_called_back OR announcement.ends_at < now() - interval '10 minutes')""",
     "missing_inbox_item": """
         SELECT 'delivery ' || delivery.id, 'delivered in the app, but in nobody''s inbox'
         FROM notifications_delivery AS delivery

@@ -18,11 +18,12 @@ from django.db.models import QuerySet
 from commsproject.common import clock
 from commsproject.common.arrays import uuids
 from commsproject.common.errors import InvalidInput, NotFound
+from commsproject.common.ids import new_id
 from notifications import heads
 from notifications.errors import AlreadyAnswered
 from notifications.heads import Head
-from notifications.models import Delivery, Event, InboxItem, Recipient
-from notifications.services import goals, inbox_feed
+from notifications.models import Announcement, Delivery, Event, InboxItem, Recipient
+from notifications.services import announcements, goals, inbox_feed
 from notifications.types import EventType
 
 MOST_IDS = 500
@@ -205,8 +206,8 @@ def _named(head: Head, ids: Collection[UUID]) -> dict[UUID, InboxItem]:
     own, announced = rows.filter(id__in=ids, announcement=None), rows.filter(announcement__in=ids)
     found = {row.announcement_id or row.id: row for row in (*own, *announced)}
     if len(found) < len(set(ids)):
-        more = {item.id: item for item in inbox_feed.untouched(head.recipient_id)}
-        found.update({id_: _own(head, more[id_]) for id_ in ids if id_ in more})
+        more = [item for item in inbox_feed.untouched(head.recipient_id) if item.id in ids]
+        found.update({item.announcement_id or item.id: item for item in _own(head, more)})
     return found
 
 
@@ -219,18 +220,21 @@ def _waiting(
         rows = rows.filter(tags__contains=[tag])
     found = list(rows.order_by("-shown_at", "-id")[:_AT_ONCE])
     more = [
-        _own(head, item)
+        item
         for item in inbox_feed.untouched(head.recipient_id)
         if item.shown_at <= before and (not tag or tag in item.tags)
     ]
-    return [*found, *more], len(found) == _AT_ONCE
+    return [*found, *_own(head, more)], len(found) == _AT_ONCE
 
 
-def _own(head: Head, item: InboxItem) -> InboxItem:
-    """An announcement's item as a row that can become the person's."""
-    item.id = InboxItem().id
-    item.recipient_id = head.recipient_id
-    return item
+def _own(head: Head, items: Collection[InboxItem]) -> list[InboxItem]:
+    """Announcements' items as rows that can become the person's, without those that end just now."""
+    lasting = announcements.hold([item.id for item in items], Announcement.State.LIVE)
+    kept = [item for item in items if item.id in lasting]
+    for item in kept:
+        item.id = new_id()
+        item.recipient_id = head.recipient_id
+    return kept
 
 
 def _apply(head: Head, items: Iterable[InboxItem], change: Change, now: datetime) -> int:

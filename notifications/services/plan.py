@@ -106,7 +106,9 @@ class Shared:
 
     @cached_property
     def choice(self) -> reach.Choice:
-        return reach.Choice(self.terms, self.content, self.category, is_inline=self.version is None)
+        return reach.Choice(
+            self.terms, self.content, self.category, is_inline=self.terms.content is not None
+        )
 
     @cached_property
     def rules(self) -> policy.Rules:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
@@ -14,7 +14,6 @@ from templates_app.models import Kind, Template, TemplateVersion
 from templates_app.preview import MAX_NAME, MAX_SAMPLES
 
 MAX_SOURCE = 64 * 1024
-_BODIES = ("text", "html", "mjml")
 
 
 class Source(serializers.CharField):
@@ -113,7 +112,7 @@ class TemplateInput(VersionContentInput):
     @override
     def validate(self, attrs: Any) -> Any:
         attrs.setdefault("channels", {})
-        check_complete(attrs["kind"], attrs, is_hosted=bool(attrs.get("hosted")))
+        _check_channels(attrs, is_hosted=bool(attrs.get("hosted")))
         return attrs
 
 
@@ -125,47 +124,15 @@ class TemplateChange(VersionContentInput):
 
     @override
     def validate(self, attrs: Any) -> Any:
-        version = self.context["version"]
-        check_complete(
-            version.template.kind, attrs, is_hosted=bool(attrs.get("hosted", version.hosted))
-        )
+        hosted = attrs.get("hosted", self.context["version"].hosted)
+        _check_channels(attrs, is_hosted=bool(hosted))
         return attrs
 
 
-def check_complete(kind: str, content: Mapping[str, Any], *, is_hosted: bool) -> None:
-    """Raises ValidationError where a message lacks a part that it cannot be sent without."""
-    errors: dict[str, Any] = {}
+def _check_channels(content: Mapping[str, Any], *, is_hosted: bool) -> None:
     if content.get("channels") == {} and not is_hosted:
-        errors["channels"] = "Give at least one channel."
-    elif lacking := _lacking(kind, content.get("channels", {})):
-        errors["channels"] = lacking
-    translations = content.get("translations", {})
-    found = {locale: _lacking(kind, channels) for locale, channels in translations.items()}
-    if wrong := {locale: lacking for locale, lacking in found.items() if lacking}:
-        errors["translations"] = wrong
-    if errors:
+        errors = {"channels": "Give at least one channel."}
         raise serializers.ValidationError(errors, code="required")
-
-
-def _lacking(kind: str, channels: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    found = {name: dict(_missing(kind, name, parts)) for name, parts in channels.items()}
-    return {name: parts for name, parts in found.items() if parts}
-
-
-def _missing(kind: str, channel: str, parts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    if kind != Kind.MESSAGE:
-        if not parts:
-            yield "text", "Write at least one part."
-    elif channel == "email":
-        if not parts.get("subject"):
-            yield "subject", "An email needs a subject."
-        if not any(parts.get(body) for body in _BODIES):
-            yield "text", "An email needs a text, html or mjml."
-    elif channel == "sms":
-        if not parts.get("text"):
-            yield "text", "An SMS needs a text."
-    elif not (parts.get("title") or parts.get("body")):
-        yield "body", "A title or a body is needed."
 
 
 class PreviewInput(StrictSerializer):

@@ -9,10 +9,11 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from django.db import transaction
 from typing_extensions import override
 
 from commsproject.common.errors import CommsError, FieldError, InvalidInput
-from templates_app import bundle
+from templates_app import bundle, services
 from templates_app.as_code import Document
 from templates_app.bundle import Change
 from templates_app.errors import SourceError
@@ -32,6 +33,9 @@ class Unreachable(CommsError):
 class Installation(Protocol):
     def export(self, keys: Collection[str]) -> Sequence[Document]: ...
 
+    def create(self, document: Document, *, publish: bool) -> None:
+        """A new template. Raises CommsError where its key is taken, by an archived one too."""
+
     def load(
         self, documents: Sequence[Document], *, publish: bool, prune: bool, dry_run: bool
     ) -> Sequence[Change]: ...
@@ -40,6 +44,12 @@ class Installation(Protocol):
 class Here:
     def export(self, keys: Collection[str]) -> Sequence[Document]:
         return bundle.export(keys)
+
+    @transaction.atomic
+    def create(self, document: Document, *, publish: bool) -> None:
+        template = services.create(**document, author=AUTHOR)
+        if publish:
+            services.publish(template)
 
     def load(
         self, documents: Sequence[Document], *, publish: bool, prune: bool, dry_run: bool
@@ -61,8 +71,13 @@ class There:
 
     def export(self, keys: Collection[str]) -> Sequence[Document]:
         query = urlencode([("key", key) for key in keys])
-        found: Sequence[Document] = self._call(f"export?{query}", "templates")
+        found: Sequence[Document] = self._call(f"/export?{query}", "templates")
         return found
+
+    def create(self, document: Document, *, publish: bool) -> None:
+        self._call("", "key", document)
+        if publish:
+            self._call(f"/{document['key']}/publish", "number", {})
 
     def load(
         self, documents: Sequence[Document], *, publish: bool, prune: bool, dry_run: bool
@@ -73,11 +88,11 @@ class There:
             "prune": prune,
             "dry_run": dry_run,
         }
-        return [Change(**change) for change in self._call("import", "changes", body)]
+        return [Change(**change) for change in self._call("/import", "changes", body)]
 
     def _call(self, name: str, wanted: str, body: Any = None) -> Any:
         request = Request(  # noqa: S310 - the scheme is checked
-            f"{self._base}/{name}",
+            f"{self._base}{name}",
             None if body is None else json.dumps(body).encode(),
             {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
         )

@@ -26,9 +26,9 @@ class Poison(AppConfig):
 
         harmless = Source.render
 
-        def deadly(source: Source, own: Mapping[str, Any] | None) -> dict[str, str]:
+        def deadly(source: Source, own: Mapping[str, Any] | None, *more: Any) -> dict[str, str]:
             if own and own.get("poison") == KILLS:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return harmless(source, own)
+            return harmless(source, own, *more)
 
         setattr(Source, "render", deadly)  # noqa: B010 - mypy knows it as a method

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -12,13 +13,34 @@ import pytest
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
+from commsproject.common.errors import NotFound
 from notifications import queue
-from notifications.models import Attempt, Batch, Delivery, Notification, Schedule, Work
-from notifications.services import audit, batches, complete, schedule, status
+from notifications.models import (
+    Announcement,
+    Attempt,
+    Batch,
+    Delivery,
+    InboxItem,
+    Notification,
+    Recipient,
+    Schedule,
+    Work,
+)
+from notifications.services import (
+    announcements,
+    audit,
+    batches,
+    complete,
+    inbox,
+    inbox_feed,
+    schedule,
+    status,
+)
 from notifications.services.complete import Successor
 from notifications.states import State
 from notifications.types import EventType, Lane, Sent
 from tests.factories import ApiClientFactory
+from tests.inboxes import announce
 from tests.integration.test_engine import claim, event, open_window, outcome
 from tests.integration.test_queue import batch_of, chunk, works
 
@@ -205,3 +227,35 @@ def test_a_change_waits_for_the_run_that_is_under_way(
     assert changing[0].result(10) == 1
     assert Schedule.objects.get().next_at == then
     assert Notification.objects.count() == 1
+
+
+# --- Announcements -------------------------------------------------------------------------------
+
+
+def read_it(row: Announcement) -> None:
+    inbox.change_some("ada", [row.id], inbox.read)
+
+
+def read_all(_row: Announcement) -> None:
+    inbox.change_all("ada", inbox_feed.Filter.UNREAD, inbox.read)
+
+
+def give_it(row: Announcement) -> None:
+    announcements._give(row, list(Recipient.objects.values_list("id", flat=True)))
+
+
+@pytest.mark.parametrize("act", [read_it, read_all, give_it])
+def test_nobody_gets_an_item_of_what_ends_just_now(
+    beside: Start[Any], act: Callable[[Announcement], None]
+) -> None:
+    Recipient.objects.create(user_id="ada")
+    row = announce()
+    if act is not give_it:
+        announcements.tend()
+    with transaction.atomic():
+        announcements.end(row)
+        late = beside(lambda: act(row))
+        until_it_waits(late)
+    with suppress(NotFound):
+        late.result(10)
+    assert not InboxItem.objects.exists()

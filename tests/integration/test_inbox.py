@@ -17,7 +17,15 @@ from commsproject.common import clock
 from notifications.api import urls
 from notifications.api.inbox import ItemOutput
 from notifications.live import ANNOUNCEMENT, ITEM, NOTIFICATION, AnnouncementFeed, InboxFeed
-from notifications.models import Delivery, Event, Inbox, InboxItem, Notification, Recipient
+from notifications.models import (
+    Announcement,
+    Delivery,
+    Event,
+    Inbox,
+    InboxItem,
+    Notification,
+    Recipient,
+)
 from notifications.providers.inapp import InApp
 from notifications.services import announcements, audit, inbox, inbox_feed, topics
 from notifications.services.inbox_feed import Filter
@@ -467,7 +475,8 @@ def test_a_list_is_given_once_to_each_in_a_few_statements(
     follower = Follower()
     with django_assert_max_num_queries(20):
         announcements.tend()
-    announcements._start(row)  # as after a crash in the middle
+    Announcement.objects.update(state="published")  # as after a crash in the middle
+    announcements.tend()
     assert InboxItem.objects.count() == 51
     assert titles(ada) == ["Hear, hear"]
     assert titles(person("stranger")) == []
@@ -510,6 +519,54 @@ def test_announcements_wait_for_their_time_and_end_at_theirs(ada: APIClient) -> 
     assert titles(ada) == []
     row.refresh_from_db()
     assert (row.state, row.seq) == ("ended", 2)
+
+
+@pytest.mark.parametrize("to", [{"audience": "list", "user_ids": ["ada"]}, {}])
+def test_what_ended_early_leaves_inboxes_however_late_anybody_looks(
+    ada: APIClient, monkeypatch: pytest.MonkeyPatch, to: dict[str, Any]
+) -> None:
+    """On a list, and what a person has made of one to all; the scheduler is away for a day."""
+    now = clock.now()
+    row = announce(ends_at=now + 300 * DAY, tags=["news"], **to)
+    announcements.tend()
+    post(ada, "seen", ids=[item["id"] for item in get(ada)["results"]])
+    follower = Follower()
+    announcements.end(row)
+    monkeypatch.setattr(clock, "now", lambda: now + DAY)
+    announcements.tend()
+    inbox.tend()
+    assert (InboxItem.objects.get().place, Inbox.objects.get().unread) == ("gone", 0)
+    assert list(audit.findings()) == []
+    follower.catch_up()
+    assert follower.items == snapshot("ada") == {}
+    for _ in range(2):  # nothing is left to do, and nothing is done again
+        row.refresh_from_db()
+        assert row.is_called_back
+        announcements.tend()
+
+
+def test_the_audit_finds_what_outlives_its_announcement(ada: APIClient) -> None:
+    row = announce(audience="list", user_ids=["ada"])
+    announcements.tend()
+    announcements.end(row)
+    assert list(audit.findings()) == []  # on its way
+    Announcement.objects.update(is_called_back=True)
+    assert [found.rule for found in audit.findings()] == ["forgotten_announcement"]
+    old = clock.now() - timedelta(minutes=11)
+    Announcement.objects.update(is_called_back=False, starts_at=old - DAY, ends_at=old)
+    assert [found.rule for found in audit.findings()] == ["forgotten_announcement"]
+    announcements.tend()
+    assert list(audit.findings()) == []
+
+
+def test_one_that_began_by_another_clock_than_it_ended_by(ada: APIClient) -> None:
+    row = announce(audience="list", user_ids=["ada"])
+    announcements.tend()
+    Announcement.objects.update(starts_at=clock.now() + timedelta(seconds=5))
+    row = announcements.end(row)
+    assert timedelta(0) < row.ends_at - row.starts_at < timedelta(seconds=1)
+    announcements.tend()
+    assert InboxItem.objects.get().expires_at == row.ends_at
 
 
 ANNOUNCEMENTS = "/api/v1/announcements"

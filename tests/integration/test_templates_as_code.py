@@ -214,7 +214,7 @@ def test_only_some_are_pulled_and_what_is_gone_there_goes_here_when_asked(db, fo
         "foot/email.html": "mine",
     }
     assert "no template nope" in run("pull", folder, "nope", code=2)
-    services.archive(Template.objects.get(key="foot"))
+    services.shelve(Template.objects.get(key="foot"))
     assert "only here  foot" in run("pull", folder)
     assert (folder / "foot").exists()
     assert "removed    foot" in run("pull", folder, "--prune")
@@ -258,10 +258,46 @@ def test_a_plain_page_becomes_an_email(db, tmp_path):
     assert run("import-html", page, "hello", "--name", "Hello") == "changed    hello\n"
     (document,) = bundle.export(["hello"])
     assert document["name"] == "Hello"
-    assert document["channels"]["email"] == {"subject": "Hi & bye", "html": "<p>Hello again</p>"}
+    assert document["channels"]["email"] == {
+        "subject": "Hi & bye",
+        "html": "<p>Hello again</p>",
+        "text": "Hello again",
+    }
     assert "say --subject" in run("import-html", page, "other", code=2)
     page.write_text("<p>{{ }}</p>")
     assert "line 1" in run("import-html", page, "hello", code=2)
+
+
+def test_an_imported_page_loses_what_mail_cannot_have_and_the_template_nothing_else(db, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text(
+        "<title>Hi</title><style>@import url(http://x/y.css); p{color:red}</style>"
+        "<script>alert(1)</script><form action='https://x'><input></form>"
+        "<iframe src='https://x'></iframe><p onclick='x()'>Hello</p>"
+    )
+    services.create(
+        key="hello",
+        name="Hello",
+        author="ada",
+        samples=[{"name": "one", "data": {}}],
+        channels={"sms": {"text": "Hi"}, "email": {"subject": "S", "text": "T"}},
+        translations={"de": {"sms": {"text": "Na"}}},
+    )
+    told = run("import-html", page, "hello")
+    for left_out in ("<script>", "forms", "<iframe>", "onclick", "@import"):
+        assert left_out in told
+    (document,) = bundle.export(["hello"])
+    email = document["channels"]["email"]
+    assert email["html"] == "<title>Hi</title><style> p{color:red}</style><p>Hello</p>"
+    assert email["text"] == "Hello"
+    assert document["channels"]["sms"] == {"text": "Hi"}
+    assert document["translations"] == {"de": {"sms": {"text": "Na"}}}
+    assert document["samples"] == [{"name": "one", "data": {}}]
+    services.archive(Template.objects.get(key="hello"))
+    assert "archived" in run("import-html", page, "hello", code=2)
+    assert Template.objects.get(key="hello").samples
+    page.write_bytes(b"\xff\xfe<html>")
+    assert "not UTF-8" in run("import-html", page, "other", code=2)
 
 
 # --- The API -----------------------------------------------------------------------------------

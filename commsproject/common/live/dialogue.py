@@ -77,6 +77,9 @@ class Dialogue:
         answer = await self._carry_out(name, frame)
         if about:
             await self._socket.answer(wire.message({"type": "ack", **(answer or {}), **about}))
+        elif refused := (answer or {}).get("refused"):
+            told = {"type": "refused", "frame": name, "refused": refused}
+            await self._socket.answer(wire.message(told))
 
     async def _carry_out(self, name: str, frame: Mapping[str, Any]) -> Fields:
         match name:

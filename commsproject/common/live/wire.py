@@ -68,6 +68,21 @@ ACK = ServerFrame(
     is_open=True,
 )
 
+REFUSED = ServerFrame(
+    "refused",
+    "A frame without an `id` was carried out, but for these, which do not exist or are not for this"
+    " person. With an `id`, the `ack` lists them.",
+    {
+        "frame": {**_TEXT, "description": "The `type` of what was sent."},
+        "refused": {"type": "array", "items": {"type": ["object", "string"]}, "minItems": 1},
+    },
+    {
+        "type": "refused",
+        "frame": "subscribe",
+        "refused": [{"feed": "conversations", "key": "01936f1c-7c2e-7a5b-9d3f-0a1b2c3d4e5f"}],
+    },
+)
+
 ERROR = ServerFrame(
     "error",
     "A frame was refused, and nothing was done; or (with `feed`) a key is no longer followed."
@@ -104,7 +119,7 @@ ANSWERS: Mapping[str, Schema] = {
 }
 """Fields of the `ack` of built-in frames."""
 
-BUILT_IN: tuple[ServerFrame, ...] = (HELLO, RESYNC, ACK, ERROR, PONG)
+BUILT_IN: tuple[ServerFrame, ...] = (HELLO, RESYNC, ACK, REFUSED, ERROR, PONG)
 
 
 def heads() -> ServerFrame:
@@ -125,7 +140,7 @@ def subscribe() -> ClientFrame:
         "subscribe",
         "Follow keys, each from the last seq that the client holds: what is after it is sent, then"
         " what comes. null: from now. The `ack` tells the heads; `refused` lists keys that do not"
-        f" exist or are not for this person. At most {MOST_KEYS} keys for one connection.",
+        f" exist or are not for this person, as does the frame `refused` where there is no `id`. At most {MOST_KEYS} keys for one connection.",
         {name: _positions(feed, position) for name, feed in feeds.items()},
         {"type": "subscribe", "id": "1", **{name: _example(feed) for name, feed in feeds.items()}},
         optional=set(feeds),

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import html
-import re
 import sys
 from argparse import ArgumentParser
 from collections import Counter
@@ -19,6 +17,7 @@ from templates_app import as_code
 from templates_app.as_code import Document
 from templates_app.bundle import Change
 from templates_app.errors import SourceError
+from templates_app.html_import import imported
 from templates_app.management import folders
 from templates_app.management.folders import Folder
 from templates_app.management.installations import Here, Installation, There
@@ -26,7 +25,8 @@ from templates_app.management.installations import Here, Installation, There
 DIFFERENT, WRONG = 1, 2
 """What it ends with where the two sides differ, and where something is wrong: as diff does."""
 
-_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,998})</title>", re.IGNORECASE)
+MAX_PAGE = 1_000_000
+"""Bytes of a page to import."""
 
 
 class Command(DatabaseCommand):
@@ -147,21 +147,30 @@ class Command(DatabaseCommand):
             raise CommandError("They differ.", returncode=DIFFERENT)
 
     def _import_html(self, there: Installation, options: dict[str, Any]) -> None:
-        source = options["file"].read_text(encoding="utf-8")
-        key = options["key"]
-        title = _TITLE.search(source)
-        subject = options["subject"] or (html.unescape(title[1]).strip() if title else "")
-        before = next(iter(there.export([key])), None) or {"key": key, "name": key}
-        channels = dict(before.get("channels", {}))
+        """Of a template that is there already only the email's body changes, and what is told."""
+        key, publish = options["key"], options["publish"]
+        page = imported(_page(options["file"]))
+        before = next(iter(there.export([key])), None)
+        document = before or {"key": key, "name": key}
+        channels = dict(document.get("channels", {}))
         email = {part: text for part, text in channels.get("email", {}).items() if part != "mjml"}
-        email |= {"html": source, **({"subject": subject} if subject else {})}
+        subject = options["subject"] or page.subject
+        made = {"subject": subject, "html": page.html, "text": page.text}
+        email |= {part: text for part, text in made.items() if text}
         if "subject" not in email:
             raise CommandError("The page has no title: say --subject.", returncode=WRONG)
-        document = {**before, "channels": {**channels, "email": email}}
+        document = {**document, "channels": {**channels, "email": email}}
         if options["name"]:
             document["name"] = options["name"]
-        (change,) = there.load([document], publish=options["publish"], prune=False, dry_run=False)
-        self.stdout.write(f"{change.action:<10} {key}")
+        action = "created"
+        if before is None:
+            there.create(document, publish=publish)
+        else:
+            (change,) = there.load([document], publish=publish, prune=False, dry_run=False)
+            action = change.action
+        for notice in page.notices:
+            self.stdout.write(notice)
+        self.stdout.write(f"{action:<10} {key}")
 
     def _read(self, options: dict[str, Any]) -> Folder:
         found = Folder.read(options["dir"], options["keys"])
@@ -180,6 +189,17 @@ class Command(DatabaseCommand):
             self.stderr.write(line)
         number = "1 error" if len(lines) == 1 else f"{len(lines)} errors"
         return CommandError(f"{number}: nothing was changed.", returncode=WRONG)
+
+
+def _page(file: Path) -> str:
+    try:
+        content = file.read_bytes()
+        if len(content) > MAX_PAGE:
+            raise CommandError("The page is larger than 1 MB.", returncode=WRONG)
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = f"{file} is not UTF-8 (byte {error.start + 1}): save it as UTF-8 first."
+        raise CommandError(message, returncode=WRONG) from None
 
 
 def _add_installation(parser: ArgumentParser) -> None:

@@ -52,6 +52,7 @@ def test_every_frame_is_as_it_is_described(live: Run) -> None:
             await app(rooms.say, "notes-u-2", "x", feed="notes")
             await listener.send(type="ping", id="1")
             await listener.send(type="nothing")
+            await listener.send(type="subscribe", rooms={"closed": 0})
             hearing = asyncio.create_task(heard(listener, found))
             wanted = asyncapi.server_frames().keys() - apps_only()
             with contextlib.suppress(TimeoutError):

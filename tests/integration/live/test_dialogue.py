@@ -107,6 +107,27 @@ def test_commands_are_carried_out_in_order_and_acknowledged(live: Run) -> None:
     live(story())
 
 
+def test_what_is_refused_is_told_without_an_id_too(live: Run) -> None:
+    async def story() -> None:
+        async with connected() as client:
+            await client.send(type="subscribe", rooms={"closed": 0, "open": 0})
+            assert await client.frame() == {
+                "type": "refused",
+                "frame": "subscribe",
+                "refused": [{"feed": "rooms", "key": "closed"}],
+            }
+            await client.send(type="presence.watch", users=["private-2"])
+            assert await client.frame() == {
+                "type": "refused",
+                "frame": "presence.watch",
+                "refused": ["private-2"],
+            }
+            await client.send(type="subscribe", rooms={"open": 0})
+            assert (await client.ask(type="ping"))["type"] == "pong"  # and nothing before it
+
+    live(story())
+
+
 def test_one_socket_follows_so_many_keys(live: Run) -> None:
     async def story() -> None:
         async with connected() as client:

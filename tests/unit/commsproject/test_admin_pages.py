@@ -26,12 +26,14 @@ from commsproject.common.models import (
 )
 from commsproject.common.scheduler import run_due
 from notifications.models import (
+    Announcement,
     Attempt,
     Batch,
     Category,
     DeadLetter,
     Delivery,
     Device,
+    Inbox,
     Notification,
     ProviderChange,
     ProviderState,
@@ -53,9 +55,10 @@ from notifications.types import (
     SuppressionReason,
 )
 from templates_app import services as templates
+from templates_app.models import Experiment, Template
 from tests.engine import drain
 from tests.walk import each
-from tracking.models import InboundMessage, WebhookReceipt
+from tracking.models import InboundMessage, WebhookDelivery, WebhookEndpoint, WebhookReceipt
 
 EVIL = "<script>alert(1)</script>"
 
@@ -79,6 +82,8 @@ def everything(agent: ApiClient) -> None:
     Group.objects.create(name=EVIL)
     Category.objects.create(key="evil", name=EVIL)
     Topic.objects.create(key="evil", name=EVIL)
+    _announce(agent)
+    _hook(agent)
     PersonalDataJob.objects.create(
         kind="export", subject="x", user_id=EVIL, part=EVIL, client=agent
     )
@@ -91,6 +96,7 @@ def everything(agent: ApiClient) -> None:
         author=EVIL,
     )
     templates.publish(template)
+    _experiment(template)
     to = Target(f"user {EVIL}", {Channel.EMAIL: "bounce@simulator.test"})
     common: dict[str, Any] = {
         "reference": EVIL,
@@ -165,6 +171,45 @@ def everything(agent: ApiClient) -> None:
     )
     AlertTarget.objects.create(name=EVIL, place=EVIL, sealed=b"")
     ScheduledJob.objects.create(name=EVIL, last_run_at=timezone.now(), last_error=EVIL)
+
+
+def _experiment(template: Template) -> None:
+    row = Experiment.objects.create(
+        template=template, name=EVIL, winner=EVIL, decided_by=EVIL, created_by=EVIL
+    )
+    for name in (EVIL, "b"):
+        row.variants.create(name=name, version=template.versions.get())
+
+
+def _announce(agent: ApiClient) -> None:
+    """In all states: a draft has a form, the others are only shown."""
+    now = timezone.now()
+    for state in Announcement.State:
+        Announcement.objects.create(
+            client=agent,
+            state=state,
+            audience="list",
+            user_ids=[EVIL],
+            title=EVIL,
+            body=EVIL,
+            link=EVIL,
+            image=EVIL,
+            tags=[EVIL],
+            actions=[{"key": "a", "label": EVIL, "link": EVIL}],
+            data={EVIL: EVIL},
+            starts_at=now,
+            ends_at=now + timedelta(days=1),
+        )
+    Inbox.objects.create(recipient=Recipient.objects.create(user_id=EVIL), unread=1)
+
+
+def _hook(agent: ApiClient) -> None:
+    endpoint = WebhookEndpoint.objects.create(
+        client=agent, url=EVIL, description=EVIL, events=[EVIL], disabled_reason=EVIL
+    )
+    WebhookDelivery.objects.create(
+        endpoint=endpoint, event_id=EVIL, type=EVIL, subject=EVIL, body=EVIL, error=EVIL
+    )
 
 
 def _report() -> None:

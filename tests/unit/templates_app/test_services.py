@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from commsproject.common.errors import InvalidInput, NotFound
-from templates_app import selectors, services
+from templates_app import bundle, selectors, services
 from templates_app.models import Kind, Template, TemplateVersion
 from tests.factories import TemplateFactory, TemplateVersionFactory
 
@@ -237,7 +237,7 @@ def test_a_partial_that_is_gone_stops_publishing_and_not_messages():
     foot = shared("foot", Kind.PARTIAL, "x")
     services.publish(foot)
     template = make(channels={"sms": {"text": '{% include "foot" %}'}})
-    services.archive(foot)
+    services.shelve(foot)
     with pytest.raises(InvalidInput) as caught:
         services.publish(template)
     assert caught.value.errors[0].field == "channels.sms.text"
@@ -303,3 +303,79 @@ def test_partials_are_read_in_one_query_a_level(django_assert_max_num_queries):
         assert services.check({"sms": {"text": '{% include "p3" %}{% include "p2" %}'}}).pins
     with django_assert_max_num_queries(0):
         services.check(SMS)
+
+
+# What a message cannot be sent without
+
+
+def test_what_cannot_be_sent_is_neither_made_nor_loaded_nor_published():
+    lacking = {
+        "channels.email.subject": {"email": {"subject": " ", "text": "t"}},
+        "channels.email.text": {"email": {"subject": "s", "html": "\n"}},
+        "channels.sms.text": {"sms": {"text": " \t"}},
+        "channels.push.body": {"push": {"badge": "1"}},
+        "channels.inapp.body": {"inapp": {"link": "/x", "title": ""}},
+    }
+    template = make()
+    for field, channels in lacking.items():
+        document = {"key": "other", "name": "N", "channels": channels}
+        attempts: list[Callable[[], object]] = [
+            partial(make, "other", channels=channels),
+            partial(revise, template, channels=channels),
+            partial(bundle.load, [document], author="ada", publish=True),
+        ]
+        for attempt in attempts:
+            with pytest.raises(InvalidInput) as caught:
+                attempt()
+            assert [error.field.removeprefix("templates.0.") for error in caught.value.errors] == [
+                field
+            ]
+        revise(template, channels=channels, is_unfinished=True)
+        with pytest.raises(InvalidInput) as caught:
+            services.publish(template)
+        assert [(error.field, error.code) for error in caught.value.errors] == [(field, "required")]
+    translations = {"pt": {"sms": {"text": " "}}}
+    with pytest.raises(InvalidInput) as caught:
+        make("other", translations=translations)
+    assert caught.value.errors[0].field == "translations.pt.sms.text"
+    assert Template.objects.count() == 1
+
+
+def test_a_language_has_one_spelling_and_one_text():
+    sms = {"sms": {"text": "Oi"}}
+    template = make(locale="pt_br", translations={"PT": sms, "zh_hant_tw": sms})
+    draft = selectors.latest(template)
+    assert draft.locale == "pt-BR"
+    assert list(draft.translations) == ["pt", "zh-Hant-TW"]
+    for translations, field in (
+        ({"pt-br": sms}, "translations.pt-br"),
+        ({"de": sms, "fr_ca": sms, "fr-CA": sms}, "translations.fr-CA"),
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            revise(template, translations=translations)
+        assert [(error.field, error.code) for error in caught.value.errors] == [
+            (field, "duplicate")
+        ]
+
+
+def test_what_mail_clients_remove_is_told_once_of_a_kind():
+    page = (
+        "<link rel=stylesheet href='https://x'><script>1</script><iframe src='/'></iframe>"
+        "<form><object></object></form><p onclick='x()' onload='y()'>x</p><p onclick='z()'>y</p>"
+    )
+    built = services.check({"email": {"subject": "s", "html": page, "text": "unsubscribe"}})
+    told = [notice.message for notice in built.notices if notice.code == "removed"]
+    for what in ("stylesheets", "<script>", "<iframe>", "<form>", "<object>", "onclick"):
+        assert len([message for message in told if what in message]) == 1
+    assert len(told) == 6
+
+
+def test_a_layout_or_a_partial_in_use_is_not_archived():
+    foot = make("foot", kind=Kind.PARTIAL, channels={"sms": {"text": "Bye"}})
+    services.publish(foot)
+    user = make(channels={"sms": {"text": "Hi {% include 'foot' %}"}})
+    with pytest.raises(services.InUse, match="welcome"):
+        services.archive(foot)
+    services.archive(user)
+    services.archive(foot)
+    assert not Template.objects.filter(archived_at__isnull=True).exists()
