@@ -16,6 +16,38 @@ from notifications.states import State
 from notifications.types import Channel, ErrorClass, EventType, Lane
 
 
+class FindingOutput(serializers.Serializer[Any]):
+    """What one rule of the policy says."""
+
+    rule = serializers.CharField()
+    answer = serializers.CharField(
+        help_text="`send`: nothing against it; `wait`; or the state in which it would end."
+    )
+    reason = serializers.CharField()
+    until = serializers.DateTimeField(allow_null=True)
+
+
+class RouteOutput(serializers.Serializer[Any]):
+    """One provider of the channel, in the order in which they would be asked."""
+
+    provider = serializers.CharField()
+    usable = serializers.BooleanField()
+    why = serializers.CharField(help_text="Why it would not be asked now.")
+    remaining = serializers.IntegerField(
+        allow_null=True, help_text="Messages that its limit leaves room for; null: no limit."
+    )
+
+
+class TraceOutput(serializers.Serializer[Any]):
+    """How a delivery would be decided at this moment."""
+
+    at = serializers.DateTimeField()
+    policy = FindingOutput(many=True, help_text="In the order asked: the first answer counts.")
+    routes = RouteOutput(many=True)
+    segments = serializers.IntegerField(allow_null=True)
+    cost = serializers.DecimalField(10, 5, allow_null=True)
+
+
 class AcceptedDelivery(serializers.Serializer[Any]):
     id = serializers.UUIDField(allow_null=True)
     channel = serializers.ChoiceField(Channel.choices)
@@ -32,6 +64,7 @@ class AcceptedDelivery(serializers.Serializer[Any]):
         allow_null=True,
         help_text="Of a text message, in a dry run: estimated; null where no price is known.",
     )
+    trace = TraceOutput(required=False, help_text="In a dry run: how it would be decided now.")
 
 
 class AcceptedOutput(serializers.Serializer[Any]):
@@ -231,38 +264,6 @@ class ConvertedOutput(serializers.ModelSerializer[GoalReached]):
     class Meta:
         model = GoalReached
         fields = ["id", "value", "experiment", "variant", "converted_at"]
-
-
-class FindingOutput(serializers.Serializer[Any]):
-    """What one rule of the policy says."""
-
-    rule = serializers.CharField()
-    answer = serializers.CharField(
-        help_text="`send`: nothing against it; `wait`; or the state in which it would end."
-    )
-    reason = serializers.CharField()
-    until = serializers.DateTimeField(allow_null=True)
-
-
-class RouteOutput(serializers.Serializer[Any]):
-    """One provider of the channel, in the order in which they would be asked."""
-
-    provider = serializers.CharField()
-    usable = serializers.BooleanField()
-    why = serializers.CharField(help_text="Why it would not be asked now.")
-    remaining = serializers.IntegerField(
-        allow_null=True, help_text="Messages that its limit leaves room for; null: no limit."
-    )
-
-
-class TraceOutput(serializers.Serializer[Any]):
-    """How a delivery would be decided at this moment."""
-
-    at = serializers.DateTimeField()
-    policy = FindingOutput(many=True, help_text="In the order asked: the first answer counts.")
-    routes = RouteOutput(many=True)
-    segments = serializers.IntegerField(allow_null=True)
-    cost = serializers.DecimalField(10, 5, allow_null=True)
 
 
 class ExplainedDelivery(DeliveryOutput):

@@ -32,8 +32,18 @@ from notifications.models import (
     Recipient,
     Work,
 )
-from notifications.services import complete, counts, digests, fallback, goals, status
+from notifications.services import (
+    complete,
+    counts,
+    digests,
+    explain,
+    fallback,
+    goals,
+    people,
+    status,
+)
 from notifications.services.asked import Submission
+from notifications.services.people import Person
 from notifications.services.plan import Planned, PlannedDelivery, Shared, plan
 from notifications.services.status import StatusChange
 from notifications.states import PENDING, State, furthest
@@ -73,7 +83,7 @@ def accept(client: ApiClient, submissions: Sequence[Submission]) -> list[Result]
             if not isinstance(item, Planned):
                 results[index] = item
             elif submissions[index].dry_run:
-                results[index] = Accepted(_response(item, dry_run=True), dry_run=True)
+                results[index] = Accepted(_rehearsed(item), dry_run=True)
             else:
                 planned[index] = item
         results.update(_claim_keys(client, submissions, planned))
@@ -372,23 +382,59 @@ def _work(planned: Iterable[Planned], now: datetime, chunk: int, held: bool) -> 
             )
 
 
-def _response(item: Planned, *, dry_run: bool = False) -> dict[str, Any]:
-    deliveries = [
-        {
-            "id": None if dry_run else str(delivery.id),
-            "channel": delivery.channel.value,
-            "to": delivery.address,
-            "status": delivery.state.value,
-            "reason": delivery.reason,
-            **(_billed(delivery) if dry_run and delivery.segments else {}),
-        }
-        for delivery in item.deliveries
-    ]
+def _response(item: Planned) -> dict[str, Any]:
     return {
-        "id": None if dry_run else str(item.id),
-        "status": furthest(delivery.state for delivery in item.deliveries).value,
-        "deliveries": deliveries,
+        "id": str(item.id),
+        "status": _furthest(item),
+        "deliveries": [_told(delivery) for delivery in item.deliveries],
     }
+
+
+def _rehearsed(item: Planned) -> dict[str, Any]:
+    """The answer to a dry run: what would be stored has no ids, and says why."""
+    known = people.by_user_id([item.row.to.user_id]) if item.row.to.user_id else {}
+    person = known.get(item.row.to.user_id)
+    return {
+        "id": None,
+        "status": _furthest(item),
+        "deliveries": [
+            {
+                **_told(delivery),
+                "id": None,
+                **(_billed(delivery) if delivery.segments else {}),
+                "trace": explain.as_json(_traced(item, delivery, person)),
+            }
+            for delivery in item.deliveries
+        ],
+    }
+
+
+def _furthest(item: Planned) -> str:
+    return furthest(delivery.state for delivery in item.deliveries).value
+
+
+def _told(delivery: PlannedDelivery) -> dict[str, Any]:
+    return {
+        "id": str(delivery.id),
+        "channel": delivery.channel.value,
+        "to": delivery.address,
+        "status": delivery.state.value,
+        "reason": delivery.reason,
+    }
+
+
+def _traced(item: Planned, delivery: PlannedDelivery, person: Person | None) -> explain.Explained:
+    terms = item.shared.terms
+    return explain.address(
+        delivery.channel,
+        delivery.address,
+        delivery.digest,
+        item.shared.category,
+        person,
+        terms.expires_at,
+        has_attachments=bool(terms.attachments),
+        segments=delivery.segments,
+    )
 
 
 def _billed(delivery: PlannedDelivery) -> dict[str, Any]:

@@ -48,3 +48,22 @@ def test_another_agents_message_is_explained_to_nobody(agent: ApiClient, api: AP
     other = ApiClient.objects.create(name="other")
     (delivery,) = send(other)
     explained(api, delivery.notification_id, 404)
+
+
+def test_a_dry_run_has_the_same_trace(agent: ApiClient, api: APIClient) -> None:
+    news = CategoryFactory.create(key="news", daily_cap=3)
+    person = Recipient.objects.create(user_id="u-1")
+    Preference.objects.create(recipient=person, category=news, channel="email", is_on=False)
+    body = {
+        "to": {"user_id": "u-1", "email": "ada@simulator.test"},
+        "content": {"subject": "Hello", "text": "It works."},
+        "category": "news",
+        "dry_run": True,
+    }
+    answer = api.post("/api/v1/notifications", body, format="json")
+    assert answer.status_code == 200
+    (delivery,) = answer.json()["deliveries"]
+    against = [one["rule"] for one in delivery["trace"]["policy"] if one["answer"] != "send"]
+    assert against == ["preference"]
+    assert delivery["trace"]["routes"][0]["provider"] == "simulator"
+    assert (delivery["id"], delivery["status"]) == (None, "suppressed")
