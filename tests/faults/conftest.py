@@ -66,7 +66,7 @@ SIZES: dict[str, tuple[Size, Size]] = {
         {"rate": 50, "seconds": 12, "times": 1, "bound": 30},
     ),
     "a_brownout": (
-        {"rate": 30, "seconds": 4, "times": 0.3, "bound": 3},
+        {"rate": 30, "seconds": 9, "times": 0.3, "bound": 3},
         {"rate": 30, "seconds": 20, "times": 1, "bound": 3},
     ),
     "a_provider_refuses_a_country": ({"rate": 20, "seconds": 2}, {"rate": 50, "seconds": 10}),
