@@ -50,36 +50,6 @@ ITEM: Schema = {
     "required": ["id", "kind", "place"],
     "additionalProperties": False,
 }
-_EXAMPLE = {
-    "id": "019a0000-0000-7000-8000-000000000002",
-    "kind": "notification",
-    "place": "inbox",
-    "title": "Your order",
-    "body": "It is on its way.",
-    "link": "/orders/1042",
-    "image": "",
-    "category": "orders",
-    "tags": ["order"],
-    "actions": [
-        {
-            "key": "track",
-            "label": "Track",
-            "link": "/t/1042",
-            "style": "primary",
-            "pressed_at": None,
-        }
-    ],
-    "data": {"order": "1042"},
-    "priority": "normal",
-    "banner": False,
-    "created_at": "2026-11-22T09:00:00Z",
-    "shown_at": "2026-11-22T09:00:00Z",
-    "seen_at": None,
-    "read_at": None,
-    "archived_at": None,
-    "snoozed_until": None,
-    "expires_at": "2027-02-20T09:00:00Z",
-}
 
 NOTIFICATION = ServerFrame(
     "notification",
@@ -98,7 +68,7 @@ NOTIFICATION = ServerFrame(
     {
         "type": "notification",
         "seq": 18,
-        "notification": _EXAMPLE,
+        "notification": inbox_feed.EXAMPLE,
         "counts": {"unseen": 1, "unread": 3, "snoozed": 0},
     },
     optional=("counts",),
@@ -113,7 +83,7 @@ ANNOUNCEMENT = ServerFrame(
         "type": "announcement",
         "seq": 3,
         "announcement": {
-            **_EXAMPLE,
+            **inbox_feed.EXAMPLE,
             "id": "019a0000-0000-7000-8000-000000000008",
             "kind": "announcement",
             "title": "Maintenance on Sunday",

@@ -44,7 +44,7 @@ class Client:
     async def send_bytes(self, data: bytes) -> None:
         await self._communicator.send_input({"type": "websocket.receive", "bytes": data})
 
-    async def frame(self, *types: str, seconds: float = 5) -> dict[str, Any]:
+    async def frame(self, *types: str, seconds: float = 30) -> dict[str, Any]:
         """The next frame of one of the types; of any but heartbeats where none is named."""
         async with asyncio.timeout(seconds):
             while True:
@@ -65,7 +65,7 @@ class Client:
             if answer.get("id") == "ask":
                 return answer
 
-    async def close_code(self, seconds: float = 5) -> int | None:
+    async def close_code(self, seconds: float = 30) -> int | None:
         """Read until it is closed; with which code."""
         with contextlib.suppress(ConnectionError):
             while True:
@@ -114,7 +114,7 @@ async def connected(
         subprotocols = ["comms.v1", f"ticket.{given}"]
     communicator = _communicator(subprotocols, origin, address)
     await communicator.send_input({"type": "websocket.connect"})
-    answer = await communicator.receive_output(5)
+    answer = await communicator.receive_output(30)
     if answer["type"] == "websocket.close":
         raise PermissionError("HTTP 403")
     assert answer == {"type": "websocket.accept", "subprotocol": "comms.v1"}
@@ -124,7 +124,7 @@ async def connected(
         yield client
     finally:
         await communicator.send_input({"type": "websocket.disconnect", "code": 1000})
-        await communicator.wait(5)
+        await communicator.wait(30)
 
 
 def _ticket(person: Person, login: dict[str, Any]) -> str:

@@ -6,10 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
-from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from typing_extensions import override
@@ -112,6 +110,7 @@ class AnnouncementAdmin(EditableAdmin[Announcement]):
     sortable_by = ()
     nothing = "Nobody has announced anything"
     change_form_template = "notifications/admin/announcement.html"
+    row_pages = ("publish", "end")
 
     @override
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -128,19 +127,8 @@ class AnnouncementAdmin(EditableAdmin[Announcement]):
         is_draft = obj is not None and obj.state == State.DRAFT
         return is_draft and self.may_act(request)
 
-    @override
-    def get_urls(self) -> list[URLPattern]:
-        return [
-            path(
-                f"<uuid:pk>/{name}/",
-                self.admin_site.admin_view(getattr(self, name)),
-                name=f"notifications_announcement_{name}",
-            )
-            for name in ("publish", "end")
-        ] + super().get_urls()
-
     def publish(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        row = self._row(request, pk)
+        row = self.row_to_act_on(request, pk)
 
         def act() -> str:
             announcements.publish(row)
@@ -149,18 +137,13 @@ class AnnouncementAdmin(EditableAdmin[Announcement]):
         return self.ask_first(request, row, _PUBLISH, act)
 
     def end(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        row = self._row(request, pk)
+        row = self.row_to_act_on(request, pk)
 
         def act() -> str:
             announcements.end(row)
             return "Ended."
 
         return self.ask_first(request, row, _END, act)
-
-    def _row(self, request: HttpRequest, pk: UUID) -> Announcement:
-        if not self.may_act(request):
-            raise PermissionDenied
-        return get_object_or_404(Announcement, pk=pk)
 
     @admin.display(description="State")
     def state_badge(self, row: Announcement) -> SafeString:

@@ -236,6 +236,38 @@ def shown(item: InboxItem) -> dict[str, Any]:
     }
 
 
+EXAMPLE: dict[str, Any] = {
+    "id": "019a0000-0000-7000-8000-000000000002",
+    "kind": "notification",
+    "place": "inbox",
+    "title": "Your order",
+    "body": "It is on its way.",
+    "link": "/orders/1042",
+    "image": "",
+    "category": "orders",
+    "tags": ["order"],
+    "actions": [
+        {
+            "key": "track",
+            "label": "Track",
+            "link": "/t/1042",
+            "style": "primary",
+            "pressed_at": None,
+        }
+    ],
+    "data": {"order": "1042"},
+    "priority": "normal",
+    "banner": False,
+    "created_at": "2026-11-22T09:00:00Z",
+    "shown_at": "2026-11-22T09:00:00Z",
+    "seen_at": None,
+    "read_at": None,
+    "archived_at": None,
+    "snoozed_until": None,
+    "expires_at": "2027-02-20T09:00:00Z",
+}
+"""What `shown` gives, as it is published."""
+
 _MOMENTS = (
     *("created_at", "shown_at", "seen_at", "read_at", "archived_at", "snoozed_until"),
     "expires_at",

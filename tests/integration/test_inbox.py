@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 
 from commsproject.common import clock
 from notifications.api import urls
-from notifications.api.inbox import ItemOutput
+from notifications.api.inbox_fields import ItemOutput
 from notifications.live import ANNOUNCEMENT, ITEM, NOTIFICATION, AnnouncementFeed, InboxFeed
 from notifications.models import (
     Announcement,
@@ -124,6 +124,11 @@ def test_a_message_with_buttons_is_read_and_answered(api: APIClient, ada: APICli
         ({"actions": [{"key": "a", "label": "A", "style": "loud"}]}, "actions.0.style"),
         ({"content": {"title": "x" * 999}}, "content.title"),
         ({"content": {"link": "/x"}}, "content"),
+        ({"content": {"title": "Hi", "link": "javascript:x"}}, "content.link"),
+        ({"content": {"title": "Hi", "link": "//evil.example"}}, "content.link"),
+        ({"content": {"title": "Hi", "link": "http://a.test"}}, "content.link"),
+        ({"content": {"title": "Hi", "image": "cid:x"}}, "content.image"),
+        ({"content": {"title": "Hi", "link": "{{ u }}"}, "data": {"u": "//evil.example"}}, "data"),
     ],
 )
 def test_what_the_inbox_cannot_show_is_refused(api: APIClient, fields: Any, where: str) -> None:

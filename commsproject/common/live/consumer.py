@@ -24,9 +24,9 @@ from commsproject.common.live.limits import (
     FRAMES_AT_ONCE,
     FRAMES_PER_SECOND,
     MOST_KEYS,
-    Crowd,
     Flood,
 )
+from commsproject.common.live.seats import Crowd
 from commsproject.common.live.server import Send
 from commsproject.common.live.sessions import Login
 from commsproject.common.live.topics import REPLAY
@@ -61,10 +61,11 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             return
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
         hub = hubs.get()
+        hub.start()
         try:
-            with hub.seats.at(_address(scope)):
+            with hub.seats.at(address := _address(scope)):
                 login = await _login(scope)
-                with hub.seats.of(login.person):
+                async with hub.seats.of(login.person, address):
                     await _serve(hub, login, receive, send)
         except Crowd:
             await _close(send, Close.CROWD)
@@ -87,6 +88,10 @@ async def _serve(hub: Hub, login: Login, receive: Receive, send: Send) -> None:
         await socket.answer(wire.message(_hello(socket.session.id)))
         dialogue = Dialogue(hub, socket)
         while (message := await receive())["type"] == "websocket.receive":
+            if (
+                socket.is_closing
+            ):  # its login may have ended, whatever the client sends before it goes
+                break
             await dialogue.hear(message.get("text"))
     except Flood:
         raise Refused(Close.FLOOD) from None

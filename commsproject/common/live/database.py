@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 
 from django.db import InterfaceError, OperationalError, connections
 
-THREADS = 4
+THREADS = 8
 
 AWAY = (OperationalError, InterfaceError)
 """What is raised while PostgreSQL cannot be reached."""

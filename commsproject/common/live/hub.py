@@ -24,11 +24,11 @@ from commsproject.common.live import database, registry, sessions, tickets, wire
 from commsproject.common.live.bus import Bus
 from commsproject.common.live.closes import Close
 from commsproject.common.live.counts import counts
-from commsproject.common.live.limits import Seats
 from commsproject.common.live.people import Session
 from commsproject.common.live.presence.store import Doing
 from commsproject.common.live.presence.watching import Presence
 from commsproject.common.live.registry import Feed, Wish
+from commsproject.common.live.seats import Seats
 from commsproject.common.live.server import Send
 from commsproject.common.live.sessions import Login
 from commsproject.common.live.sockets import Socket
@@ -66,14 +66,19 @@ class Hub:
         self.presence = Presence(self.sockets)
 
     def start(self) -> None:
-        """Begin to listen, with the first socket; and again what has ended by a defect."""
+        """Begin to listen, with the first connection; and again what has ended by a defect."""
         if self._tasks and not any(task.done() for task in self._tasks):
             return
         for task in self._tasks:
             task.cancel()
         bus = Bus(self.take, self._missed.set, settings.LIVE_HEARTBEAT_SECONDS / 3)
         loops = [bus.listen(), self._compare(), self._beat(), self._sweep(), self._validate()]
-        loops += [self.presence.keep(), self.presence.beat(), self.presence.note()]
+        loops += [
+            self.seats.live(),
+            self.presence.keep(),
+            self.presence.beat(),
+            self.presence.note(),
+        ]
         loops += [self._deliver(feed) for feed in registry.feeds.values()]
         self._tasks = [asyncio.create_task(loop) for loop in loops]
 
@@ -85,7 +90,6 @@ class Hub:
     # --- Sockets
 
     def enter(self, login: Login, send: Send) -> Socket:
-        self.start()
         socket = Socket(Session(str(new_id()), login.person), login, send, self._want)
         self.sockets[socket.session.id] = socket
         self.presence.set(socket, Doing())
@@ -221,21 +225,36 @@ class Hub:
                 for topic in batch:
                     del wanted[topic]
                 batch = [topic for topic in batch if topic.wants_more]
-                if batch and not await self._read(feed, batch):
+                if not await self._read_all(feed, batch):
                     wanted.update(dict.fromkeys(batch))
                     await asyncio.sleep(_AGAIN_SECONDS)
 
-    async def _read(self, feed: Feed, batch: Sequence[Topic[Socket]]) -> bool:
-        """False where PostgreSQL did not answer."""
+    async def _read_all(self, feed: Feed, batch: Sequence[Topic[Socket]]) -> bool:
+        """False where PostgreSQL did not answer. A key that cannot be read holds up no other; it is
+        tried again with the next heartbeat.
+        """
+        if not batch:
+            return True
+        try:
+            await self._read(feed, batch)
+        except Exception as error:  # noqa: BLE001 - a defect of one feed must not end the hub
+            if isinstance(error, database.AWAY):
+                _complain(feed, error)
+                return False
+            if len(batch) == 1:
+                _complain(feed, error)
+                return True
+            half = len(batch) // 2
+            first = await self._read_all(feed, batch[:half])
+            return await self._read_all(feed, batch[half:]) and first
+        return True
+
+    async def _read(self, feed: Feed, batch: Sequence[Topic[Socket]]) -> None:
         known = {topic: (topic.start(), topic.head) for topic in batch}
         after = {topic.key: seq for topic, (seq, _) in known.items()}
         wishes = {(one.person, topic.key) for topic in batch for one in topic.cursors}
         limit = max(1, min(_MOST_OF_A_KEY, _FRAMES_AT_ONCE // len(batch)))
-        try:
-            allowed, found, heads = await database.run(_fetch, feed, wishes, after, limit)
-        except Exception as error:  # noqa: BLE001 - a defect of one feed must not end the hub
-            _complain(feed, error)
-            return False
+        allowed, found, heads = await database.run(_fetch, feed, wishes, after, limit)
         for topic, (seq, head) in known.items():
             self._check(topic, wishes, allowed)
             if found.get(topic.key):
@@ -246,7 +265,6 @@ class Hub:
                 topic.head = topic.loaded  # somebody told of what is not there
             if topic.wants_more:
                 self._want(topic)
-        return True
 
     def _load(self, topic: Topic[Socket], after: int, found: Sequence[tuple[int, Message]]) -> None:
         if found[0][0] > after + 1:
@@ -299,14 +317,28 @@ class Hub:
                 await asyncio.sleep(settings.LIVE_HEARTBEAT_SECONDS / len(slices))
 
     async def _compare_heads(self) -> None:
-        for feed, keys in _by_feed(list(self._topics)):
+        followed = [pair for pair, topic in self._topics.items() if topic.cursors]
+        for feed, keys in _by_feed(followed):
             for some in _slices(keys, _KEYS_AT_ONCE):
+                topics = [self._topics[feed, key] for key in some if (feed, key) in self._topics]
+                loaded = {topic: topic.loaded for topic in topics}
                 try:
-                    heads = await database.run(feed.heads, some)
+                    heads = await database.run(feed.heads, [topic.key for topic in topics])
                 except Exception as error:  # noqa: BLE001
                     _complain(feed, error)
                     break
-                self.take([("head", feed.name, key, seq) for key, seq in heads.items()])
+                for topic, seq in loaded.items():
+                    if topic.cursors:
+                        self._compared(topic, heads.get(topic.key, 0), seq)
+
+    def _compared(self, topic: Topic[Socket], seq: int, loaded: int) -> None:
+        """A topic's head is `seq`, asked for when what is `loaded` had been read already."""
+        if seq < loaded:  # erased, and perhaps begun anew
+            for socket in topic.begin_anew(seq):
+                self._resync(socket, topic)
+        topic.head = max(topic.head, seq)
+        if topic.wants_more:
+            self._want(topic)
 
     async def _sweep(self) -> None:
         """Every second: close who does not read, and whose token has expired."""

@@ -51,6 +51,9 @@ def _transport(send: Send) -> asyncio.Transport | None:
 
 
 def _set(transport: asyncio.Transport, option: int, value: int | bytes) -> None:
+    """Not once it is closed: the number of its file may be that of another connection by now."""
+    if transport.is_closing():
+        return
     connection = transport.get_extra_info("socket")
     if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, option, value)

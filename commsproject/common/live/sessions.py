@@ -15,6 +15,7 @@ from commsproject.common.errors import ServiceUnavailable
 from commsproject.common.identity import tokens
 from commsproject.common.identity.errors import InvalidCredentials
 from commsproject.common.live.people import Person
+from commsproject.common.staff import sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +69,5 @@ def _is_signed_in(login: Login) -> bool:
         and user.is_active
         and user.is_staff
         and str(user.pk) == login.person.id
+        and sessions.holds(request.session, user.pk)
     )

@@ -67,6 +67,11 @@ class Socket:
         self._is_closing = False
 
     @property
+    def is_closing(self) -> bool:
+        """Whether it ends: nothing more is written, and nothing that still comes is heard."""
+        return self._is_closing
+
+    @property
     def person(self) -> Person:
         return self.session.person
 

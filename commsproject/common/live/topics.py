@@ -125,6 +125,17 @@ class Topic(Generic[S]):
         self._asking.clear()
         return skipped
 
+    def begin_anew(self, seq: int) -> list[S]:
+        """The numbers that were are gone, and others begin: everybody goes on from `seq`, and is
+        returned to be told.
+        """
+        self.window.clear()
+        self._due.clear()
+        self._asking.clear()
+        self.loaded = self.head = seq
+        self.cursors = dict.fromkeys(self.cursors, seq)
+        return list(self.cursors)
+
     def _served(self, socket: S) -> None:
         self._due.discard(socket)
         if not self._due:

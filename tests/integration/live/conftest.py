@@ -3,9 +3,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import pytest
+import redis
 
 from commsproject.common import valkey
 from commsproject.common.live import limits
@@ -17,7 +19,14 @@ Run = Callable[[Coroutine[Any, Any, None]], None]
 
 
 @pytest.fixture
-def live(transactional_db: None, settings: Any) -> Iterator[Run]:
+def patient(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Valkey on a busy machine is not away."""
+    made = cache(lambda: redis.Redis.from_url(settings.REDIS_URL, socket_timeout=20))
+    monkeypatch.setattr(valkey, "client", made)
+
+
+@pytest.fixture
+def live(transactional_db: None, settings: Any, patient: None) -> Iterator[Run]:
     """Runs a coroutine with a hub of its own, and the feed `rooms`."""
     if left := list(valkey.client().scan_iter("comms:presence:*")):
         valkey.client().delete(*left)

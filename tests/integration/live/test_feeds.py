@@ -108,6 +108,27 @@ def test_a_lost_note_is_healed_by_the_heartbeat(live: Run) -> None:
     live(story())
 
 
+def test_a_sequence_that_begins_anew_is_told(live: Run) -> None:
+    """All of a person was erased while the person looked, and then there is something new."""
+
+    def erase() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM test_line; DELETE FROM test_room")
+
+    async def story() -> None:
+        await app(rooms.say, "open", "one", "two", "three")
+        async with connected() as client:
+            await client.ask(type="subscribe", rooms={"open": 0})
+            assert await lines(client, 3) == [1, 2, 3]
+            await app(erase)
+            frame = await client.frame()
+            assert frame == {"type": "resync", "feed": "rooms", "key": "open", "seq": 0}
+            await app(rooms.say, "open", "of another life")
+            assert (await client.frame())["seq"] == 1
+
+    live(story())
+
+
 def test_each_delivery_asks_who_may_read(live: Run) -> None:
     async def story() -> None:
         for one in (user("u-1"), user("u-2")):
@@ -125,6 +146,34 @@ def test_each_delivery_asks_who_may_read(live: Run) -> None:
             await hubs.get().validate()
             assert (await stays.frame())["code"] == "not_found"
             assert await stays.frame("heads") == {"type": "heads"}
+
+    live(story())
+
+
+def test_what_cannot_be_read_holds_up_nothing_else(
+    live: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row that the code cannot show must not silence everybody of this process."""
+    read, is_bad = rooms.Rooms.read, True
+
+    def failing(self: rooms.Rooms, after: Any, limit: int) -> Any:
+        if is_bad and "open-bad" in after:
+            raise KeyError("label")
+        return read(self, after, limit)
+
+    monkeypatch.setattr(rooms.Rooms, "read", failing)
+
+    async def story() -> None:
+        nonlocal is_bad
+        good = [f"open-{number}" for number in range(9)]
+        async with connected() as client:
+            await client.ask(type="subscribe", rooms=dict.fromkeys([*good, "open-bad"], 0))
+            # Told of together, so that they are read together.
+            await app(lambda: [rooms.say(room, "x", tell=False) for room in ["open-bad", *good]])
+            publish.post([("head", "rooms", room, 1) for room in ["open-bad", *good]])
+            assert {(await client.frame("line"))["room"] for _ in good} == set(good)
+            is_bad = False
+            assert (await client.frame("line"))["room"] == "open-bad"
 
     live(story())
 

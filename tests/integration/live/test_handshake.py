@@ -23,6 +23,7 @@ from commsproject.common.models import LiveTicket
 from tests.integration.live.conftest import HOUR, Run
 from tests.integration.live.saying import app
 from tests.live_client import connected, ticket, user
+from tests.live_feed import rooms
 
 CSRF = "c" * 32
 
@@ -190,6 +191,25 @@ def test_a_session_that_ends_takes_its_sockets_with_it(live: Run) -> None:
             await hubs.get().validate()
             assert await signed_out.close_code() == Close.ENDED.code
             assert (await staying.ask(type="ping"))["type"] == "pong"
+
+    live(story())
+
+
+def test_nothing_is_heard_after_the_end(live: Run) -> None:
+    """A client need not answer a close frame, and may have sent more before it saw it."""
+
+    async def story() -> None:
+        hub = hubs.get()
+        async with connected() as client:
+            await client.ask(type="subscribe", rooms={"open": 0})
+            (socket,) = hub.sockets.values()
+            hub.shut(socket, Close.ENDED)
+            await client.send(type="say", room="open", client_id="1", text="too late")
+            await client.send(type="presence", state="away")
+            assert await client.close_code() == Close.ENDED.code
+        assert await app(rooms.Rooms().heads, ["open"]) == {}
+        assert not hub.presence._does
+        assert not hub._topics
 
     live(story())
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from commsproject.common import clock
 from notifications.models import InboxItem
 from notifications.services import announcements, inbox
 from tests.inboxes import announce, deliver
@@ -30,7 +33,7 @@ def test_all_devices_of_a_person_agree(live: Run) -> None:
                 await desk.ask(type="subscribe", inbox=1)
                 await app(inbox.change_some, "ada", [first.id], inbox.read)
                 assert await _told(phone) == await _told(desk) == (2, "first", True)
-                await app(deliver, "ada", parts={"title": "second"})
+                second = await app(deliver, "ada", parts={"title": "second"})
                 frame = await desk.frame("notification")
                 assert frame["counts"] == {"unseen": 1, "unread": 1, "snoozed": 0}
                 assert await _told(phone) == (3, "second", False)
@@ -42,16 +45,25 @@ def test_all_devices_of_a_person_agree(live: Run) -> None:
             await app(announcements.end, row)
             assert await _told(other) == (2, "gone", False)
             assert await other.nothing()
-        # Away since the first: what was changed meanwhile comes once, under its last number.
+        # Away since the first: what changed meanwhile comes once, under its last number; also what
+        # time did, such as a snooze that ended.
+        later = inbox.snooze(clock.now() + timedelta(hours=1))
+        await app(inbox.change_some, "ada", [second.id], later)
         await app(lambda: InboxItem.objects.filter(id=first.id).update(expires_at=first.created_at))
+        await app(
+            lambda: InboxItem.objects.filter(id=second.id).update(snoozed_until=second.created_at)
+        )
         await app(inbox.tend)
         async with connected(user("ada")) as again:
             await again.ask(type="subscribe", inbox=1)
-            frames = [await again.frame("notification") for _ in range(4)]
-            assert [frame["seq"] for frame in frames] == [2, 3, 4, 5]
-            assert [(frame["notification"] or {}).get("place") for frame in frames] == [
-                *(None, "inbox", "inbox", "gone")
+            frames = [await again.frame("notification") for _ in range(6)]
+            assert [frame["seq"] for frame in frames] == [2, 3, 4, 5, 6, 7]
+            items = [frame["notification"] for frame in frames]
+            assert [item and item.get("title") for item in items] == [
+                *(None, None, "To all", None, "second", None)
             ]
-            assert "counts" in frames[-1]
+            assert (items[4]["place"], items[4]["seen_at"]) == ("inbox", None)
+            assert items[5] == {"id": str(first.id), "kind": "notification", "place": "gone"}
+            assert frames[5]["counts"] == {"unseen": 1, "unread": 1, "snoozed": 0}
 
     live(story())

@@ -4,40 +4,37 @@ knows, and nobody is said to be: presence only ever spares a message, it never c
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from commsproject.common import valkey
 from commsproject.common.live.presence import store
-from commsproject.common.live.presence.store import State
+from commsproject.common.live.presence.store import Doing, State
 
 
 def online(user_ids: Collection[str]) -> set[str]:
     """Those with an open socket."""
-    try:
-        found = store.states(store.users(user_ids))
-    except valkey.Away:
-        return set()
-    return {person.id for person, state in found.items() if state is not State.OFFLINE}
+    return {user_id for user_id, does in _read(user_ids).items() if does}
 
 
 def looking_at(feed: str, key: str, user_ids: Collection[str]) -> set[str]:
     """Those whose active client shows this key of this feed."""
-    try:
-        found = store.read(store.users(user_ids))
-    except valkey.Away:
-        return set()
-    shown = store.Doing(State.ACTIVE, feed, key)
-    return {person.id for person, does in found.items() if shown in does}
+    shown = Doing(State.ACTIVE, feed, key)
+    return {user_id for user_id, does in _read(user_ids).items() if shown in does}
 
 
 def looking_at_own(feed: str, user_ids: Collection[str]) -> set[str]:
     """As `looking_at`, of a feed that each person has one of, such as the inbox."""
+    return {
+        user_id
+        for user_id, does in _read(user_ids).items()
+        if Doing(State.ACTIVE, feed, user_id) in does
+    }
+
+
+def _read(user_ids: Collection[str]) -> Mapping[str, Collection[Doing]]:
+    """What the sockets of each do."""
     try:
         found = store.read(store.users(user_ids))
     except valkey.Away:
-        return set()
-    return {
-        person.id
-        for person, does in found.items()
-        if store.Doing(State.ACTIVE, feed, person.id) in does
-    }
+        return {}
+    return {person.id: does for person, does in found.items()}
