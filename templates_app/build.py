@@ -94,6 +94,7 @@ def attempt(version: TemplateVersion, library: Library) -> Built:
     if kind == Kind.LAYOUT:
         schema["properties"].pop("content", None)
         schema["required"] = [name for name in schema.get("required", ()) if name != "content"]
+    work.notices += _alike(schema)
     pins = [{"key": key, "number": number} for key, number in sorted(work.expansion.pins.items())]
     content = content if kind == Kind.MESSAGE else {}
     return Built(content, pins, sorted(work.variables), work.notices, schema, work.errors)
@@ -157,7 +158,7 @@ class _Build:
             try:
                 compiler.check(_alone(source), part=part)
                 self._check_slots(part, source)
-                _check_link(part, source)
+                _check_literal(part, source)
             except TemplateSyntaxError as error:
                 self._refuse(error, where, part)
         return len(self.errors) == before
@@ -262,12 +263,13 @@ class _Build:
         self.errors.append(SourceError.at(f"{where}.{part}", "syntax", error.message, place))
 
 
-def _check_link(part: str, source: str) -> None:
-    """Of a part that is a link: as far as it is written out, up to its first value."""
-    if part in LINKS:
-        tags = find(unix(source))
+def _check_literal(part: str, source: str) -> None:
+    """What is certain before any data come: a link up to its first value, a line without values."""
+    source = unix(source)
+    tags = find(source) if part in compiler.ONE_LINE else []
+    if part in LINKS or (part in compiler.ONE_LINE and not tags):
         try:
-            finished(part, unix(source)[: tags[0].start] if tags else source)
+            finished(part, source[: tags[0].start] if tags else source)
         except TemplateError as error:
             raise TemplateSyntaxError(error.message, part=part, line=1, column=1) from None
 
@@ -336,6 +338,20 @@ def _removed_of(element: Element) -> Iterator[str]:
         yield "stylesheets of other files"
     if any(one.name.startswith("on") for one in element.attributes()):
         yield "scripts in attributes such as onclick"
+
+
+def _alike(schema: Mapping[str, Any], where: str = "") -> Iterator[Notice]:
+    """Names of the data that differ only by capital letters: one of them is a slip, as a rule."""
+    named: dict[str, str] = {}
+    for name, one in schema.get("properties", {}).items():
+        path = f"{where}.{name}".lstrip(".")
+        other = named.setdefault(name.lower(), path)
+        if other != path:
+            message = f"It reads {other} and {path}: in the data these are two names."
+            yield Notice("schema", "alike", message)
+        yield from _alike(one, path)
+    if "items" in schema:
+        yield from _alike(schema["items"], f"{where}[]")
 
 
 def _opened(body: str) -> Iterator[Element]:

@@ -16,6 +16,7 @@ from commsproject.common.errors import CommsError, FieldError, InvalidInput
 from templates_app import build, demands, includes, selectors, services, variables
 from templates_app.as_code import DEFAULTS, Document
 from templates_app.models import Kind, Template, TemplateVersion
+from templates_app.services import InUse
 
 MAX_DOCUMENTS = 1000
 
@@ -89,16 +90,7 @@ def _found(version: TemplateVersion) -> Mapping[str, Any]:
     """The schema as found; what was built need not be built once more for that."""
     if version.built:
         return demands.found(version)
-    library = selectors.library(version) if version.published_at is None else _pinned(version)
-    return build.attempt(version, library).schema
-
-
-def _pinned(version: TemplateVersion) -> dict[str, TemplateVersion]:
-    numbers = {pin["key"]: pin["number"] for pin in version.pins}
-    rows = TemplateVersion.objects.filter(
-        template__key__in=numbers, number__in=numbers.values()
-    ).select_related("template")
-    return {row.template.key: row for row in rows if numbers[row.template.key] == row.number}
+    return build.attempt(version, selectors.made_of(version)).schema
 
 
 # --- In ----------------------------------------------------------------------------------------
@@ -124,14 +116,15 @@ def load(
     if len(index_of) < len(documents):
         raise InvalidInput.of("templates", "duplicate", "Two templates have the same key.")
     errors: list[FieldError] = []
-    changes = list(_archived(index_of)) if prune else []
+    gone = _shelved(index_of) if prune else []
+    changes = [Change(template.key, "archived") for template in gone]
     for document in _in_order([_full(each) for each in documents]):
         try:
             with transaction.atomic():
                 changes.append(_load_one(document, author, publish=publish))
         except CommsError as error:
             errors += _of_document(error, index_of[document["key"]])
-    _raise(errors)
+    _raise(errors or list(_in_use(gone)))
     transaction.set_rollback(dry_run)
     return sorted(changes, key=lambda change: change.key)
 
@@ -153,10 +146,22 @@ def _full(document: Mapping[str, Any]) -> Document:
     return {**DEFAULTS, "channels": {}, "translations": {}, **document}
 
 
-def _archived(kept: Collection[str]) -> Iterator[Change]:
-    for template in Template.objects.filter(archived_at__isnull=True).exclude(key__in=kept):
+def _shelved(kept: Collection[str]) -> list[Template]:
+    """Archived before the rest is built, which may no longer name them."""
+    rows = Template.objects.select_for_update().filter(archived_at__isnull=True)
+    gone = list(rows.exclude(key__in=kept).order_by("key"))
+    for template in gone:
         services.shelve(template)
-        yield Change(template.key, "archived")
+    return gone
+
+
+def _in_use(gone: Iterable[Template]) -> Iterator[FieldError]:
+    """Once all are written: what was archived and is still needed."""
+    for template in gone:
+        try:
+            services.check_unused(template)
+        except InUse as error:
+            yield FieldError("prune", error.code, error.detail)
 
 
 def _in_order(documents: Sequence[Document]) -> list[Document]:
@@ -216,8 +221,8 @@ def _revised(template: Template, document: Document, author: str) -> bool:
     if before == document:
         return False
     with transaction.atomic():
-        services.revise(template, author=author, **_said(document))
-        is_same = _document(selectors.latest(template)) == before
+        revised = services.revise(template, author=author, **_said(document))
+        is_same = _document(selectors.latest(revised)) == before
         transaction.set_rollback(is_same)
     return not is_same
 

@@ -31,6 +31,7 @@ from templates_app.errors import (
     TemplateError,
     TemplateSyntaxError,
 )
+from templates_app.expressions import Refused
 from templates_app.filters import (
     FILTERS,
     compared,
@@ -41,7 +42,7 @@ from templates_app.filters import (
     start,
     text,
 )
-from templates_app.language import Reads, Refused, Traced, Translator
+from templates_app.language import Reads, Traced, Translator
 from templates_app.markup import LINK_START
 from templates_app.types import PLAIN, Manner, NullIs
 from templates_app.values import Admitted, own_key

@@ -32,6 +32,7 @@ VOID = frozenset(
 MAX_DEPTH = 200
 """Elements inside each other. The libraries that read trees crash at some thousands (measured)."""
 
+_FOREIGN = frozenset({"svg", "math"})
 _RAW = frozenset({"script", "style", "textarea", "title"})
 _MAY_STAY_OPEN = frozenset(
     [
@@ -161,11 +162,15 @@ def is_too_deep(text: str) -> bool:
     """Whether a tree of it could be deeper than `MAX_DEPTH`.
 
     An element that is left open when another ends counts for good: HTML opens it again further on.
+    In <svg> and <math> every element has an end tag, or ends itself.
     """
     stack: list[str] = []
     left_open = 0
-    for element in read(text):
-        if element.kind is Kind.OPEN and not (element.name in VOID or _is_empty(element)):
+    elements = list(read(text))
+    is_foreign = any(element.name in _FOREIGN for element in elements)
+    for element in elements:
+        is_void = element.name in VOID and (element.closes_itself or not is_foreign)
+        if element.kind is Kind.OPEN and not (is_void or _is_empty(element)):
             stack.append(element.name)
         elif element.kind is Kind.CLOSE and element.name in stack:
             while (name := stack.pop()) != element.name:

@@ -18,6 +18,9 @@ from templates_app.elements import VOID, Element, Kind, is_too_deep, read
 from templates_app.markup import is_safe_link
 from templates_app.plain_text import NoPlainText, plain_text
 
+MAX_PAGE = 1_000_000
+"""Characters of a page."""
+
 _WITH_CONTENT = frozenset(
     {"script", "noscript", "iframe", "object", "applet", "form", "svg", "audio", "video"}
 )

@@ -8,17 +8,23 @@ each numbered tag of the copy was given. <style> stays where it is, with its med
 from __future__ import annotations
 
 import html
+import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import css_inline
 
+from templates_app import css_work, panics
 from templates_app.elements import Attribute, Element, Kind, is_too_deep, read
 from templates_app.tags import Kind as TagKind
 from templates_app.tags import Tag, blanked, find, unix
 
 _NUMBER = "data-inline"
 """The attribute of the copy that numbers its tags."""
+
+
+_NO_CSS = re.compile("<(?:!--)?|-->")
+"""What begins or ends something of HTML, in <svg> also inside <style>."""
 
 
 class CannotInline(Exception):
@@ -38,7 +44,11 @@ def inlined(source: str, css: str | None = None) -> str:
         return source
     if is_too_deep(copy):
         raise CannotInline("The elements are nested too deeply, or many are not closed.")
-    opened = [_Opened(element, tags) for element in read(copy) if element.kind is Kind.OPEN]
+    shape = list(read(copy))
+    elements = [each for each in shape if each.kind is Kind.OPEN]
+    if css_work.steps(css or _written(shape), elements) > css_work.MAX_WORK:
+        raise CannotInline("There are too many of them for so many elements.")
+    opened = [_Opened(element, tags) for element in elements]
     styles = _styles(_numbered(copy, opened, tags, css is None), css)
     pieces, position = [], 0
     for number, one in enumerate(opened):
@@ -48,6 +58,10 @@ def inlined(source: str, css: str | None = None) -> str:
         pieces += [source[position : place.position], place.written(style)]
         position = place.position
     return "".join(pieces) + source[position:]
+
+
+def _written(shape: Iterable[Element]) -> str:
+    return "\n".join(each.text for each in shape if each.kind is Kind.RAW and each.name == "style")
 
 
 class _Place:
@@ -120,6 +134,9 @@ def _within(tags: Sequence[Tag], element: Element) -> Iterator[Tag]:
 
 
 def _numbered(copy: str, opened: Sequence[_Opened], tags: Sequence[Tag], with_styles: bool) -> str:
+    """Without comments, scripts and the like, of which HTML has more ways to end than `read` knows:
+    what is behind such an end is not counted by `is_too_deep`.
+    """
     numbers = iter(range(len(opened)))
     pieces = []
     for element in read(copy):
@@ -129,8 +146,8 @@ def _numbered(copy: str, opened: Sequence[_Opened], tags: Sequence[Tag], with_st
             pieces.append("" if leave_out else opened[number].copied(number))
         elif element.kind is Kind.RAW and element.name == "style":
             usable = with_styles and not any(_within(tags, element))
-            pieces.append(element.text if usable else "")
-        else:
+            pieces.append(_NO_CSS.sub(" ", element.text) if usable else "")
+        elif element.kind in (Kind.TEXT, Kind.CLOSE):
             pieces.append(element.text)
     return "".join(pieces)
 
@@ -143,8 +160,9 @@ def _styles(copy: str, css: str | None) -> dict[int, str]:
         load_remote_stylesheets=False,
     )
     try:
-        styled = inliner.inline(copy)
-    except ValueError as error:  # css_inline.InlineError
+        with panics.caught():
+            styled = inliner.inline(copy)
+    except ValueError as error:  # css_inline.InlineError, and a panic
         raise CannotInline("The styles could not be read.") from error
     found: dict[int, str] = {}
     for element in read(styled):

@@ -8,7 +8,8 @@ from typing import NoReturn
 
 import mrml
 
-from templates_app.elements import VOID, Element, Kind, is_too_deep, read
+from templates_app import panics
+from templates_app.elements import MAX_DEPTH, VOID, Element, Kind, is_too_deep, read
 from templates_app.errors import TemplateSyntaxError
 from templates_app.inline import CannotInline, inlined
 from templates_app.tags import Masked, blanked, place
@@ -55,6 +56,15 @@ MJ_TAGS = frozenset(
 _HEAD = re.compile(r"<mj-head\b.*?</mj-head>", re.DOTALL)
 _SPACES = re.compile(r"(?<=>)[ \t]+(?=<)")
 """What mrml refuses there, unlike the ends of lines (0.2.4, measured)."""
+_OPEN_CONDITION = re.compile(r"<!\[endif\](?!-->)")
+_TAG = re.compile(
+    r"""<!--\s*\[|<!--+>|<!\[
+    |<!--.*?(?:-->|\Z)
+    |<(?P<slash>/?)(?P<name>[^\s/>"'<!?]+)
+      (?:[^"'>]|"[^"]*(?:"|\Z)|'[^']*(?:'|\Z))*+(?:>|\Z)""",
+    re.DOTALL | re.VERBOSE,
+)
+"""Comments, a tag, and what begins or ends a condition for Outlook, which is no comment to mrml."""
 _POSITION = re.compile(r"position ([0-9]+)")
 
 
@@ -68,14 +78,19 @@ def to_html(source: str) -> str:
     source = masked.source
     shape = list(read(blanked(source, masked.tags)))
     _check_tags(source, shape)
-    if is_too_deep(source):
+    if is_too_deep(source) or _nests_too_deep(source):
         _refuse(source, 0, "The elements are nested too deeply.")
     text, css = _without_inline_styles(masked)
     text = _HEAD.sub(lambda head: _SPACES.sub(lambda gap: "\n" * len(gap[0]), head[0]), text)
     try:
-        built = mrml.to_html(
-            text, parser_options=_nothing_included(), render_options=mrml.RenderOptions(fonts={})
-        ).content
+        with panics.caught():
+            built = mrml.to_html(
+                text,
+                parser_options=_nothing_included(),
+                render_options=mrml.RenderOptions(fonts={}),
+            ).content
+    except panics.Panicked:
+        _refuse(source, 0, "This is not MJML that can be read.")
     except OSError as error:  # what mrml raises for anything it cannot read
         _refuse(source, *_trouble(shape, masked, text, str(error)))
     _check_kept(masked, built)
@@ -85,6 +100,19 @@ def to_html(source: str) -> str:
         _refuse(source, 0, str(error))
 
 
+def _nests_too_deep(source: str) -> bool:
+    """As mrml counts: what HTML takes for text, in <style> or in a condition, are tags to it."""
+    depth = 0
+    for found in _TAG.finditer(source):
+        name = found["name"]
+        if not name or name.lower() in VOID or found[0].endswith("/>"):
+            continue
+        depth = max(0, depth - 1) if found["slash"] else depth + 1
+        if depth > MAX_DEPTH:
+            return True
+    return False
+
+
 def _nothing_included() -> mrml.ParserOptions:
     return mrml.ParserOptions(include_loader=mrml.noop_loader())
 
@@ -92,6 +120,8 @@ def _nothing_included() -> mrml.ParserOptions:
 def _check_tags(source: str, shape: Sequence[Element]) -> None:
     if not any(each.kind is Kind.OPEN and each.name == "mjml" for each in shape):
         _refuse(source, 0, "MJML begins with <mjml>.")
+    if found := _OPEN_CONDITION.search(source):  # mrml 0.2.4 panics
+        _refuse(source, found.start(), "A condition for Outlook ends with <![endif]-->.")
     for each in shape:
         if each.kind is not Kind.OPEN or not each.name.startswith("mj-"):
             continue

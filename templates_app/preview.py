@@ -43,12 +43,15 @@ an email the headers. They register themselves when they are ready.
 
 @dataclass(frozen=True)
 class Shown:
-    """One channel as its reader gets it. `locale` is that of the text, `facts` as `about` gives them."""
+    """One channel as its reader gets it. `locale` is that of the text, `facts` as `about` gives them;
+    `preheader` stands hidden in the HTML of an email, mail clients show it beside the subject.
+    """
 
     channel: str
     locale: str
     parts: Parts
     facts: Mapping[str, Any] = field(default_factory=dict)
+    preheader: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,11 +99,26 @@ def preview(
     errors += _wrong_data(asked, texts, data)
     shown: dict[str, Shown] = {}
     for text in texts:
-        shown[text.channel], failed = text.shown(admitted, locale, time_zone)
+        one, failed = text.shown(admitted, locale, time_zone)
+        preheader = _preheader(text, admitted, text.manner(locale, time_zone))
+        shown[text.channel] = replace(one, preheader=preheader)
         errors += failed
     manner = Manner.of(version.locale, locale, time_zone, cast("NullIs", version.null_is))
     kept = {} if channel not in ("", "email") else _hosted(version, admitted, manner, errors)
     return Preview(shown, built.notices, errors, asked, kept)
+
+
+def _preheader(text: Text, data: Admitted, manner: Manner) -> str:
+    """Empty where there is none, and where it cannot be rendered, which its own error tells."""
+    source = text.written.get("preheader", "") if text.channel == "email" else ""
+    if not source:
+        return ""
+    part, expansion = "preheader", includes.Expansion(selectors.made_of(text.version))
+    try:
+        source = expansion.expanded(source, channel="email", part=part, locale=text.locale)
+        return render({part: source}, {}, data, manner)[part]
+    except (TemplateError, jinja2.TemplateSyntaxError):
+        return ""
 
 
 def _wrong_data(

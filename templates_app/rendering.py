@@ -5,12 +5,11 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 
-from django.conf import settings
-
+from templates_app import app_links
 from templates_app.compile import MARKUP, ONE_LINE, compile_part
 from templates_app.errors import RenderLimit, UnsafeLink
 from templates_app.filters import MAX_PRINTED
-from templates_app.markup import LINK_START, check_links, is_safe_link, scheme
+from templates_app.markup import LINK_START, check_links
 from templates_app.types import PLAIN, Manner
 from templates_app.values import Admitted, admit
 
@@ -68,18 +67,24 @@ def finished(part: str, printed: str) -> str:
         if checked is None:
             raise UnsafeLink(_UNSAFE, part=part)
         printed = checked
-    if part == "link" and not is_app_link(printed):
-        raise UnsafeLink("The link must be https, or of one of the app's own schemes.", part=part)
-    if part == "image" and not is_safe_link(printed):
-        raise UnsafeLink(_UNSAFE, part=part)
+    if part in LINKS:
+        _check_link(part, printed)
     return printed
 
 
-def is_app_link(link: str) -> bool:
-    """Whether a push or an in-app message may lead there: by https, to an app of ours that has
-    registered the scheme (APP_LINK_SCHEMES), or to a path of the app that shows the message.
-    """
-    return scheme(link) in {"", "https", *settings.APP_LINK_SCHEMES}
+def literal(parts: Mapping[str, str]) -> dict[str, str]:
+    """Parts that are no templates, as the message has them. Raises UnsafeLink."""
+    for part in LINKS & parts.keys():
+        _check_link(part, parts[part])
+    return dict(parts)
+
+
+def _check_link(part: str, link: str) -> None:
+    if part == "link" and link and not app_links.is_link(link):
+        message = "The link must be https, a path, or of one of the app's own schemes."
+        raise UnsafeLink(message, part=part)
+    if part == "image" and link and not app_links.is_image(link):
+        raise UnsafeLink("The image must be https, http or a path.", part=part)
 
 
 def _one_line(printed: str) -> str:

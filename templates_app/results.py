@@ -53,7 +53,9 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Results:
-    """`best` is the variant with the highest rate, `winner` the same once that is certain."""
+    """`best` is the variant with the highest rate, `winner` the same once that is certain; empty
+    where there is nobody to beat.
+    """
 
     arms: Sequence[Arm]
     best: str
@@ -61,7 +63,8 @@ class Results:
 
     @property
     def winner(self) -> str:
-        return self.best if all(one.is_certain for one in self.comparisons) else ""
+        is_certain = self.comparisons and all(one.is_certain for one in self.comparisons)
+        return self.best if is_certain else ""
 
 
 def results(experiment: Experiment) -> Results:
@@ -77,8 +80,10 @@ def results(experiment: Experiment) -> Results:
     for row in sorted(rows, key=lambda row: row.round):
         by_name[row.name].append(row)
     arms = [_arm(experiment, name, by_name[name]) for name in sorted(by_name)]
+    if not arms:
+        return Results([], "", [])
     best = max(arms, key=lambda arm: arm.rate)
-    alpha = ALPHA / (len(arms) - 1)
+    alpha = ALPHA / max(1, len(arms) - 1)
     return Results(
         arms,
         best.name,

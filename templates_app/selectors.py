@@ -58,16 +58,23 @@ def latest(template: Template) -> TemplateVersion:
     return version
 
 
-def users(template: Template) -> list[str]:
-    """Keys of the templates whose newest version names this layout or partial."""
-    rows = (
+def users(template: Template) -> list[Template]:
+    """The templates whose version in use, or draft, names this layout or partial; by key."""
+    newest = (
         TemplateVersion.objects.filter(template__archived_at__isnull=True)
         .exclude(template=template)
         .select_related("template")
+        .defer("built", "schema")
         .order_by("template_id", "-number")
         .distinct("template_id")
     )
-    return sorted(row.template.key for row in rows if template.key in includes.keys(row))
+    in_use = newest.filter(published_at__isnull=False)
+    found = {
+        row.template.key: row.template
+        for row in (*newest, *in_use)
+        if template.key in includes.keys(row)
+    }
+    return [found[key] for key in sorted(found)]
 
 
 def version(template: Template, number: int) -> TemplateVersion:
@@ -96,6 +103,21 @@ def library(version: TemplateVersion) -> Library:
         found |= new
         wanted = {key for one in new.values() for key in includes.keys(one)}
     return found
+
+
+def made_of(version: TemplateVersion) -> Library:
+    """The layout and the partials of a published version, as they were then; of a draft the
+    `library`.
+    """
+    if version.published_at is None:
+        return library(version)
+    numbers = {pin["key"]: pin["number"] for pin in version.pins}
+    if not numbers:
+        return {}
+    rows = TemplateVersion.objects.filter(
+        template__key__in=numbers, number__in=numbers.values()
+    ).select_related("template")
+    return {row.template.key: row for row in rows if numbers[row.template.key] == row.number}
 
 
 def parts(version: TemplateVersion, locale: str) -> locales.Channels:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypedDict
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from typing_extensions import Unpack
 
-from commsproject.common.errors import Conflict, FieldError, InvalidInput
+from commsproject.common.errors import CommsError, Conflict, FieldError, InvalidInput
 from templates_app import complete, preview, selectors, variables
 from templates_app.build import Built, attempt, build, invalid
 from templates_app.hosted import Hosted
-from templates_app.locales import Channels, normal
+from templates_app.locales import Channels, is_tag, normal
 from templates_app.models import Kind, Template, TemplateVersion
 from templates_app.schema import Schema
 from templates_app.types import NullIs
@@ -30,12 +32,18 @@ class KeyTaken(Conflict):
 
 class InUse(Conflict):
     code = "template_in_use"
-    title = "Other templates use this one"
+    title = "The template is in use"
 
 
 class NothingToPublish(Conflict):
     code = "nothing_to_publish"
     title = "There is no draft to publish"
+
+
+class ChangedMeanwhile(CommsError):
+    code = "changed_meanwhile"
+    status = 412
+    title = "Somebody else changed this template in the meantime"
 
 
 class Besides(TypedDict, total=False):
@@ -67,6 +75,40 @@ def check(channels: Channels, *, kind: Kind = Kind.MESSAGE, **content: Unpack[Be
     return build(draft, selectors.library(draft))
 
 
+def stamp(template: Template, latest: TemplateVersion) -> str:
+    """Of all that is stored: equal only where nothing was changed or published in between."""
+    what = [
+        latest.number,
+        latest.published_at is None,
+        template.archived_at is None,
+        template.name,
+        template.samples,
+        {name: getattr(latest, name) for name in CONTENT},
+    ]
+    written = json.dumps(what, sort_keys=True).encode()
+    return hashlib.sha256(written).hexdigest()[:32]
+
+
+def locked(template: Template, expected: Collection[str] = ()) -> Template:
+    """As it is stored now, until the transaction ends; before its versions and its experiments.
+
+    Raises `ChangedMeanwhile` where stamps are expected and it has none of these.
+    """
+    found = Template.objects.select_for_update().get(id=template.id)
+    if expected and stamp(found, latest := selectors.latest(found)) not in expected:
+        who = latest.created_by or "Somebody"
+        raise ChangedMeanwhile(f"{who} wrote v{latest.number}: read it again first.")
+    return found
+
+
+def check_key(key: str) -> None:
+    """Whether a new template can have it. Raises `InvalidInput`, `KeyTaken`."""
+    if key.lower() in RESERVED:
+        raise InvalidInput.of("key", "reserved", "The API has an address of this name.")
+    if Template.objects.filter(key__iexact=key).exists():
+        raise _key_taken(key)
+
+
 @transaction.atomic
 def create(
     *,
@@ -78,8 +120,7 @@ def create(
     **content: Unpack[Content],
 ) -> Template:
     """A template with its first draft. Raises `InvalidInput`, `KeyTaken`."""
-    if key in RESERVED:
-        raise InvalidInput.of("key", "reserved", "The API has an address of this name.")
+    check_key(key)
     template = Template(key=key, name=name, kind=kind, samples=list(samples))
     draft = TemplateVersion(template=template, number=1, channels={}, created_by=author)
     _write(draft, content)
@@ -87,9 +128,7 @@ def create(
         with transaction.atomic():
             template.save(force_insert=True)
     except IntegrityError:
-        raise KeyTaken(
-            f"The key {key!r} is in use, or was until its template was archived."
-        ) from None
+        raise _key_taken(key) from None
     draft.save()
     return template
 
@@ -102,14 +141,16 @@ def revise(
     name: str | None = None,
     samples: Sequence[Mapping[str, Any]] | None = None,
     is_unfinished: bool = False,
+    expected: Collection[str] = (),
     **content: Unpack[Content],
 ) -> Template:
     """Change the name, the samples, and the draft: made from here if the last version is published.
 
-    None leaves a thing as it is in the last version. Raises `InvalidInput`: not for what is wrong
-    with the sources of a draft that is unfinished, which publishing says.
+    None leaves a thing as it is in the last version. Raises `ChangedMeanwhile` (see `locked`) and
+    `InvalidInput`: not for what is wrong with the sources of a draft that is unfinished, which
+    publishing says.
     """
-    Template.objects.select_for_update().get(id=template.id)
+    template = locked(template, expected)
     template.name = template.name if name is None else name
     template.samples = template.samples if samples is None else list(samples)
     changes = _given(content)
@@ -125,12 +166,14 @@ def revise(
 
 
 @transaction.atomic
-def restore(template: Template, number: int, *, author: str) -> TemplateVersion:
+def restore(
+    template: Template, number: int, *, author: str, expected: Collection[str] = ()
+) -> TemplateVersion:
     """A draft that says what an earlier version said; what was drafted before is lost.
 
-    Raises `NotFound`, and `InvalidInput` where a partial is gone.
+    Raises `NotFound`, `ChangedMeanwhile`, and `InvalidInput` where a partial is gone.
     """
-    Template.objects.select_for_update().get(id=template.id)
+    template = locked(template, expected)
     old, draft = selectors.version(template, number), _draft(template)
     for name in CONTENT:
         setattr(draft, name, getattr(old, name))
@@ -141,13 +184,14 @@ def restore(template: Template, number: int, *, author: str) -> TemplateVersion:
 
 
 @transaction.atomic
-def publish(template: Template) -> TemplateVersion:
+def publish(template: Template, *, expected: Collection[str] = ()) -> TemplateVersion:
     """Make the draft the version in use, for good, with the partials and the layout of this moment.
 
-    Raises `NothingToPublish`, and `InvalidInput` where a part is missing or blank, where a partial
-    is gone or has changed too much, and for every sample that cannot be rendered.
+    Raises `NothingToPublish`, `ChangedMeanwhile`, and `InvalidInput` where a part is missing or
+    blank, where a partial is gone or has changed too much, and for every sample that cannot be
+    rendered.
     """
-    Template.objects.select_for_update().get(id=template.id)  # before its versions, as `revise`
+    template = locked(template, expected)
     draft = template.versions.filter(published_at__isnull=True).order_by("number").first()
     if draft is None:
         raise NothingToPublish("Change the template first: that makes a draft.")
@@ -172,16 +216,28 @@ def content(version: TemplateVersion, locale: str) -> Channels:
     return selectors.parts(version, locale)
 
 
+@transaction.atomic
 def archive(template: Template) -> None:
     """No new message can use it; those sent keep their version. Raises `InUse`."""
-    if template.kind != Kind.MESSAGE and (users := selectors.users(template)):
-        named = ", ".join(users[:_NAMED]) + (" and others" if len(users) > _NAMED else "")
-        raise InUse(f"{template.key} is used by {named}: change these first.")
+    template = locked(template)
+    check_unused(template)
     shelve(template)
 
 
+def check_unused(template: Template) -> None:
+    """Raises `InUse`."""
+    if template.experiment_id is not None:
+        raise InUse(f"An A/B test of {template.key} runs: stop or decide it first.")
+    if template.kind != Kind.MESSAGE and (users := selectors.users(template)):
+        named = ", ".join(user.key for user in users[:_NAMED])
+        named += " and others" if len(users) > _NAMED else ""
+        raise InUse(f"{template.key} is used by {named}: change these first.")
+
+
 def shelve(template: Template) -> None:
-    """Archive it, whoever names it: for a change of many templates that settles this itself."""
+    """Archive it, whoever uses it: for a change of many templates, which checks this when all of
+    it is done.
+    """
     template.archived_at = timezone.now()
     template.save(update_fields=["archived_at"])
 
@@ -190,6 +246,13 @@ def unarchive(template: Template) -> None:
     """Messages can use it again."""
     template.archived_at = None
     template.save(update_fields=["archived_at"])
+
+
+def _key_taken(key: str) -> KeyTaken:
+    return KeyTaken(
+        f"The key {key!r} is in use, or was until its template was archived; capital and small"
+        " letters count as the same."
+    )
 
 
 def _given(content: Besides) -> dict[str, Any]:
@@ -221,6 +284,9 @@ def _settle_locales(draft: TemplateVersion) -> None:
     draft.locale = normal(draft.locale)
     found: dict[str, Channels] = {}
     errors: list[FieldError] = []
+    if draft.locale and not is_tag(draft.locale):
+        message = "A language is a tag such as de or pt-BR."
+        errors.append(FieldError("locale", "invalid", message))
     for tag, channels in draft.translations.items():
         name = normal(tag)
         if name == draft.locale:

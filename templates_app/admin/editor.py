@@ -8,20 +8,16 @@ from typing import Any
 from django.db import transaction
 from typing_extensions import override
 
-from commsproject.common.errors import Conflict, InvalidInput
+from commsproject.common.errors import InvalidInput
 from templates_app import build, html_import, selectors, services, variables
 from templates_app.admin import content, state
 from templates_app.admin.content import Content
 from templates_app.models import Template, TemplateVersion
 
-MAX_PAGE = 1_000_000
-"""Characters of HTML to import."""
 
-
-class ChangedMeanwhile(Conflict):
+class ChangedMeanwhile(services.ChangedMeanwhile):
     """`theirs` is what is stored now, as `state.stored` gives it."""
 
-    title = "Somebody else saved this template in the meantime"
     theirs: Mapping[str, Any] | None = None
 
     @override
@@ -53,9 +49,9 @@ def publish(template: Template, asked: Mapping[str, Any]) -> int:
 
 def _locked(template: Template, asked: Mapping[str, Any]) -> tuple[Template, TemplateVersion]:
     """As the browser knows it, until the end of the transaction. Raises ChangedMeanwhile."""
-    locked = Template.objects.select_for_update().get(id=template.id)
+    locked = services.locked(template)
     latest = selectors.latest(locked)
-    if asked.get("stamp") != state.stamp(locked, latest):
+    if asked.get("stamp") != services.stamp(locked, latest):
         who = latest.created_by or "Somebody"
         error = ChangedMeanwhile(f"{who} saved v{latest.number}.")
         error.theirs = state.stored(locked)
@@ -79,6 +75,6 @@ def _revise(template: Template, written: Content, before: Content, author: str) 
 def imported(asked: Mapping[str, Any]) -> dict[str, Any]:
     """A page of HTML as the parts of an email. Raises InvalidInput."""
     page = asked.get("html")
-    if not isinstance(page, str) or not page.strip() or len(page) > MAX_PAGE:
+    if not isinstance(page, str) or not page.strip() or len(page) > html_import.MAX_PAGE:
         raise InvalidInput.of("html", "invalid", "Paste a page of HTML, of at most 1 MB.")
     return vars(html_import.imported(page))

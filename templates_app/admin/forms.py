@@ -7,6 +7,8 @@ from typing import Any
 from django import forms
 
 from commsproject.common.admin.theme import AdminTextInputWidget, ModelForm, Select
+from commsproject.common.errors import CommsError
+from templates_app import locales, services
 from templates_app.admin.starters import STARTERS, starter
 from templates_app.models import Kind, Template
 
@@ -27,20 +29,32 @@ class NewTemplate(ModelForm[Template]):
         label="Begin with",
         help_text="Of a message. Other channels are added in the editor.",
     )
-    locale = forms.RegexField(
-        r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$",
+    locale = forms.CharField(
         required=False,
         max_length=35,
         initial="en",
         widget=AdminTextInputWidget,
         label="Language",
         help_text="What it is written in first: en, de or pt-BR, say.",
-        error_messages={"invalid": "A language is a tag such as en or pt-BR."},
     )
 
     class Meta:
         model = Template
         fields = ("name", "key")
+
+    def clean_key(self) -> str:
+        key: str = self.cleaned_data["key"]
+        try:
+            services.check_key(key)
+        except CommsError as error:
+            raise forms.ValidationError(error.detail) from None
+        return key
+
+    def clean_locale(self) -> str:
+        locale: str = self.cleaned_data["locale"]
+        if locale and not locales.is_tag(locale):
+            raise forms.ValidationError("A language is a tag such as en or pt-BR.")
+        return locale
 
     def fields_of_service(self) -> dict[str, Any]:
         data = self.cleaned_data

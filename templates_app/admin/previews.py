@@ -7,13 +7,12 @@ from typing import Any
 
 from commsproject.common.admin import sandbox
 from commsproject.common.errors import FieldError, InvalidInput
-from templates_app import locales, preview, rendering
+from templates_app import preview
 from templates_app.admin import content
 from templates_app.build import Notice
-from templates_app.errors import SourceError, TemplateError
+from templates_app.errors import SourceError
 from templates_app.models import TemplateVersion
 from templates_app.preview import Shown
-from templates_app.types import Manner
 
 
 def shown(kind: str, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -21,7 +20,7 @@ def shown(kind: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     version, data, locale = _asked(kind, asked)
     found = preview.preview(version, data, locale=locale)
     return {
-        "channels": {name: _channel(version, one, data) for name, one in found.channels.items()},
+        "channels": {name: _channel(one) for name, one in found.channels.items()},
         "warnings": [_notice(notice) for notice in found.warnings],
         "errors": [_error(error) for error in found.errors],
         "schema": found.schema,
@@ -42,24 +41,12 @@ def _asked(kind: str, asked: Mapping[str, Any]) -> tuple[TemplateVersion, dict[s
     return content.read(asked.get("content")).version(kind), data, locale
 
 
-def _channel(version: TemplateVersion, found: Shown, data: Mapping[str, Any]) -> dict[str, Any]:
+def _channel(found: Shown) -> dict[str, Any]:
     parts = dict(found.parts)
     if found.channel == "email":
-        parts["preheader"] = _preheader(version, found, data)
+        parts["preheader"] = found.preheader
         parts["page"] = sandbox.document(parts.pop("html", ""))
     return {"locale": found.locale, "parts": parts, "facts": found.facts}
-
-
-def _preheader(version: TemplateVersion, found: Shown, data: Mapping[str, Any]) -> str:
-    """Is hidden in the HTML that is sent; shown beside the subject by mail clients."""
-    written = locales.content(found.locale, version.locale, version.channels, version.translations)
-    source = written["email"].get("preheader", "")
-    try:
-        return rendering.render({"preheader": source}, data, manner=Manner(found.locale))[
-            "preheader"
-        ]
-    except TemplateError:
-        return ""
 
 
 def _error(error: FieldError) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from email.utils import parseaddr
@@ -12,11 +10,11 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 
-from templates_app import selectors
+from templates_app import selectors, services
 from templates_app.admin import content, standing, test_send
 from templates_app.admin.cheat_sheet import FILTERS
 from templates_app.admin.parts import BODIES, CHANNELS, Part
-from templates_app.models import Kind, Template, TemplateVersion
+from templates_app.models import Kind, Template
 
 
 def stored(template: Template) -> dict[str, Any]:
@@ -24,7 +22,7 @@ def stored(template: Template) -> dict[str, Any]:
     latest = selectors.latest(template)
     there = standing.of(template)
     return {
-        "stamp": stamp(template, latest),
+        "stamp": services.stamp(template, latest),
         "content": asdict(content.of(template, latest)),
         "author": latest.created_by,
         "number": latest.number,
@@ -70,15 +68,3 @@ def _addresses(template: Template) -> dict[str, str]:
         name: reverse(f"admin:templates_app_template_{name}", args=[template.pk]) for name in names
     }
     return {**found, "login": reverse("admin:login")}
-
-
-def stamp(template: Template, latest: TemplateVersion) -> str:
-    """Of what is stored: equal only where nothing was saved or published in between."""
-    what = [
-        latest.number,
-        latest.published_at is None,
-        template.archived_at is None,
-        asdict(content.of(template, latest)),
-    ]
-    written = json.dumps(what, sort_keys=True).encode()
-    return hashlib.sha256(written).hexdigest()[:32]

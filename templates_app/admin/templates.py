@@ -248,9 +248,11 @@ class TemplateAdmin(EditableAdmin[Template]):
         return self.ask_first(request, template, question, act)
 
     def unarchive(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        template = get_object_or_404(Template, pk=pk, archived_at__isnull=False)
+        template = get_object_or_404(Template, pk=pk)
         if not self.may_act(request):
             raise PermissionDenied
+        if template.archived_at is None:
+            raise Http404
 
         def act() -> str:
             services.unarchive(template)

@@ -11,8 +11,9 @@ from typing_extensions import override
 
 from commsproject.common.admin import ReadOnlyAdmin, ago
 from commsproject.common.admin.show import NOTHING
+from templates_app import selectors
 from templates_app.admin import differences, parts, standing
-from templates_app.models import Template, TemplateVersion
+from templates_app.models import Kind, Template, TemplateVersion
 
 SHOWN = 100
 """Versions on the page, the newest first."""
@@ -24,7 +25,7 @@ def listed(template: Template) -> dict[str, Any]:
     return {
         "versions": [(one, standing.of_version(one, in_use)) for one in versions[:SHOWN]],
         "has_more": len(versions) > SHOWN,
-        "used_by": used_by(template),
+        "used_by": [] if template.kind == Kind.MESSAGE else selectors.users(template),
     }
 
 
@@ -46,19 +47,6 @@ def numbered(template: Template, number: str) -> TemplateVersion:
     if found is None:
         raise Http404
     return found
-
-
-def used_by(template: Template) -> list[Template]:
-    """The templates whose version in use, or draft, was made of this layout or partial."""
-    current = (
-        TemplateVersion.objects.filter(template__archived_at__isnull=True)
-        .order_by("template_id", "-number")
-        .distinct("template_id")
-    )
-    rows = TemplateVersion.objects.filter(
-        id__in=current.values("id"), pins__contains=[{"key": template.key}]
-    ).select_related("template")
-    return [row.template for row in rows.order_by("template__key")]
 
 
 def _in_use(template: Template) -> int | None:

@@ -14,8 +14,10 @@ from rest_framework.views import APIView
 from commsproject.common.api.serializers import StrictSerializer, validated
 from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
-from templates_app import bundle
+from templates_app import bundle, pages, selectors
+from templates_app.api.preconditions import IF_MATCH, etag, expected
 from templates_app.bundle import MAX_DOCUMENTS
+from templates_app.html_import import MAX_PAGE
 from templates_app.models import Kind, TemplateVersion
 
 
@@ -64,6 +66,30 @@ class ImportedOutput(serializers.Serializer[Any]):
     changes = ImportedTemplate(many=True)
 
 
+class PageInput(StrictSerializer):
+    """`POST /templates/{key}/import-html`."""
+
+    html = serializers.CharField(max_length=MAX_PAGE, trim_whitespace=False)
+    name = serializers.CharField(
+        max_length=200, required=False, help_text="Of the template; of a new one else the key."
+    )
+    subject = serializers.CharField(
+        max_length=998, required=False, help_text="Else the page's title, else as it was."
+    )
+    publish = serializers.BooleanField(default=False)
+
+
+class LoadedPage(serializers.Serializer[Any]):
+    key = serializers.SlugField(source="template.key")
+    action = serializers.ChoiceField(["created", "changed", "unchanged"])
+    published = serializers.IntegerField(
+        allow_null=True, help_text="The number of the version that was published."
+    )
+    notices = serializers.ListField(
+        child=serializers.CharField(), help_text="What was left out of the page."
+    )
+
+
 class ExportTemplates(APIView):
     """All templates, out."""
 
@@ -76,8 +102,9 @@ class ExportTemplates(APIView):
         responses=BundleOutput,
     )
     def get(self, request: Request) -> Response:
-        keys = [key for key in request.query_params.getlist("key") if "\0" not in key]
-        return Response({"templates": bundle.export(keys)})
+        wanted = request.query_params.getlist("key")
+        keys = [key for key in wanted if "\0" not in key]
+        return Response({"templates": bundle.export(keys) if keys or not wanted else []})
 
 
 class ImportTemplates(APIView):
@@ -100,3 +127,28 @@ class ImportTemplates(APIView):
         documents = fields.pop("templates")
         changes = bundle.load(documents, **fields, author=agent(request).client.name)
         return Response(ImportedOutput({"changes": changes}).data)
+
+
+class ImportPage(APIView):
+    """A page of HTML, in."""
+
+    required_scopes: ClassVar[Mapping[str, Scope | None]] = {"POST": Scope.TEMPLATES_WRITE}
+
+    @extend_schema(
+        operation_id="templates_import_html",
+        summary="Make a page of HTML the email of a template, new or there already",
+        description=(
+            "What no mail client runs or loads is left out and told. Of a template that is there "
+            "only the email changes; where it is in MJML it is in HTML from now on."
+        ),
+        parameters=[IF_MATCH],
+        request=PageInput,
+        responses={200: LoadedPage, 201: LoadedPage},
+    )
+    def post(self, request: Request, key: str) -> Response:
+        fields = validated(PageInput, request)
+        page, author = fields.pop("html"), agent(request).client.name
+        found = pages.load(key, page, author=author, expected=expected(request), **fields)
+        status = 201 if found.action == "created" else 200
+        headers = etag(found.template, selectors.latest(found.template))
+        return Response(LoadedPage(found).data, status=status, headers=headers)

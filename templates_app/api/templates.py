@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.db.models import prefetch_related_objects
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,6 +15,7 @@ from commsproject.common.errors import InvalidInput
 from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
 from templates_app import preview, selectors, services
+from templates_app.api.preconditions import IF_MATCH, etag, expected
 from templates_app.api.serializers import (
     DiffOutput,
     PreviewInput,
@@ -28,6 +30,7 @@ from templates_app.api.serializers import (
 from templates_app.build import invalid
 from templates_app.diff import diff
 from templates_app.models import Template, TemplateVersion
+from templates_app.preview import Shown
 
 _WELCOME = OpenApiExample(
     "A welcome",
@@ -81,7 +84,7 @@ class Templates(APIView):
     def post(self, request: Request) -> Response:
         fields = validated(TemplateInput, request)
         template = services.create(**fields, author=agent(request).client.name)
-        return Response(TemplateDetail(template).data, status=201)
+        return _told(template, status=201)
 
 
 class TemplateByKey(APIView):
@@ -95,11 +98,12 @@ class TemplateByKey(APIView):
 
     @extend_schema(operation_id="templates_get", summary="One template", responses=TemplateDetail)
     def get(self, request: Request, key: str) -> Response:
-        return Response(TemplateDetail(selectors.get(key)).data)
+        return _told(selectors.get(key))
 
     @extend_schema(
         operation_id="templates_change",
         summary="Change the draft",
+        parameters=[IF_MATCH],
         request=TemplateChange,
         responses=TemplateDetail,
     )
@@ -107,8 +111,8 @@ class TemplateByKey(APIView):
         template = selectors.get(key)
         context = {"version": selectors.latest(template)}
         fields = validated(TemplateChange, request, context=context)
-        template = services.revise(template, author=agent(request).client.name, **fields)
-        return Response(TemplateDetail(template).data)
+        author = agent(request).client.name
+        return _told(services.revise(template, author=author, expected=expected(request), **fields))
 
     @extend_schema(
         operation_id="templates_archive", summary="Archive a template", responses={204: None}
@@ -192,13 +196,14 @@ class RestoreVersion(APIView):
         operation_id="templates_restore",
         summary="Make a draft that says what this version said",
         description="A draft that is there is replaced. Nothing is sent of it until it is published.",
+        parameters=[IF_MATCH],
         request=None,
         responses=VersionOutput,
     )
     def post(self, request: Request, key: str, number: int) -> Response:
-        author = agent(request).client.name
-        draft = services.restore(selectors.get(key), number, author=author)
-        return Response(VersionOutput(draft).data)
+        template, author = selectors.get(key), agent(request).client.name
+        draft = services.restore(template, number, author=author, expected=expected(request))
+        return Response(VersionOutput(draft).data, headers=etag(draft.template, draft))
 
 
 class PublishTemplate(APIView):
@@ -211,11 +216,13 @@ class PublishTemplate(APIView):
         summary="Publish the draft: messages use it from now on",
         description="Every sample is rendered in every channel and language first; one that fails "
         "stops it, with its name, part, line and column.",
+        parameters=[IF_MATCH],
         request=None,
         responses=PublishedOutput,
     )
     def post(self, request: Request, key: str) -> Response:
-        return Response(PublishedOutput(services.publish(selectors.get(key))).data)
+        version = services.publish(selectors.get(key), expected=expected(request))
+        return Response(PublishedOutput(version).data, headers=etag(version.template, version))
 
 
 class PreviewTemplate(APIView):
@@ -246,13 +253,24 @@ class PreviewTemplate(APIView):
         shown = found.channels
         return Response(
             {
-                "channels": {name: one.parts for name, one in shown.items()},
+                "channels": {name: _parts(one) for name, one in shown.items()},
                 "locales": {name: one.locale for name, one in shown.items()},
                 "facts": {name: one.facts for name, one in shown.items() if one.facts},
                 "hosted": found.hosted,
                 "warnings": [vars(notice) for notice in found.warnings],
             }
         )
+
+
+def _parts(shown: Shown) -> dict[str, str]:
+    preheader = {"preheader": shown.preheader} if shown.preheader else {}
+    return {**preheader, **shown.parts}
+
+
+def _told(template: Template, status: int = 200) -> Response:
+    prefetch_related_objects([template], "versions")  # of one moment, as the ETag
+    headers = etag(template, template.versions.all()[0])
+    return Response(TemplateDetail(template).data, status=status, headers=headers)
 
 
 def _asked(template: Template, fields: Mapping[str, Any]) -> TemplateVersion:

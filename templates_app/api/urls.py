@@ -10,6 +10,7 @@ urlpatterns = [
     path("templates", templates.Templates.as_view(), name="templates"),
     path("templates/<slug:key>", templates.TemplateByKey.as_view(), name="template"),
     path("templates/<slug:key>/versions", templates.TemplateVersions.as_view()),
+    path("templates/<slug:key>/import-html", bundle.ImportPage.as_view()),
     path("templates/<slug:key>/publish", templates.PublishTemplate.as_view()),
     path("templates/<slug:key>/preview", templates.PreviewTemplate.as_view()),
     path("templates/<slug:key>/unarchive", templates.UnarchiveTemplate.as_view()),

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from django.db import transaction
 from typing_extensions import override
 
 from commsproject.common.errors import CommsError, FieldError, InvalidInput
-from templates_app import bundle, services
+from templates_app import bundle, pages
 from templates_app.as_code import Document
 from templates_app.bundle import Change
 from templates_app.errors import SourceError
@@ -30,11 +29,18 @@ class Unreachable(CommsError):
     title = "The installation cannot be used"
 
 
+class Loaded(NamedTuple):
+    """What became of a page."""
+
+    action: str
+    notices: Sequence[str]
+
+
 class Installation(Protocol):
     def export(self, keys: Collection[str]) -> Sequence[Document]: ...
 
-    def create(self, document: Document, *, publish: bool) -> None:
-        """A new template. Raises CommsError where its key is taken, by an archived one too."""
+    def load_page(self, key: str, page: str, **terms: Any) -> Loaded:
+        """As `pages.load` has it; `terms` are its `name`, `subject` and `publish`."""
 
     def load(
         self, documents: Sequence[Document], *, publish: bool, prune: bool, dry_run: bool
@@ -45,11 +51,9 @@ class Here:
     def export(self, keys: Collection[str]) -> Sequence[Document]:
         return bundle.export(keys)
 
-    @transaction.atomic
-    def create(self, document: Document, *, publish: bool) -> None:
-        template = services.create(**document, author=AUTHOR)
-        if publish:
-            services.publish(template)
+    def load_page(self, key: str, page: str, **terms: Any) -> Loaded:
+        found = pages.load(key, page, author=AUTHOR, **terms)
+        return Loaded(found.action, found.notices)
 
     def load(
         self, documents: Sequence[Document], *, publish: bool, prune: bool, dry_run: bool
@@ -71,13 +75,14 @@ class There:
 
     def export(self, keys: Collection[str]) -> Sequence[Document]:
         query = urlencode([("key", key) for key in keys])
-        found: Sequence[Document] = self._call(f"/export?{query}", "templates")
+        found: Sequence[Document]
+        (found,) = self._call(f"/export?{query}", ("templates",))
         return found
 
-    def create(self, document: Document, *, publish: bool) -> None:
-        self._call("", "key", document)
-        if publish:
-            self._call(f"/{document['key']}/publish", "number", {})
+    def load_page(self, key: str, page: str, **terms: Any) -> Loaded:
+        address = f"/{quote(key, safe='')}/import-html"
+        body = {"html": page, **{name: value for name, value in terms.items() if value}}
+        return Loaded(*self._call(address, ("action", "notices"), body))
 
     def load(
         self, documents: Sequence[Document], *, publish: bool, prune: bool, dry_run: bool
@@ -88,9 +93,11 @@ class There:
             "prune": prune,
             "dry_run": dry_run,
         }
-        return [Change(**change) for change in self._call("/import", "changes", body)]
+        (changes,) = self._call("/import", ("changes",), body)
+        return [Change(**change) for change in changes]
 
-    def _call(self, name: str, wanted: str, body: Any = None) -> Any:
+    def _call(self, name: str, wanted: Sequence[str], body: Any = None) -> Sequence[Any]:
+        """What the answer has under the names that are `wanted`."""
         request = Request(  # noqa: S310 - the scheme is checked
             f"{self._base}{name}",
             None if body is None else json.dumps(body).encode(),
@@ -98,7 +105,8 @@ class There:
         )
         try:
             with self._opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-                return json.loads(answer.read(MAX_BYTES))[wanted]
+                found = json.loads(answer.read(MAX_BYTES))
+                return [found[each] for each in wanted]
         except HTTPError as error:
             raise _problem(error.code, error.read(MAX_BYTES)) from None
         except (URLError, OSError) as error:

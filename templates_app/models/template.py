@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models.functions import Lower
 from django.utils import timezone
 from typing_extensions import override
 
@@ -40,6 +41,13 @@ class Template(models.Model):
 
     class Meta:
         ordering = ["key"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("key"),
+                name="template_key_once_in_any_case",
+                violation_error_message="There is a template with this key in other letters.",
+            )
+        ]
 
     @override
     def __str__(self) -> str:

@@ -135,8 +135,9 @@ def test_the_errors_of_all_parts_are_told_together(api: APIClient):
 
 def test_a_key_that_is_taken_is_409(api: APIClient):
     create(api)
-    problem = problem_of(api.post(URL, but(name="Another"), format="json"), 409)
-    assert problem["code"] == "key_taken"
+    for key in ("welcome", "Welcome", "WELCOME"):
+        problem = problem_of(api.post(URL, but(name="Another", key=key), format="json"), 409)
+        assert problem["code"] == "key_taken"
     assert Template.objects.get().name == "Welcome"
 
 
@@ -176,6 +177,37 @@ def test_a_wrong_change_changes_nothing(api: APIClient, body, field):
     problem = problem_of(api.patch(ONE, {"name": "New", **body}, format="json"), 400)
     assert field in fields_of(problem)
     assert ok(api.get(ONE)) == made
+
+
+def test_a_change_goes_through_only_where_nobody_else_made_one(api: APIClient):
+    read = api.post(URL, GOOD, format="json").headers["ETag"]
+    assert api.get(ONE).headers["ETag"] == read
+
+    def patch(name: str, tag: str) -> Any:
+        return api.patch(ONE, {"name": name}, format="json", HTTP_IF_MATCH=tag)
+
+    first = patch("Mine", read)
+    now = first.headers["ETag"]
+    assert ok(first)["name"] == "Mine"
+    assert now != read
+    late = [
+        patch("Theirs", read),
+        patch("Theirs", f"W/{now}"),
+        api.post(f"{ONE}/publish", HTTP_IF_MATCH=read),
+        api.post(f"{ONE}/versions/1/restore", HTTP_IF_MATCH=read),
+    ]
+    for answer in late:
+        assert problem_of(answer, 412)["code"] == "changed_meanwhile"
+    for tag in ("", "x", "'x'"):
+        assert fields_of(problem_of(patch("Theirs", tag), 400)) == {"If-Match"}
+    assert ok(api.get(ONE)) == first.json()
+    for tag in ("*", f"{read}, {now}"):
+        assert patch("Mine", tag).headers["ETag"] == now
+    published = api.post(f"{ONE}/publish", HTTP_IF_MATCH=now)
+    assert ok(published)["number"] == 1
+    restored = api.post(f"{ONE}/versions/1/restore", HTTP_IF_MATCH=published.headers["ETag"])
+    assert ok(restored)["number"] == 2
+    assert restored.headers["ETag"] == api.get(ONE).headers["ETag"]
 
 
 # Publishing
@@ -308,6 +340,7 @@ def test_a_preview_of_a_sample_for_a_reader_and_of_what_is_not_saved(api: APICli
     assert shown["channels"]["push"] == {"title": "Pedido 17"}
     assert shown["locales"] == {"email": "en", "push": "pt", "inapp": "en"}
     assert shown["channels"]["email"]["text"] == "17"
+    assert shown["channels"]["email"]["preheader"] == "Look"
     assert shown["hosted"] == {"sendgrid": {"id": "17"}}
     assert shown["facts"]["email"]["headers"]["List-Unsubscribe-Post"]
     body = {"sample": "one", "data": {"id": 5}, "locale": "en", "channel": "push"}

@@ -20,6 +20,7 @@ from templates_app.models import Template, TemplateVersion
 from tests.fakes.http import FakeHttpServer
 from tests.fakes.wire import Request, Response
 from tests.integration.test_api_templates import fields_of, ok, problem_of
+from tests.unit.templates_app.test_preview import MJML
 
 URL = "/api/v1/templates"
 
@@ -203,6 +204,18 @@ def test_pruning_archives_what_the_folder_has_not_and_asks_first(db, folder, mon
     assert "archived   old" in run("push", folder, "--prune", "--yes")
 
 
+def test_pruning_leaves_nothing_in_use_without_what_it_needs(db, folder):
+    run("push", folder, "--publish")
+    write(folder, {"frame/email.html": "<html><body>{{ content }}</body></html>\n"})
+    for path in (folder / "foot").iterdir():
+        path.unlink()
+    told = run("push", folder, "--prune", "--yes", code=2)  # as a draft: v1 of frame has it still
+    assert "foot is used by frame" in told
+    assert Template.objects.filter(archived_at=None).count() == 3
+    assert bundle.export(["frame"])[0]["channels"]["email"]["html"].count("foot") == 1
+    assert "archived   foot" in run("push", folder, "--prune", "--yes", "--publish")
+
+
 def test_only_some_are_pulled_and_what_is_gone_there_goes_here_when_asked(db, folder):
     run("push", folder, "--publish")
     before = read(folder)
@@ -263,7 +276,7 @@ def test_a_plain_page_becomes_an_email(db, tmp_path):
         "html": "<p>Hello again</p>",
         "text": "Hello again",
     }
-    assert "say --subject" in run("import-html", page, "other", code=2)
+    assert "say the subject" in run("import-html", page, "other", code=2)
     page.write_text("<p>{{ }}</p>")
     assert "line 1" in run("import-html", page, "hello", code=2)
 
@@ -308,6 +321,7 @@ def test_the_api_takes_what_it_gives(api, folder):
     given = ok(api.get(f"{URL}/export"))
     assert [each["key"] for each in given["templates"]] == ["foot", "frame", "order"]
     assert ok(api.get(f"{URL}/export?key=order&key=nope"))["templates"] == given["templates"][2:]
+    assert ok(api.get(f"{URL}/export?key=a%00b"))["templates"] == []
     Template.objects.all().delete()
     body = {**given, "publish": True}
     answer = ok(api.post(f"{URL}/import", {**body, "dry_run": True}, format="json"))
@@ -333,6 +347,8 @@ def test_what_is_wrong_is_named_by_its_place_in_the_request(api):
         ({"kind": "poem"}, "kind"),
         ({"null_is": []}, "null_is"),
         ({"locale": None}, "locale"),
+        ({"locale": "no such"}, "locale"),
+        ({"key": "FIRST"}, ""),
         ({"samples": [1]}, "samples"),
         ({"samples": [{"name": "x"}]}, "samples.0.data"),
         ({"schema": []}, "schema"),
@@ -357,7 +373,7 @@ def test_what_is_wrong_is_named_by_its_place_in_the_request(api):
             {"templates": [{**good, "key": "first"}, {**good, **changes}]},
             format="json",
         )
-        assert fields_of(problem_of(answer, 400)) == {f"templates.1.{field}"}, changes
+        assert fields_of(problem_of(answer, 400)) == {f"templates.1.{field}".rstrip(".")}, changes
     bodies: list[Any] = [{"templates": [5]}, {"templates": [good, good]}, {}, {"templates": {}}]
     for body in bodies:
         problem_of(api.post(f"{URL}/import", body, format="json"), 400)
@@ -373,6 +389,54 @@ def test_reading_and_writing_ask_for_their_scopes(agent):
     reader.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
     ok(reader.get(f"{URL}/export"))
     problem_of(reader.post(f"{URL}/import", {"templates": []}, format="json"), 403)
+    problem_of(reader.post(f"{URL}/x/import-html", {"html": "x"}, format="json"), 403)
+
+
+def test_a_page_of_html_becomes_an_email(api):
+    one = f"{URL}/hello/import-html"
+    html = "<title>Hi</title><script>x</script><p onclick='x()'>Hello {{ name }}</p>"
+    made = api.post(one, {"html": html, "publish": True}, format="json")
+    assert made.status_code == 201
+    assert made.json() == {
+        "key": "hello",
+        "action": "created",
+        "published": 1,
+        "notices": [
+            "Left out: <script> with what is in it.",
+            "Left out: scripts in attributes such as onclick.",
+        ],
+    }
+    assert made.headers["ETag"] == api.get(f"{URL}/hello").headers["ETag"]
+    again = ok(api.post(one, {"html": html, "publish": True}, format="json"))
+    assert (again["action"], again["published"]) == ("unchanged", None)
+    mjml = {"email": {"subject": "S", "mjml": MJML}, "sms": {"text": "Hi"}}
+    ok(api.patch(f"{URL}/hello", {"channels": mjml}, format="json"))
+    changed = {"html": "<p>Bye</p>", "name": "Bye", "subject": "Ends"}
+    assert ok(api.post(one, changed, format="json"))["action"] == "changed"
+    (document,) = bundle.export(["hello"])
+    assert (document["name"], document["channels"]) == (
+        "Bye",
+        {
+            "email": {"subject": "Ends", "html": "<p>Bye</p>", "text": "Bye"},
+            "sms": {"text": "Hi"},
+        },
+    )
+    for body, field in (
+        ({}, "html"),
+        ({"html": ""}, "html"),
+        ({"html": 5}, "html"),
+        ({"html": "x" * 1_000_001}, "html"),
+        ({"html": "<p>{{</p>"}, "channels.email.html"),
+        ({"html": "<p>x</p>", "colour": "red"}, "colour"),
+        ({"html": "<p>x</p>", "subject": ""}, "subject"),
+    ):
+        assert field in fields_of(problem_of(api.post(one, body, format="json"), 400)), field
+    answer = api.post(f"{URL}/other/import-html", {"html": "<p>x</p>"}, format="json")
+    assert fields_of(problem_of(answer, 400)) == {"subject"}
+    stale = api.post(one, changed, format="json", HTTP_IF_MATCH=made.headers["ETag"])
+    assert problem_of(stale, 412)["code"] == "changed_meanwhile"
+    api.delete(f"{URL}/hello")
+    assert problem_of(api.post(one, {"html": html}, format="json"), 409)["code"] == "key_taken"
 
 
 # --- Elsewhere ---------------------------------------------------------------------------------
@@ -392,6 +456,11 @@ def test_another_installation_is_reached_by_its_api(live_server, folder, monkeyp
     lines = run("push", folder, code=2).splitlines()
     assert lines[0].startswith("order/email.html:2:13: ")
     assert "401" in run("diff", folder, "--key", "wrong", code=2)
+    (folder / "page.html").write_text("<title>Hi</title><script>x</script><p>Hello</p>")
+    told = run("import-html", folder / "page.html", "hello", "--publish")
+    assert told == "Left out: <script> with what is in it.\ncreated    hello\n"
+    assert numbers("hello") == [(1, True)]
+    assert "409" in run("import-html", folder / "page.html", "HELLO", code=2)
 
 
 class Impostor(FakeHttpServer):

@@ -17,16 +17,13 @@ from templates_app import as_code
 from templates_app.as_code import Document
 from templates_app.bundle import Change
 from templates_app.errors import SourceError
-from templates_app.html_import import imported
+from templates_app.html_import import MAX_PAGE
 from templates_app.management import folders
 from templates_app.management.folders import Folder
 from templates_app.management.installations import Here, Installation, There
 
 DIFFERENT, WRONG = 1, 2
 """What it ends with where the two sides differ, and where something is wrong: as diff does."""
-
-MAX_PAGE = 1_000_000
-"""Bytes of a page to import."""
 
 
 class Command(DatabaseCommand):
@@ -147,28 +144,10 @@ class Command(DatabaseCommand):
             raise CommandError("They differ.", returncode=DIFFERENT)
 
     def _import_html(self, there: Installation, options: dict[str, Any]) -> None:
-        """Of a template that is there already only the email's body changes, and what is told."""
-        key, publish = options["key"], options["publish"]
-        page = imported(_page(options["file"]))
-        before = next(iter(there.export([key])), None)
-        document = before or {"key": key, "name": key}
-        channels = dict(document.get("channels", {}))
-        email = {part: text for part, text in channels.get("email", {}).items() if part != "mjml"}
-        subject = options["subject"] or page.subject
-        made = {"subject": subject, "html": page.html, "text": page.text}
-        email |= {part: text for part, text in made.items() if text}
-        if "subject" not in email:
-            raise CommandError("The page has no title: say --subject.", returncode=WRONG)
-        document = {**document, "channels": {**channels, "email": email}}
-        if options["name"]:
-            document["name"] = options["name"]
-        action = "created"
-        if before is None:
-            there.create(document, publish=publish)
-        else:
-            (change,) = there.load([document], publish=publish, prune=False, dry_run=False)
-            action = change.action
-        for notice in page.notices:
+        key, page = options["key"], _page(options["file"])
+        terms = {name: options[name] for name in ("name", "subject", "publish")}
+        action, notices = there.load_page(key, page, **terms)
+        for notice in notices:
             self.stdout.write(notice)
         self.stdout.write(f"{action:<10} {key}")
 
@@ -194,7 +173,7 @@ class Command(DatabaseCommand):
 def _page(file: Path) -> str:
     try:
         content = file.read_bytes()
-        if len(content) > MAX_PAGE:
+        if len(content) > MAX_PAGE:  # characters, which are no more
             raise CommandError("The page is larger than 1 MB.", returncode=WRONG)
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

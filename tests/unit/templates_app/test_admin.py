@@ -65,6 +65,9 @@ def test_a_new_template_opens_its_editor(staff):
     assert (draft.published_at, draft.created_by, draft.locale) == (None, "root", "en")
     again = staff.post(url("add"), {**NEW, "locale": "not a language"})
     assert set(again.context["adminform"].form.errors) == {"key", "locale"}
+    for fields in ({"key": "HELLO"}, {"key": "export"}, {"key": "x", "locale": "abcdefgh"}):
+        again = staff.post(url("add"), {**NEW, **fields})
+        assert len(again.context["adminform"].form.errors) == 1, fields
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -125,12 +128,12 @@ def test_who_saves_second_is_told_and_given_what_the_first_saved(staff, template
     before = state(staff, template)
     services.revise(template, author="ada", channels={"email": {**EMAIL, "subject": "By Ada"}})
     answer = save(staff, template, before, channels={"email": {**EMAIL, "subject": "Mine"}})
-    assert answer.status_code == 409
+    assert answer.status_code == 412
     problem = answer.json()
     assert problem["detail"] == "ada saved v1."
     assert problem["theirs"]["content"]["channels"]["email"]["subject"] == "By Ada"
     assert template.versions.get().channels["email"]["subject"] == "By Ada"
-    assert post(staff, "publish", template, {"stamp": before["stamp"]}).status_code == 409
+    assert post(staff, "publish", template, {"stamp": before["stamp"]}).status_code == 412
     taken = save(staff, template, problem["theirs"], channels={"email": {**EMAIL, "subject": "M"}})
     assert taken.status_code == 200
 

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from templates_app import experiments
 from templates_app.models import Experiment, Goal, Template, Variant
+from templates_app.results import results
 from tests.factories import TemplateFactory, TemplateVersionFactory
 
 ADD = reverse("admin:templates_app_experiment_add")
@@ -82,6 +83,16 @@ def test_staff_make_start_watch_and_decide_an_experiment(staff, template):
     found = staff.get(reverse("admin:templates_app_experiment_changelist"), {"q": "nope"})
     assert "Subjects" not in found.content.decode()
     assert "is for one that is" in act(staff, "start", row.pk).content.decode()
+
+
+def test_results_are_shown_of_as_many_variants_as_there_are(staff, template):
+    row = Experiment.objects.create(template=template, name="Half", goal=Goal.OPENED)
+    assert "Nothing has come of it yet." in page(staff, row)
+    assert (results(row).best, results(row).winner) == ("", "")
+    version = template.versions.first()
+    Variant.objects.create(experiment=row, name="A", version=version, counts={"opened": 5})
+    assert "A is ahead" in page(staff, row)
+    assert (results(row).best, results(row).winner) == ("A", "")
 
 
 def test_what_is_wrong_with_a_new_one_is_said_at_its_field(staff, template):

@@ -317,10 +317,33 @@ def test_html_without_a_text_that_can_be_made_goes_out_without_one():
     assert "text" not in result.content[""]["email"]
 
 
+def test_a_line_that_is_too_long_for_any_message_is_refused_when_it_is_written():
+    long = "x" * 999
+    assert refusals(email(subject=long, text="t"))[0][0] == "channels.email.subject"
+    assert refusals({"push": {"title": long}})[0][0] == "channels.push.title"
+    assert built(email(subject=f"{{% if x %}}{long}{{% endif %}}", text="t")).content
+
+
+def test_names_that_differ_only_by_capital_letters_are_told():
+    source = "{{ Name }} {{ name }} {% for x in Order.rows %}{{ x.Id }}{{ x.id }}{% endfor %}"
+    found = [one.message for one in built({"sms": {"text": source}}).notices]
+    assert found == [
+        "It reads Name and name: in the data these are two names.",
+        "It reads Order.rows[].Id and Order.rows[].id: in the data these are two names.",
+    ]
+    assert codes(built({"sms": {"text": "{{ a.name }} {{ b.Name }}"}})) == []
+
+
 def test_a_link_of_a_push_is_checked_as_far_as_it_is_written(settings):
     settings.APP_LINK_SCHEMES = frozenset({"acme"})
     for good in ("https://a.test/{{ x }}", "{{ x }}", "acme://{{ x }}", "/orders/{{ x }}"):
         assert built({"push": {"title": "t", "link": good}}).content
-    for bad in ("http://a.test/{{ x }}", "javascript:{{ x }}", "data:x", "other://{{ x }}"):
+    for bad in (
+        "http://a.test/{{ x }}",
+        "javascript:{{ x }}",
+        "data:x",
+        "other://{{ x }}",
+        "//{{ x }}",
+    ):
         [(field, _)] = refusals({"push": {"title": "t", "link": bad}})
         assert field == "channels.push.link"

@@ -109,11 +109,24 @@ def test_a_font_in_quotes_stays_inside_the_attribute():
         "<div>" * 60_000 + "</div>" * 60_000,
         "".join(f"<p><font size={n}></p>" for n in range(3_000)),
         "<div></b>" * 60_000,
+        *(f"<svg>{void * 30_000}" for void in ("<wbr>", "<source>", "<param>")),
     ],
 )
 def test_what_would_crash_a_reader_of_trees_is_refused(html):
     with pytest.raises(CannotInline):
         inlined("<style>p{top:0}</style>" + html)
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        *("<!-->{}-->", "<!--->{}-->", "<!-- --!>{}-->", "<svg><script>{}", "<svg><textarea>{}"),
+        "<svg><style>{}",
+    ],
+)
+def test_what_a_reader_of_trees_takes_for_tags_and_we_do_not_is_kept_from_it(hidden):
+    source = "<style><!-- p{top:0} --></style><p>x</p>" + hidden.format("<b>" * 30_000)
+    assert '<p style="top: 0">' in inlined(source)
 
 
 def test_an_ordinary_depth_is_not():
@@ -134,3 +147,25 @@ def test_a_rendered_mail_has_the_styles():
     source = STYLE + "{% for x in xs %}<p>{{ x }}</p>{% endfor %}"
     rendered = render({"html": inlined(source)}, {"xs": ["<", "b"]})["html"]
     assert rendered.endswith('<p style="margin: 0">&lt;</p><p style="margin: 0">b</p>')
+
+
+def test_styles_that_would_take_minutes_stay_where_they_are():
+    page = "<style>{}</style>{}".format
+    siblings = "".join(f"p:nth-child({n}) ~ * {{color:#{n:03x}}}" for n in range(100, 900))
+    properties = "".join(f"*{{a{n}:b}}" for n in range(3000))
+    for hostile in (
+        page(siblings, "<p>x</p>" * 3000),
+        page("p:not(.q ~ p){color:red}" * 200, "<p>x</p>" * 3000),
+        page(properties, "<p>x" * 5000),
+        page(properties.replace("*", "@media print{p"), "<p>x" * 5000),
+        page(properties.replace("*", "P.q"), "<p class='Q'>x" * 5000),
+        page(properties.replace("*", "\\70"), "<p>x" * 5000),
+        page("," * 30_000 + "p{a:b}", "<p>x" * 5000),
+    ):
+        with pytest.raises(CannotInline):
+            inlined(hostile)
+    rules = "".join(f".c{n}, td.c{n} > a:hover {{color:#{n:06x}; margin:0}}" for n in range(300))
+    rules += "#menu:checked ~ .c1 {display:block} [class~=c2] td:first-child {padding:0}"
+    cells = "".join(f"<td class='c{n % 300} all'>x</td>" for n in range(1000))
+    newsletter = page(rules, f"<table><tr>{cells}</tr></table>")
+    assert inlined(newsletter).count("margin: 0") == 1000

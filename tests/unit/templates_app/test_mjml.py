@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from templates_app import panics
 from templates_app.errors import TemplateSyntaxError
 from templates_app.inline import inlined
 from templates_app.mjml import MJ_TAGS, to_html
@@ -81,12 +82,33 @@ def test_a_loop_of_columns_takes_what_outlook_needs_of_each_along():
         ),
         (column('<mj-text foo="{{ x }}">a</mj-text>'), "no place for a", (1, 72)),
         (column("<mj-text>" + "<i>" * 300 + "</i>" * 300 + "</mj-text>"), "too deeply", (1, 1)),
+        (column("\n<mj-raw><!--[if mso]>x<![endif] --></mj-raw>"), "for Outlook", (2, 23)),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(source, message, place):
     error = refusal(source)
     assert message in error.message
     assert (error.line, error.column, error.part) == (*place, "mjml")
+
+
+def test_what_is_too_deep_for_mrml_is_refused_wherever_it_hides():
+    """It ends the process at some thousands of elements inside each other."""
+    for hidden in (
+        *("<style>", "<title>", "<textarea>", "<script>", "<_>", "<é>", "<!--[if mso]><p>"),
+        *("<style><!-- </style> -->", "<!-- [if mso]><p>", "<p x='/>'>"),
+    ):
+        assert "too deeply" in refusal(column(f"<mj-raw>{hidden * 3000}</mj-raw>")).message
+    assert "too deeply" in refusal(mail("<!--[if mso]>" + "<p>" * 3000)).message
+    balanced = "<style>p{top:0}</style><!--[if mso]><p><br>x</p><![endif]--><!-- <p> --><img/>"
+    assert to_html(column(f"<mj-raw>{balanced * 300}</mj-raw>")).count("<img") == 300
+
+
+def test_a_library_that_panics_is_one_that_cannot_read_this(monkeypatch):
+    """As of 0.2.4 mrml does so at an odd end of a condition for Outlook."""
+    monkeypatch.setattr("templates_app.mjml._OPEN_CONDITION", re.compile("(?!)"))
+    assert "can be read" in refusal(column("<mj-raw><!--[if a]>x<![endif]</mj-raw>")).message
+    with pytest.raises(KeyboardInterrupt), panics.caught():
+        raise KeyboardInterrupt
 
 
 PARENTS = {

@@ -59,6 +59,24 @@ def test_every_channel_is_shown_for_its_reader():
     assert one.channels["sms"].facts["encoding"] == "gsm7"
 
 
+def test_the_preheader_is_shown_with_its_partials_as_the_reader_gets_it():
+    parts = {"preheader": "{{ n|number }} of {{ none }}"}
+    foot = services.create(
+        key="foot", name="F", author="ada", kind=Kind.PARTIAL, channels={"email": parts}
+    )
+    services.publish(foot)
+    channels = {"email": {"subject": "s", "text": "t", "preheader": "Now {% include 'foot' %}"}}
+    data = {"n": 1234, "none": None}
+    shown = preview(draft(channels, locale="en"), data, locale="en-IN").channels["email"]
+    assert (shown.preheader, sorted(shown.parts)) == ("Now 1,234 of", ["subject", "text"])
+    version = services.publish(services.create(key="a", name="A", author="ada", channels=channels))
+    services.revise(foot, author="ada", channels={"email": {"preheader": "later"}})
+    services.publish(foot)
+    assert preview(version, data).channels["email"].preheader == "Now 1,234 of"
+    strict = draft(channels, null_is="error")
+    assert preview(strict, data).channels["email"].preheader == "Now later"
+
+
 def test_a_text_message_says_what_it_costs_or_that_it_is_too_long(settings):
     settings.SMS_PRICES = {"DE": Decimal("0.075"), "*": Decimal("0.05")}
     long = preview(draft({"sms": {"text": "{{ a }}"}}), {"a": "x" * 200}).channels["sms"].facts

@@ -20,7 +20,7 @@ from templates_app.errors import (
     TemplateSyntaxError,
     UnsafeLink,
 )
-from templates_app.rendering import MAX_LINE, render
+from templates_app.rendering import MAX_LINE, literal, render
 
 
 def text(source, **data):
@@ -487,10 +487,14 @@ def test_a_link_of_a_push_leads_by_https_or_into_an_app_of_ours(settings):
     for bad in (
         *("http://a.test", "mailto:a@b.test", "tel:1", "cid:x", "other://x", "javascript:alert(1)"),
         *("&#106;avascript:x", "data:text/html,x", "intent://x", " acmex:1"),
+        *("//evil.test", "/\\evil.test", "\\\\evil.test", "orders/17", "https:evil.test", "/a b"),
     ):
         with pytest.raises(UnsafeLink):
             link(bad)
-    with pytest.raises(UnsafeLink):
-        render({"image": "{{ u }}"}, {"u": "acme://x"})
+        with pytest.raises(UnsafeLink):
+            literal({"title": "t", "link": bad})
+    for image in ("acme://x", "cid:x", "//evil.test/x.png", "mailto:a@b.test"):
+        with pytest.raises(UnsafeLink):
+            render({"image": "{{ u }}"}, {"u": image})
     with pytest.raises(UnsafeLink):
         page('<a href="{{ u }}">x</a>', u="acme://x")

@@ -9,8 +9,8 @@ import pytest
 from django.db import connection
 
 from commsproject.common.errors import InvalidInput, NotFound
-from templates_app import bundle, selectors, services
-from templates_app.models import Kind, Template, TemplateVersion
+from templates_app import bundle, experiments, selectors, services
+from templates_app.models import Goal, Kind, Template, TemplateVersion
 from tests.factories import TemplateFactory, TemplateVersionFactory
 
 SMS = {"sms": {"text": "Hi {{ name }}, {{ order.total }}"}}
@@ -117,6 +117,35 @@ def test_a_new_name_makes_no_version():
     revise(template, name="New")
     assert Template.objects.get().name == "New"
     assert template.versions.count() == 1
+
+
+def test_two_who_changed_different_things_keep_both():
+    template = make()
+    also = Template.objects.get()
+    revise(template, name="New")
+    revise(also, samples=[{"name": "one", "data": {}}])
+    template.refresh_from_db()
+    assert (template.name, template.samples) == ("New", [{"name": "one", "data": {}}])
+
+
+def test_what_is_in_use_is_not_archived():
+    frame = shared("frame", Kind.LAYOUT, "[{{ content }}]")
+    services.publish(frame)
+    template = make(layout="frame")
+    services.publish(template)
+    revise(template, layout="")
+    with pytest.raises(services.InUse):  # by the version in use, if not by the draft
+        services.archive(frame)
+    services.publish(template)
+    services.archive(frame)
+    one, two = (experiments.Choice(name, number) for name, number in (("a", 1), ("b", 2)))
+    running = experiments.create(template, name="x", goal=Goal.OPENED, variants=[one, two])
+    experiments.start(running)
+    with pytest.raises(services.InUse):
+        services.archive(template)
+    experiments.stop(running)
+    services.archive(template)
+    assert not Template.objects.filter(archived_at=None).exists()
 
 
 def test_a_wrong_change_changes_nothing():
