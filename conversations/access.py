@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 
 from commsproject.common.errors import NotFound
+from commsproject.common.outbox import Event
 from conversations.models import Conversation, Participant
 from conversations.types import Actor, Kind, Role, Who
+
+MAY_SEE = "conversations.view_conversation"
+"""Without this permission a member of staff belongs to none, be it one that was theirs."""
 
 NOBODYS = NotFound("There is no such conversation, or you do not belong to it.")
 
@@ -33,8 +38,20 @@ class Membership:
         return self.participant is not None and self.participant.role in {Role.OWNER, Role.ADMIN}
 
 
+def _of_the_team(actors: Collection[Actor]) -> set[Actor]:
+    """Of the members of staff among them, those who answer people."""
+    staff = {actor.id for actor in actors if actor.who is Who.STAFF and actor.id.isdecimal()}
+    if not staff:
+        return set()
+    backend = "django.contrib.auth.backends.ModelBackend"
+    rows = User.objects.with_perm(MAY_SEE, backend=backend).filter(pk__in=staff, is_staff=True)
+    return {Actor(Who.STAFF, str(pk)) for pk in rows.values_list("pk", flat=True)}
+
+
 def visible(actor: Actor) -> QuerySet[Conversation]:
     """Those that `actor` belongs to now. Every list starts here."""
+    if actor.who is Who.STAFF and not _of_the_team([actor]):
+        return Conversation.objects.none()
     theirs = Participant.objects.filter(who=actor.who, person_id=actor.id, left_at=None)
     belongs = Q(id__in=theirs.values("conversation_id"))
     if actor.who is Who.STAFF:
@@ -44,38 +61,44 @@ def visible(actor: Actor) -> QuerySet[Conversation]:
 
 def fetch(actor: Actor, conversation_id: UUID, *, hold: bool = False) -> Membership:
     """Raises `NotFound`. `hold`: nobody else changes it before this transaction ends."""
-    rows = Conversation.objects.all()
-    if hold:
-        rows = rows.select_for_update(no_key=True)
-    conversation = rows.filter(id=conversation_id).first()
-    if conversation is None:
+    if actor.who is Who.STAFF and not _of_the_team([actor]):
         raise NOBODYS
-    # In a statement of its own, after the lock: who was removed meanwhile is seen to be.
+    if hold:
+        # In a statement of its own: who was removed while we waited for the lock is seen to be.
+        locked = Conversation.objects.select_for_update(no_key=True).filter(id=conversation_id)
+        list(locked.order_by().values_list("id"))
     participant = (
-        Participant.objects.select_related("reminder")
-        .filter(conversation=conversation, who=actor.who, person_id=actor.id, left_at=None)
+        Participant.objects.select_related("conversation")
+        .filter(conversation=conversation_id, who=actor.who, person_id=actor.id, left_at=None)
         .first()
     )
-    is_team = actor.who is Who.STAFF and conversation.kind == Kind.SUPPORT
-    if participant is None and not is_team:
-        raise NOBODYS
-    return Membership(actor, conversation, participant)
+    if participant is not None:
+        return Membership(actor, participant.conversation, participant)
+    if actor.who is Who.STAFF:
+        teams = Conversation.objects.filter(id=conversation_id, kind=Kind.SUPPORT).first()
+        if teams is not None:
+            return Membership(actor, teams, None)
+    raise NOBODYS
 
 
 def may_read(wishes: Collection[tuple[Actor, UUID]]) -> set[tuple[Actor, UUID]]:
-    """Of pairs of somebody and a conversation, those who belong to it; by two queries at most."""
+    """Of pairs of somebody and a conversation, those who belong to it; by three queries at most."""
     ids = {id_ for _, id_ in wishes}
     people = {actor.id for actor, _ in wishes}
     rows = Participant.objects.filter(
         conversation__in=ids, person_id__in=people, left_at=None
     ).values_list("who", "person_id", "conversation_id")
     allowed = {(Actor(Who(who), person_id), id_) for who, person_id, id_ in rows}
-    team = {id_ for actor, id_ in wishes if actor.who is Who.STAFF}
+    team = _of_the_team({actor for actor, _ in wishes})
+    allowed = {wish for wish in allowed if wish[0].who is not Who.STAFF or wish[0] in team}
     if team:
+        theirs = {id_ for actor, id_ in wishes if actor in team}
         support = set(
-            Conversation.objects.filter(id__in=team, kind=Kind.SUPPORT).values_list("id", flat=True)
+            Conversation.objects.filter(id__in=theirs, kind=Kind.SUPPORT).values_list(
+                "id", flat=True
+            )
         )
-        allowed |= {wish for wish in wishes if wish[0].who is Who.STAFF and wish[1] in support}
+        allowed |= {wish for wish in wishes if wish[0] in team and wish[1] in support}
     return allowed & set(wishes)
 
 
@@ -85,3 +108,16 @@ def share_one(actor: Actor, user_ids: Collection[str]) -> set[str]:
         who=Who.USER, person_id__in=user_ids, left_at=None, conversation__in=visible(actor)
     )
     return set(theirs.values_list("person_id", flat=True))
+
+
+def may_hear(wishes: Sequence[tuple[UUID, Event]]) -> set[tuple[UUID, str]]:
+    """Of agents and events, those of conversations that the agent takes part in now. That somebody
+    has put one out of their list is their own business.
+    """
+    asked = {
+        (agent, event.id): (Actor(Who.AGENT, str(agent)), UUID(event.data["conversation_id"]))
+        for agent, event in wishes
+        if event.type != "conversation.archived" or event.data["sender_id"] == str(agent)
+    }
+    granted = may_read(set(asked.values()))
+    return {wish for wish, pair in asked.items() if pair in granted}

@@ -12,10 +12,13 @@ class ConversationsConfig(AppConfig):
     def ready(self) -> None:
         from commsproject.common.live import registry
         from conversations import (
+            access,
             live,
             personal_data,
             receivers,  # noqa: F401 - register themselves
         )
+        from tracking.services import endpoints
 
         live.register(registry)
+        endpoints.own("conversation", access.may_hear)
         personal_data.registered()

@@ -22,7 +22,7 @@ from commsproject.common.live.frames import UUID as UUID_SCHEMA
 from commsproject.common.live.people import Person, Session
 from commsproject.common.live.presence import typing
 from commsproject.common.live.registry import Command, Feed, Wish
-from conversations import access, selectors
+from conversations import access, examples, selectors
 from conversations.markup import MAX_LENGTH
 from conversations.models import Conversation
 from conversations.services import attachments, entries, marks
@@ -84,34 +84,14 @@ ENTRY: Schema = {
     "required": ["id", "conversation", "seq", "changed_seq", "kind", "author", "body"],
     "additionalProperties": False,
 }
-_ID = "019a0000-0000-7000-8000-000000000021"
-_EXAMPLE = {
-    "id": "019a0000-0000-7000-8000-000000000022",
-    "conversation": _ID,
-    "seq": 42,
-    "changed_seq": 42,
-    "kind": "text",
-    "author": {"kind": "user", "id": "u-42"},
-    "client_id": "c-1",
-    "body": "See you at **nine**.",
-    "html": "<p>See you at <strong>nine</strong>.</p>",
-    "event": None,
-    "reply_to": None,
-    "mentions": [],
-    "reactions": [],
-    "attachments": [],
-    "pinned_at": None,
-    "created_at": "2026-11-22T09:00:00Z",
-    "edited_at": None,
-    "deleted_at": None,
-}
+_ID = examples.ENTRY["conversation"]
 _SEQ_OF = {"conversation": UUID_SCHEMA, "seq": SEQ}
 
 NEW = ServerFrame(
     "entry",
     "Something was written.",
     {**_SEQ_OF, "entry": ENTRY},
-    {"type": "entry", "conversation": _ID, "seq": 42, "entry": _EXAMPLE},
+    {"type": "entry", "conversation": _ID, "seq": 42, "entry": examples.ENTRY},
 )
 CHANGED = ServerFrame(
     "entry.changed",
@@ -122,7 +102,7 @@ CHANGED = ServerFrame(
         "conversation": _ID,
         "seq": 43,
         "entry": {
-            **_EXAMPLE,
+            **examples.ENTRY,
             "changed_seq": 43,
             "reactions": [{"emoji": "👍", "by": [{"kind": "user", "id": "u-43"}]}],
         },

@@ -1,11 +1,11 @@
-"""What conversations know of a person."""
+"""What conversations know of people: told, erased, and let go in time."""
 
 from __future__ import annotations
 
 from commsproject.common.personal_data.registry import Holder, register
 from commsproject.common.personal_data.rows import fields, told
 from conversations.models import Reaction
-from conversations.services import erase
+from conversations.services import erase, retention
 from conversations.types import Who
 
 HOLDER = Holder(
@@ -38,6 +38,7 @@ HOLDER = Holder(
         "file": told(erase.uploaded, lambda row: fields(row, "person_id", "key", "thumbnail_key")),
     },
     erasures={"entries": erase.entries, "uploads": erase.drafts, "files": erase.files},
+    purges=tuple(retention.purges()),
 )
 
 

@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from conversations import access, markup
 from conversations.models import Attachment, Conversation, Entry, Participant, Reaction
@@ -78,9 +77,10 @@ def _quote(entry: Entry) -> dict[str, Any]:
 
 
 def _reactions(entries: Sequence[Entry]) -> dict[UUID, list[dict[str, Any]]]:
-    """Each emoji with who put it there, in the order of the first of them."""
+    """Each emoji with who put it there, in the order of the first of them. A reaction is a change."""
     found: dict[UUID, dict[str, list[dict[str, str]]]] = defaultdict(lambda: defaultdict(list))
-    rows = Reaction.objects.filter(entry__in=[entry.id for entry in entries]).order_by("id")
+    changed = [entry.id for entry in entries if entry.changed_seq != entry.seq]
+    rows = Reaction.objects.filter(entry__in=changed).order_by("id")
     for entry_id, emoji, who, person in rows.values_list("entry", "emoji", "who", "person_id"):
         found[entry_id][emoji].append({"kind": who, "id": person})
     return {
@@ -150,18 +150,19 @@ def pinned(conversation: Conversation) -> list[Entry]:
 
 # --- Frames --------------------------------------------------------------------------------------
 
-_NUMBERS = """
-SELECT wanted.key, found.seq, found.entry_id, found.is_new
+_TOLD = """
+SELECT found.key, found.told_seq, found.is_new, {columns}
 FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (key, after)
 CROSS JOIN LATERAL (
-    (SELECT seq, id AS entry_id, true AS is_new FROM conversations_entry
+    (SELECT wanted.key, seq AS told_seq, id AS entry_id, true AS is_new FROM conversations_entry
      WHERE conversation_id = wanted.key AND seq > wanted.after ORDER BY seq LIMIT %s)
     UNION ALL
-    (SELECT seq, entry_id, false FROM conversations_change
+    (SELECT wanted.key, seq, entry_id, false FROM conversations_change
      WHERE conversation_id = wanted.key AND seq > wanted.after ORDER BY seq LIMIT %s)
-    ORDER BY seq LIMIT %s
+    ORDER BY told_seq LIMIT %s
 ) AS found
-ORDER BY wanted.key, found.seq
+JOIN conversations_entry AS entry ON entry.id = found.entry_id
+ORDER BY found.key, found.told_seq
 """
 
 
@@ -179,17 +180,14 @@ def told(after: Mapping[UUID, int], limit: int) -> list[Told]:
     """What follows each seq, `limit` of each conversation. An entry is as it is now: who gets its
     first frame late gets its changes with it, and once more in their own.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_NUMBERS, [list(after), list(after.values()), limit, limit, limit])
-        numbers = cursor.fetchall()
-    ids = {entry_id for _, _, entry_id, _ in numbers}
-    entries = list(Entry.objects.filter(id__in=ids))
-    known = dict(zip((entry.id for entry in entries), as_json(entries), strict=True))
-    return [
-        Told(str(key), seq, is_new, known[entry_id])
-        for key, seq, entry_id, is_new in numbers
-        if entry_id in known
-    ]
+    columns = [f"entry.{one.column}" for one in Entry._meta.concrete_fields if not one.generated]  # noqa: SLF001 - documented API
+    query = _TOLD.format(columns=", ".join(columns))
+    rows: list[Any] = list(
+        Entry.objects.raw(query, [list(after), list(after.values()), limit, limit, limit])
+    )
+    entries = {row.id: row for row in rows}
+    known = dict(zip(entries, as_json(list(entries.values())), strict=True))
+    return [Told(str(row.key), row.told_seq, row.is_new, known[row.id]) for row in rows]
 
 
 # --- Conversations -------------------------------------------------------------------------------
@@ -225,10 +223,10 @@ def conversations_as_json(
 
 
 def _latest(conversations: Sequence[Conversation]) -> dict[UUID, dict[str, Any]]:
-    rows = Entry.objects.filter(
-        conversation__in=[one.id for one in conversations], kind=EntryKind.TEXT
-    )
-    found = list(rows.order_by("conversation_id", "-seq").distinct("conversation_id"))
+    texts = Entry.objects.filter(conversation=OuterRef("id"), kind=EntryKind.TEXT)
+    last = Subquery(texts.order_by("-seq").values("id")[:1])
+    ours = Conversation.objects.filter(id__in=[one.id for one in conversations])
+    found = list(Entry.objects.filter(id__in=list(ours.values_list(last, flat=True))))
     return dict(zip((one.conversation_id for one in found), as_json(found), strict=True))
 
 

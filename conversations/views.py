@@ -23,8 +23,10 @@ _SHOWN = IMAGES | {"audio/mp4", "audio/mpeg", "audio/ogg", "audio/wav", "video/m
 @require_GET
 def file(request: HttpRequest, token: str) -> HttpResponseBase:
     """`/files/<token>`: pictures and sound are shown, all else is a download."""
+    user = request.user
+    staff_id = str(user.pk) if user.is_active and user.is_staff else None
     try:
-        attachment, content, is_thumbnail = attachments.opened(token)
+        attachment, content, is_thumbnail = attachments.opened(token, staff_id)
     except NotFound:
         raise Http404 from None
     media_type = "image/webp" if is_thumbnail else attachment.media_type

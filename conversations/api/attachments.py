@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import IO, Any, ClassVar
+from typing import IO, Any
 from uuid import UUID
 
 from django.conf import settings
@@ -14,7 +14,6 @@ from rest_framework import status as http
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 from typing_extensions import override
 
 from commsproject.common.api.problems import TooLarge
@@ -22,7 +21,7 @@ from commsproject.common.errors import InvalidInput
 from conversations import access, links, selectors
 from conversations.api import shapes
 from conversations.api.actors import actor
-from conversations.api.conversations import READ, WRITE, Scopes
+from conversations.api.views import View
 from conversations.services import attachments
 from conversations.types import Actor
 
@@ -61,12 +60,10 @@ class UploadInput(serializers.Serializer[Any]):
     file = serializers.FileField()
 
 
-class Attachments(APIView):
+class Attachments(View):
     """Files that go with what is written."""
 
     parser_classes = (FormParser,)
-    required_scopes: ClassVar[Scopes] = {"POST": WRITE}
-    allow_end_users = True
 
     @extend_schema(
         operation_id="attachments_upload",
@@ -94,11 +91,8 @@ class Attachments(APIView):
         return Response(selectors.attachment_as_json(made), status=http.HTTP_201_CREATED)
 
 
-class AttachmentById(APIView):
+class AttachmentById(View):
     """One of them."""
-
-    required_scopes: ClassVar[Scopes] = {"GET": READ}
-    allow_end_users = True
 
     @extend_schema(
         operation_id="attachments_get",

@@ -2,29 +2,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import status as http
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 from typing_extensions import override
 
 from commsproject.common.api.pagination import NewestFirst
 from commsproject.common.api.serializers import validated
 from commsproject.common.errors import InvalidInput
-from commsproject.common.identity.scopes import Scope
 from conversations import access, selectors
 from conversations.api import shapes
 from conversations.api.actors import actor
+from conversations.api.views import View
 from conversations.models import Conversation
 from conversations.services import marks, start, support
 from conversations.types import Actor, Kind, Role, Status
-
-READ, WRITE = Scope.CONVERSATIONS_READ, Scope.CONVERSATIONS_WRITE
-Scopes = Mapping[str, Scope | None]
 
 _ID = "019a0000-0000-7000-8000-000000000021"
 _EXAMPLE: dict[str, Any] = {
@@ -71,11 +67,8 @@ def as_seen(who: Actor, conversation: Conversation) -> dict[str, Any]:
     return selectors.conversations_as_json(who, [conversation])[0]
 
 
-class Conversations(APIView):
+class Conversations(View):
     """The threads that the caller takes part in."""
-
-    required_scopes: ClassVar[Scopes] = {"GET": READ, "POST": WRITE}
-    allow_end_users = True
 
     @extend_schema(
         operation_id="conversations_list",
@@ -137,11 +130,8 @@ def _choice(asked: Mapping[str, str], name: str, choices: Any) -> str:
     return value
 
 
-class ConversationById(APIView):
+class ConversationById(View):
     """One of them."""
-
-    required_scopes: ClassVar[Scopes] = {"GET": READ, "PATCH": WRITE}
-    allow_end_users = True
 
     @extend_schema(
         operation_id="conversations_get",
@@ -168,11 +158,8 @@ class ConversationById(APIView):
         return Response(as_seen(who, access.fetch(who, conversation_id).conversation))
 
 
-class Participants(APIView):
+class Participants(View):
     """Who takes part."""
-
-    required_scopes: ClassVar[Scopes] = {"GET": READ, "POST": WRITE}
-    allow_end_users = True
 
     @extend_schema(
         operation_id="participants_list",
@@ -197,11 +184,8 @@ class Participants(APIView):
         return Response(as_seen(who, membership.conversation))
 
 
-class ParticipantByUserId(APIView):
+class ParticipantByUserId(View):
     """One of them."""
-
-    required_scopes: ClassVar[Scopes] = {"PATCH": WRITE, "DELETE": WRITE}
-    allow_end_users = True
 
     @extend_schema(
         operation_id="participants_role",
@@ -226,10 +210,7 @@ class ParticipantByUserId(APIView):
         return Response(status=http.HTTP_204_NO_CONTENT)
 
 
-class Read(APIView):
-    required_scopes: ClassVar[Scopes] = {"POST": WRITE}
-    allow_end_users = True
-
+class Read(View):
     @extend_schema(
         operation_id="conversations_read",
         summary="Say how far you have read",
@@ -243,10 +224,7 @@ class Read(APIView):
         return Response(as_seen(who, me.conversation))
 
 
-class Mute(APIView):
-    required_scopes: ClassVar[Scopes] = {"POST": WRITE}
-    allow_end_users = True
-
+class Mute(View):
     @extend_schema(
         operation_id="conversations_mute",
         summary="Not be called back to it until then",
@@ -259,10 +237,7 @@ class Mute(APIView):
         return Response(as_seen(who, me.conversation))
 
 
-class Archive(APIView):
-    required_scopes: ClassVar[Scopes] = {"POST": WRITE, "DELETE": WRITE}
-    allow_end_users = True
-
+class Archive(View):
     @extend_schema(
         operation_id="conversations_archive",
         summary="Put it away until something new is written",
@@ -283,8 +258,8 @@ class Archive(APIView):
         return Response(as_seen(who, marks.archive(who, conversation_id, on=False).conversation))
 
 
-class Assign(APIView):
-    required_scopes: ClassVar[Scopes] = {"POST": WRITE}
+class Assign(View):
+    allow_end_users = False
 
     @extend_schema(
         operation_id="conversations_assign",

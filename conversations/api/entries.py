@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
@@ -9,14 +9,13 @@ from rest_framework import status as http
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
-from rest_framework.views import APIView
 
 from commsproject.common.api.serializers import Moment, validated
 from commsproject.common.errors import InvalidInput
-from conversations import access, selectors
+from conversations import access, examples, selectors
 from conversations.api import shapes
 from conversations.api.actors import actor
-from conversations.api.conversations import READ, WRITE, Scopes
+from conversations.api.views import View
 from conversations.models import Entry
 from conversations.services import entries
 
@@ -27,11 +26,8 @@ def _answer(entry: Entry, status: int = http.HTTP_200_OK) -> Response:
     return Response(selectors.as_json([entry])[0], status=status)
 
 
-class Entries(APIView):
+class Entries(View):
     """What was written."""
-
-    required_scopes: ClassVar[Scopes] = {"GET": READ, "POST": WRITE}
-    allow_end_users = True
 
     @extend_schema(
         operation_id="entries_list",
@@ -51,7 +47,7 @@ class Entries(APIView):
         examples=[
             OpenApiExample(
                 "One entry",
-                value={"results": [shapes.ENTRY], "next": None, "previous": None, "last_seq": 42},
+                value={"results": [examples.ENTRY], "next": None, "previous": None, "last_seq": 42},
                 response_only=True,
             )
         ],
@@ -98,7 +94,9 @@ class Entries(APIView):
                 value={"body": "See you at **nine**.", "client_id": "c-1"},
                 request_only=True,
             ),
-            OpenApiExample("Written", value=shapes.ENTRY, response_only=True, status_codes=["201"]),
+            OpenApiExample(
+                "Written", value=examples.ENTRY, response_only=True, status_codes=["201"]
+            ),
         ],
     )
     def post(self, request: Request, conversation_id: UUID) -> Response:
@@ -129,11 +127,8 @@ def _link(request: Request, name: str, seq: int | None) -> str | None:
     return str(replace_query_param(url, name, seq))
 
 
-class EntryById(APIView):
+class EntryById(View):
     """One of them."""
-
-    required_scopes: ClassVar[Scopes] = {"PATCH": WRITE, "DELETE": WRITE}
-    allow_end_users = True
 
     @extend_schema(
         operation_id="entries_edit",
@@ -157,11 +152,8 @@ class EntryById(APIView):
         return Response(status=http.HTTP_204_NO_CONTENT)
 
 
-class Reactions(APIView):
+class Reactions(View):
     """Emoji at entries."""
-
-    required_scopes: ClassVar[Scopes] = {"POST": WRITE, "DELETE": WRITE}
-    allow_end_users = True
 
     @extend_schema(
         operation_id="reactions_add",
@@ -170,7 +162,7 @@ class Reactions(APIView):
         responses=shapes.EntryOutput,
         examples=[
             OpenApiExample(
-                "Thumbs up", value={"entry": shapes.ENTRY["id"], "emoji": "👍"}, request_only=True
+                "Thumbs up", value={"entry": examples.ENTRY["id"], "emoji": "👍"}, request_only=True
             )
         ],
     )
@@ -193,11 +185,8 @@ class Reactions(APIView):
         )
 
 
-class Pins(APIView):
+class Pins(View):
     """Entries that everybody finds again."""
-
-    required_scopes: ClassVar[Scopes] = {"GET": READ, "POST": WRITE, "DELETE": WRITE}
-    allow_end_users = True
 
     @extend_schema(
         operation_id="pins_list",

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from django.http import StreamingHttpResponse
@@ -15,25 +15,21 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
-from rest_framework.views import APIView
 
 from commsproject.common.api.pagination import NewestFirst
 from commsproject.common.api.serializers import Moment
 from commsproject.common.api.streaming import download
 from commsproject.common.errors import InvalidInput
-from conversations import access
+from conversations import access, examples
 from conversations.api import shapes
 from conversations.api.actors import actor
-from conversations.api.conversations import READ, Scopes
+from conversations.api.views import View
 from conversations.services import export, search
 from conversations.services.search import Place, Wanted
 
 
-class Search(APIView):
+class Search(View):
     """Look for words in all that you may read."""
-
-    required_scopes: ClassVar[Scopes] = {"GET": READ}
-    allow_end_users = True
 
     @extend_schema(
         operation_id="conversations_search",
@@ -58,7 +54,7 @@ class Search(APIView):
                 "One found",
                 value={
                     "results": [
-                        {"entry": shapes.ENTRY, "snippet": "See you at **<mark>nine</mark>**."}
+                        {"entry": examples.ENTRY, "snippet": "See you at **<mark>nine</mark>**."}
                     ],
                     "next": None,
                     "previous": None,
@@ -139,12 +135,10 @@ class _Text(_Ndjson):
     format = "txt"
 
 
-class Export(APIView):
+class Export(View):
     """A conversation as a file."""
 
     renderer_classes = (JSONRenderer, _Ndjson, _Text)
-    required_scopes: ClassVar[Scopes] = {"GET": READ}
-    allow_end_users = True
 
     @extend_schema(
         operation_id="conversations_export",

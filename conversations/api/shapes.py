@@ -8,6 +8,7 @@ from rest_framework import serializers
 from typing_extensions import override
 
 from commsproject.common.api.serializers import Moment, StrictSerializer, Text
+from conversations import emoji
 from conversations.markup import MAX_LENGTH
 from conversations.services.attachments import MOST as MOST_FILES
 from conversations.services.entries import MOST_MENTIONS
@@ -112,7 +113,7 @@ class RoleInput(StrictSerializer):
 
 class ReactionInput(StrictSerializer):
     entry = serializers.UUIDField()
-    emoji = Text(max_length=64, help_text="Any one emoji.")
+    emoji = Text(max_length=emoji.MAX_LENGTH, help_text="Any one emoji; no text.")
 
 
 class EntryOfConversation(StrictSerializer):
@@ -127,29 +128,6 @@ class AssignInput(StrictSerializer):
     assignee = Text(
         max_length=20, allow_null=True, help_text="The id of somebody of the staff; null: nobody."
     )
-
-
-ENTRY: dict[str, Any] = {
-    "id": "019a0000-0000-7000-8000-000000000022",
-    "conversation": "019a0000-0000-7000-8000-000000000021",
-    "seq": 42,
-    "changed_seq": 42,
-    "kind": "text",
-    "author": {"kind": "user", "id": "u-42"},
-    "client_id": "c-1",
-    "body": "See you at **nine**.",
-    "html": "<p>See you at <strong>nine</strong>.</p>",
-    "event": None,
-    "reply_to": None,
-    "mentions": [],
-    "reactions": [],
-    "attachments": [],
-    "pinned_at": None,
-    "created_at": "2026-11-22T09:00:00Z",
-    "edited_at": None,
-    "deleted_at": None,
-}
-"""An example."""
 
 
 # --- Output --------------------------------------------------------------------------------------

@@ -88,7 +88,17 @@ class Participant(models.Model):
                 fields=["who", "person_id"],
                 name="participant_by_person",
                 condition=models.Q(left_at__isnull=True),
-            )
+            ),
+            models.Index(
+                fields=["archived_at"],
+                name="participant_archived",
+                condition=models.Q(archived_at__isnull=False),
+            ),
+            models.Index(
+                fields=["left_at"],
+                name="participant_left",
+                condition=models.Q(left_at__isnull=False),
+            ),
         ]
 
     @override

@@ -12,6 +12,14 @@ from conversations.models.conversation import Conversation
 from conversations.types import EntryKind, Who
 
 
+class Entries(models.Manager["Entry"]):
+    """Without their words, which only the search asks for, and as large as the text."""
+
+    @override
+    def get_queryset(self) -> models.QuerySet[Entry]:
+        return super().get_queryset().defer("words")
+
+
 class Entry(models.Model):
     """Something written in a conversation, or a note of what happened there.
 
@@ -42,6 +50,8 @@ class Entry(models.Model):
         output_field=SearchVectorField(),
         db_persist=True,
     )
+
+    objects = Entries()
 
     class Meta:
         ordering = ["seq"]

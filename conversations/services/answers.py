@@ -28,7 +28,9 @@ RECENT = timedelta(hours=1)
 
 def take(ids: Iterable[UUID]) -> int:
     """Of the messages, how many were answers to somebody's notice. Safe to repeat."""
-    rows = InboundMessage.objects.filter(id__in=list(ids), is_automatic=False, wish="")
+    rows = InboundMessage.objects.filter(
+        id__in=list(ids), is_automatic=False, is_forged=False, wish=""
+    )
     return sum(_take(row) for row in rows.order_by("id"))
 
 
@@ -58,7 +60,7 @@ def _take(message: InboundMessage) -> bool:
 
 def _author(message: InboundMessage) -> Participant | None:
     """Whose answer it is. An email must come to the signed address of a participant, and from one
-    of their own; a text message from the number that the notice went to.
+    of their own, which the provider that took it in has not found forged; a text message from the number that the notice went to.
     """
     people = Participant.objects.filter(who=Who.USER, left_at=None)
     if message.channel == Channel.EMAIL:

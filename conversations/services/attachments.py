@@ -24,7 +24,7 @@ from conversations import access, links
 from conversations.errors import TypeNotAllowed
 from conversations.files import antivirus, images, sniffing
 from conversations.models import Attachment, Entry
-from conversations.types import Actor
+from conversations.types import Actor, Who
 
 MOST = 10
 """Files of one entry."""
@@ -184,14 +184,17 @@ def get(actor: Actor, attachment_id: UUID, conversation_id: UUID | None = None) 
     return found
 
 
-def opened(token: str) -> tuple[Attachment, IO[bytes], bool]:
+def opened(token: str, staff_id: str | None) -> tuple[Attachment, IO[bytes], bool]:
     """The file a link leads to, open, and whether it is the thumbnail. Who it was given to must
-    still belong to the conversation. Raises `NotFound`.
+    still belong to the conversation; of the staff, it must be the one who is signed in, `staff_id`.
+    Raises `NotFound`.
     """
     try:
         link = links.read(token)
     except links.BadLink:
         raise _GONE from None
+    if link.actor.who is Who.STAFF and link.actor.id != staff_id:
+        raise _GONE
     attachment = get(link.actor, link.attachment_id)
     key = attachment.thumbnail_key if link.is_thumbnail else attachment.key
     try:

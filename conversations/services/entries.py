@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 
 from commsproject.common import outbox
 from commsproject.common.errors import InvalidInput, NotFound
-from conversations import access
+from conversations import access, emoji
 from conversations.access import Membership
 from conversations.errors import Gone, NotAllowed
 from conversations.markup import MAX_LENGTH
-from conversations.models import Conversation, Entry, Mention, Participant, Reaction, Revision
+from conversations.models import Entry, Mention, Participant, Reaction, Revision
 from conversations.services import attachments as files
-from conversations.services import reminders, sequence
+from conversations.services import reminders, sequence, writing
 from conversations.types import Actor, EntryKind, Kind, Status, Who
 
 MOST_MENTIONS = 50
@@ -42,57 +41,44 @@ def post(
     """Write an entry; it, and whether it is new. With a `client_id` that its author has used here
     before, it is the entry of then, whatever it says now.
 
-    Raises `NotFound`, `InvalidInput`.
+    Raises `NotFound`, `InvalidInput`; and what was written is rolled back then.
     """
-    membership = access.fetch(actor, conversation_id, hold=True)
-    conversation = membership.conversation
-    if client_id and (known := _known(membership, client_id)):
-        return known, False
+    membership = _as_participant(access.fetch(actor, conversation_id, hold=True))
     _check_body(body, may_be_blank=bool(attachments))
-    membership = _as_participant(membership)
-    answered = _answered(conversation, reply_to)
-    named = _named(conversation, mentions)
-    now = timezone.now()
-    seq, number = sequence.next_entry(conversation, now)
-    entry = Entry.objects.create(
-        conversation=conversation,
-        seq=seq,
-        changed_seq=seq,
-        number=number,
+    entry = Entry(
+        conversation=membership.conversation,
         who=actor.who,
         person_id=actor.id,
         client_id=client_id,
         body=body,
-        reply_to=answered,
-        mentions=named,
-        created_at=now,
+        reply_to_id=reply_to,
+        mentions=list(dict.fromkeys(mentions)),
+        created_at=timezone.now(),
     )
+    status, remind_at = _next_status(membership), reminders.due(entry.created_at)
+    if not writing.write(membership, entry, status=status, remind_at=remind_at):
+        return _known(entry), False
+    _check_answered(entry)
+    _check_named(entry)
     files.attach(entry, actor, attachments)
-    _count_mentions(entry, [one for one in named if one != actor.id])
-    _read_own(membership, entry)
-    _move_on(membership)
-    _call_others(conversation, actor, now)
+    _forget_mentions(membership)
+    _count_mentions(entry, [one for one in entry.mentions if one != actor.id])
     outbox.emit("conversation.message.sent", [_event(entry)])
     return entry, True
 
 
 def note(membership: Membership, event: Mapping[str, Any]) -> Entry:
     """A system entry: what somebody did. The caller holds the conversation."""
-    conversation = membership.conversation
-    now = timezone.now()
-    seq, number = sequence.next_entry(conversation, now)
-    entry = Entry.objects.create(
-        conversation=conversation,
-        seq=seq,
-        changed_seq=seq,
-        number=number,
+    entry = Entry(
+        conversation=membership.conversation,
         kind=EntryKind.SYSTEM,
         who=membership.actor.who,
         person_id=membership.actor.id,
         event=dict(event),
-        created_at=now,
+        created_at=timezone.now(),
     )
-    _read_own(membership, entry)
+    writing.write(membership, entry, status=membership.conversation.status, remind_at=None)
+    _forget_mentions(membership)
     return entry
 
 
@@ -110,14 +96,21 @@ def _as_participant(membership: Membership) -> Membership:
     return replace(membership, participant=me)
 
 
-def _known(membership: Membership, client_id: str) -> Entry | None:
-    actor = membership.actor
-    return Entry.objects.filter(
-        conversation=membership.conversation,
-        who=actor.who,
-        person_id=actor.id,
-        client_id=client_id,
-    ).first()
+def _next_status(membership: Membership) -> str:
+    """A support conversation waits for whoever did not write last."""
+    if membership.conversation.kind != Kind.SUPPORT:
+        return ""
+    is_team = membership.actor.who is not Who.USER
+    return Status.PENDING if is_team else Status.OPEN
+
+
+def _known(entry: Entry) -> Entry:
+    return Entry.objects.get(
+        conversation=entry.conversation,
+        who=entry.who,
+        person_id=entry.person_id,
+        client_id=entry.client_id,
+    )
 
 
 def _check_body(body: str, *, may_be_blank: bool = False) -> None:
@@ -129,32 +122,28 @@ def _check_body(body: str, *, may_be_blank: bool = False) -> None:
         raise InvalidInput.of("body", "control_character", "A text, without NUL.")
 
 
-def _answered(conversation: Conversation, reply_to: UUID | None) -> Entry | None:
-    if reply_to is None:
-        return None
-    found = Entry.objects.filter(conversation=conversation, id=reply_to, kind=EntryKind.TEXT)
-    if (entry := found.first()) is None:
+def _check_answered(entry: Entry) -> None:
+    if entry.reply_to_id is None:
+        return
+    texts = Entry.objects.filter(conversation=entry.conversation, kind=EntryKind.TEXT)
+    if not texts.filter(id=entry.reply_to_id).exists():
         raise InvalidInput.of("reply_to", "unknown_entry", "There is no such entry here.")
-    return entry
 
 
-def _named(conversation: Conversation, mentions: Sequence[str]) -> list[str]:
-    wanted = list(dict.fromkeys(mentions))
-    if len(wanted) > MOST_MENTIONS:
+def _check_named(entry: Entry) -> None:
+    if len(entry.mentions) > MOST_MENTIONS:
         raise InvalidInput.of("mentions", "too_many", f"At most {MOST_MENTIONS} people.")
-    if not wanted:
-        return []
-    here = set(
-        Participant.objects.filter(
-            conversation=conversation, who=Who.USER, person_id__in=wanted, left_at=None
-        ).values_list("person_id", flat=True)
+    if not entry.mentions:
+        return
+    people = Participant.objects.filter(
+        conversation=entry.conversation, who=Who.USER, person_id__in=entry.mentions, left_at=None
     )
-    for index, one in enumerate(wanted):
+    here = set(people.values_list("person_id", flat=True))
+    for index, one in enumerate(entry.mentions):
         if one not in here:
             raise InvalidInput.of(
                 f"mentions.{index}", "not_here", "Only people of this conversation are named."
             )
-    return wanted
 
 
 def _count_mentions(entry: Entry, user_ids: Sequence[str]) -> None:
@@ -168,48 +157,11 @@ def _count_mentions(entry: Entry, user_ids: Sequence[str]) -> None:
         ).update(mentions=F("mentions") + 1)
 
 
-def _read_own(membership: Membership, entry: Entry) -> None:
-    """Whoever writes has read what was before. Clients know: an entry moves its author's mark."""
+def _forget_mentions(membership: Membership) -> None:
+    """Of whoever writes, and so has read what was before."""
     me = membership.participant
-    if me is None:
-        return
-    if me.mentions:
-        Mention.objects.filter(conversation=entry.conversation, person_id=me.person_id).delete()
-    me.read_seq, me.read_entries, me.mentions = entry.seq, entry.number, 0
-    me.delivered_seq, me.read_at = entry.seq, entry.created_at
-    me.save(update_fields=["read_seq", "read_entries", "mentions", "delivered_seq", "read_at"])
-    if hasattr(me, "reminder"):  # none is made while the conversation is held
-        reminders.forget(me, has_read_all=True)
-
-
-def _call_others(conversation: Conversation, author: Actor, now: datetime) -> None:
-    """Out of the archive of everybody who has not muted it, and into the reminders of those who
-    are not in them yet. In the middle of a talk there is nothing to be done.
-    """
-    is_archived = Q(archived_at__isnull=False, muted_until=None)
-    found = list(
-        Participant.objects.filter(
-            is_archived | reminders.to_be_noted(author, now), conversation=conversation
-        )
-    )
-    if not found:
-        return
-    archived = [one.id for one in found if one.archived_at and not one.muted_until]
-    if archived:
-        Participant.objects.filter(id__in=archived).update(archived_at=None)
-    reminders.note(conversation, author, now)
-
-
-def _move_on(membership: Membership) -> None:
-    """A support conversation waits for whoever did not write last."""
-    conversation = membership.conversation
-    if conversation.kind != Kind.SUPPORT:
-        return
-    is_team = membership.actor.who is not Who.USER
-    status = Status.PENDING if is_team else Status.OPEN
-    if conversation.status != status:
-        conversation.status = status
-        conversation.save(update_fields=["status"])
+    if me is not None and me.mentions:
+        Mention.objects.filter(conversation=me.conversation_id, person_id=me.person_id).delete()
 
 
 def _event(entry: Entry) -> dict[str, Any]:
@@ -261,17 +213,19 @@ def delete(actor: Actor, conversation_id: UUID, entry_id: UUID) -> Entry:
 
 
 @transaction.atomic
-def react(actor: Actor, conversation_id: UUID, entry_id: UUID, emoji: str, *, on: bool) -> Entry:
+def react(actor: Actor, conversation_id: UUID, entry_id: UUID, sign: str, *, on: bool) -> Entry:
     """Put an emoji at an entry, or take one's own away. Safe to repeat."""
+    if on and not emoji.is_one(sign):
+        raise InvalidInput.of("emoji", "not_an_emoji", "One emoji, and no text.")
     membership, entry = _held(actor, conversation_id, entry_id)
-    mine = Reaction.objects.filter(entry=entry, who=actor.who, person_id=actor.id, emoji=emoji)
+    mine = Reaction.objects.filter(entry=entry, who=actor.who, person_id=actor.id, emoji=sign)
     if mine.exists() == on:
         return entry
     if on:
         there = set(entry.reactions.values_list("emoji", flat=True))
-        if len(there | {emoji}) > MOST_EMOJI:
+        if len(there | {sign}) > MOST_EMOJI:
             raise InvalidInput.of("emoji", "too_many", f"At most {MOST_EMOJI} different ones.")
-        Reaction.objects.create(entry=entry, who=actor.who, person_id=actor.id, emoji=emoji)
+        Reaction.objects.create(entry=entry, who=actor.who, person_id=actor.id, emoji=sign)
     else:
         mine.delete()
     sequence.note_change(membership.conversation, entry)
@@ -309,9 +263,12 @@ def _is_authors(membership: Membership, entry: Entry) -> bool:
 
 
 def _uncount_mentions(entry: Entry) -> None:
-    rows = Mention.objects.filter(conversation=entry.conversation, entry=entry)
-    unread = list(rows.values_list("person_id", flat=True))
-    rows.delete()
-    Participant.objects.filter(
-        conversation=entry.conversation, who=Who.USER, person_id__in=unread
-    ).update(mentions=F("mentions") - 1)
+    named = Mention.objects.filter(entry=entry)
+    # People before their mentions, as `marks.read` holds them.
+    held = Participant.objects.select_for_update(no_key=True).filter(
+        conversation=entry.conversation, who=Who.USER, person_id__in=named.values("person_id")
+    )
+    ids = dict(held.order_by("id").values_list("person_id", "id"))
+    unread = [ids[one] for one in named.values_list("person_id", flat=True) if one in ids]
+    named.delete()
+    Participant.objects.filter(id__in=unread).update(mentions=F("mentions") - 1)

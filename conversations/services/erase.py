@@ -4,7 +4,7 @@ without a name. What others wrote stays theirs, but for support, which is all ab
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -76,7 +76,7 @@ def _rewrite(conversation: Conversation, person: Person, page: Sequence[Entry]) 
     reacted.delete()
     blank = [entry for entry in page if _is_about(conversation, person, entry)]
     _empty(blank)
-    named = [entry for entry in page if _replace(entry, person)]
+    named = [entry for entry in page if _replace(conversation, entry, person)]
     changed = [entry for entry in page if entry.id in touched or entry in blank or entry in named]
     Entry.objects.bulk_update(
         changed,
@@ -102,27 +102,35 @@ def _empty(blank: Sequence[Entry]) -> None:
         entry.deleted_at = entry.deleted_at or timezone.now()
 
 
-def _replace(entry: Entry, person: Person) -> bool:
+def _replace(conversation: Conversation, entry: Entry, person: Person) -> bool:
     """Whether the entry has named the person: by whom it is, whom it mentions, what happened."""
     other = pseudonym(person.user_id)
     before = (entry.person_id, entry.mentions, entry.event)
     if (entry.who, entry.person_id) == (Who.USER, person.user_id):
         entry.person_id, entry.client_id = other, ""
-    entry.mentions = _without(entry.mentions, person.user_id, other)
-    entry.event = _without(entry.event, person.user_id, other)
+    entry.mentions = [_named(one, person, other) for one in entry.mentions]
+    if entry.event:
+        entry.event = _without(entry.event, person, other)
+        if "title" in entry.event and conversation.kind != Kind.GROUP:
+            entry.event["title"] = ""
     return before != (entry.person_id, entry.mentions, entry.event)
 
 
-def _without(value: Any, user_id: str, other: str) -> Any:
-    """JSON with another name wherever this one stood."""
-    match value:
-        case str():
-            return other if value == user_id else value
-        case list():
-            return [_without(one, user_id, other) for one in value]
-        case dict():
-            return {key: _without(one, user_id, other) for key, one in value.items()}
-    return value
+def _without(event: Mapping[str, Any], person: Person, other: str) -> dict[str, Any]:
+    """What happened, and to whom. Staff and agents may have an id that is a user's too."""
+    found = dict(event)
+    if event["type"] != "assigned" and event.get("kind", Who.USER) == Who.USER:
+        found["people"] = [_named(one, person, other) for one in event["people"]]
+    if "roles" in event:
+        found["roles"] = [
+            {**one, "id": _named(one["id"], person, other)} if one["kind"] == Who.USER else one
+            for one in event["roles"]
+        ]
+    return found
+
+
+def _named(user_id: str, person: Person, other: str) -> str:
+    return other if user_id == person.user_id else user_id
 
 
 def _tell(conversation: Conversation, changed: Sequence[Entry]) -> None:
@@ -144,13 +152,13 @@ def _tell(conversation: Conversation, changed: Sequence[Entry]) -> None:
 def _leave(conversation: Conversation, person: Person) -> None:
     """The conversation knows of somebody who was there, and two people's own one of nobody."""
     other = pseudonym(person.user_id)
-    Mention.objects.filter(conversation=conversation, person_id=person.user_id).delete()
     mine = participations(person).filter(conversation=conversation)
     was_here = Participant.objects.filter(conversation=conversation, who=Who.USER, person_id=other)
     if was_here.exists():  # erased here before
         mine.delete()
     else:
         mine.update(person_id=other, left_at=timezone.now(), mentions=0)
+    Mention.objects.filter(conversation=conversation, person_id=person.user_id).delete()
     conversation.pair = ""
     if conversation.kind != Kind.GROUP:
         conversation.title = ""

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from commsproject.common.errors import CommsError
 from commsproject.common.live.presence import selectors as presence
 from commsproject.common.models import ApiClient
 from conversations import markup, reply_to
-from conversations.models import Conversation, Entry, Notice, Participant, Reminder
+from conversations.models import Entry, Notice, Participant, Reminder
+from conversations.services import notices
 from conversations.services.sequence import FEED
-from conversations.types import Actor, EntryKind, Who
+from conversations.types import EntryKind, Who
 from notifications.models import Category, Recipient
 from notifications.services import submit
 from notifications.services.asked import Submission, Target
@@ -36,7 +37,8 @@ KEEP_NOTICES = timedelta(days=30)
 """For so long an answer by text message finds its way."""
 
 
-Content = dict[str, str]
+Missed = dict[str, Any]
+"""The data of `notices.TEMPLATE`."""
 
 
 def _wait() -> timedelta:
@@ -46,22 +48,9 @@ def _wait() -> timedelta:
 # --- Noted and forgotten -------------------------------------------------------------------------
 
 
-def note(conversation: Conversation, author: Actor, now: datetime) -> None:
-    """Something was written: all others who have not muted it are to be told, unless they read."""
-    if not _wait():
-        return
-    others = Participant.objects.filter(to_be_noted(author, now), conversation=conversation)
-    due = now + _wait()
-    Reminder.objects.bulk_create(
-        [Reminder(participant=one, due_at=due) for one in others], ignore_conflicts=True
-    )
-
-
-def to_be_noted(author: Actor, now: datetime) -> Q:
-    """Of the participants."""
-    is_author = Q(who=author.who, person_id=author.id)
-    is_muted = Q(muted_until__gt=now)
-    return Q(who=Who.USER, left_at=None, reminder=None) & ~is_author & ~is_muted
+def due(now: datetime) -> datetime | None:
+    """When those are told who do not read what is written now; None: never."""
+    return now + _wait() if _wait() else None
 
 
 def forget(me: Participant, *, has_read_all: bool) -> None:
@@ -81,18 +70,18 @@ def tell(limit: int = 100) -> int:
     now = timezone.now()
     due = Reminder.objects.select_for_update(skip_locked=True, of=("self",)).filter(due_at__lte=now)
     found = list(due.select_related("participant__conversation").order_by("due_at")[:limit])
-    away: list[tuple[Participant, Content]] = []
+    away: list[tuple[Participant, Missed]] = []
     for one in found:
         me = one.participant
-        content = _content(me) if _is_wanted(me, now) else None
-        if content is None:
+        missed = _missed(me) if _is_wanted(me, now) else None
+        if missed is None:
             one.delete()
             continue
         is_looking = bool(presence.looking_at(FEED, str(me.conversation_id), [me.person_id]))
         one.due_at = now + _wait() if is_looking else None
         one.save(update_fields=["due_at"])
         if not is_looking:
-            away.append((me, content))
+            away.append((me, missed))
     if away:
         _send(away)
     return len(found)
@@ -107,7 +96,8 @@ def _unread(me: Participant) -> int:
     return me.conversation.entries_made - me.read_entries
 
 
-def _send(away: Sequence[tuple[Participant, Content]]) -> None:
+def _send(away: Sequence[tuple[Participant, Missed]]) -> None:
+    notices.make_template()
     agent, _ = ApiClient.objects.get_or_create(name=SYSTEM, defaults={"is_active": False})
     category = _category().key
     results = submit.accept(
@@ -115,12 +105,13 @@ def _send(away: Sequence[tuple[Participant, Content]]) -> None:
         [
             Submission(
                 to=Target(user_id=one.person_id),
-                content=content,
+                template=notices.TEMPLATE,
+                data=missed,
                 category=category,
                 reply_to=reply_to.address(one.id),
                 metadata={"conversation": str(one.conversation_id)},
             )
-            for one, content in away
+            for one, missed in away
         ],
     )
     for (one, _), result in zip(away, results, strict=True):
@@ -140,8 +131,8 @@ def _category() -> Category:
     return category
 
 
-def _content(me: Participant) -> Content | None:
-    """What they missed; None where all of it was deleted, or only says who came and went."""
+def _missed(me: Participant) -> Missed | None:
+    """None where all of it was deleted, or only says who came and went."""
     missed = Entry.objects.filter(
         conversation=me.conversation_id,
         seq__gt=me.read_seq,
@@ -151,23 +142,18 @@ def _content(me: Participant) -> Content | None:
     latest = list(missed.order_by("-seq")[:MOST_SHOWN])[::-1]
     if not latest:
         return None
-    names = _names(latest)
-    lines = [f"{names[one.who, one.person_id]}: {_said(one)}" for one in latest]
-    if (more := _unread(me) - len(latest)) > 0:
-        lines.insert(0, f"... and {more} before that")
-    if reply_to.address(me.id):
-        lines += ["", "Reply to this message to answer."]
-    last = latest[-1]
-    return {"subject": _subject(me, names[last.who, last.person_id]), "text": "\n".join(lines)}
-
-
-def _subject(me: Participant, author: str) -> str:
-    title = me.conversation.title
-    return f"New message from {author}" + (f" in {title}" if title else "")
-
-
-def _said(entry: Entry) -> str:
-    return markup.excerpt(entry.body, 500) if entry.body.strip() else "(a file)"
+    called = _names(latest)
+    names = [called[one.who, one.person_id] for one in latest]
+    return {
+        "author": names[-1],
+        "title": me.conversation.title,
+        "entries": [
+            {"author": name, "text": markup.excerpt(one.body, 500)}
+            for name, one in zip(names, latest, strict=True)
+        ],
+        "more": max(0, _unread(me) - len(latest)),
+        "can_reply": bool(settings.REPLY_DOMAIN),
+    }
 
 
 def _names(entries: Sequence[Entry]) -> dict[tuple[str, str], str]:

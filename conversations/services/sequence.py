@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from commsproject.common.live import publish
 from conversations.models import Change, Conversation, Entry
 
 FEED = "conversations"
-
-
-def next_entry(conversation: Conversation, now: datetime) -> tuple[int, int]:
-    """The seq and number of a new entry. The caller holds the conversation."""
-    conversation.last_seq += 1
-    conversation.entries_made += 1
-    conversation.active_at = now
-    conversation.save(update_fields=["last_seq", "entries_made", "active_at"])
-    publish.advanced(FEED, {str(conversation.id): conversation.last_seq})
-    return conversation.last_seq, conversation.entries_made
 
 
 def note_change(conversation: Conversation, entry: Entry) -> int:

@@ -144,7 +144,8 @@ def leave(actor: Actor, conversation_id: UUID, user_id: str | None = None) -> No
     was_owner, row.role = row.role == Role.OWNER, Role.MEMBER
     row.save(update_fields=["left_at", "role"])
     heirs = _hand_on(membership.conversation) if was_owner else []
-    _tell(membership, "left", [leaver.id], roles=[_role(one) for one in heirs])
+    roles = [_role(one) for one in heirs]
+    _tell(membership, "left", [leaver.id], kind=leaver.who.value, roles=roles)
 
 
 def _hand_on(conversation: Conversation) -> list[Participant]:

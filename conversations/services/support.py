@@ -27,7 +27,7 @@ def assign(actor: Actor, conversation_id: UUID, staff_id: str | None) -> Convers
     assignee = None
     if staff_id is not None:
         users = get_user_model().objects.filter(is_active=True, is_staff=True)
-        assignee = users.filter(pk=staff_id).first() if staff_id.isdigit() else None
+        assignee = users.filter(pk=staff_id).first() if staff_id.isdecimal() else None
         if assignee is None:
             raise InvalidInput.of("assignee", "unknown_staff", "There is no such member of staff.")
     if conversation.assignee_id != (assignee.pk if assignee else None):

@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg
 
 from tests.performance import (
+    console,
     conversations,
     events,
     events_out,
@@ -75,6 +76,7 @@ def measurements(
     found["sockets"] = Measurement("Idle sockets", partial(fanout.idle, world))
     found["chat"] = Measurement("A conversation, live", partial(conversations.chat, world))
     found["history"] = Measurement("Five million entries", partial(conversations.history, world))
+    found["console"] = Measurement("Staff pages", partial(console.measure, world))
     found["million"] = Measurement("A batch in NDJSON", partial(latency.million, world, rows))
     return found
 

@@ -55,15 +55,18 @@ def _fill() -> None:
     from django.db import connection
     from django.utils import timezone
 
+    from tests.factories import TemplateVersionFactory
     from tracking.models import Rollup
-    from tracking.services import rollups
+    from tracking.services import folding
 
+    for number in range(TEMPLATES):
+        TemplateVersionFactory.create(id=_id(3, number))
     end = timezone.now().replace(minute=0, second=0, microsecond=0)
     for day in range(DAYS):
-        rollups.add(_day(end - timedelta(days=DAYS - day)))
+        folding.add(_day(end - timedelta(days=DAYS - day)))
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE tracking_rollup")
-    grains = {grain: Rollup.objects.filter(grain=grain).count() for grain in rollups.GRAINS}
+    grains = {grain: Rollup.objects.filter(grain=grain).count() for grain in folding.GRAINS}
     sys.stdout.write(f"rows: {grains}\n")
 
 

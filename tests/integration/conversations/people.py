@@ -25,8 +25,10 @@ def call(client: APIClient, method: str, path: str, body: Any = None, status: in
     return answer.json() if answer.content else None
 
 
-def start(client: APIClient, kind: str = "direct", *people: str, status: int = 201) -> Any:
-    return call(client, "post", "", {"kind": kind, "participants": list(people)}, status)
+def start(
+    client: APIClient, kind: str = "direct", *people: str, status: int = 201, **more: Any
+) -> Any:
+    return call(client, "post", "", {"kind": kind, "participants": list(people), **more}, status)
 
 
 def write(client: APIClient, conversation: Any, body: str = "Hello", **more: Any) -> Any:

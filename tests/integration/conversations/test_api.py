@@ -103,6 +103,7 @@ def test_reactions_and_pins_are_counted_once(ada: APIClient, bob: APIClient) -> 
     entry = write(ada, chat)
     thumb = {"entry": entry["id"], "emoji": "👍"}
     path = f"/{chat['id']}/reactions"
+    call(bob, "post", path, {**thumb, "emoji": "bob@example.com"}, 400)
     call(bob, "post", path, thumb)
     seq = call(bob, "post", path, thumb)["changed_seq"]
     both = call(ada, "post", path, thumb)
@@ -131,6 +132,13 @@ def test_replies_and_mentions(ada: APIClient, bob: APIClient) -> None:
     assert problem["errors"][0]["field"] == "mentions.0"
     other = write(ada, start(ada, "direct", "bob"))
     call(ada, "post", f"/{chat['id']}/entries", {"body": "x", "reply_to": other["id"]}, 400)
+    assert read(ada, chat)["last_seq"] == 2  # what was refused took no number
+
+    eves = {"body": "@eve", "client_id": "c-1", "mentions": ["eve"]}
+    sent = call(ada, "post", f"/{chat['id']}/entries", eves, 201)
+    call(ada, "delete", f"/{chat['id']}/participants/eve", status=204)
+    assert call(ada, "post", f"/{chat['id']}/entries", eves)["id"] == sent["id"]  # sent again
+    call(ada, "post", f"/{chat['id']}/entries", {**eves, "client_id": "c-2"}, 400)
 
 
 def test_a_group_gets_and_loses_people_and_hands_itself_on(ada: APIClient, bob: APIClient) -> None:
@@ -149,6 +157,23 @@ def test_a_group_gets_and_loses_people_and_hands_itself_on(ada: APIClient, bob: 
     assert {p["id"]: p["role"] for p in call(eve, "get", path)} == {"eve": "owner"}
     call(eve, "post", path, {"user_ids": ["ada"]})
     assert call(ada, "get", f"/{group['id']}")["me"]["unread"] == 1
+
+    call(ada, "patch", f"{path}/eve", {"role": "member"}, 403)
+    call(eve, "patch", f"{path}/stranger", {"role": "admin"}, 404)
+    call(eve, "patch", f"{path}/eve", {"role": "member"}, 403)
+    call(eve, "patch", f"{path}/ada", {"role": "owner"}, 204)
+    assert {p["id"]: p["role"] for p in call(eve, "get", path)} == {"eve": "admin", "ada": "owner"}
+    call(eve, "delete", f"{path}/ada", status=403)
+    call(eve, "delete", f"{path}/stranger", status=404)
+    crowd = [f"u-{number}" for number in range(499)]
+    assert call(eve, "post", path, {"user_ids": crowd}, 400)["errors"][0]["code"] == "too_many"
+    call(eve, "patch", f"/{group['id']}", {"title": "Oslo"})
+    last = read(eve, group)["last_seq"]
+    call(eve, "patch", f"/{group['id']}", {"title": "Oslo"})
+    assert read(eve, group)["last_seq"] == last  # nothing changed, nobody is told
+    for one in (ada, eve):
+        call(one, "delete", f"{path}/{'ada' if one is ada else 'eve'}", status=204)
+    assert not Participant.objects.filter(left_at=None).exists()
 
 
 def test_a_direct_conversation_stays_between_two(ada: APIClient) -> None:
@@ -172,6 +197,10 @@ def test_the_archive_lets_go_of_what_is_not_muted(ada: APIClient, bob: APIClient
     write(bob, chat)
     assert call(ada, "get", "")["results"] == []
     call(ada, "delete", f"/{chat['id']}/archive")
+    assert len(call(ada, "get", "")["results"]) == 1
+    call(ada, "post", f"/{chat['id']}/mute", {"until": "2020-01-01T00:00:00Z"})  # and it is over
+    call(ada, "post", f"/{chat['id']}/archive")
+    write(bob, chat)
     assert len(call(ada, "get", "")["results"]) == 1
 
 

@@ -218,7 +218,7 @@ def test_a_link_is_one_persons_for_five_minutes(ada: APIClient) -> None:
     answer = fetch(bobs)
     assert answer.getvalue() == b"a list of things"
     assert answer["Content-Disposition"] == 'attachment; filename="list.txt"'
-    assert fetch(bobs[:-1] + "x").status_code == 404
+    assert fetch(bobs[:-1] + ("x" if bobs[-1] != "x" else "y")).status_code == 404
     with time_machine.travel(timezone.now() + timedelta(minutes=5, seconds=2)):
         assert fetch(bobs).status_code == 404
     call(ada, "delete", f"/{group['id']}/participants/bob", status=204)

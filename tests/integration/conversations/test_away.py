@@ -15,7 +15,7 @@ from commsproject.common.live.people import Kind, Person
 from commsproject.common.live.presence import store
 from conversations import jobs, reply_to
 from conversations.models import Entry, Notice, Participant, Reminder
-from conversations.services import reminders
+from conversations.services import notices, reminders
 from notifications.models import (
     Address,
     Category,
@@ -25,6 +25,8 @@ from notifications.models import (
     SimulatedMessage,
 )
 from notifications.types import Channel, Inbound
+from templates_app import services as authors
+from templates_app.models import Template
 from tests.engine import drain
 from tests.integration.conversations.people import call, person, start, write
 from tracking.services import inbound
@@ -83,6 +85,29 @@ def test_who_does_not_read_is_told_once_of_all(
         write(ada, chat, f"n{number}")
     ((_, text),) = later(clock)
     assert text.startswith("... and 2 before that\nAda Lovelace: n2\n")
+
+
+def test_people_are_told_in_their_language_and_in_the_words_of_staff(
+    ada: APIClient, clock: time_machine.Traveller
+) -> None:
+    Recipient.objects.filter(user_id="bob").update(locale="de-AT")
+    Recipient.objects.filter(user_id="eve").update(locale="fi")
+    chat = start(ada, "group", "bob", "eve", title="Oslo")
+    write(ada, chat, "{{ more }}")
+    assert later(clock) == [
+        (BOB, "Ada Lovelace: {{ more }}\n\nAntworten Sie einfach auf diese Nachricht."),
+        ("eve@example.com", "Ada Lovelace: {{ more }}\n\nReply to this message to answer."),
+    ]
+    mine = SimulatedMessage.objects.get(address=BOB)
+    assert mine.parts["subject"] == "Neue Nachricht von Ada Lovelace in Oslo"
+
+    template = Template.objects.get(key=notices.TEMPLATE)
+    channels = {"email": {"subject": "{{ author }}", "text": "Look at it!"}}
+    authors.revise(template, author="staff", channels=channels, translations={})
+    authors.publish(template)
+    call(person("bob"), "post", f"/{chat['id']}/read", {})
+    write(ada, chat, "two")
+    assert later(clock) == [(BOB, "Look at it!")]
 
 
 def test_who_reads_mutes_looks_or_leaves_is_not_told(
@@ -180,6 +205,7 @@ def test_an_answer_by_mail_is_an_entry(
         "with a signature that is made up": mail(to.replace("reply+", "reply+a", 1)),
         "changed": mail(to[:40] + ("a" if to[40] != "a" else "b") + to[41:]),
         "to us in general": mail("hello@example.com"),
+        "of who says to be them, and is not": mail(to, is_forged=True),
         "of a machine": mail(to, "I am away", is_automatic=True),
         "empty": mail(to, " \n"),
     }
