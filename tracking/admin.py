@@ -130,9 +130,10 @@ class InboundMessageAdmin(ReadOnlyAdmin[InboundMessage]):
     def remarks(self, row: InboundMessage) -> str | None:
         files = ["it came with files"] if row.has_attachments else []
         machine = ["a machine wrote it"] if row.is_automatic else []
+        forged = ["its sender may be forged, say the provider's checks"] if row.is_forged else []
         is_lost = row.channel == Channel.SMS and row.wish and not row.is_from_number
         lost = ["not obeyed: the sender is no telephone number"] if is_lost else []
-        return "; ".join([*files, *machine, *lost]).capitalize() or None
+        return "; ".join([*files, *machine, *forged, *lost]).capitalize() or None
 
     @admin.display(description="Asks")
     def wish_badge(self, row: InboundMessage) -> SafeString | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
 from django.utils.safestring import SafeString
 from typing_extensions import override
@@ -89,6 +89,7 @@ class WebhookEndpointAdmin(EditableAdmin[WebhookEndpoint]):
     sortable_by = ()
     nothing = "Nobody hears of events"
     change_form_template = "tracking/admin/endpoint.html"
+    row_pages = ("test", "secret", "rotate")
 
     @override
     def has_delete_permission(
@@ -129,21 +130,6 @@ class WebhookEndpointAdmin(EditableAdmin[WebhookEndpoint]):
     # --- Its buttons ---------------------------------------------------------------------------
 
     @override
-    def get_urls(self) -> list[URLPattern]:
-        return [
-            path(
-                f"<uuid:pk>/{name}/",
-                self.admin_site.admin_view(view),
-                name=f"tracking_webhookendpoint_{name}",
-            )
-            for name, view in (
-                ("test", self.test),
-                ("secret", self.secret),
-                ("rotate", self.rotate),
-            )
-        ] + super().get_urls()
-
-    @override
     def change_view(
         self,
         request: HttpRequest,
@@ -160,8 +146,8 @@ class WebhookEndpointAdmin(EditableAdmin[WebhookEndpoint]):
             request, object_id, form_url, {**context, **(extra_context or {})}
         )
 
-    def test(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        row = self._row(request, pk)
+    def test(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        row = self.row_to_act_on(request, pk)
 
         def act() -> str:
             endpoints.test(row)
@@ -169,26 +155,20 @@ class WebhookEndpointAdmin(EditableAdmin[WebhookEndpoint]):
 
         return self.ask_first(request, row, _TEST, act)
 
-    def secret(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        row = self._row(request, pk)
+    def secret(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        row = self.row_to_act_on(request, pk)
         if request.method != "POST":
             return self.ask_first(request, row, _SHOW, str)
         self.log_change(request, row, "Looked at the secret.")
         return self._shown(request, row)
 
-    def rotate(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        row = self._row(request, pk)
+    def rotate(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        row = self.row_to_act_on(request, pk)
         if request.method != "POST":
             return self.ask_first(request, row, _ROTATE, str)
         endpoints.rotate(row)
         self.log_change(request, row, "Made a new secret.")
         return self._shown(request, row)
-
-    def _row(self, request: HttpRequest, pk: Any) -> WebhookEndpoint:
-        row = get_object_or_404(WebhookEndpoint, pk=pk)
-        if not self.may_act(request):
-            raise PermissionDenied
-        return row
 
     def _shown(self, request: HttpRequest, row: WebhookEndpoint) -> HttpResponse:
         context = {
@@ -234,6 +214,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
     search_help_text = "Exact id of the delivery or of its event"
     nothing = "Nothing was sent to a webhook"
     change_form_template = "tracking/admin/webhook_delivery.html"
+    row_pages = ("replay",)
 
     @override
     def look_up(self, rows: QuerySet[WebhookDelivery], term: str) -> QuerySet[WebhookDelivery]:
@@ -247,12 +228,6 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
         return rows.defer("body") if is_list else rows
 
     @override
-    def get_urls(self) -> list[URLPattern]:
-        replay = self.admin_site.admin_view(self.replay)
-        name = "tracking_webhookdelivery_replay"
-        return [path("<uuid:pk>/replay/", replay, name=name), *super().get_urls()]
-
-    @override
     def change_view(
         self,
         request: HttpRequest,
@@ -263,10 +238,8 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
         context = {"may_act": self.may_act(request), **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
 
-    def replay(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        row = get_object_or_404(WebhookDelivery.objects.select_related("endpoint"), pk=pk)
-        if not self.may_act(request):
-            raise PermissionDenied
+    def replay(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        row = self.row_to_act_on(request, pk)
 
         def act() -> str:
             again = endpoints.replay(row.endpoint, endpoints.Wanted(delivery_id=row.id))

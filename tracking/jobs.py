@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from commsproject.common.scheduler import job
 from tracking import queue
-from tracking.services import engagement, events_out, inbound, ingest, rollups, silence
+from tracking.services import engagement, events_out, folding, inbound, ingest, silence
 
 
 @job("ingest webhooks", every=timedelta(seconds=1))
@@ -42,13 +42,13 @@ def ask_about_silence() -> None:
 @job("fold analytics", every=timedelta(seconds=3))
 def fold_analytics() -> None:
     """What happened to messages since."""
-    rollups.fold()
+    folding.fold()
 
 
 @job("forget analytics", every=timedelta(days=1))
 def forget_analytics() -> None:
     """What is too old to be asked for."""
-    rollups.forget()
+    folding.forget()
 
 
 @job("watch events out", every=timedelta(seconds=10))

@@ -11,18 +11,18 @@ from typing_extensions import override
 from commsproject.common.live.frames import MOMENT, ServerFrame
 from commsproject.common.live.people import Kind
 from commsproject.common.live.registry import Feed, Wish
-from tracking.services import rollups
+from tracking.services import folding
 
 _COUNT = {"type": "integer"}
 
 MAY_SEE = "tracking.view_rollup"
 
 ADDED = ServerFrame(
-    rollups.FEED,
+    folding.FEED,
     "What happened to messages since the last frame of this type. Staff only; it has no seq.",
-    {"at": MOMENT, **dict.fromkeys(rollups.LIVE, _COUNT)},
+    {"at": MOMENT, **dict.fromkeys(folding.LIVE, _COUNT)},
     example={
-        "type": rollups.FEED,
+        "type": folding.FEED,
         "at": "2026-11-22T09:00:03+00:00",
         "accepted": 120,
         "sent": 118,
@@ -36,7 +36,7 @@ ADDED = ServerFrame(
 class AnalyticsFeed(Feed):
     """One key, `now`. Nothing of it is kept: the frames come as they are told, or not at all."""
 
-    name = rollups.FEED
+    name = folding.FEED
     frames = (ADDED,)
 
     @override
@@ -44,7 +44,7 @@ class AnalyticsFeed(Feed):
         staff = {
             int(person.id)
             for person, key in wishes
-            if person.kind is Kind.STAFF and key == rollups.NOW
+            if person.kind is Kind.STAFF and key == folding.NOW
         }
         if not staff:
             return {}
@@ -54,7 +54,7 @@ class AnalyticsFeed(Feed):
         return {
             (person, key): 0
             for person, key in wishes
-            if person.kind is Kind.STAFF and key == rollups.NOW and person.id in known
+            if person.kind is Kind.STAFF and key == folding.NOW and person.id in known
         }
 
     @override

@@ -68,6 +68,9 @@ class InboundMessage(models.Model):
     notification_id = models.UUIDField(null=True, help_text="What it answers, where that is known.")
     wish = models.CharField(max_length=10, blank=True, help_text="stop, start or help.")
     is_automatic = models.BooleanField(default=False)
+    is_forged = models.BooleanField(
+        default=False, help_text="The provider's checks speak against its sender."
+    )
     has_attachments = models.BooleanField(default=False)
     at = models.DateTimeField()
     created_at = models.DateTimeField(default=timezone.now)
@@ -266,8 +269,8 @@ class Progress(models.Model):
 
 class Rollup(models.Model):
     """What happened in one hour to messages that are alike in what their `grain` tells apart; the
-    other columns are empty. Which grains there are, and what `counts` holds, says
-    `tracking.services.rollups`.
+    other columns are empty. Which grains there are says `tracking.services.folding`, what `counts`
+    holds `tracking.services.rollups`.
 
     docs/decisions/0012
     """

@@ -9,7 +9,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -23,7 +25,7 @@ from tests.engine import drain
 from tests.factories import ApiClientFactory, CategoryFactory, TemplateVersionFactory
 from tracking.api.analytics import FailedOutput, FiguresOutput
 from tracking.models import Rollup, RollupDelta
-from tracking.services import analytics, histogram, rollups
+from tracking.services import analytics, folding, histogram, rollups
 
 pytestmark = pytest.mark.django_db
 
@@ -39,7 +41,7 @@ def text(number: str) -> Submission:
 
 def counts(grain: str = "total", **which: Any) -> dict[str, int]:
     """The sums of a grain, without those that are 0; of the histograms only how many they hold."""
-    rollups.fold()
+    folding.fold()
     sums: dict[str, int] = {}
     for row in Rollup.objects.filter(grain=grain, **which):
         for name, place in rollups.PLACES.items():
@@ -122,7 +124,7 @@ def test_a_message_on_time_is_told_from_one_that_waited(agent: ApiClient) -> Non
         created_at=timezone.now() - timedelta(seconds=90)
     )
     drain()
-    rollups.fold()
+    folding.fold()
     (row,) = Rollup.objects.filter(grain="total", provider="simulator")
     first = rollups.PLACES["handed0"]
     handed = row.counts[first : first + histogram.SIZE]
@@ -133,7 +135,7 @@ def test_a_message_on_time_is_told_from_one_that_waited(agent: ApiClient) -> Non
 def test_counts_of_one_hour_are_added_however_often_they_are_folded(agent: ApiClient) -> None:
     for _ in range(3):
         submit.accept(agent, [mail("ada@example.com")])
-        rollups.fold()
+        folding.fold()
     (row,) = Rollup.objects.filter(grain="total")
     assert row.counts[rollups.PLACES["accepted"]] == 3
     with connection.cursor() as cursor:
@@ -175,7 +177,7 @@ def other(agent: ApiClient) -> ApiClient:
         other, [text("+33612345678"), Submission(to=to, template="hello", data={"name": "A"})]
     )
     drain()
-    rollups.fold()
+    folding.fold()
     return other
 
 
@@ -253,7 +255,7 @@ def test_series_have_every_step_in_the_zone_asked_for(agent: ApiClient) -> None:
 def test_sums_over_days_are_those_of_their_hours(agent: ApiClient) -> None:
     start = datetime(2026, 10, 20, tzinfo=UTC)
     hours = [start + timedelta(hours=n) for n in range(100)]
-    rollups.add((at, rollups.Key("email", "x"), "sent", 1 + n) for n, at in enumerate(hours))
+    folding.add((at, rollups.Key("email", "x"), "sent", 1 + n) for n, at in enumerate(hours))
     utc = ZoneInfo("UTC")
     for since, until in ((0, 100), (1, 100), (5, 30), (5, 24), (24, 72), (23, 49), (3, 4)):
         wanted = analytics.Question(
@@ -264,6 +266,24 @@ def test_sums_over_days_are_those_of_their_hours(agent: ApiClient) -> None:
         assert sum(map(sum, analytics.week(wanted))) == expected
         (leader,) = analytics.top(wanted, analytics.Dimension.PROVIDER, "sent", 5)
         assert leader.figures["sent"] == expected
+
+
+def test_the_ends_of_the_calendar_are_refused_by_name(agent: ApiClient, client: Client) -> None:
+    api = key_of(agent, "analytics:read")
+    client.force_login(User.objects.create_superuser("root"))
+    for year, field in (("0001", "since"), ("1980", ""), ("9999", "since")):
+        asked = {"since": f"{year}-01-01T00:00Z", "until": f"{year}-02-01T00:00Z"}
+        for zone in ("Pacific/Apia", "America/New_York"):
+            query = {**asked, "zone": zone}
+            for answer in (
+                api.get("/api/v1/analytics/summary", query),
+                api.get("/api/v1/analytics/series", query),
+                api.get("/api/v1/analytics/top", {**query, "by": "provider"}),
+                client.get("/admin/analytics/figures", query),
+            ):
+                assert answer.status_code == (400 if field else 200), answer.content
+                errors = answer.json().get("errors", []) if field else []
+                assert [one["field"] for one in errors] == [field] * bool(field)
 
 
 def test_tables_for_spreadsheets_hold_no_formulas(agent: ApiClient, other: ApiClient) -> None:

@@ -71,6 +71,9 @@ def test_a_list_says_how_far_each_has_come_and_shows_no_body(
     tomorrow = (timezone.now() + timedelta(days=1)).isoformat()
     assert api.get(URL, {"since": tomorrow}).json()["results"] == []
     assert len(api.get(URL, {"until": tomorrow}).json()["results"]) == 4
+    for first, count in (("since", 4), ("until", 0)):  # before the first of all keys
+        page = api.get(URL, {first: "0001-01-01T00:00:00Z"}).json()
+        assert len(page["results"]) == count
     for bad in ({"state": "odd"}, {"provider": "nobody"}, {"since": "now"}, {"body": "x"}):
         assert api.get(URL, bad).status_code == 400, bad
 

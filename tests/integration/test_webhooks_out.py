@@ -24,6 +24,8 @@ from commsproject.common.identity import keys
 from commsproject.common.identity.scopes import Scope
 from commsproject.common.models import ApiClient
 from commsproject.common.outbox import Event, publisher
+from conversations.services import entries, marks, start
+from conversations.types import Actor, Kind, Who
 from tests.engine import drain
 from tests.fakes.behaviours import Hang, Status
 from tests.fakes.http import FakeHttpServer
@@ -224,8 +226,9 @@ def test_what_is_asked_for_is_checked(agent: ApiClient, api: APIClient) -> None:
         (api, {"url": "gopher://example.com/"}, "url", "bad_url"),
         (api, {"url": url, "events": ["notification.eaten"]}, "events.0", "unknown_event"),
         (api, {"url": url, "events": ["webhook.test"]}, "events.0", "unknown_event"),
-        (api, {"url": url, "events": ["conversation.*"]}, "events.0", "staff_only"),
         (narrow, {"url": url, "events": ["recipient.*"]}, "events.0", "scope"),
+        (narrow, {"url": url, "events": ["conversation.*"]}, "events.0", "scope"),
+        (narrow, {"url": url, "events": ["alert.raised"]}, "events.0", "scope"),
         (api, {"url": url, "secret": "mine"}, "secret", "unknown_field"),
     ):
         (error,) = call(client, "post", "", body, 400)["errors"]
@@ -252,6 +255,38 @@ def test_without_a_filter_staff_hear_all_and_agents_their_messages(agent: ApiCli
     endpoints.take(events)  # handed over twice
     assert sorted(mine.deliveries.values_list("event_id", flat=True)) == ["1"]
     assert sorted(everything.deliveries.values_list("event_id", flat=True)) == ["1", "2", "3"]
+
+
+@pytest.mark.django_db
+def test_agents_hear_of_the_conversations_they_take_part_in(
+    agent: ApiClient, api: APIClient
+) -> None:
+    wanted = ["conversation.*", "alert.raised"]
+    mine = make(api, "https://a.example.com/", events=wanted)
+    stranger = ApiClient.objects.create(name="stranger")
+    theirs = WebhookEndpoint.objects.create(
+        client=stranger, url="https://b.example.com/", events=wanted
+    )
+    endpoints._kept = float("-inf"), frozenset()
+    me, ada = Actor(Who.AGENT, str(agent.id)), Actor(Who.USER, "ada")
+    ours, _ = start.start(me, Kind.DIRECT, ["ada"])
+    start.start(ada, Kind.DIRECT, ["bob"])
+    entries.post(ada, ours.id, "Hello")
+    marks.read(me, ours.id)
+    marks.archive(ada, ours.id, on=True)
+    marks.archive(me, ours.id, on=True)
+    alerts.raise_once("k", severity=alerts.Severity.WARNING, title="Look")
+    while publisher.hand_over():
+        pass
+    heard = WebhookDelivery.objects.filter(endpoint=mine["id"]).order_by("id")
+    assert [(one.type, json.loads(one.body)["data"].get("sender_id")) for one in heard] == [
+        ("conversation.created", me.id),
+        ("conversation.message.sent", ada.id),
+        ("conversation.message.read", me.id),
+        ("conversation.archived", me.id),
+        ("alert.raised", None),
+    ]
+    assert [one.type for one in theirs.deliveries.all()] == ["alert.raised"]
 
 
 def test_secrets_outlive_a_new_secret_key_while_the_old_one_is_kept(settings: Any) -> None:
@@ -408,6 +443,7 @@ FORBIDDEN = [
     "https://exa<mple.com/",
     "https:///x",
     "https://example.com:99999/",
+    "https://example.com:0/",
     "https://ⓛocalhost/",
     "https://\uff11\uff12\uff17.0.0.1/",
     "file:///etc/passwd",

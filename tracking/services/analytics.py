@@ -21,15 +21,14 @@ from commsproject.common.models import ApiClient
 from notifications.models import Category
 from templates_app.models import Template, TemplateVersion, Variant
 from tracking.services import histogram
+from tracking.services.folding import GRAINS, OF_DAY
 from tracking.services.rollups import (
     ARRIVED,
     COST_UNIT,
     COUNTS,
     FAILED_OTHERWISE,
     FAILURES,
-    GRAINS,
     HANDED,
-    OF_DAY,
     PLACES,
 )
 
@@ -39,6 +38,9 @@ headline."""
 
 LONGEST = timedelta(days=800)
 LONGEST_BY_HOUR = timedelta(days=62)
+
+FIRST_YEAR, LAST_YEAR = 1970, 9990
+"""With room at both ends of the calendar for the span before, and for any time zone."""
 
 Figures = Mapping[str, Any]
 
@@ -86,6 +88,10 @@ class Question:
     client: UUID | None = None
 
     def __post_init__(self) -> None:
+        for name, moment in (("since", self.since), ("until", self.until)):
+            if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+                message = f"A time of the years {FIRST_YEAR} to {LAST_YEAR} is wanted."
+                raise InvalidInput.of(name, "out_of_range", message)
         if self.since >= self.until:
             raise InvalidInput.of("until", "not_after_since", "It must be after `since`.")
         if self.until - self.since > LONGEST:
@@ -138,17 +144,26 @@ def top(question: Question, by: Dimension, order: str, limit: int) -> list[Leade
     """The values of `by` with most of `order`, one of `ORDERS`."""
     condition, values = _condition(question, by)
     shown = _SHOWN[by]
+    rows = f"FROM tracking_rollup {shown.join} WHERE {condition} {shown.only}"
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {shown.column}, {_SUMS} FROM tracking_rollup {shown.join}"  # noqa: S608
-            f" WHERE {condition} {shown.only} GROUP BY 1 ORDER BY {ORDERS[order]} DESC, 1 LIMIT %s",
+            f"SELECT {shown.column} {rows} GROUP BY 1 ORDER BY {ORDERS[order]} DESC, 1 LIMIT %s",
             [*values, limit],
         )
-        rows = cursor.fetchall()
-    names = shown.names([value for value, *_ in rows if value is not None])
+        leading = [value for (value,) in cursor.fetchall()]
+        # All 70 sums of those alone: of every value they take ten times as long (measured).
+        known = [value for value in leading if value is not None]
+        cursor.execute(
+            f"SELECT {shown.column}, {_SUMS} {rows}"
+            f" AND ({shown.column} = ANY(%s) OR %s AND {shown.column} IS NULL) GROUP BY 1",
+            [*values, known, None in leading],
+        )
+        found = {value: sums for value, *sums in cursor.fetchall()}
+    names = shown.names(known)
     return [
-        Leader(*names.get(value, (str(value or ""), str(value or ""))), _figures(sums))
-        for value, *sums in rows
+        Leader(*names.get(value, (str(value or ""), str(value or ""))), _figures(found[value]))
+        for value in leading
+        if value in found
     ]
 
 
@@ -159,8 +174,9 @@ def week(question: Question) -> list[list[int]]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT extract(isodow FROM hour AT TIME ZONE %s)::int,"  # noqa: S608
-            " extract(hour FROM hour AT TIME ZONE %s)::int,"
-            f" {_sum('sent')} FROM tracking_rollup WHERE {condition} GROUP BY 1, 2",
+            " extract(hour FROM hour AT TIME ZONE %s)::int, sum(sent)"
+            f" FROM (SELECT hour, {_sum('sent')} AS sent FROM tracking_rollup"
+            f" WHERE {condition} GROUP BY hour) AS each GROUP BY 1, 2",
             [question.zone.key, question.zone.key, *values],
         )
         for day, hour, count in cursor.fetchall():

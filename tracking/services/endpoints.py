@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,11 +28,12 @@ MOST = 50
 TEST = "webhook.test"
 
 _NEEDS = {
-    "notification": None,
     "recipient": Scope.AUDIENCE_READ,
     "provider": Scope.PROVIDERS_READ,
+    "conversation": Scope.CONVERSATIONS_READ,
+    "alert": Scope.ALERTS_READ,
 }
-"""What an agent may hear of, by the first word of a type, and the scope it needs for it."""
+"""The scope that an agent needs to hear of events, by the first word of their type."""
 
 
 def of_client(client: ApiClient) -> QuerySet[WebhookEndpoint]:
@@ -88,13 +90,13 @@ def _check_kind(field: str, kind: str, scopes: Collection[str] | None) -> None:
         raise InvalidInput.of(field, "unknown_event", message)
     if scopes is None:
         return
-    area = kind.partition(".")[0]
-    if area not in _NEEDS:
-        message = "Only endpoints that staff make hear of these."
-        raise InvalidInput.of(field, "staff_only", message)
-    needed = _NEEDS[area]
+    needed = _NEEDS.get(_area(kind))
     if needed and needed not in scopes:
         raise InvalidInput.of(field, "scope", f"This key needs the scope {needed.value} for it.")
+
+
+def _area(kind: str) -> str:
+    return kind.partition(".")[0]
 
 
 def _matches(wanted: str, kind: str) -> bool:
@@ -165,21 +167,64 @@ def _all(endpoint: WebhookEndpoint) -> Sequence[str]:
 def take(events: Sequence[Event]) -> None:
     """A delivery for each endpoint that an event is for. Safe to repeat."""
     active = list(WebhookEndpoint.objects.filter(is_active=True))
+    allowed = _allowed(active, events)
     rows = [
         row
         for event in events
-        if (ears := [one for one in active if _hears(one, event)])
+        if (ears := [one for one in active if _hears(one, event, allowed)])
         for row in _deliveries(ears, event)
     ]
     WebhookDelivery.objects.bulk_create(rows, ignore_conflicts=True, batch_size=1000)
 
 
-def _hears(endpoint: WebhookEndpoint, event: Event) -> bool:
-    if not any(_matches(wanted, event.type) for wanted in _all(endpoint)):
+def _hears(endpoint: WebhookEndpoint, event: Event, allowed: Collection[tuple[UUID, str]]) -> bool:
+    if not _wishes(endpoint, event.type):
         return False
-    if endpoint.client_id and event.type.startswith("notification."):
-        return event.data.get("agent") == str(endpoint.client_id)
-    return True
+    if endpoint.client_id is None or _area(event.type) not in _owners:
+        return True
+    return (endpoint.client_id, event.id) in allowed
+
+
+def _wishes(endpoint: WebhookEndpoint, kind: str) -> bool:
+    return any(_matches(wanted, kind) for wanted in _all(endpoint))
+
+
+# --- Whose an event is ---------------------------------------------------------------------------
+
+Wish = tuple[UUID, Event]
+"""An agent, and an event that it has asked for."""
+
+MayHear = Callable[[Sequence[Wish]], Collection[tuple[UUID, str]]]
+"""Of wishes those that are granted: the agents, and the ids of the events."""
+
+
+def _sent_by_it(wishes: Sequence[Wish]) -> set[tuple[UUID, str]]:
+    return {(agent, event.id) for agent, event in wishes if event.data.get("agent") == str(agent)}
+
+
+_owners: dict[str, MayHear] = {"notification": _sent_by_it}
+"""By the first word of a type. The other events are of nobody: a scope is enough."""
+
+
+def own(area: str, may_hear: MayHear) -> None:
+    """Have `may_hear` say which agents hear of these events; for an app's `ready`."""
+    _owners[area] = may_hear
+
+
+def _allowed(
+    endpoints: Sequence[WebhookEndpoint], events: Sequence[Event]
+) -> set[tuple[UUID, str]]:
+    by_area: dict[str, list[Wish]] = defaultdict(list)
+    for event in events:
+        for one in endpoints:
+            if one.client_id and _wishes(one, event.type):
+                by_area[_area(event.type)].append((one.client_id, event))
+    return {
+        granted
+        for area, wishes in by_area.items()
+        if area in _owners
+        for granted in _owners[area](wishes)
+    }
 
 
 def _deliveries(endpoints: Sequence[WebhookEndpoint], event: Event) -> list[WebhookDelivery]:

@@ -20,9 +20,10 @@ from commsproject.common.models import ApiClient
 from notifications import addresses, keywords
 from notifications.models import Category, Delivery
 from notifications.providers import registry
-from notifications.services import submit, suppress
+from notifications.services import centre, submit, suppress
 from notifications.services.asked import Submission, Target
-from notifications.types import Channel, Inbound, SuppressionReason, storable
+from notifications.services.preferences import Said
+from notifications.types import Channel, Inbound, storable
 from tracking.models import InboundMessage
 from tracking.signals import inbound_received
 
@@ -105,6 +106,7 @@ def _row(
         notification_id=_answered(report, digest),
         wish=_wish(report, digest),
         is_automatic=report.is_automatic,
+        is_forged=report.is_forged,
         has_attachments=report.has_attachments,
         # Vendors that tell no time leave us that of reading, and readers overtake each other.
         at=min(report.at, received_at),
@@ -182,16 +184,11 @@ def _obey(row: InboundMessage, report: Inbound, received_at: datetime) -> None:
         return
     wish = Wish(row.wish)
     is_news = True
+    said = Said(_BY_KEYWORD, {"inbound": str(row.id)}, row.sender_hash)
     if wish is Wish.STOP:
-        is_news = suppress.add(
-            channel=Channel.SMS,
-            address_hash=row.sender_hash,
-            reason=SuppressionReason.UNSUBSCRIBE,
-            source=_BY_KEYWORD,
-        )
+        is_news = centre.stop(Channel.SMS, said)
     elif wish is Wish.START:
-        said = suppress.Lift(_BY_KEYWORD, "the person asked for messages again")
-        is_news = suppress.opt_in(Channel.SMS, [row.sender_hash], said)
+        is_news = centre.start(Channel.SMS, said)
     if is_news and not row.is_automatic and not _is_answered_already(row, report):
         _answer(row, wish, received_at)
 

@@ -162,11 +162,9 @@ def _apply(group: Sequence[_Read]) -> None:
 def _with_unknown(group: Sequence[_Read]) -> list[WebhookReceipt]:
     """The webhooks with an event of an attempt that is not here."""
     named = {event.attempt_id for one in group for event in one.events if event.attempt_id}
-    known = set(Attempt.objects.filter(id__in=named).values_list("id", flat=True))
+    missing = named - set(Attempt.objects.filter(id__in=named).values_list("id", flat=True))
     return [
-        one.receipt
-        for one in group
-        if any(event.attempt_id in named - known for event in one.events)
+        one.receipt for one in group if any(event.attempt_id in missing for event in one.events)
     ]
 
 

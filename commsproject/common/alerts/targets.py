@@ -10,7 +10,6 @@ An address is sealed in its row, as it may hold a token; what is shown of it is 
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import hmac
 import json
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.fernet import InvalidToken, MultiFernet
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage, get_connection
@@ -27,6 +26,7 @@ from django.core.validators import validate_email
 
 from commsproject.common import egress
 from commsproject.common.models import AlertTarget, Severity
+from commsproject.common.sealing import seal
 
 SECONDS = 10.0
 """For a webhook's answer."""
@@ -83,10 +83,7 @@ def _service(address: str) -> Any:
 
 
 def _seal() -> MultiFernet:
-    """By the newest of the keys; what the others have sealed can be read."""
-    secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    digests = [hashlib.sha256(b"alert target:" + secret.encode()).digest() for secret in secrets]
-    return MultiFernet([Fernet(base64.urlsafe_b64encode(digest)) for digest in digests])
+    return seal("alert target")
 
 
 def put(target: AlertTarget, address: str) -> None:

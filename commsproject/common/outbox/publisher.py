@@ -9,6 +9,7 @@ commits late is simply still there.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 
@@ -73,8 +74,8 @@ def serve_hand_over(stopping: threading.Event) -> None:
 
 def serve_publish(stopping: threading.Event) -> None:
     """Stage two, until `stopping`."""
-    broker = brokers.of(settings.EVENTS_URL)
-    _serve(lambda: publish(broker), stopping)
+    with contextlib.closing(brokers.of(settings.EVENTS_URL)) as broker:
+        _serve(lambda: publish(broker), stopping)
 
 
 def _serve(work: Callable[[], int], stopping: threading.Event) -> None:
