@@ -21,8 +21,8 @@ PUBLIC_URL = env.str("PUBLIC_URL", default="http://localhost:8002").rstrip("/")
 
 INSTALLED_APPS = [
     "commsproject.console",  # first: its templates replace the theme's
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "commsproject.console.apps.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -52,7 +52,9 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "commsproject.console.zone.ViewersZone",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "commsproject.common.staff.middleware.StaffSessionMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "commsproject.common.api.problems.ProblemMiddleware",
     "commsproject.common.api.chunked.ChunkedBodyMiddleware",
@@ -202,6 +204,7 @@ from commsproject.settings.conversations import *  # noqa: E402, F403
 from commsproject.settings.conversations import attachment_storage  # noqa: E402
 from commsproject.settings.live import *  # noqa: E402, F403
 from commsproject.settings.live import channel_layers  # noqa: E402
+from commsproject.settings.staff import *  # noqa: E402, F403
 
 CHANNEL_LAYERS = channel_layers(REDIS_URL)
 STORAGES: dict[str, dict[str, Any]] = {

@@ -226,6 +226,9 @@ CONTENT_DAYS = env.int("CONTENT_DAYS", default=90)
 STATISTICS_DAYS = env.int("STATISTICS_DAYS", default=400)
 """That a message was sent, and what became of it."""
 
+CONVERSATION_DAYS = env.int("CONVERSATION_DAYS", default=365)
+"""Conversations that are closed, or that everybody in them has archived, from then on."""
+
 LOG_DAYS = env.int("LOG_DAYS", default=30)
 """Webhooks as they came, the simulator's mailbox."""
 
@@ -298,6 +301,11 @@ SMS_HELP_TEXT = env.str(
     default="{brand}: Reply STOP to unsubscribe. Message and data rates may apply.",
 )
 """What is answered to each wish, once a day. Empty: nothing."""
+
+# --- Console -------------------------------------------------------------------------------------
+
+SOLO_SEND_LIMIT = env.int("SOLO_SEND_LIMIT", default=1000)
+"""Messages of a batch that the member of staff who composed it may let go alone."""
 
 # --- Identity ----------------------------------------------------------------------------------
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
+from django.utils.functional import lazy
 
 DEVELOPMENT = False
 """On a developer's or newcomer's machine: `/` is a landing page, demo data may be made. Only the
@@ -15,7 +17,14 @@ development settings turn this on."""
 LOGIN_REDIRECT_URL = "admin:index"
 
 
-def _page(title: str, icon: str, app: str, model: str) -> dict[str, Any]:
+def _reverse(name: str, query: str) -> str:
+    return f"{reverse(name)}{query}"
+
+
+_address = lazy(_reverse, str)
+
+
+def _page(title: str, icon: str, app: str, model: str, query: str = "") -> dict[str, Any]:
     """An entry of the sidebar, for those who may see the rows."""
 
     def may_see(request: HttpRequest) -> bool:
@@ -24,17 +33,29 @@ def _page(title: str, icon: str, app: str, model: str) -> dict[str, Any]:
     return {
         "title": title,
         "icon": icon,
-        "link": reverse_lazy(f"admin:{app}_{model}_changelist"),
+        "link": _address(f"admin:{app}_{model}_changelist", query),
         "permission": may_see,
     }
 
 
-def _may_see_analytics(request: HttpRequest) -> bool:
-    return request.user.has_perm("tracking.view_rollup")
+def _may(permission: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: request.user.has_perm(permission)
+
+
+_UNCONFIRMED = "?state=unconfirmed&age=month"
+"""No provider has said what became of these."""
 
 
 def _stylesheet(_request: HttpRequest) -> str:
     return static("common/admin.css")
+
+
+def _zone(_request: HttpRequest) -> str:
+    return static("console/zone.js")
+
+
+def _mended(_request: HttpRequest) -> str:
+    return static("console/mended.js")
 
 
 def _favicon(_request: HttpRequest) -> str:
@@ -50,6 +71,10 @@ UNFOLD: dict[str, Any] = {
     "ENVIRONMENT": "commsproject.console.site.environment",
     "DASHBOARD_CALLBACK": "commsproject.console.site.dashboard",
     "STYLES": [_stylesheet],
+    "SCRIPTS": [_zone, _mended],
+    "ACCOUNT": {
+        "navigation": [{"title": "Security", "link": reverse_lazy("admin:security")}],
+    },
     "BORDER_RADIUS": "8px",
     "COLORS": {
         "primary": {
@@ -71,38 +96,33 @@ UNFOLD: dict[str, Any] = {
             {
                 "items": [
                     {
-                        "title": "Dashboard",
+                        "title": "Home",
                         "icon": "space_dashboard",
                         "link": reverse_lazy("admin:index"),
                     },
                     {
-                        "title": "Analytics",
-                        "icon": "monitoring",
-                        "link": reverse_lazy("analytics"),
-                        "permission": _may_see_analytics,
+                        "title": "Compose",
+                        "icon": "edit_square",
+                        "link": reverse_lazy("compose"),
+                        "permission": _may("notifications.add_notification"),
                     },
                 ],
             },
             {
                 "title": "Messages",
                 "items": [
-                    _page("Notifications", "send", "notifications", "notification"),
+                    _page("Messages", "send", "notifications", "notification"),
                     _page("Batches", "group_work", "notifications", "batch"),
                     _page("Schedules", "event_repeat", "notifications", "schedule"),
                     _page("Announcements", "campaign", "notifications", "announcement"),
-                    _page("Work queue", "stacks", "notifications", "work"),
-                    _page("Dead letters", "report", "notifications", "deadletter"),
-                    _page(
-                        "Simulator mailbox", "mark_email_read", "notifications", "simulatedmessage"
-                    ),
+                    _page("Unconfirmed", "help", "notifications", "notification", _UNCONFIRMED),
                 ],
             },
             {
-                "title": "Content",
+                "title": "Templates",
                 "items": [
                     _page("Templates", "article", "templates_app", "template"),
-                    _page("Experiments", "science", "templates_app", "experiment"),
-                    _page("Categories", "category", "notifications", "category"),
+                    _page("A/B tests", "science", "templates_app", "experiment"),
                 ],
             },
             {
@@ -110,35 +130,62 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _page("Recipients", "group", "notifications", "recipient"),
                     _page("Topics", "groups", "notifications", "topic"),
+                    _page("Categories", "category", "notifications", "category"),
+                    _page("Opt-outs and blocks", "block", "notifications", "suppression"),
+                    _page("Bounces", "undo", "tracking", "bounce"),
                     _page("Inboxes", "inbox", "notifications", "inbox"),
                     _page("Devices", "devices", "notifications", "device"),
                     _page("Personal data", "privacy_tip", "common", "personaldatajob"),
-                    _page("Suppressions", "block", "notifications", "suppression"),
-                    _page("Bounces", "undo", "tracking", "bounce"),
-                    _page("Messages in", "move_to_inbox", "tracking", "inboundmessage"),
                 ],
             },
             {
-                "title": "Providers",
+                "title": "Conversations",
                 "items": [
+                    _page("Support", "support_agent", "conversations", "conversation"),
+                    _page(
+                        "Answers by email and SMS", "move_to_inbox", "tracking", "inboundmessage"
+                    ),
+                ],
+            },
+            {
+                "title": "Delivery",
+                "items": [
+                    _page("Queues", "stacks", "notifications", "work"),
+                    _page("Dead letters", "report", "notifications", "deadletter"),
                     _page("Providers", "hub", "notifications", "providerstate"),
-                    _page("Simulator script", "science", "notifications", "simulatorrule"),
                     _page("Webhooks in", "webhook", "tracking", "webhookreceipt"),
-                    _page("Webhooks out", "output", "tracking", "webhookendpoint"),
-                    _page("Webhook deliveries", "outbox", "tracking", "webhookdelivery"),
+                    _page(
+                        "Simulator mailbox", "mark_email_read", "notifications", "simulatedmessage"
+                    ),
+                    _page("Rehearse a fault", "theater_comedy", "notifications", "simulatorrule"),
                 ],
             },
             {
-                "title": "Access and operations",
+                "title": "Analytics",
                 "items": [
+                    {
+                        "title": "Figures",
+                        "icon": "monitoring",
+                        "link": reverse_lazy("analytics"),
+                        "permission": _may("tracking.view_rollup"),
+                    },
                     _page("Alerts", "notifications_active", "common", "alert"),
                     _page("Alert rules", "rule", "common", "alertrule"),
-                    _page("Alert targets", "campaign", "common", "alerttarget"),
+                ],
+            },
+            {
+                "title": "Settings",
+                "items": [
                     _page("Agents", "smart_toy", "common", "apiclient"),
                     _page("API keys", "key", "common", "apikey"),
+                    _page("Webhooks out", "output", "tracking", "webhookendpoint"),
+                    _page("Webhook deliveries", "outbox", "tracking", "webhookdelivery"),
+                    _page("Who is told of alerts", "campaign", "common", "alerttarget"),
                     _page("Scheduled jobs", "schedule", "common", "scheduledjob"),
                     _page("Staff", "badge", "auth", "user"),
-                    _page("Groups", "groups", "auth", "group"),
+                    _page("Roles", "groups", "auth", "group"),
+                    _page("Signed in", "devices_other", "common", "staffsession"),
+                    _page("Audit trail", "history", "common", "auditevent"),
                 ],
             },
         ],

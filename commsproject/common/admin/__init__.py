@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from commsproject.common.admin import agents, alerts, jobs, personal_data  # register themselves
+from commsproject.common.admin import (  # register themselves
+    agents,
+    alerts,
+    audit,
+    jobs,
+    personal_data,
+    sessions,
+)
 from commsproject.common.admin.base import (
     BaseAdmin,
     EditableAdmin,
     Question,
     ReadOnlyAdmin,
     ReadOnlyInline,
+    StaffModelAdmin,
     as_uuid,
 )
 from commsproject.common.admin.filters import Age
@@ -21,15 +29,18 @@ __all__ = [
     "Question",
     "ReadOnlyAdmin",
     "ReadOnlyInline",
+    "StaffModelAdmin",
     "Tone",
     "agents",
     "ago",
     "alerts",
     "as_uuid",
+    "audit",
     "badge",
     "code",
     "jobs",
     "link",
     "personal_data",
+    "sessions",
     "shorten",
 ]

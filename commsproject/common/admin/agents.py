@@ -16,6 +16,7 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.safestring import SafeString
 from typing_extensions import override
 
+from commsproject.common import audit
 from commsproject.common.admin.base import EditableAdmin, Question, ReadOnlyAdmin, ReadOnlyInline
 from commsproject.common.admin.show import Tone, ago, badge, code, link
 from commsproject.common.admin.theme import AdminSplitDateTime, CheckboxSelectMultiple
@@ -143,6 +144,7 @@ class AgentAdmin(EditableAdmin[ApiClient]):
             key, context["secret"] = keys.issue(
                 agent, form.cleaned_data["scopes"], form.cleaned_data["expires_at"]
             )
+            audit.made(key)
             self.log_change(request, agent, f"Issued the key {key.prefix}.")
         title = f"Issue a key for {agent.name}"
         response = self.page(request, "common/admin/issue_key.html", context, title=title)

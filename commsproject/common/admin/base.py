@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 from typing_extensions import override
 
+from commsproject.common import audit
 from commsproject.common.admin.show import NOTHING
 from commsproject.common.admin.theme import ChangeList, ModelAdmin, Paginator, TabularInline
 from commsproject.common.errors import CommsError
@@ -66,7 +70,27 @@ class Question:
     button: str
 
 
-class BaseAdmin(ModelAdmin[M]):
+class StaffModelAdmin(ModelAdmin[M]):
+    """What a page does to a row is in the trail, also where the row's own columns stay the same."""
+
+    @override
+    def log_addition(self, request: HttpRequest, obj: M, message: Any) -> Any:
+        audit.made(obj)
+        return super().log_addition(request, obj, message)
+
+    @override
+    def log_change(self, request: HttpRequest, obj: M, message: Any) -> Any:
+        audit.touched(obj)
+        return super().log_change(request, obj, message)
+
+    @override
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What hangs on a row goes with it, also where it cannot be deleted by itself."""
+        deleted, counts, needed, protected = super().get_deleted_objects(objs, request)
+        return deleted, counts, needed & {self.opts.verbose_name}, protected
+
+
+class BaseAdmin(StaffModelAdmin[M]):
     """Nothing may be added, changed or deleted until a subclass says so."""
 
     list_per_page = 50
@@ -76,6 +100,25 @@ class BaseAdmin(ModelAdmin[M]):
     empty_value_display = NOTHING
     nothing = "Nothing here yet"
     """What a list without rows says."""
+    begin = ""
+    """How the first one comes to be."""
+    row_pages: Sequence[str] = ()
+    """Methods that are a row's own pages and buttons, with its key: `stop` is at `<key>/stop/`, by the
+    name `<app>_<model>_stop`.
+    """
+
+    @override
+    def get_urls(self) -> list[URLPattern]:
+        model = f"{self.opts.app_label}_{self.opts.model_name}"
+        own = [
+            path(
+                f"<uuid:pk>/{name}/",
+                self.admin_site.admin_view(getattr(self, name)),
+                name=f"{model}_{name}",
+            )
+            for name in self.row_pages
+        ]
+        return own + super().get_urls()
 
     @override
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -97,6 +140,12 @@ class BaseAdmin(ModelAdmin[M]):
         options = self.opts
         return request.user.has_perm(f"{options.app_label}.change_{options.model_name}")
 
+    def row_to_act_on(self, request: HttpRequest, pk: UUID) -> M:
+        """Raises PermissionDenied for who may only look, and Http404."""
+        if not self.may_act(request):
+            raise PermissionDenied
+        return get_object_or_404(self.get_queryset(request), pk=pk)
+
     def url_of(self, row: Model) -> str:
         """The detail page of any row."""
         options = row._meta  # noqa: SLF001 - documented API
@@ -117,7 +166,8 @@ class BaseAdmin(ModelAdmin[M]):
             context = {"question": question, "original": row, "back": self.url_of(row)}
             return self.page(request, "common/admin/confirm.html", context, title=question.title)
         try:
-            done = act()
+            with transaction.atomic():
+                done = act()
         except CommsError as error:
             self.message_user(request, error.detail, messages.ERROR)
         else:

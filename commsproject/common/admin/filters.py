@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.db.models import QuerySet
@@ -30,5 +31,11 @@ class Age(SimpleListFilter):
 
     @override
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        span = self.spans.get(self.value() or "")
-        return queryset.filter(id__gte=floor(timezone.now() - span[1])) if span else queryset
+        since = self.since(request)
+        return queryset if since is None else queryset.filter(id__gte=since)
+
+    @classmethod
+    def since(cls, request: HttpRequest) -> UUID | None:
+        """The lowest key of the time that is chosen; None where none is."""
+        span = cls.spans.get(request.GET.get(cls.parameter_name, ""))
+        return floor(timezone.now() - span[1]) if span else None

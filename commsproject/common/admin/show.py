@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 
 from django.utils import timezone
@@ -35,13 +35,13 @@ def code(text: object) -> SafeString:
 
 
 def ago(moment: datetime | None) -> SafeString:
-    """`5 min ago`, `in 2 h`; the exact time appears on hovering."""
+    """`5 min ago`, `in 2 h`; the exact time, in the viewer's zone, appears on hovering."""
     if moment is None:
         return format_html('<span class="comms-soft">{}</span>', NOTHING)
     return format_html(
-        '<time class="comms-time" datetime="{}" title="{} UTC">{}</time>',
+        '<time class="comms-time" datetime="{}" title="{}">{}</time>',
         moment.isoformat(),
-        moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z"),
         _relative(moment, timezone.now()),
     )
 
@@ -58,7 +58,7 @@ _UNITS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minute
 def _relative(moment: datetime, now: datetime) -> str:
     distance = abs(now - moment)
     if distance >= timedelta(days=30):
-        return moment.astimezone(UTC).strftime("%-d %b %Y")
+        return timezone.localtime(moment).strftime("%-d %b %Y")
     for unit, name in _UNITS:
         if distance >= unit:
             text = f"{distance // unit} {name}"

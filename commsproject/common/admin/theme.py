@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the theme has no types; what it extends has
-    from django.contrib.admin import ModelAdmin, TabularInline
+    from django.contrib.admin import AdminSite, ModelAdmin, TabularInline
+    from django.contrib.admin.forms import AdminAuthenticationForm as AuthenticationForm
     from django.contrib.admin.views.main import ChangeList
     from django.contrib.admin.widgets import (
         AdminSplitDateTime,
@@ -24,8 +25,9 @@ else:
     from django.core import paginator
     from unfold.admin import ModelAdmin as _ModelAdmin
     from unfold.admin import TabularInline as _TabularInline
-    from unfold.forms import AdminPasswordChangeForm, UserChangeForm
+    from unfold.forms import AdminPasswordChangeForm, AuthenticationForm, UserChangeForm
     from unfold.forms import UserCreationForm as AdminUserCreationForm
+    from unfold.sites import UnfoldAdminSite as AdminSite
     from unfold.views import ChangeList
     from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as CheckboxSelectMultiple
     from unfold.widgets import UnfoldAdminPasswordWidget as PasswordInput
@@ -55,10 +57,12 @@ else:
 
 __all__ = [
     "AdminPasswordChangeForm",
+    "AdminSite",
     "AdminSplitDateTime",
     "AdminTextInputWidget",
     "AdminTextareaWidget",
     "AdminUserCreationForm",
+    "AuthenticationForm",
     "ChangeList",
     "CheckboxSelectMultiple",
     "ModelAdmin",
