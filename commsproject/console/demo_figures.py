@@ -15,8 +15,9 @@ from commsproject.common.models import ApiClient
 from notifications.models import Category
 from templates_app.models import TemplateVersion
 from tracking.models import Rollup
-from tracking.services import histogram, rollups
-from tracking.services.rollups import ARRIVED, HANDED, Key, Noted
+from tracking.services import folding, histogram
+from tracking.services.folding import Noted
+from tracking.services.rollups import ARRIVED, HANDED, Key
 
 DAYS = 14
 
@@ -46,7 +47,7 @@ _STREAMS = (
 def seed(agent: ApiClient) -> None:
     """Where nothing has been counted yet."""
     if not Rollup.objects.exists():
-        rollups.add(_figures(agent, timezone.now()))
+        folding.add(_figures(agent, timezone.now()))
 
 
 def _figures(agent: ApiClient, now: datetime) -> Iterator[Noted]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils import timezone
 
 from commsproject.common import alerts, health
 from commsproject.common.admin.alerts import state
 from commsproject.console import selectors
 from notifications.admin import badges
+from notifications.admin.providers import gate_badge
 from notifications.states import State
 
 ALERTS = 5
@@ -24,13 +27,22 @@ def environment(_request: HttpRequest) -> list[str] | None:
 
 
 def dashboard(_request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """The numbers of the index page."""
+    """The index page."""
+    return {**context, "title": "Home", **_overview()}
+
+
+def overview(request: HttpRequest) -> HttpResponse:
+    """The numbers of the index page alone, for its script."""
+    if not request.user.get_all_permissions():
+        raise PermissionDenied
+    return render(request, "console/overview.html", _overview())
+
+
+def _overview() -> dict[str, Any]:
     recent = selectors.recent()
     trouble = selectors.trouble()
     lag = (timezone.now() - trouble.oldest_due).total_seconds() if trouble.oldest_due else 0
     return {
-        **context,
-        "title": "Dashboard",
         "alerts": [(alert, state(alert)) for alert in alerts.standing()[:ALERTS]],
         "parts": health.parts(),
         "lanes": selectors.queue_depth(),
@@ -42,5 +54,8 @@ def dashboard(_request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         ],
         "failures": [(row, badges.state(State(row.state))) for row in recent.failures],
         "trouble": trouble,
+        "traffic": selectors.traffic(),
+        "dead_letters": selectors.dead_letters(),
+        "providers": [(row, channels, gate_badge(row)) for row, channels in selectors.providers()],
         "cap": selectors.CAP,
     }

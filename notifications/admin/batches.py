@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from typing_extensions import override
 
 from commsproject.common.admin import Age, Question, ReadOnlyAdmin, Tone, ago, as_uuid, badge, link
-from notifications.admin import badges
+from notifications.admin import badges, batch_review
 from notifications.models import Batch
 from notifications.services import batches
 from notifications.states import State
@@ -76,12 +77,23 @@ class BatchAdmin(ReadOnlyAdmin[Batch]):
         "category",
     )
     list_select_related = ("client", "category", "template_version__template")
-    nothing = "No agent has sent a batch"
+    nothing = "Nobody has sent a batch"
+    begin = "Compose to many, or have an agent send one: POST /api/v1/batches."
     search_fields = ("id",)
     search_help_text = "Exact id or reference"
     change_form_template = "notifications/admin/batch.html"
     fields = (
-        *("state_badge", "why", "what", "rows", "agent", "lane", "category", "paced"),
+        *(
+            "state_badge",
+            "why",
+            "what",
+            "rows",
+            "agent",
+            "composed_by",
+            "lane",
+            "category",
+            "paced",
+        ),
         *("canary_told", "planned", "expires", "created", "started", "finished"),
     )
 
@@ -92,38 +104,57 @@ class BatchAdmin(ReadOnlyAdmin[Batch]):
 
     @override
     def own_page(self, row: Batch) -> dict[str, Any]:
-        by_state = batches.counts([row])[row.id]
-        total = sum(by_state.values()) or 1
         return {
             "subtitle": None,
             "title": _what(row),
-            "progress": round(100 * batches.progress(row, by_state)),
-            "states": [
-                (state.label, by_state[state.value], badges.tone_of(state).value, share)
-                for state in State
-                if (share := 100 * by_state[state.value] / total)
-            ],
-            "actions": self._actions(row),
+            **_standing(row),
             "rejections": row.rejections.order_by("id")[:20],
         }
 
-    @staticmethod
-    def _actions(row: Batch) -> list[tuple[str, str, bool]]:
-        """Label, address, and whether it cannot be undone, of each that the state allows."""
-        return [
-            (
-                action.label,
-                reverse(f"admin:notifications_batch_{action.value}", args=[row.pk]),
-                action is Batch.Action.CANCEL,
-            )
-            for action in Batch.Action
-            if row.state in Batch.MOVES[action]
-        ]
+    @override
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        row = self.get_object(request, object_id)
+        context = self._for_viewer(request, row) if row else {}
+        return super().change_view(
+            request, object_id, form_url, {**context, **(extra_context or {})}
+        )
+
+    def _for_viewer(self, request: HttpRequest, row: Batch) -> dict[str, Any]:
+        """What this member of staff may do with it; before it goes out, what there is to look at."""
+        needs_another = batches.needs_another(row, request.user.get_username())
+        found: dict[str, Any] = {
+            "needs_another": needs_another,
+            "solo_limit": settings.SOLO_SEND_LIMIT,
+            "actions": [
+                (
+                    action.label,
+                    reverse(f"admin:notifications_batch_{action.value}", args=[row.pk]),
+                    action is Batch.Action.CANCEL,
+                )
+                for action in Batch.Action
+                if row.state in Batch.MOVES[action]
+                and not (needs_another and action is Batch.Action.APPROVE)
+            ],
+        }
+        if row.state == Batch.State.AWAITING_APPROVAL:
+            number = request.GET.get("message", "")
+            by_state = batches.counts([row])[row.id]
+            at = int(number) if number.isdecimal() and len(number) < 10 else 1
+            found["review"] = batch_review.review(row, by_state, at)
+        return found
 
     @override
     def get_urls(self) -> list[URLPattern]:
         act = self.admin_site.admin_view(self.act)
+        look = self.admin_site.admin_view(self.look)
         return [
+            path("<uuid:pk>/standing/", look, name="notifications_batch_standing"),
             *(
                 path(
                     f"<uuid:pk>/{action.value}/",
@@ -136,13 +167,23 @@ class BatchAdmin(ReadOnlyAdmin[Batch]):
             *super().get_urls(),
         ]
 
+    def look(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """The part of the page that moves, for its script."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        row = get_object_or_404(Batch, pk=pk)
+        return render(
+            request, "notifications/admin/batch_standing.html", {"original": row, **_standing(row)}
+        )
+
     def act(self, request: HttpRequest, pk: UUID, action: Batch.Action) -> HttpResponse:
         row = get_object_or_404(Batch, pk=pk)
         if not self.may_act(request):
             raise PermissionDenied
 
         def carry_out() -> str:
-            batches.act(row, action, reason=f"{_DONE[action]} by {request.user.get_username()}")
+            by = request.user.get_username()
+            batches.act(row, action, reason=f"{_DONE[action]} by {by}", by=by)
             return f"{_DONE[action].capitalize()}."
 
         return self.ask_first(request, row, _QUESTIONS[action], carry_out)
@@ -173,6 +214,10 @@ class BatchAdmin(ReadOnlyAdmin[Batch]):
     @admin.display(description="Agent")
     def agent(self, row: Batch) -> SafeString:
         return link(self.url_of(row.client), row.client.name)
+
+    @admin.display(description="Composed by")
+    def composed_by(self, row: Batch) -> str | None:
+        return row.composer or None
 
     @admin.display(description="Priority")
     def lane(self, row: Batch) -> SafeString:
@@ -211,6 +256,20 @@ class BatchAdmin(ReadOnlyAdmin[Batch]):
     @admin.display(description="Finished")
     def finished(self, row: Batch) -> SafeString:
         return ago(row.finished_at)
+
+
+def _standing(row: Batch) -> dict[str, Any]:
+    by_state = batches.counts([row])[row.id]
+    total = sum(by_state.values()) or 1
+    return {
+        "progress": round(100 * batches.progress(row, by_state)),
+        "is_moving": row.state in (Batch.State.RECEIVING, Batch.State.RUNNING),
+        "states": [
+            (state.label, by_state[state.value], badges.tone_of(state).value, share)
+            for state in State
+            if (share := 100 * by_state[state.value] / total)
+        ],
+    }
 
 
 def _what(row: Batch) -> str:

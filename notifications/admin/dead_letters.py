@@ -153,6 +153,7 @@ class DeadLetterAdmin(BaseAdmin[DeadLetter]):
     )
     list_select_related = ("delivery",)
     nothing = "Nothing was given up"
+    begin = "A message comes here when all its retries are used up: mend it, and send it again."
     sortable_by = ()
     readonly_fields = (
         "given_up",

@@ -6,11 +6,8 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
-from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
-from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from typing_extensions import override
 
@@ -50,24 +47,16 @@ class DeviceAdmin(ReadOnlyAdmin[Device]):
     search_fields = ("id",)
     search_help_text = "Exact user id, or id"
     nothing = "No app has registered a device"
+    begin = "An app does, for the person who uses it: POST /api/v1/recipients/{user_id}/devices."
     change_form_template = "notifications/admin/device.html"
+    row_pages = ("remove",)
 
     @override
     def look_up(self, rows: QuerySet[Device], term: str) -> QuerySet[Device]:
         return rows.filter(Q(recipient__user_id=term) | Q(id=as_uuid(term)))
 
-    @override
-    def get_urls(self) -> list[URLPattern]:
-        remove = self.admin_site.admin_view(self.remove)
-        return [
-            path("<uuid:pk>/remove/", remove, name="notifications_device_remove"),
-            *super().get_urls(),
-        ]
-
     def remove(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        row = get_object_or_404(Device.objects.select_related("recipient"), pk=pk)
-        if not self.may_act(request):
-            raise PermissionDenied
+        row = self.row_to_act_on(request, pk)
 
         def act() -> str:
             reason = f"removed by staff: {request.user.get_username()}"

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -43,6 +43,10 @@ class MailboxAdmin(ReadOnlyAdmin[SimulatedMessage]):
         return super().changelist_view(request, {**(extra_context or {}), "rules": rules})
 
     @override
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SimulatedMessage]:
+        return super().get_queryset(request).annotate(is_sensitive=_IS_SENSITIVE)
+
+    @override
     def own_page(self, row: SimulatedMessage) -> dict[str, Any]:
         return {"subtitle": None, "title": _begins(row), **_page(row)}
 
@@ -68,7 +72,21 @@ class MailboxAdmin(ReadOnlyAdmin[SimulatedMessage]):
         return ago(row.created_at)
 
 
+_IS_SENSITIVE = Exists(
+    Attempt.objects.filter(
+        id=OuterRef("attempt_id"), delivery__notification__category__is_sensitive=True
+    )
+)
+"""Staff never see what such a message says, here neither."""
+
+
+def _is_sensitive(row: SimulatedMessage) -> bool:
+    return bool(getattr(row, "is_sensitive"))  # noqa: B009 - an annotation
+
+
 def _begins(row: SimulatedMessage) -> str:
+    if _is_sensitive(row):
+        return "Hidden"
     return shorten(row.parts.get("subject") or row.parts.get("text") or "(no subject)", 72)
 
 
@@ -92,9 +110,11 @@ def _page(row: SimulatedMessage) -> dict[str, Any]:
     context: dict[str, Any] = {
         "receipts": _receipts(row),
         "channel": Channel(row.channel),
-        "headers": {name: str(value) for name, value in row.headers.items()},
-        "metadata": {name: str(value) for name, value in row.metadata.items() if value},
+        "is_hidden": _is_sensitive(row),
     }
+    if not _is_sensitive(row):
+        context["headers"] = {name: str(value) for name, value in row.headers.items()}
+        context["metadata"] = {name: str(value) for name, value in row.metadata.items() if value}
     if attempt is not None:
         page = "admin:notifications_notification_change"
         context["message_url"] = reverse(page, args=[attempt.delivery.notification_id])

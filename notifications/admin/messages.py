@@ -12,27 +12,44 @@ from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet, prefetch_related_objects
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 from typing_extensions import override
 
-from commsproject.common.admin import Age, Question, ReadOnlyAdmin, ago, as_uuid, link, shorten
+from commsproject.common.admin import (
+    Age,
+    Question,
+    ReadOnlyAdmin,
+    Tone,
+    ago,
+    as_uuid,
+    badge,
+    link,
+    shorten,
+)
+from commsproject.common.admin.base import COUNT_CAP
 from commsproject.common.models import ApiClient
-from notifications import selectors, sms
-from notifications.admin import badges
+from notifications import selectors
+from notifications.admin import badges, rendering
+from notifications.admin.rendering import is_sensitive
 from notifications.admin.search import digests
 from notifications.admin.selected import ask_first
-from notifications.models import Attempt, Category, Delivery, Notification, Recipient
-from notifications.services import cancel, render, replay
+from notifications.models import Attempt, Delivery, Notification, Recipient
+from notifications.policy import Delay, Finding, Refusal
+from notifications.services import cancel, explain, render, replay
+from notifications.services.explain import Explained
 from notifications.states import PENDING, State
 from notifications.types import Channel, Lane
-from templates_app.errors import TemplateError
-from templates_app.types import Reader
 
 SEARCH_CAP = 1000
 """Messages that one search finds, the newest of them."""
+
+
+_NEED_A_TIME = frozenset({"state", "channel", "priority__exact", "category__id__exact"})
+"""Filters by what is in no index."""
 
 
 class OnChannel(SimpleListFilter):
@@ -49,7 +66,8 @@ class OnChannel(SimpleListFilter):
         if self.value() not in Channel.values:
             return queryset
         going = Delivery.objects.filter(notification=OuterRef("pk"), channel=self.value())
-        return queryset.filter(Exists(going))
+        since = Age.since(request)
+        return queryset.filter(Exists(going.filter(id__gte=since) if since else going))
 
 
 class InState(SimpleListFilter):
@@ -67,7 +85,31 @@ class InState(SimpleListFilter):
         value = self.value()
         if value not in State.values:
             return queryset
-        return selectors.with_state(queryset, State(value))
+        since = Age.since(request)
+        if since is None or value == State.SENDING:
+            return selectors.with_state(queryset, State(value))
+        # As many as the list pages through; a delivery is never older than its message.
+        newest = Delivery.objects.filter(id__gte=since, state=value).order_by("-id")
+        return queryset.filter(id__in=newest.values("notification")[: COUNT_CAP + 1])
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What one rule says of a delivery."""
+
+    rule: str
+    badge: SafeString
+    detail: str
+
+
+def _said(one: Finding) -> _Said:
+    match one.answer:
+        case Refusal(_, reason):
+            return _Said(one.rule, badge("refuses", Tone.BAD), reason)
+        case Delay(until, reason):
+            when = localtime(until).strftime("%-d %b %H:%M")
+            return _Said(one.rule, badge("waits", Tone.WARN), f"{reason}, until {when}")
+    return _Said(one.rule, badge("lets it go", Tone.GOOD), one.detail)
 
 
 @dataclass(frozen=True)
@@ -78,8 +120,14 @@ class _Shown:
     channel: Channel
     badge: SafeString
     attempts: list[tuple[Attempt, SafeString]]
-    parts: dict[str, str]
+    parts: Mapping[str, str]
     problem: str
+    why: Explained | None
+    """Only of one that has not gone out yet."""
+
+    @property
+    def findings(self) -> list[_Said]:
+        return [_said(one) for one in self.why.findings] if self.why else []
 
 
 @admin.register(Notification)
@@ -95,6 +143,8 @@ class NotificationAdmin(ReadOnlyAdmin[Notification]):
         ("client", admin.RelatedOnlyFieldListFilter),
         "category",
     )
+    nothing = "No messages yet"
+    begin = "Compose one, or have an agent send it: POST /api/v1/notifications."
     search_fields = ("id",)
     search_help_text = "Exact id, reference, user id or address"
     change_form_template = "notifications/admin/notification.html"
@@ -112,6 +162,18 @@ class NotificationAdmin(ReadOnlyAdmin[Notification]):
             )
             .prefetch_related(Prefetch("deliveries", queryset=deliveries))
         )
+
+    @override
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """What no index finds is looked for in a time: of all messages it could take minutes."""
+        asked = request.GET
+        if asked.keys() & _NEED_A_TIME and not asked.keys() & {Age.parameter_name, "q"}:
+            limited = asked.copy()
+            limited[Age.parameter_name] = "week"
+            return HttpResponseRedirect(f"{request.path}?{limited.urlencode()}")
+        return super().changelist_view(request, extra_context)
 
     @override
     def look_up(self, rows: QuerySet[Notification], term: str) -> QuerySet[Notification]:
@@ -201,16 +263,11 @@ def _what(row: Notification) -> str:
     """The template's key, or how the message begins."""
     if row.template_version is not None:
         return row.template_version.template.key
-    if _is_sensitive(row):
+    if is_sensitive(row):
         return f"Message: {row.category}"
     parts = _inline(row)
     text = parts.get("email", {}).get("subject") or parts.get("sms", {}).get("text") or "Message"
     return shorten(text)
-
-
-def _is_sensitive(row: Notification) -> bool:
-    """Staff never see what such a message says."""
-    return row.category is not None and row.category.is_sensitive
 
 
 def _inline(row: Notification) -> render.Content:
@@ -243,19 +300,24 @@ def _page(row: Notification) -> dict[str, Any]:
     prefetch_related_objects([row], "deliveries__attempts", "deliveries__events")
     deliveries = list(row.deliveries.all())
     edited = replay.data_of(deliveries)
+    waits = any(delivery.state in PENDING for delivery in deliveries)
+    why = explain.notification(row) if waits else {}
     return {
         "status": badges.state(selectors.status(row)),
         "lane": badges.lane(Lane(row.priority)),
-        "deliveries": [_shown(row, one, edited.get(one.id, row.data)) for one in deliveries],
+        "deliveries": [
+            _shown(row, one, edited.get(one.id), why.get(one.id) if one.state in PENDING else None)
+            for one in deliveries
+        ],
         "story": [(entry, badges.event(entry.type).value) for entry in selectors.story(row)],
         **_given(row),
         "person": _person(row.recipient) if row.recipient else "",
-        "is_pending": any(delivery.state in PENDING for delivery in deliveries),
+        "is_pending": waits,
     }
 
 
 def _given(row: Notification) -> dict[str, Any]:
-    if _is_sensitive(row):
+    if is_sensitive(row):
         return {"data": "", "files": []}
     return {
         "data": json.dumps(row.data, indent=2, ensure_ascii=False) if row.data else "",
@@ -268,34 +330,19 @@ def _person(recipient: Recipient) -> SafeString:
     return link(page, recipient.user_id)
 
 
-def _shown(row: Notification, delivery: Delivery, data: Mapping[str, Any] | None) -> _Shown:
-    parts, problem = _rendered(row, delivery.channel, data)
+def _shown(
+    row: Notification,
+    delivery: Delivery,
+    data: Mapping[str, Any] | None,
+    why: Explained | None,
+) -> _Shown:
+    content = rendering.parts(row, delivery, data)
     return _Shown(
         delivery=delivery,
-        channel=Channel(delivery.channel),
+        channel=content.channel,
         badge=badges.state(selectors.shown_state(delivery)),
         attempts=[(a, badges.attempt(Attempt.State(a.state))) for a in delivery.attempts.all()],
-        parts=parts,
-        problem=problem,
+        parts=content.parts,
+        problem=content.problem,
+        why=why,
     )
-
-
-def _rendered(
-    row: Notification, channel: str, data: Mapping[str, Any] | None
-) -> tuple[dict[str, str], str]:
-    """What was sent, made again from version and data; or why it cannot be."""
-    if _is_sensitive(row):
-        return {}, "Only its reader sees what a message of this category says."
-    source = render.of_message(row, Channel(channel))
-    if source is None or row.erased_at is not None:
-        return {}, "The content of this message is no longer kept."
-    shared = row.batch.data if row.batch else None
-    both = shared if data is None else {**(shared or {}), **data}
-    try:
-        parts = source.render(both, Reader(row.locale, row.time_zone))
-        if channel == Channel.SMS:
-            rule = row.category.long_text if row.category else Category.LongText.SPLIT
-            parts["text"] = sms.fit(parts["text"], rule).text
-    except (TemplateError, sms.TooLong) as error:
-        return {}, str(error)
-    return parts, ""

@@ -122,6 +122,8 @@ class RecipientAdmin(PersonalData):
         *("choices_page", "messages", "inbox", "devices"),
     )
     inlines = (Addresses, Choices, Periods, Topics, Consents)
+    nothing = "Nobody is known yet"
+    begin = "People come with their first message, or by POST /api/v1/recipients/import."
     search_fields = ("user_id",)
     search_help_text = "Exact user id"
     ordering = ("-id",)

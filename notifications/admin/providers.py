@@ -89,6 +89,14 @@ def _is_configured(row: ProviderState) -> bool:
     return bool(settings.PROVIDERS.get(name, {}).get("ENABLED"))
 
 
+def gate_badge(row: ProviderState) -> SafeString:
+    """Whether messages pass."""
+    if not row.enabled:
+        return badge("Switched off", Tone.WARN)
+    health = Health(row.failures, row.opened_until, row.probe_until, row.reason)
+    return badge(*_GATES[breaker.gate(health, timezone.now())])
+
+
 @admin.register(ProviderState)
 class ProviderAdmin(EditableAdmin[ProviderState]):
     """Every provider of the settings: its switch, its breaker and what became of it."""
@@ -173,10 +181,7 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
 
     @admin.display(description="Breaker")
     def gate(self, row: ProviderState) -> SafeString | None:
-        if not _is_configured(row):
-            return None
-        health = Health(row.failures, row.opened_until, row.probe_until, row.reason)
-        return badge(*_GATES[breaker.gate(health, timezone.now())])
+        return gate_badge(row) if _is_configured(row) else None
 
     @admin.display(description="Reason")
     def why(self, row: ProviderState) -> str | None:

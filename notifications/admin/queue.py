@@ -82,6 +82,7 @@ class WorkAdmin(ReadOnlyAdmin[Work]):
     list_select_related = ("client",)
     list_before_template = "notifications/admin/queues.html"
     nothing = "The queue is empty"
+    begin = "What is accepted waits here for its turn: just now nothing does."
     fields = (
         "due", "state", "lane_badge", "kind", "channel", "agent", "deliveries", "claims", "leased",
     )  # fmt: skip
@@ -105,7 +106,9 @@ class WorkAdmin(ReadOnlyAdmin[Work]):
             return badge("Held", Tone.WARN)
         if work.suspect:
             return badge("Suspect", Tone.BAD)
-        return badge("Waiting", Tone.QUIET) if work.due_at > now else badge("Due", Tone.GOOD)
+        if work.due_at <= now:
+            return badge("Due", Tone.GOOD)
+        return badge("Throttled", Tone.WARN) if work.throttled_since else badge("Later", Tone.QUIET)
 
     @admin.display(description="Lane")
     def lane_badge(self, work: Work) -> SafeString:

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from commsproject.common.admin import Question, ReadOnlyAdmin, Tone, ago, badge, code, link
 from notifications import timetable
-from notifications.models import Schedule
+from notifications.models import Category, Schedule
 from notifications.services import schedule as service
 
 _PAUSE = Question(
@@ -30,6 +30,9 @@ _RESUME = Question(
     text="It goes on with the next run from now.",
     button="Resume it",
 )
+
+_SAYS = {"content", "data", "attachments", "metadata", "actions"}
+"""What tells of a request what its messages say."""
 
 
 @admin.register(Schedule)
@@ -46,6 +49,7 @@ class ScheduleAdmin(ReadOnlyAdmin[Schedule]):
     search_fields = ("name",)
     search_help_text = "Exact name"
     nothing = "No agent has made a schedule"
+    begin = "An agent makes one: POST /api/v1/schedules."
     change_form_template = "notifications/admin/schedule.html"
 
     @override
@@ -61,6 +65,8 @@ class ScheduleAdmin(ReadOnlyAdmin[Schedule]):
         shown = dict(row.request)
         if row.kind == Schedule.Kind.BATCH:
             shown["rows"] = f"{len(row.request['rows'])} rows"
+        if Category.objects.filter(key=shown.get("category", ""), is_sensitive=True).exists():
+            shown |= dict.fromkeys(_SAYS & shown.keys(), "only its reader sees it")
         return {"request_body": json.dumps(shown, indent=2, ensure_ascii=False)}
 
     @override

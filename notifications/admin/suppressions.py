@@ -91,6 +91,7 @@ class SuppressionAdmin(BaseAdmin[Suppression]):
     search_help_text = "Exact address, or id"
     sortable_by = ()
     nothing = "No address is suppressed"
+    begin = "Bounces, complaints and opt-outs come here by themselves."
     delete_confirmation_template = "notifications/admin/lift.html"
 
     @override

@@ -23,6 +23,7 @@ class TopicAdmin(EditableAdmin[Topic]):
     list_display = ("key", "name", "size", "created")
     fields = ("key", "name", "size", "newest", "created")
     nothing = "No topics yet"
+    begin = "Make one; agents put people in: POST /api/v1/topics."
 
     @override
     def get_readonly_fields(self, request: HttpRequest, obj: Topic | None = None) -> Any:

@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
-DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+DESK = ViewportSize(width=1440, height=900)
+PHONE = ViewportSize(width=390, height=844)
 PASSWORD = "a long test password"
+
+expect.set_options(timeout=20_000)  # milliseconds: a busy machine is slow, and not wrong
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -20,7 +20,7 @@ from notifications.types import Channel
 from tests.e2e.conftest import PASSWORD, PHONE, Visit
 from tests.e2e.test_conversation import Server
 from tests.processes import eventually
-from tracking.services import rollups
+from tracking.services import folding
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -77,7 +77,7 @@ def test_the_page_shows_figures_and_follows_what_happens(browser: Browser, serve
     to = Target(addresses={Channel.EMAIL: "ada@example.com"})
     content = {"subject": "Hello", "text": "It works."}
     submit.accept(agent, [Submission(to=to, content=content)] * 3)
-    rollups.fold()
+    folding.fold()
     expect(page.locator("[data-live]")).to_contain_text("3 accepted")
 
     phone = Visit(browser, server.url, "ada", viewport=PHONE)
