@@ -12,6 +12,7 @@ from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -20,7 +21,7 @@ from commsproject.common import clock
 from commsproject.common.ids import new_id
 from commsproject.common.models import IdempotencyKey
 from notifications import queue
-from notifications.errors import BatchState
+from notifications.errors import BatchState, SecondPerson
 from notifications.models import Attempt, Batch, BatchDelta, Work
 from notifications.states import PENDING, State
 from notifications.types import Lane
@@ -34,16 +35,31 @@ _ENDED_OR_SENT = (State.SENT, State.DELIVERED, *FAILURES)
 # --- Moves -------------------------------------------------------------------------------------
 
 
-def act(batch: Batch, action: Batch.Action, *, reason: str = "") -> Batch:
-    """Carry out `action`. Raises `BatchState` where the batch's state does not allow it.
+def act(batch: Batch, action: Batch.Action, *, reason: str = "", by: str = "") -> Batch:
+    """Carry out `action`. Raises `BatchState` where the batch's state does not allow it, and
+    `SecondPerson` where it is for another member of staff than `by`.
 
-    `reason` says why it is paused or cancelled; it may be empty. A cancelled batch is returned when
-    the calls that were about to be made are over, or after `SETTLE_SECONDS`.
+    `reason` says why it is paused or cancelled; it may be empty. A cancelled batch is returned, or
+    the caller's transaction is over, when the calls that were about to be made are, or after
+    `SETTLE_SECONDS`.
     """
+    if action is Batch.Action.APPROVE and needs_another(batch, by):
+        raise SecondPerson(
+            f"More than {settings.SOLO_SEND_LIMIT:,} messages wait for another member of staff "
+            f"than the one who composed them."
+        )
     batch = _move(batch, action, reason)
     if batch.state == Batch.State.CANCELLED:
-        _settle(batch)
+        transaction.on_commit(partial(_settle, batch))  # until then nobody else sees it
     return batch
+
+
+def needs_another(batch: Batch, by: str) -> bool:
+    """Whether a batch that staff composed is too large to be approved by `by`; the agent in whose
+    name it goes out is nobody here.
+    """
+    is_large = batch.received - batch.rejected > settings.SOLO_SEND_LIMIT
+    return bool(batch.composer) and is_large and by in ("", batch.composer)
 
 
 SETTLE_SECONDS = 5.0

@@ -52,6 +52,8 @@ class BatchRequest(Terms):
     pace: float | None = None
     canary: Canary | None = None
     approval: bool = False
+    composer: str = ""
+    """The member of staff who composed it; none: an agent asked for it."""
     parameters: bytes = b""
 
 
@@ -149,7 +151,7 @@ def _fingerprint(request: BatchRequest, upload: Upload) -> bytes:
 
 def _open(batch: Batch, request: BatchRequest, shared: Shared) -> bool:
     """Store the batch and its key; false if the key is taken."""
-    for name in ("locale", "priority", "agent_id", "reference", "reply_to", "send_at"):
+    for name in ("locale", "priority", "agent_id", "reference", "reply_to", "send_at", "composer"):
         setattr(batch, name, getattr(request, name))
     batch.expires_at, batch.pace, batch.data = request.expires_at, request.pace, request.data
     batch.tags, batch.channels = list(request.tags), list(request.channels)

@@ -7,9 +7,18 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.db import transaction
+from django.db.models import Q
 
+from commsproject.common import clock
 from notifications import addresses, policy
-from notifications.models import Category, Device, Notification, Recipient, Suppression
+from notifications.models import (
+    Category,
+    Delivery,
+    Device,
+    Notification,
+    Recipient,
+    Suppression,
+)
 from notifications.providers import registry
 from notifications.services import fallback, people, preferences, recipients, suppress
 from notifications.services.preferences import Said, Wish
@@ -17,7 +26,7 @@ from notifications.types import Channel, SuppressionReason
 from templates_app.links import Unsubscribe
 
 Place = tuple[str, Channel]
-"""A category's key and a channel: where one switch is."""
+"""A category's key and a channel: where one switch is. `""`: all categories."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +119,50 @@ def digests(person: Recipient) -> Mapping[Channel, Sequence[str]]:
     return found
 
 
+_BLOCKED = {
+    SuppressionReason.BOUNCE: "nothing, as messages to you came back",
+    SuppressionReason.MANUAL: "nothing, as we have been asked not to write to you",
+    SuppressionReason.COMPLAINT: "only what you need to use your account, as one of our messages "
+    "was marked as spam",
+}
+"""What no switch changes, the strictest first."""
+
+
+def blocked(person: Recipient) -> list[tuple[Channel, str]]:
+    """The channels on which each address of the person is on the list for another reason than their
+    wish, and what they get there at present.
+    """
+    found = ((channel, _why_blocked(channel, of)) for channel, of in digests(person).items())
+    return [(channel, _BLOCKED[reason]) for channel, reason in found if reason]
+
+
+def _why_blocked(channel: Channel, hashes: Collection[str]) -> SuppressionReason | None:
+    """The strictest reason of the address that has the least strict one; None: one has none."""
+    rows = Suppression.objects.filter(
+        Q(expires_at=None) | Q(expires_at__gt=clock.now()),
+        channel=channel,
+        address_hash__in=hashes,
+        scope=Suppression.ALL,
+        reason__in=_BLOCKED,
+    )
+    order, strictest = list(_BLOCKED), dict[str, int]()
+    for digest, reason in rows.values_list("address_hash", "reason"):
+        place = order.index(SuppressionReason(reason))
+        strictest[digest] = min(place, strictest.get(digest, place))
+    is_all = strictest.keys() == set(hashes)
+    return order[max(strictest.values())] if strictest and is_all else None
+
+
+def unsubscribed(person: Recipient) -> list[Place]:
+    """Where they have unsubscribed, by a link or a word; the category `""`: from everything."""
+    found = {
+        ("" if scope == Suppression.ALL else scope, channel)
+        for channel, of in digests(person).items()
+        for scope in _scopes(channel, of)
+    }
+    return sorted(found)
+
+
 def _scopes(channel: Channel, hashes: Collection[str]) -> set[str]:
     """What the person has unsubscribed from there."""
     rows = Suppression.objects.filter(
@@ -139,43 +192,109 @@ def save(
             saved.asked.append(place)
         else:
             saved.on.append(place)
-    off = [*saved.off, *_opt_in(person, saved.on, before)]
     wishes = [Wish(*place, is_on=True) for place in (*saved.on, *saved.asked)]
-    wishes += [Wish(*place, is_on=False) for place in off if place not in saved.asked]
-    preferences.put(person.user_id, wishes, said)
+    wishes += [Wish(*place, is_on=False) for place in saved.off]
+    choose(person.user_id, wishes, said)
     return saved
+
+
+@transaction.atomic
+def choose(user_id: str, wishes: Sequence[Wish], said: Said) -> None:
+    """Write what a person themselves has said. A yes takes back the unsubscribing that it contradicts,
+    never a complaint or a bounce; what else was off by it stays off.
+
+    Raises `InvalidInput`, and changes nothing.
+    """
+    person = recipients.make(user_id)
+    before = _switches(person)
+    later = set(Category.objects.filter(needs_confirmation=True).values_list("key", flat=True))
+    yes = [wish for wish in wishes if wish.is_on and wish.category not in later]
+    back = _take_back(person, yes)
+    again = [Wish(*place, is_on=True) for place in sorted(back.places)]
+    changed = preferences.put(user_id, [*wishes, *again], said)
+    known = {(one.category, one.channel) for one in changed}
+    for wish in again:
+        if (wish.category, wish.channel) not in known:
+            preferences.note_again(person, wish, said)
+    _keep_off(person, before, yes, back, said)
 
 
 @transaction.atomic
 def confirm(person: Recipient, category: Category, channel: str, said: Said) -> None:
     """What was asked for holds from now on; on a channel, or on all (`""`)."""
     recipients.make(person.user_id)
-    before = {line.place(one): (line, one) for line in lines(person) for one in line.switches}
-    on = [place for place in before if place[0] == category.key and channel in ("", place[1])]
-    off = [Wish(*place, is_on=False) for place in _opt_in(person, on, before)]
-    preferences.put(person.user_id, off, said)
-    preferences.confirm(person.user_id, category, channel, said)
+    before = _switches(person)
+    yes = [Wish(category.key, channel, is_on=True)]
+    back = _take_back(person, yes)
+    for one in (channel, *sorted(back.channels - {channel})):
+        preferences.confirm(person.user_id, category, one, said)
+    _keep_off(person, before, yes, back, said)
 
 
-def _opt_in(
-    person: Recipient, on: Collection[Place], before: Mapping[Place, tuple[Line, Switch]]
-) -> set[Place]:
-    """Take what contradicts `on` off the suppression list; what has to be turned off by name so that
-    nothing else comes back with it.
+def _switches(person: Recipient) -> dict[Place, bool]:
+    """Those that the person can turn."""
+    return {
+        line.place(one): one.is_on
+        for line in lines(person)
+        if not line.fixed
+        for one in line.switches
+    }
+
+
+@dataclass(frozen=True)
+class _Back:
+    """Where an unsubscribing was taken back (a category `""`: all), and the channels on which that
+    was one from everything, by a yes to less than everything.
     """
+
+    places: set[Place]
+    partly: set[Channel]
+
+    @property
+    def channels(self) -> set[Channel]:
+        return {channel for _, channel in self.places}
+
+
+_WHY = suppress.Lift("the person", "turned on again")
+
+
+def _take_back(person: Recipient, yes: Sequence[Wish]) -> _Back:
+    """Take off the suppression list what contradicts it."""
     known = digests(person)
-    still_off: set[Place] = set()
-    why = suppress.Lift("the person", "turned on in the preference centre")
-    for channel in {channel for _, channel in on}:
-        keys = [key for key, one in on if one == channel]
-        suppress.opt_in(channel, known.get(channel, ()), why, keys)
-        if suppress.opt_in(channel, known.get(channel, ()), why):
-            still_off |= {
-                place
-                for place, (line, switch) in before.items()
-                if place[1] == channel and place not in on and not line.fixed and not switch.is_on
-            }
-    return still_off
+    places: set[Place] = set()
+    partly: set[Channel] = set()
+    for wish in sorted(yes, key=lambda wish: bool(wish.category)):  # everything first
+        for channel in [Channel(wish.channel)] if wish.channel else known:
+            hashes = known.get(channel, ())
+            of_all = suppress.opt_in(channel, hashes, _WHY)
+            if suppress.opt_in(channel, hashes, _WHY, [wish.category]) or of_all:
+                places.add((wish.category, channel))
+            if of_all and wish.category:
+                partly.add(channel)
+    return _Back(places, partly)
+
+
+def _keep_off(
+    person: Recipient, before: Mapping[Place, bool], yes: Sequence[Wish], back: _Back, said: Said
+) -> None:
+    """Who was out of everything and is back for some of it stays out of the rest, also of what is
+    still to come; a choice that is closer than this one is turned off by name.
+    """
+    if not back.partly:
+        return
+    rest = [Wish("", channel, is_on=False) for channel in sorted(back.partly)]
+    preferences.put(person.user_id, rest, said)
+    now = _switches(person)
+    wrong = [
+        place
+        for place, was_on in before.items()
+        if now[place] and not was_on and not any(_is_about(wish, place) for wish in yes)
+    ]
+    preferences.put(person.user_id, [Wish(*place, is_on=False) for place in wrong], said)
+
+
+def _is_about(wish: Wish, place: Place) -> bool:
+    return wish.category in ("", place[0]) and wish.channel in ("", place[1])
 
 
 # --- Links in messages ---------------------------------------------------------------------------
@@ -183,17 +302,17 @@ def _opt_in(
 
 def unsubscribe(link: Unsubscribe, *, everything: bool = False) -> None:
     """Of the link's category, or of `everything` on its channel: the address, and of a person who is
-    known the choice too, with the record that it was made.
+    known the choice too, where there is one; always with the record that it was made.
     """
     person = reader(link)
     scope = Suppression.ALL if everything else link.scope
     category = Category.objects.filter(key=scope).first()
     said = Said("unsubscribe link", {"delivery": str(link.delivery_id)}, link.address_hash)
-    if person is None:
-        preferences.note_withdrawal(category, link.channel, said)
-    elif category is None or preferences.may_turn_off(category):
+    if person is not None and (category is None or preferences.may_turn_off(category)):
         key = category.key if category else ""
         preferences.put(person.user_id, [Wish(key, link.channel, is_on=False)], said)
+    else:
+        preferences.note_withdrawal(category, link.channel, said)
     suppress.unsubscribe(link, everything=everything)
 
 
@@ -201,3 +320,43 @@ def reader(link: Unsubscribe) -> Recipient | None:
     """Whom the message was for, while that is known."""
     of_message = Notification.objects.filter(deliveries=link.delivery_id).values("recipient")
     return Recipient.objects.filter(id__in=of_message).first()
+
+
+# --- Words in messages ---------------------------------------------------------------------------
+
+
+@transaction.atomic
+def stop(channel: Channel, said: Said) -> bool:
+    """Somebody wrote from `said.address_hash` that they want no more messages there; whether that is
+    new.
+    """
+    preferences.note_withdrawal(None, channel, said)
+    return suppress.add(
+        channel=channel,
+        address_hash=said.address_hash,
+        reason=SuppressionReason.UNSUBSCRIBE,
+        source=said.source,
+    )
+
+
+@transaction.atomic
+def start(channel: Channel, said: Said) -> bool:
+    """The opposite: a no to everything on the channel is taken back, whichever way it was said;
+    whether there was one. What was turned off by name stays off.
+    """
+    lift = suppress.Lift(said.source, "the person asked for messages again")
+    was_out = suppress.opt_in(channel, [said.address_hash], lift)
+    person = _written_to(channel, said.address_hash)
+    if person and person.preferences.filter(category=None, channel=channel, is_on=False).exists():
+        preferences.put(person.user_id, [Wish("", channel, is_on=None)], said)
+        was_out = True
+    if was_out:
+        preferences.note_again(person, Wish("", channel, is_on=True), said)
+    return was_out
+
+
+def _written_to(channel: Channel, address_hash: str) -> Recipient | None:
+    """Whom our last message to the address was for."""
+    sent = Delivery.objects.filter(address_hash=address_hash, channel=channel)
+    last = sent.filter(notification__recipient__isnull=False).order_by("-id")
+    return Recipient.objects.filter(id__in=last.values("notification__recipient")[:1]).first()

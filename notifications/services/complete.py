@@ -62,6 +62,7 @@ class Successor:
     """Work that follows a claim: deliveries to send again, or to settle, at one due time.
 
     `held`: not before its batch goes on. `suspect`: each in a work of its own, carried alone.
+    `throttled_since`: it waits for leave of a limit, the first of them since then.
     """
 
     SEND: ClassVar[str] = Work.Kind.SEND
@@ -73,6 +74,7 @@ class Successor:
     ids: list[UUID] = field(default_factory=list)
     held: bool = False
     suspect: bool = False
+    throttled_since: datetime | None = None
 
 
 def record(
@@ -148,6 +150,7 @@ def _replace(leases: Collection[queue.Lease], successors: Collection[Successor])
                 flow=one.lease.client_id if one.kind == Successor.RECONCILE else one.lease.flow,
                 ids=ids,
                 due_at=one.due_at,
+                throttled_since=one.throttled_since,
                 token=one.lease.token,
                 claims=queue.SUSPECT_AT if one.suspect else 0,
                 held=one.held and one.lease.batch_id in held,

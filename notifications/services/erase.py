@@ -11,7 +11,8 @@ from uuid import UUID
 
 from django.contrib.admin.models import LogEntry
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Lower
 
 from commsproject.common.arrays import uuids
 from commsproject.common.personal_data import rows
@@ -170,13 +171,13 @@ def names(user_id: str) -> Iterator[Name]:
         if device.token:
             yield "device", device.token
     known = {*recipient.addresses.values_list("channel", "value"), *_written_to(recipient)}
-    values = [value for _, value in known]
     others = set(
-        Address.objects.filter(value__in=values)
+        Address.objects.annotate(folded=Lower("value"))
+        .filter(folded__in=[value.lower() for _, value in known])
         .exclude(recipient=recipient)
-        .values_list("channel", "value")
+        .values_list("channel", "folded")
     )
-    yield from sorted(known - others)
+    yield from sorted(one for one in known if (one[0], one[1].lower()) not in others)
 
 
 def _written_to(recipient: Recipient) -> Iterable[tuple[str, str]]:
@@ -203,7 +204,7 @@ def hashes(person: Person) -> list[str]:
 def schedules(person: Person, _after: str) -> Erased:
     """A schedule for this person ends; of one for many their row goes."""
     gone = 0
-    for schedule in Schedule.objects.filter(_names_in(person)).select_for_update():
+    for schedule in schedules_of(person).select_for_update():
         kept = [one for one in schedule.request.get("rows", ()) if not _is_for(person, one)]
         if kept and len(kept) == len(schedule.request["rows"]):
             continue
@@ -216,11 +217,20 @@ def schedules(person: Person, _after: str) -> Erased:
     return Erased(gone)
 
 
-def _names_in(person: Person) -> Q:
+def schedules_of(person: Person) -> QuerySet[Schedule]:
+    """Those that name the person, alone or among others."""
     wanted = Q()
     for to in _targets(person):
         wanted |= Q(request__contains={"to": to}) | Q(request__contains={"rows": [{"to": to}]})
-    return wanted
+    return Schedule.objects.filter(wanted)
+
+
+def request_for(person: Person, schedule: Schedule) -> dict[str, Any]:
+    """What a schedule asks for, without the rows of others."""
+    if "rows" not in schedule.request:
+        return dict(schedule.request)
+    rows = [one for one in schedule.request["rows"] if _is_for(person, one)]
+    return {**schedule.request, "rows": rows}
 
 
 def _targets(person: Person) -> Iterator[dict[str, str]]:
@@ -327,9 +337,12 @@ def evidence(person: Person, _after: str) -> Erased:
 
 
 def staff_log(person: Person, _after: str) -> Erased:
-    """What the admin noted that staff did with them names them."""
-    entries = LogEntry.objects.filter(object_repr=person.user_id[:200])
-    return Erased(entries.update(object_repr=pseudonym(person.user_id)))
+    """What the admin noted that staff did with them, or with what has their address in its name."""
+    named = Q(object_repr=person.user_id[:200])
+    for value in person.named(Channel.EMAIL, Channel.SMS):
+        named |= Q(object_repr__icontains=value) | Q(change_message__icontains=value)
+    entries = LogEntry.objects.filter(named)
+    return Erased(entries.update(object_repr=pseudonym(person.user_id), change_message=""))
 
 
 def recipient(person: Person, _after: str) -> Erased:

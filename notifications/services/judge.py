@@ -56,11 +56,15 @@ def _spare_the_rest(load: Load, opened: Window) -> None:
     if opened.calls or not opened.stranded or load.last_error:
         return
     due = min(way.until or clock.now() + LOOK_AGAIN for _, way in opened.stranded)
-    put_back(load, load.pending, "blocked", due)
+    is_limited = all(way.limited for _, way in opened.stranded)
+    put_back(load, load.pending, "limited" if is_limited else "blocked", due)
     load.pending = []
 
 
-_UNTRIED = {"stopped", "held", "blocked", "capped"}
+_THROTTLED = {"limited", "capped"}
+"""Why work waits that nothing but a limit holds up."""
+
+_UNTRIED = {"stopped", "held", "blocked"} | _THROTTLED
 """Why work goes back before anything was done: a suspect is as suspect as before."""
 
 
@@ -161,7 +165,7 @@ def _stranded(load: Load, item: Item, way: Stranded) -> Outcome | None:
         return _dead(item, error)
     if error is None:
         due = until or now + LOOK_AGAIN
-        _later(load, Successor.SEND, "capped" if way.reason else "blocked", item.id, due)
+        _later(load, Successor.SEND, _hindrance(way), item.id, due)
         if way.limited and item.state == State.QUEUED and not way.reason:
             return None
         reason = way.reason or "no provider is available now"
@@ -177,6 +181,12 @@ def _stranded(load: Load, item: Item, way: Stranded) -> Outcome | None:
     _later(load, Successor.SEND, error.error_class.value, item.id, due)
     reason = f"all providers refused for now, last {error.code}"
     return Outcome(item, state=State.QUEUED, reason=reason)
+
+
+def _hindrance(way: Stranded) -> str:
+    if way.limited:
+        return "capped" if way.reason else "limited"
+    return "blocked"
 
 
 def _age(item: Item, way: Stranded, now: datetime) -> timedelta:
@@ -212,4 +222,7 @@ def _later(
         load.later.append(successor)
     if kind == Successor.RECONCILE:
         successor.due_at = max(successor.due_at, due)
+    if why in _THROTTLED:
+        since = lease.throttled_since or clock.now()
+        successor.throttled_since = min(since, successor.throttled_since or since)
     successor.ids.append(delivery_id)

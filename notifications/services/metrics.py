@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -24,11 +25,12 @@ KEEP_SAMPLES = timedelta(days=14)
 _STANDING = Case(
     When(lease_until__gt=Now(), then=Value("in_flight")),
     When(held=True, then=Value("held")),
+    When(due_at__gt=Now(), throttled_since__isnull=False, then=Value("throttled")),
     When(due_at__gt=Now(), then=Value("later")),
     default=Value("due"),
     output_field=CharField(),
 )
-"""Where a row of the queue belongs, as one of the first four of `Figures`."""
+"""Where a row of the queue belongs, as one of the first five of `Figures`."""
 
 # A chunk has one lane and one agent: one of its deliveries tells both. So a minute of bulk costs
 # a few thousand look-ups and not one for each of its calls.
@@ -49,28 +51,37 @@ GROUP BY notification.priority, notification.client_id
 
 @dataclass(frozen=True)
 class Figures:
-    """Of a lane, or of one agent in it. Each waiting delivery is in one of the first four counts.
+    """Of a lane, or of one agent in it. Each waiting delivery is in one of the first five counts.
 
-    `suspects` are among those. The last three are of the last minute: calls accepted, calls that
-    were not a delivery's first, deliveries given up.
+    `suspects` are among those. `oldest_seconds` is how long the first of `due` waits,
+    `throttled_seconds` the first of `throttled`, for leave of a limit. The last three are of the
+    last minute: calls accepted, calls that were not a delivery's first, deliveries given up.
     """
 
     due: int = 0
     in_flight: int = 0
+    throttled: int = 0
     later: int = 0
     held: int = 0
     suspects: int = 0
     oldest_seconds: float = 0.0
+    throttled_seconds: float = 0.0
     sent: int = 0
     retried: int = 0
     dead: int = 0
+
+    @property
+    def waiting(self) -> int:
+        """That would go out if there were room for it, those that do among them."""
+        return self.due + self.in_flight + self.throttled
 
     def __add__(self, other: Figures) -> Figures:
         both = {
             field.name: getattr(self, field.name) + getattr(other, field.name)
             for field in fields(self)
         }
-        both["oldest_seconds"] = max(self.oldest_seconds, other.oldest_seconds)
+        for age in ("oldest_seconds", "throttled_seconds"):
+            both[age] = max(getattr(self, age), getattr(other, age))
         return Figures(**both)
 
 
@@ -86,22 +97,22 @@ def depths() -> dict[Share, Figures]:
         .annotate(
             n=Sum("size"),
             suspects=Sum("size", filter=Q(suspect=True), default=0),
-            first=Min("due_at"),
+            first_due=Min("due_at"),
+            first_throttled=Min("throttled_since"),
         )
-        .values_list("lane", "client_id", "standing", "n", "suspects", "first")
     )
     now = timezone.now()
-    return _added(
-        (
-            (Lane(lane), agent),
-            Figures(
-                **{standing: n},
-                suspects=suspects,
-                oldest_seconds=_seconds(now - first) if standing == "due" else 0.0,
-            ),
-        )
-        for lane, agent, standing, n, suspects, first in rows
-    )
+    return _added(((Lane(row["lane"]), row["client_id"]), _standing(row, now)) for row in rows)
+
+
+def _standing(row: Mapping[str, Any], now: datetime) -> Figures:
+    figures = {row["standing"]: row["n"], "suspects": row["suspects"]}
+    match row["standing"]:
+        case "due":
+            figures["oldest_seconds"] = _seconds(now - row["first_due"])
+        case "throttled":
+            figures["throttled_seconds"] = _seconds(now - row["first_throttled"])
+    return Figures(**figures)
 
 
 def _seconds(wait: timedelta) -> float:

@@ -20,6 +20,7 @@ from notifications.models import (
     Device,
     Digest,
     InboxItem,
+    LiftedSuppression,
     Notification,
     Preference,
     QuietHours,
@@ -118,6 +119,16 @@ def _said(
         return None
 
 
+def schedules(person: Person, _after: str) -> Page:
+    """What is sent again and again; of one for many people the person's own rows."""
+    return Page(
+        [
+            {**fields(row, "id", "client_id"), "request": erase.request_for(person, row)}
+            for row in erase.schedules_of(person)
+        ]
+    )
+
+
 def _simulated(person: Person) -> QuerySet[SimulatedMessage]:
     everywhere = [person.user_id, *person.named(*Channel.values, "device")]
     return SimulatedMessage.objects.filter(address__in=everywhere)
@@ -137,11 +148,16 @@ EXPORTS: Mapping[str, Export] = {
         lambda person: Suppression.objects.filter(address_hash__in=erase.hashes(person)),
         lambda row: fields(row, "id", "address_hash"),
     ),
+    "lifted suppression": told(
+        lambda person: LiftedSuppression.objects.filter(address_hash__in=erase.hashes(person)),
+        lambda row: fields(row, "id", "address_hash"),
+    ),
     "topic": told(
         _own(TopicMember, "topic"),
         lambda row: {"topic": row.topic.key, "name": row.topic.name, "joined_at": row.joined_at},
     ),
     "message": messages,
+    "schedule": schedules,
     "dead letter": told(
         lambda person: DeadLetter.objects.filter(
             delivery__notification__recipient_id__in=person.named("recipient")

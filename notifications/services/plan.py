@@ -372,6 +372,7 @@ def check_renders(
     category: Category | None,
 ) -> int:
     """The segments of a text message, 0 of any other. Raises `TemplateProblem`, `TextTooLong`."""
+    is_literal = data is None and source.shared is None
     try:
         rendered = source.render(data, reader)
         for provider in source.hosted:
@@ -380,8 +381,9 @@ def check_renders(
         field_error = FieldError(f"data.{error.name}", "missing_variable", str(error))
         raise TemplateProblem(str(error), errors=[field_error]) from None
     except TemplateError as error:
+        field = f"content.{error.part}" if is_literal else "data"
         raise TemplateProblem(
-            str(error), errors=[FieldError("data", "template", str(error))]
+            str(error), errors=[FieldError(field, "template", str(error))]
         ) from None
     if not (source.kept_by or render.is_complete(channel, rendered)):
         raise TemplateProblem(
@@ -394,10 +396,9 @@ def check_renders(
         rule = category.long_text if category else Category.LongText.SPLIT
         return sms.fit(rendered["text"], rule).segments
     except sms.TooLong as error:
-        is_literal = data is None and source.shared is None
-        field_name = "content.text" if is_literal else "data"
+        field = "content.text" if is_literal else "data"
         raise TextTooLong(
-            str(error), errors=[FieldError(field_name, TextTooLong.code, str(error))]
+            str(error), errors=[FieldError(field, TextTooLong.code, str(error))]
         ) from None
 
 

@@ -49,8 +49,9 @@ class Said:
     address_hash: str = ""
 
 
-def put(user_id: str, wishes: Sequence[Wish], said: Said) -> None:
-    """Write the choices of a person who may be new. Raises `InvalidInput`, and changes nothing.
+def put(user_id: str, wishes: Sequence[Wish], said: Said) -> list[Changed]:
+    """Write the choices of a person who may be new; those that are new. Raises `InvalidInput`, and
+    changes nothing.
 
     A yes to a category that must be confirmed is only noted here, and a message with a link is
     sent; it holds once `confirm` is told.
@@ -66,6 +67,7 @@ def put(user_id: str, wishes: Sequence[Wish], said: Said) -> None:
         announce = partial(choices_changed.send_robust, sender=Preference, changes=changed)
         if changed:
             transaction.on_commit(announce, robust=True)
+    return changed
 
 
 def confirm(user_id: str, category: Category, channel: str, said: Said) -> None:
@@ -133,12 +135,18 @@ def _set(person: Recipient, category: Category | None, channel: str, *, is_on: b
     return True
 
 
+def note_again(person: Recipient | None, wish: Wish, said: Said) -> None:
+    """A yes that was no news, and yet took back an unsubscribing."""
+    category = Category.objects.filter(key=wish.category).first()
+    _note(person, category, wish.channel, Consent.Act.GIVEN, said)
+
+
 def note_withdrawal(category: Category | None, channel: str, said: Said) -> None:
     """Of somebody whose address is all that is known. Said again it is noted once."""
     known = Consent.objects.filter(
-        address_hash=said.address_hash, category=category, act=Consent.Act.WITHDRAWN
-    )
-    if not known.filter(recipient=None, channel=channel).exists():
+        address_hash=said.address_hash, category=category, channel=channel
+    ).order_by("-id")
+    if (last := known.first()) is None or last.act != Consent.Act.WITHDRAWN:
         _note(None, category, channel, Consent.Act.WITHDRAWN, said)
 
 

@@ -122,7 +122,7 @@ class Source:
         Raises `templates_app.errors.TemplateError`.
         """
         if own is None and self.shared is None:
-            return dict(self.parts)
+            return rendering.literal(self.parts)
         if self.shared and self.fits(own) and self.form:  # less is left to do for each
             return self.form.render(own or {}, self.shared, self.manner(reader))
         return rendering.render(self.parts, own or {}, self.shared, self.manner(reader))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import UUID
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
 from commsproject.common.models import ApiClient
@@ -22,10 +26,13 @@ from notifications.models import (
 )
 from notifications.services import audit, submit
 from notifications.services.asked import Submission, Target
+from notifications.services.frequency import Caps
+from notifications.services.items import Item
 from notifications.states import State
 from notifications.types import Channel, QuietRule
 from tests.engine import drain
-from tests.factories import CategoryFactory, RecipientFactory
+from tests.factories import CategoryFactory, DeliveryFactory, RecipientFactory
+from tests.processes import eventually
 
 pytestmark = pytest.mark.django_db
 
@@ -143,3 +150,42 @@ def test_a_cap_is_each_persons_own(agent: ApiClient) -> None:
         send(agent, user_id, category="news")
     drain()
     assert [state for state, _ in outcomes()] == [State.SENT, State.SENT, State.SUPPRESSED]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_windows_at_once_keep_to_a_cap() -> None:
+    """The second waits for the first to be written, and then counts what it let pass."""
+    person, news = RecipientFactory.create().id, CategoryFactory.create(key="news", daily_cap=1).id
+    seen: list[int] = []
+
+    def window() -> None:
+        with transaction.atomic():
+            seen.append(Caps([(person, news)], timezone.now()).taken(item(person, news)))
+        connection.close()
+
+    def waits() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database AS it ON it.oid = database"
+                " WHERE NOT granted AND datname = current_database())"
+            )
+            return bool(cursor.fetchone()[0])
+
+    other = threading.Thread(target=window)
+    with transaction.atomic():
+        caps = Caps([(person, news)], timezone.now())
+        first = item(person, news)
+        assert caps.taken(first) == 0
+        caps.count(first)
+        caps.write()
+        other.start()
+        eventually(waits)
+        assert not seen
+    other.join(60)
+    assert seen == [1]
+
+
+def item(person: UUID, category: UUID) -> Item:
+    message = DeliveryFactory.create(state=State.CANCELLED).notification_id
+    known = SimpleNamespace(notification_id=message, recipient_id=person, category_id=category)
+    return cast("Item", known)

@@ -44,6 +44,7 @@ from notifications.models import (
     Recipient,
     Schedule,
     SimulatedMessage,
+    Suppression,
     Work,
 )
 from notifications.services import audit
@@ -127,6 +128,9 @@ def known(api: APIClient) -> None:
         "proof": {"form": CANARY},
     }
     call(api, "put", f"/recipients/{USER}/preferences", choices)
+    listed = {"channel": "sms", "address": PHONE, "scope": "news"}
+    entry = call(api, "post", "/suppressions", listed)["id"]
+    call(api, "delete", f"/suppressions/{entry}?why={CANARY} has asked for it")
     quiet = {"periods": [{"start": "22:00", "end": "07:00"}]}
     call(api, "put", f"/recipients/{USER}/quiet-hours", quiet)
     device = {"platform": "fcm", "token": f"{CANARY}:APA91bF-a-token", "name": f"{CANARY}'s phone"}
@@ -243,13 +247,15 @@ def ours() -> None:
     staff = User.objects.create_user("staff")
     row = Recipient.objects.get(user_id=USER)
     kind = ContentType.objects.get_for_model(Recipient)
-    LogEntry.objects.create(
-        user=staff,
-        content_type=kind,
-        object_id=str(row.pk),
-        object_repr=str(row),
-        action_flag=CHANGE,
-    )
+    for name, said in {str(row): "Asked for an export.", f"For {EMAIL}": f"From {EMAIL}"}.items():
+        LogEntry.objects.create(
+            user=staff,
+            content_type=kind,
+            object_id=str(row.pk),
+            object_repr=name,
+            change_message=said,
+            action_flag=CHANGE,
+        )
     OutboxEvent.objects.create(
         type="tests.event", items=[{"user_id": USER, "n": 1}, {"user_id": OTHER}]
     )
@@ -378,6 +384,19 @@ def test_others_keep_what_is_theirs(api: APIClient) -> None:
     assert [row.data for row in waiting] == [{"name": "Other"}]
 
 
+def test_a_mailbox_of_two_people_stays_the_others_however_it_is_written(api: APIClient) -> None:
+    shared = f"Family.{EMAIL}"
+    call(api, "put", f"/recipients/{USER}", {"emails": [shared]})
+    call(api, "put", f"/recipients/{OTHER}", {"emails": [shared.lower()]})
+    call(api, "post", "/suppressions", {"channel": "email", "address": shared})
+    call(api, "post", "/notifications", message(to={"email": shared}))
+    api.delete(f"{V1}/recipients/{USER}")
+    finish()
+    assert not Recipient.objects.filter(user_id=USER).exists()
+    assert Delivery.objects.get().address == shared
+    assert Suppression.objects.get().address == shared
+
+
 def test_an_export_tells_everything_to_the_agent_that_asked(api: APIClient) -> None:
     leave_traces(api)
     finish_url = f"{V1}/recipients/{USER}/export"
@@ -390,6 +409,11 @@ def test_an_export_tells_everything_to_the_agent_that_asked(api: APIClient) -> N
     assert {row["what"] for row in rows} == registry.exports().keys() - {"digest"}
     assert about["user_id"] == USER
     assert about["rows"]["message"] == 6
+    planned = {row["name"]: row["request"] for row in rows if row["what"] == "schedule"}
+    assert planned[CANARY]["data"] == {"name": CANARY}
+    assert [row["to"] for row in planned["weekly"]["rows"]] == [{"user_id": USER}]
+    (lifted,) = (row for row in rows if row["what"] == "lifted suppression")
+    assert (lifted["reason"], lifted["why"]) == ("manual", f"{CANARY} has asked for it")
     sent = next(row for row in rows if row["what"] == "message" and row["reference"] == CANARY)
     email = next(one for one in sent["deliveries"] if one["channel"] == "email")
     assert email["said"]["text"] == f"{CANARY} {CANARY}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -18,16 +19,19 @@ from notifications.models import (
     Category,
     Consent,
     Delivery,
+    LiftedSuppression,
     Preference,
     Recipient,
     SimulatedMessage,
     Suppression,
 )
 from notifications.services import centre, suppress
-from notifications.types import Channel, Lane, SuppressionReason
+from notifications.types import Channel, Inbound, Lane, SuppressionReason
 from templates_app import links
 from tests.engine import drain
 from tests.factories import AddressFactory, CategoryFactory, RecipientFactory, SuppressionFactory
+from tests.integration.conversations.people import person
+from tracking.services import inbound
 
 pytestmark = pytest.mark.django_db
 V1 = "/api/v1"
@@ -130,11 +134,14 @@ def test_what_is_wrong_saves_nothing_and_says_where(browser, ada):
         "quiet-0-start": "25:00",
     }
     for name, value in wrong.items():
-        shown = {**form(browser, page), "on": [], name: value}
+        shown = {**form(browser, page), "on": ["tips:inapp"], name: value}
         answer = browser.post(page, shown)
         assert answer.status_code == 422, name
         assert b"Nothing was saved" in answer.content
         assert b'aria-invalid="true"' in answer.content, name
+        assert re.findall(r'value="(\S+)"[^>]* checked>', answer.content.decode()) == [
+            "tips:inapp"  # what was turned off stays so, to be saved with the rest
+        ]
     half = browser.post(page, {**form(browser, page), "quiet-0-start": "22:00"})
     assert b"Give both times, or neither." in half.content
     assert browser.post(page, {}).status_code == 422  # no form of ours
@@ -173,6 +180,84 @@ def test_turning_on_takes_back_an_unsubscribing_and_nothing_else_comes_back(brow
     assert "tips:email" not in again
     all_off = browser.post(page, {**form(browser, page), "all": "off"}).content.decode()
     assert "Turned off: News by Email, Tips by In-app." in all_off
+
+
+def held(api: APIClient) -> set[tuple[str, str]]:
+    shown = api.get(f"{V1}/recipients/ada/preferences").json()["unsubscribed"]
+    return {(one["category"], one["channel"]) for one in shown}
+
+
+def test_a_yes_with_proof_takes_back_an_unsubscribing_but_no_complaint(api, browser, ada):
+    def say(client: APIClient, *choices: dict[str, Any], **proof: str) -> None:
+        body = {"preferences": [{"is_on": True, **choice} for choice in choices], "proof": proof}
+        answer = client.put(f"{V1}/recipients/ada/preferences", body, format="json")
+        assert answer.status_code == 200, answer.content
+
+    def leave(category: str, *, everything: bool) -> None:
+        assert send(api, category) == "sent"
+        header = SimulatedMessage.objects.latest("id").headers["List-Unsubscribe"]
+        path = header.strip("<>").removeprefix(settings.PUBLIC_URL)
+        asked = {"List-Unsubscribe": "One-Click", "from": "everything" if everything else ""}
+        assert browser.post(path, asked).status_code == 200
+
+    given = Consent.objects.filter(act="given", recipient=ada)
+    leave("news", everything=False)
+    say(api, {"category": "news", "channel": "email"})  # says who? the agent
+    assert (held(api), send(api, "news")) == ({("news", "email")}, "suppressed")
+    say(api, {"category": "news"}, form=" ")
+    assert held(api)
+    say(api, {"category": "news"}, form="newsletter, 22 November")  # on every channel
+    assert (held(api), send(api, "news")) == (set(), "sent")
+    assert given.latest("id").proof == {"form": "newsletter, 22 November"}
+    lifted = LiftedSuppression.objects.get()
+    assert (lifted.lifted_by, lifted.why) == ("the person", "turned on again")
+
+    say(api, {"category": "tips", "channel": "email"}, form="x")
+    leave("tips", everything=True)
+    before = given.count()
+    say(person("ada"), {"category": "news"})  # by herself: no proof is needed
+    assert given.count() > before
+    assert (held(api), send(api, "news")) == (set(), "sent")
+    CategoryFactory.create(key="offers", kind="marketing")  # since then
+    assert [send(api, key) for key in ("tips", "offers")] == ["suppressed", "suppressed"]
+    say(person("ada"), {"channel": "email"}, {"category": "tips", "channel": "email"})
+    assert [send(api, key) for key in ("tips", "offers")] == ["sent", "sent"]
+
+    for reason in (SuppressionReason.COMPLAINT, SuppressionReason.BOUNCE, SuppressionReason.MANUAL):
+        SuppressionFactory.create(reason=reason)
+        say(person("ada"), {}, {"category": "news"}, {"category": "news", "channel": "email"})
+        assert send(api, "news") == "suppressed", reason
+        Suppression.objects.all().delete()
+
+
+def test_a_yes_that_is_to_be_confirmed_takes_nothing_back_before_it_is(api, browser, ada):
+    SuppressionFactory.create(reason=SuppressionReason.UNSUBSCRIBE)  # from everything
+    body = {"preferences": [{"category": "club", "is_on": True}]}
+    answer = person("ada").put(f"{V1}/recipients/ada/preferences", body, format="json")
+    assert answer.status_code == 200
+    assert held(api) == {("", "email")}
+    drain()
+    link = re.search(r"(/c/[\w-]+)", SimulatedMessage.objects.get().parts["text"])
+    assert link
+    for _ in range(2):
+        assert browser.post(link[1]).status_code == 200
+    assert held(api) == set()
+    assert [send(api, key) for key in ("club", "tips", "codes")] == ["sent", "suppressed", "sent"]
+
+
+def test_the_page_says_what_no_switch_changes(browser, ada):
+    def told() -> list[str]:
+        return re.findall(r"By Email you get ([^.]+)", browser.get(address(ada)).content.decode())
+
+    SuppressionFactory.create(reason=SuppressionReason.UNSUBSCRIBE)
+    SuppressionFactory.create(reason=SuppressionReason.BOUNCE, scope="news")
+    assert told() == []
+    SuppressionFactory.create(reason=SuppressionReason.COMPLAINT)
+    assert ["spam" in why for why in told()] == [True]
+    SuppressionFactory.create(reason=SuppressionReason.BOUNCE)
+    assert told() == ["nothing, as messages to you came back"]
+    AddressFactory.create(recipient=ada, value="ada.new@simulator.test")
+    assert told() == []
 
 
 def send(api: APIClient, category: str) -> str:
@@ -230,6 +315,12 @@ def test_unsubscribing_by_a_link_is_a_choice_of_the_person(api, browser, ada):
     consent = Consent.objects.get()
     assert (consent.act, consent.source) == ("withdrawn", "unsubscribe link")
     assert consent.address_hash == addresses.digest(Channel.EMAIL, Address.objects.get().value)
+    assert send(api, "orders") == "sent"  # no choice of hers, and yet she is let out
+    header = SimulatedMessage.objects.latest("id").headers["List-Unsubscribe"]
+    orders = header.strip("<>").removeprefix(settings.PUBLIC_URL)
+    assert browser.post(orders, {"List-Unsubscribe": "One-Click"}).status_code == 200
+    assert send(api, "orders") == "suppressed"
+    assert Consent.objects.latest("id").category == Category.objects.get(key="orders")
     everything = {"List-Unsubscribe": "One-Click", "from": "everything"}
     assert b"of any kind" not in browser.post(path, everything).content
     assert send(api, "tips") == "suppressed"
@@ -237,6 +328,50 @@ def test_unsubscribing_by_a_link_is_a_choice_of_the_person(api, browser, ada):
     on = {line.category.key: [s.is_on for s in line.switches] for line in centre.lines(ada)}
     assert on["tips"] == [False, True]  # the inbox is another matter
     assert suppress.has_opted_out("email", consent.address_hash)
+
+
+def test_start_takes_back_a_no_that_was_said_by_a_link(api, browser, ada):
+    """And each word is on record: 47 CFR 64.1200(a)(10) asks for proof of both."""
+    number = "+4915112345678"
+    AddressFactory.create(recipient=ada, channel="sms", value=number)
+    by_text = {"to": {"user_id": "ada"}, "channels": ["sms"], "content": {"text": "Hello"}}
+
+    def state() -> str:
+        answer = api.post(f"{V1}/notifications", by_text, format="json")
+        drain()
+        return Delivery.objects.get(notification=answer.json()["id"]).state
+
+    def text(words: str, minutes: int) -> None:
+        message = Inbound(
+            channel=Channel.SMS,
+            sender=number,
+            to="+15005550006",
+            text=words,
+            at=timezone.now() - timedelta(minutes=60 - minutes),
+            dedupe=words + str(minutes),
+        )
+        with transaction.atomic():
+            inbound.record("simulator", [message], received_at=timezone.now())
+
+    assert state() == "sent"
+    token = links.unsubscribe_token(
+        channel="sms",
+        address_hash=addresses.digest(Channel.SMS, number),
+        scope="*",
+        delivery_id=Delivery.objects.get().id,
+    )
+    assert browser.post(f"/u/{token}", {"List-Unsubscribe": "One-Click"}).status_code == 200
+    assert state() == "suppressed"
+    text("START", 1)
+    assert state() == "sent"
+    for minutes, words in enumerate(["STOP", "STOP", "START", "STOP"], 2):
+        text(words, minutes)
+    assert state() == "suppressed"
+    acts = Consent.objects.filter(source="keyword").order_by("id")
+    assert list(acts.values_list("act", flat=True)) == [
+        *("given", "withdrawn", "given", "withdrawn")
+    ]
+    assert acts[0].recipient == ada
 
 
 # --- What the law asks for in a message ---------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.django_db
 V1 = "/api/v1"
 
 
-def upload(api: APIClient, path: str, body: str, kind: str = "text/csv") -> Any:
+def upload(api: APIClient, path: str, body: Any, kind: str = "text/csv") -> Any:
     answer = api.generic("POST", V1 + path, body, content_type=kind)
     assert answer.status_code == 200, answer.content
     return answer.json()
@@ -157,6 +158,73 @@ def test_people_are_imported_and_of_a_bad_row_nothing_stays(api: APIClient) -> N
     ):
         answer = api.generic("POST", f"{V1}/recipients/import", body, content_type=kind)
         assert answer.status_code == code
+
+
+HOSTILE: list[tuple[str, Any, int | list[tuple[str, str]]]] = [
+    # (kind, body, how many are stored or what is told of the one row)
+    ("csv", "\ufeffuser_id,email\r\nu-1,ada@example.com\r\n", 1),
+    ("csv", 'user_id,data.note\nu-1,"=HYPERLINK(""http://evil.example"")"\n', 1),
+    ("csv", "user_id,data,data.plan\nu-1,x,y\n", [("data", "not_a_dict")]),
+    ("csv", "user_id,emails,email\nu-1,x,ada@example.com\n", [("emails", "not_a_list")]),
+    ("csv", "user_id,data.note\nu-1,a\0b\n", [("data.note", "control_character")]),
+    ("csv", "user_id\nu-\0001\n", [("user_id", "control_character")]),
+    ("csv", "user_id,locale\nu-1,d\0e\n", [("locale", "control_character")]),
+    ("csv", "user_id,paused_until\nu-1,tomorrow\n", [("paused_until", "")]),
+    ("ndjson", '{"user_id": "u-1", "data": {"a": "\\u0000"}}', [("", "malformed")]),
+    ("ndjson", '{"user_id": "u-1", "user_id": "u-2"}', [("", "malformed")]),
+    ("ndjson", '{"user_id": "u-1", "data": {"a": 1e999}}', [("", "malformed")]),
+    ("ndjson", "[" * 5000, [("", "malformed")]),
+    ("ndjson", b'{"user_id": "\xff"}', [("", "malformed")]),
+    ("ndjson", '{"user_id": "' + "x" * 1_000_000 + '"}', [("", "too_large")]),
+    ("ndjson", '["u-1"]', [("", "invalid")]),
+    ("ndjson", '{"user_id": ["u-1"]}', [("user_id", "not_a_text")]),
+]
+
+BROKEN: list[Any] = [
+    "",
+    "user_id,user_id\nu-1,u-2\n",
+    "user_id,\nu-1,x\n",
+    "user_id," + ",".join(map(str, range(101))) + "\n",
+    "user_id\ru-1\r",
+    'user_id\n"u-1',
+    b"user_id\n\xff\n",
+    "user_id\n" + "x" * 2_000_000,
+    'user_id,data.x\nu-1,"' + "x\n" * 600_000,
+]
+
+
+def test_a_hostile_upload_is_an_error_of_its_row_or_of_the_whole(api: APIClient) -> None:
+    kinds = {"csv": "text/csv", "ndjson": "application/x-ndjson"}
+    for kind, body, expected in HOSTILE:
+        done = upload(api, "/recipients/import", body, kinds[kind])
+        if isinstance(expected, int):
+            assert (done["stored"], done["errors"]) == (expected, []), body[:60]
+            continue
+        told = [(error["field"], error["code"]) for error in done["errors"]]
+        assert (done["stored"], done["rejected"]) == (0, 1), body[:60]
+        for (field, code), (found, said) in zip(expected, told, strict=True):
+            assert found.startswith(field), (body[:60], told)
+            assert code in said, (body[:60], told)
+    for body in BROKEN:
+        answer = api.generic("POST", f"{V1}/recipients/import", body, content_type="text/csv")
+        assert answer.status_code == 400, body[:60]
+    assert list(Recipient.objects.values_list("user_id", flat=True)) == ["u-1"]
+
+
+def test_what_a_spreadsheet_would_run_is_exported_as_text_and_comes_back(api: APIClient) -> None:
+    formula = "=HYPERLINK(A1)"
+    rows = [
+        {"channel": "email", "address": "=1+1@example.com", "source": formula},
+        {"channel": "sms", "address": "+4915112345678", "source": "-5"},
+    ]
+    upload(api, "/suppressions/import", "\n".join(map(json.dumps, rows)), "application/x-ndjson")
+    before = set(Suppression.objects.values_list("address_hash", "source"))
+    text = api.get(f"{V1}/suppressions/export").getvalue().decode()
+    cells = {cell for line in csv.reader(text.splitlines()) for cell in line}
+    assert {"'=1+1@example.com", f"'{formula}", "+4915112345678", "-5"} <= cells
+    Suppression.objects.all().delete()
+    assert upload(api, "/suppressions/import", text)["stored"] == 2
+    assert set(Suppression.objects.values_list("address_hash", "source")) == before
 
 
 def with_scope(agent: ApiClient, scope: Scope) -> APIClient:

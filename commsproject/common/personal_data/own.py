@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,8 +12,15 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
-from commsproject.common.models import Alert, PersonalDataJob
-from commsproject.common.outbox.brokers import STREAM
+from commsproject.common.audit.purge import open_door
+from commsproject.common.models import (
+    Alert,
+    AuditEvent,
+    PersonalDataJob,
+    SignInTry,
+    StaffSession,
+)
+from commsproject.common.outbox import brokers
 from commsproject.common.personal_data.registry import (
     PAGE_ROWS,
     Erased,
@@ -25,6 +33,7 @@ from commsproject.common.personal_data.registry import (
     register,
 )
 from commsproject.common.personal_data.rows import STEP_SECONDS, limited, older
+from commsproject.common.staff import sessions, throttle
 
 
 def exports(person: Person, _after: str) -> Erased:
@@ -53,16 +62,18 @@ def events(person: Person, _after: str) -> Erased:
 
 def stream(person: Person, after: str) -> Erased:
     """Those in the stream that name the person, a thousand entries at a time."""
-    if not settings.EVENTS_URL:
+    if not brokers.has_stream(settings.EVENTS_URL):  # what RabbitMQ has is its consumers'
         return Erased()
     with redis.Redis.from_url(
         settings.EVENTS_URL, socket_connect_timeout=1, socket_timeout=5
     ) as it:
-        page: list[Any] = it.xrange(STREAM, min=f"({after}" if after else "-", count=_ENTRIES)
+        page: list[Any] = it.xrange(
+            brokers.STREAM, min=f"({after}" if after else "-", count=_ENTRIES
+        )
         named = _quoted(person.user_id).encode()
         gone = [key for key, entry in page if any(named in value for value in entry.values())]
         if gone:
-            it.xdel(STREAM, *gone)
+            it.xdel(brokers.STREAM, *gone)
     return Erased(len(gone), page[-1][0].decode() if len(page) == _ENTRIES else "")
 
 
@@ -103,6 +114,21 @@ def _forget_jobs(now: datetime) -> Gone:
     return Gone(len(found), len(found) == PAGE_ROWS)
 
 
+def _trail_age() -> timedelta:
+    return timedelta(days=settings.AUDIT_DAYS)
+
+
+def _through_the_door(purge: Purge) -> Purge:
+    """Of a table whose trigger refuses deletions."""
+
+    def step(now: datetime) -> Gone:
+        with transaction.atomic():
+            open_door()
+            return purge.step(now)
+
+    return replace(purge, step=step)
+
+
 HOLDER = Holder(
     name="common",
     erasures={"exports": exports, "events": events, "event stream": stream},
@@ -116,6 +142,9 @@ HOLDER = Holder(
         older(
             Alert, _statistics_age, "older than STATISTICS_DAYS", where="resolved_at IS NOT NULL"
         ),
+        _through_the_door(older(AuditEvent, _trail_age, "older than AUDIT_DAYS")),
+        older(StaffSession, sessions.longest, "sign-ins that have ended"),
+        older(SignInTry, lambda: throttle.WINDOW, "tries to sign in"),
     ),
 )
 
