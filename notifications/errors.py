@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from commsproject.common.errors import Conflict, InvalidInput
+from commsproject.common.errors import CommsError, Conflict, InvalidInput
 
 
 class UnknownRecipient(InvalidInput):
@@ -81,6 +81,12 @@ class NameTaken(Conflict):
 class BatchState(Conflict):
     code = "batch_state"
     title = "The state of the batch does not allow this"
+
+
+class SecondPerson(CommsError):
+    code = "second_person"
+    status = 403
+    title = "Another member of staff has to approve this batch"
 
 
 class UploadStopped(Conflict):

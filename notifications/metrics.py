@@ -20,6 +20,8 @@ _WAITING = {
     "due": "Deliveries that wait for a worker.",
     "oldest_seconds": "How long the first of them waits.",
     "in_flight": "Deliveries of chunks that a worker has claimed.",
+    "throttled": "Deliveries that wait for leave of a rate limit or cap.",
+    "throttled_seconds": "How long the first of them waits.",
     "later": "Deliveries due at a later time: scheduled, or to be tried again.",
     "held": "Deliveries of batches that are paused or wait.",
     "suspects": "Deliveries with which workers died, among the others.",

@@ -86,7 +86,7 @@ WHERE work.id = ANY(ARRAY(
     FOR UPDATE SKIP LOCKED
 ))
 RETURNING work.id, work.kind, work.lane, work.channel, work.client_id, work.batch_id, work.ids,
-          work.token, work.claims, work.due_at, work.suspect
+          work.token, work.claims, work.due_at, work.suspect, work.throttled_since
 """
 
 _CLAIM_SUSPECT = """
@@ -100,7 +100,7 @@ WHERE work.id = ANY(ARRAY(
     ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED
 ))
 RETURNING work.id, work.kind, work.lane, work.channel, work.client_id, work.batch_id, work.ids,
-          work.token, work.claims, work.due_at, work.suspect
+          work.token, work.claims, work.due_at, work.suspect, work.throttled_since
 """
 
 _RENEW = """
@@ -173,6 +173,7 @@ class Lease:
     claims: int
     due_at: datetime
     is_suspect: bool = False
+    throttled_since: datetime | None = None
     deadline: float = 0.0
     seen: float = field(default_factory=time.monotonic)
     follow_ups: list[float] = field(default_factory=list)
@@ -259,6 +260,7 @@ def _claimed(query: str, values: dict[str, Any]) -> list[Lease]:
             claims=row[8],
             due_at=row[9],
             is_suspect=row[10],
+            throttled_since=row[11],
             deadline=deadline,
         )
         for row in rows

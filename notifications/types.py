@@ -289,6 +289,8 @@ class Inbound:
     in_reply_to: Sequence[str] = ()
     is_automatic: bool = False
     """An out-of-office note or another machine: never answered."""
+    is_forged: bool = False
+    """The provider's checks speak against its sender."""
     has_attachments: bool = False
     data: Mapping[str, Any] = field(default_factory=dict)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 from django.conf import settings
@@ -49,7 +50,8 @@ class UnsubscribePage(SignedPage):
         return self._page(request, token, done=False)
 
     def post(self, request: HttpRequest, token: str) -> HttpResponse:
-        if request.POST.get("List-Unsubscribe") != "One-Click":
+        # Some mail programs end the body with a line end, which is part of the value then.
+        if request.POST.get("List-Unsubscribe", "").strip() != "One-Click":
             return self._page(request, token, done=False, status=400)
         return self._page(request, token, done=True)
 
@@ -119,10 +121,12 @@ class PreferencesPage(SignedPage):
             return _unknown(request)
         about = PersonForm(request.POST, person=person)
         periods = cast("Periods", PeriodForms(request.POST, prefix="quiet"))
-        if not (about.is_valid() & periods.is_valid()):
-            return self._page(request, person, about=about, periods=periods, status=422)
         is_over = request.POST.get("all") == "off"
         wanted = set() if is_over else _places(request.POST.getlist("on"))
+        if not (about.is_valid() & periods.is_valid()):
+            return self._page(
+                request, person, about=about, periods=periods, wanted=wanted, status=422
+            )
         saved = centre.save(
             person,
             wanted,
@@ -146,9 +150,11 @@ class PreferencesPage(SignedPage):
         *,
         about: PersonForm | None = None,
         periods: Periods | None = None,
+        wanted: set[Place] | None = None,
         saved: Saved | None = None,
         status: int = 200,
     ) -> HttpResponse:
+        """`wanted`: the switches as they were posted, where that could not be saved."""
         lines = centre.lines(person)
         used = {switch.channel for line in lines for switch in line.switches}
         channels = [channel for channel in Channel if channel in used]
@@ -156,13 +162,14 @@ class PreferencesPage(SignedPage):
         context = {
             "sender": settings.SMS_BRAND,
             "channels": channels,
-            "lines": [(line, _row(line, channels)) for line in lines],
+            "lines": [(line, _row(line, channels, wanted)) for line in lines],
             "shown": " ".join(
                 f"{line.category.key}:{switch.channel}"
                 for line in lines
                 if not line.fixed
                 for switch in line.switches
             ),
+            "blocked": centre.blocked(person),
             "about": about or PersonForm(person=person),
             "periods": periods or PeriodForms(initial=period_initial(person), prefix="quiet"),
             "saved": saved and _told(saved, names),
@@ -170,8 +177,13 @@ class PreferencesPage(SignedPage):
         return render(request, "notifications/preferences.html", context, status=status)
 
 
-def _row(line: centre.Line, channels: list[Channel]) -> list[centre.Switch | None]:
-    by_channel = {switch.channel: switch for switch in line.switches}
+def _row(
+    line: centre.Line, channels: list[Channel], wanted: set[Place] | None
+) -> list[centre.Switch | None]:
+    switches = line.switches
+    if wanted is not None and not line.fixed:
+        switches = [replace(one, is_on=line.place(one) in wanted) for one in switches]
+    by_channel = {switch.channel: switch for switch in switches}
     return [by_channel.get(channel) for channel in channels]
 
 

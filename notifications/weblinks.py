@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import re
 
-from django.conf import settings
+from templates_app import app_links
 
-_ANY = r"[^\s\\\x00-\x1f\x7f]*"
-_REST = re.compile(_ANY)
-_SAFE = re.compile(rf"(?:https?://|/(?![/\\])|mailto:|tel:){_ANY}", re.IGNORECASE)
-_IMAGE = re.compile(rf"(?:https?://|/(?![/\\])){_ANY}", re.IGNORECASE)
+_ALSO = re.compile(r"(?:http://|mailto:|tel:)[^\s\\\x00-\x1f\x7f]*", re.IGNORECASE)
 
 
 def is_link(text: str) -> bool:
-    """Whether it leads to a web page, a path of the same site, an email, a phone call or one of our
-    apps (APP_LINK_SCHEMES). Everything else may run as a script where it is clicked: `javascript:`,
-    `data:` and more to come.
+    """Whether it leads where a link of a push may, to any other web page, an email or a phone call.
+    Everything else may run as a script where it is clicked: `javascript:`, `data:` and more to come.
     """
-    scheme, _, rest = text.partition("://")
-    if scheme in settings.APP_LINK_SCHEMES:
-        return _REST.fullmatch(rest) is not None
-    return _SAFE.fullmatch(text) is not None
+    return app_links.is_link(text) or _ALSO.fullmatch(text) is not None
 
 
 def is_image(text: str) -> bool:
-    return _IMAGE.fullmatch(text) is not None
+    return app_links.is_image(text)

@@ -11,16 +11,19 @@ import hypothesis
 import pytest
 import redis
 from django.conf import settings as django_settings
+from django.db.backends.postgresql.operations import DatabaseOperations
 from hypothesis import HealthCheck
 from rest_framework.test import APIClient
 
-from commsproject.common import limits, valkey
+from commsproject.common import limits, outbox, valkey
 from commsproject.common.identity import keys
 from commsproject.common.identity.scopes import Scope
 from commsproject.common.models import ApiClient
+from commsproject.common.outbox import publisher
 from notifications.providers import registry
 from notifications.providers.simulator import Simulator
 from notifications.services import metrics, route
+from tests import told
 from tests.fakes.proxy import TcpProxy
 
 
@@ -44,6 +47,27 @@ for _name, _examples in (("short", 60), ("full", 400)):
 
 def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("full" if config.getoption("full_faults") else "short")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _flushed_as_a_whole() -> Iterator[None]:
+    """Between tests that commit, the trail of staff goes with the rest: by the door of retention."""
+    flush = DatabaseOperations.sql_flush
+
+    def through_the_door(*args: Any, **options: Any) -> list[str]:
+        return ["SET LOCAL comms.audit_purge = 'on'", *flush(*args, **options)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseOperations, "sql_flush", through_the_door)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _events_keep_to_their_schemas() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outbox, "emit", told.checked(outbox.emit))
+        patch.setattr(publisher, "_events", told.checked_rows(publisher._events))
+        yield
 
 
 @pytest.fixture(scope="session")

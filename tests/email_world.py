@@ -36,7 +36,7 @@ class EmailWorld:
 
 @contextmanager
 def email_world(**settings: Any) -> Iterator[EmailWorld]:
-    """The three servers, running, and the settings that point at them with short timeouts."""
+    """The three servers, running, and the settings that point at them, with patience."""
     with ExitStack() as stack:
         world = EmailWorld(
             stack.enter_context(SendGridServer(api_key=KEY)),
@@ -45,8 +45,8 @@ def email_world(**settings: Any) -> Iterator[EmailWorld]:
         )
         changed = {
             "PROVIDERS": _providers(world),
-            "PROVIDER_CONNECT_TIMEOUT": 0.5,
-            "PROVIDER_READ_TIMEOUT": 0.5,
+            "PROVIDER_CONNECT_TIMEOUT": 10.0,
+            "PROVIDER_READ_TIMEOUT": 10.0,
             **settings,
         }
         stack.enter_context(override_settings(**changed))

@@ -63,7 +63,7 @@ class Process:
         self.popen.wait()
         self._log.close()
 
-    def stop(self, seconds: float = 10) -> int:
+    def stop(self, seconds: float = 60) -> int:
         """SIGTERM; the exit code."""
         self.popen.send_signal(signal.SIGTERM)
         code = self.popen.wait(seconds)
@@ -95,7 +95,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def eventually(condition: Callable[[], object], seconds: float = 20) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 90) -> None:
     """Wait until `condition` holds; fails loudly when it never does."""
     deadline = time.monotonic() + seconds
     while not condition():

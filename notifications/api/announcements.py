@@ -25,7 +25,7 @@ from commsproject.common.errors import InvalidInput
 from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
 from notifications import weblinks
-from notifications.api.inbox import ItemOutput
+from notifications.api.inbox_fields import ItemOutput
 from notifications.api.input import ActionsField, Line, validate_metadata
 from notifications.models import Announcement
 from notifications.services import announcements, inbox_feed

@@ -143,7 +143,7 @@ def read(request: Request, idempotency_key: str) -> Asked:
         upload = rows.Listed(_listed(body))
     serializer = BatchInput(data=shared)
     serializer.is_valid(raise_exception=True)
-    return Asked(_request(serializer.validated_data, shared, idempotency_key), upload)
+    return Asked(batch_request(serializer.validated_data, shared, idempotency_key), upload)
 
 
 def _listed(body: Mapping[str, Any]) -> list[Any]:
@@ -171,9 +171,10 @@ def _from_query(query: QueryDict) -> dict[str, Any]:
     return found
 
 
-def _request(
+def batch_request(
     fields: Mapping[str, Any], shared: Mapping[str, Any], idempotency_key: str
 ) -> BatchRequest:
+    """What `BatchInput` validated of `shared`."""
     known = {**fields, "channels": [Channel(name) for name in fields.get("channels", [])]}
     canonical = json.dumps(shared, sort_keys=True, separators=(",", ":")).encode()
     canary = known.pop("canary", None)

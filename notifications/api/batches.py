@@ -27,6 +27,7 @@ from rest_framework.views import APIView
 from commsproject.common.api.pages import page_of
 from commsproject.common.api.pagination import NewestFirst
 from commsproject.common.api.parsers import StrictJSONParser
+from commsproject.common.api.spreadsheets import inert
 from commsproject.common.api.streaming import download
 from commsproject.common.errors import InvalidInput, NotFound
 from commsproject.common.identity.principals import agent
@@ -375,11 +376,6 @@ def _as_ndjson(piece: list[Result]) -> bytes:
     return b"".join(lines)
 
 
-def _inert(cell: str) -> str:
-    """What a spreadsheet would take for a formula, as the text that it is (OWASP: CSV injection)."""
-    return f"'{cell}" if cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell
-
-
 def _as_csv(piece: list[Result]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
@@ -392,7 +388,7 @@ def _as_csv(piece: list[Result]) -> bytes:
         )
         key = result.notification_id or ""
         writer.writerow(
-            [result.number, _inert(result.reference), result.status, key, sent, _inert(wrong)]
+            [result.number, inert(result.reference), result.status, key, sent, inert(wrong)]
         )
     return text.getvalue().encode()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 from typing_extensions import override
 
 from commsproject.common.api.problems import translate
-from commsproject.common.errors import CommsError, FieldError
+from commsproject.common.errors import CommsError, FieldError, InvalidInput
 from commsproject.common.identity.scopes import Scope
 from notifications.api import rows
 from notifications.api.batch_input import CsvParser, NdjsonParser
@@ -118,12 +118,19 @@ def uploaded(
     request: Request, one_of: Collection[str], from_csv: Callable[[dict[str, str]], Any]
 ) -> Iterator[Numbered[Any]]:
     """The rows of a request's body; `from_csv` makes of a record what a line of NDJSON holds."""
-    stream = cast("rows.Stream", request.data)
+    if not isinstance(stream := request.data, rows.Stream):  # DRF parses no body that is empty
+        raise InvalidInput.of("rows", "required", "Send the rows as the body.")
     if (request.content_type or "").partition(";")[0].strip().lower() != "text/csv":
         yield from rows.json_lines(stream.pieces())
         return
     for number, cells in rows.csv_records(stream.pieces(), one_of):
-        yield number, cells if isinstance(cells, Rejected) else from_csv(cells)
+        if isinstance(cells, Rejected):
+            yield number, cells
+        elif wrong := [name for name, cell in cells.items() if "\0" in cell]:
+            error = FieldError(wrong[0], "control_character", "NUL is not allowed here.")
+            yield number, Rejected(number, [error])
+        else:
+            yield number, from_csv(cells)
 
 
 # --- People --------------------------------------------------------------------------------------
@@ -144,18 +151,19 @@ def _person(cells: dict[str, str]) -> dict[str, Any]:
     `data`. Cells that are empty say nothing.
     """
     row: dict[str, Any] = {}
+    made: dict[str, Any] = {}
     for name, cell in cells.items():
         if not cell:
             continue
         if name in ("email", "phone"):
-            row[f"{name}s"] = [cell]
+            made[f"{name}s"] = [cell]
         elif name == "topics":
             row[name] = cell.split()
         elif name.startswith("data."):
-            row.setdefault("data", {})[name.removeprefix("data.")] = cell
+            made.setdefault("data", {})[name.removeprefix("data.")] = cell
         else:
             row[name] = cell
-    return row
+    return {**made, **row}  # a column `emails` or `data` is wrong, and told as such
 
 
 def _store_people(known: Sequence[Known]) -> None:

@@ -18,7 +18,7 @@ from commsproject.common.identity.scopes import Scope
 from notifications.api.input import Line, ZoneField
 from notifications.api.people import permitted
 from notifications.models import Category, Preference, QuietHours, Recipient
-from notifications.services import preferences
+from notifications.services import centre, preferences
 from notifications.services.preferences import Period, Said, Wish
 from notifications.types import Channel
 
@@ -81,10 +81,20 @@ class OfferedOutput(serializers.ModelSerializer[Category]):
         return preferences.may_turn_off(row)
 
 
+class UnsubscribedOutput(serializers.Serializer[Any]):
+    """Where a person has unsubscribed."""
+
+    category = serializers.CharField(help_text="Empty: from everything.")
+    channel = serializers.ChoiceField(Channel.choices)
+
+
 class PreferencesOutput(serializers.Serializer[Any]):
     """A person's choices, and the categories that there are to choose from."""
 
     preferences = ChoiceOutput(many=True)
+    unsubscribed = UnsubscribedOutput(
+        many=True, help_text="By a link or a word: it holds, whatever `preferences` say."
+    )
     categories = OfferedOutput(many=True)
     paused_until = serializers.DateTimeField(allow_null=True)
 
@@ -98,6 +108,7 @@ _ANSWER = {
             "changed_at": "2026-11-22T09:00:00Z",
         }
     ],
+    "unsubscribed": [],
     "categories": [
         {
             "key": "news",
@@ -132,7 +143,9 @@ class Preferences(APIView):
         operation_id="preferences_put",
         summary="Write choices of a person",
         description="All or none. A yes or no goes into the consent record with its proof. A yes "
-        "to a category that asks for confirmation holds once the person has followed the link.",
+        "to a category that asks for confirmation holds once the person has followed the link. A "
+        "yes of the person, or of an agent with `proof`, takes back an earlier unsubscribing, never "
+        "a complaint or a bounce; without proof it does not: see `unsubscribed`.",
         request=PreferencesInput,
         responses=PreferencesOutput,
         examples=[
@@ -152,7 +165,8 @@ class Preferences(APIView):
         asked = validated(PreferencesInput, request)
         is_person = isinstance(principal(request), EndUser)
         said = Said("person" if is_person else "api", asked.get("proof", {}))
-        preferences.put(permitted(request, user_id), asked["preferences"], said)
+        write = centre.choose if is_person or any(said.proof.values()) else preferences.put
+        write(permitted(request, user_id), asked["preferences"], said)
         return self._answer(user_id)
 
     def _answer(self, user_id: str) -> Response:
@@ -160,6 +174,10 @@ class Preferences(APIView):
         person = Recipient.objects.filter(user_id=user_id).first()
         found = {
             "preferences": chosen,
+            "unsubscribed": [
+                {"category": category, "channel": channel}
+                for category, channel in (centre.unsubscribed(person) if person else ())
+            ],
             "categories": Category.objects.all(),
             "paused_until": person.paused_until if person else None,
         }

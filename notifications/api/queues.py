@@ -30,13 +30,15 @@ class MinuteOutput(serializers.Serializer[Any]):
 
 
 class WaitingOutput(serializers.Serializer[Any]):
-    """Counts are deliveries; each is in one of the first four."""
+    """Counts are deliveries; each is in one of the first five."""
 
     depth = serializers.IntegerField(source="due", help_text="Due, waiting for a worker.")
     in_flight = serializers.IntegerField(help_text="Claimed by a worker.")
+    throttled = serializers.IntegerField(help_text="Waiting for leave of a rate limit or cap.")
     later = serializers.IntegerField(help_text="Scheduled, or to be tried again later.")
     held = serializers.IntegerField(help_text="Of batches that are paused or wait.")
     oldest_seconds = serializers.FloatField(help_text="How long the first of `depth` waits.")
+    throttled_seconds = serializers.FloatField(help_text="How long the first of `throttled` waits.")
 
 
 class SampleOutput(WaitingOutput):
@@ -77,9 +79,11 @@ _MINUTE = {"sent": 840, "retried": 12, "dead": 0}
 _LANE = {
     "depth": 120,
     "in_flight": 16,
+    "throttled": 60,
     "later": 4,
     "held": 0,
     "oldest_seconds": 0.8,
+    "throttled_seconds": 31.5,
     "lane": "normal",
     "suspects": 0,
     "last_minute": _MINUTE,
@@ -131,6 +135,6 @@ def _service(shares: Mapping[metrics.Share, Figures]) -> dict[str, Any]:
 
 
 def _busiest(agents: Mapping[UUID, Figures]) -> list[dict[str, Any]]:
-    busiest = sorted(agents, key=lambda one: (-agents[one].due - agents[one].in_flight, one))
+    busiest = sorted(agents, key=lambda one: (-agents[one].waiting, one))
     names = dict(ApiClient.objects.values_list("id", "name").filter(id__in=busiest[:MAX_AGENTS]))
     return [{"name": names[one], **vars(agents[one])} for one in busiest[:MAX_AGENTS]]

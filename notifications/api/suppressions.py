@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -20,6 +21,8 @@ from typing_extensions import override
 
 from commsproject.common.api.pages import page, page_of
 from commsproject.common.api.serializers import Moment, StrictSerializer, validated
+from commsproject.common.api.spreadsheets import as_written, inert
+from commsproject.common.api.streaming import download
 from commsproject.common.errors import InvalidInput, NotFound
 from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
@@ -268,7 +271,7 @@ class ImportSuppressions(APIView):
 
 
 def _given(cells: dict[str, str]) -> dict[str, str]:
-    return {name: cell for name, cell in cells.items() if cell}
+    return {name: as_written(cell) for name, cell in cells.items() if cell}
 
 
 class ExportSuppressions(APIView):
@@ -285,28 +288,29 @@ class ExportSuppressions(APIView):
         responses={(200, "text/csv"): OpenApiTypes.STR},
     )
     def get(self, request: Request) -> StreamingHttpResponse:
-        return StreamingHttpResponse(
+        return download(
+            request._request,  # noqa: SLF001 - DRF has no other way to Django's own
             _lines(_filtered(request)),
             content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": 'attachment; filename="suppressions.csv"'},
+            filename="suppressions.csv",
         )
 
 
-class _Echo:
-    """What `csv.writer` writes to: it hands each line back."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def _lines(rows: QuerySet[Suppression]) -> Iterator[str]:
+def _lines(rows: QuerySet[Suppression]) -> Iterator[bytes]:
     """Read in pages by id: no transaction stays open while a slow client reads."""
-    writer = csv.writer(_Echo())
-    yield writer.writerow(COLUMNS)
+    yield _as_csv([COLUMNS])
     last = None
     while found := list(rows.filter(id__lt=last)[:PAGE] if last else rows[:PAGE]):
-        for row in found:
-            ends = row.expires_at.isoformat() if row.expires_at else ""
-            cells = [*(getattr(row, name) for name in COLUMNS[:-1]), ends]
-            yield writer.writerow(cells)
+        yield _as_csv(map(_cells, found))
         last = found[-1].id
+
+
+def _cells(row: Suppression) -> list[str]:
+    ends = row.expires_at.isoformat() if row.expires_at else ""
+    return [*(inert(getattr(row, name)) for name in COLUMNS[:-1]), ends]
+
+
+def _as_csv(lines: Iterable[Sequence[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(lines)
+    return text.getvalue().encode()

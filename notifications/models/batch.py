@@ -79,6 +79,9 @@ class Batch(models.Model):
     reply_to = models.CharField(max_length=320, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
     idempotency_key = models.CharField(max_length=255, blank=True)
+    composer = models.CharField(
+        max_length=150, blank=True, help_text="The member of staff who composed it in the console."
+    )
     send_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
 

@@ -17,6 +17,8 @@ class QueueSample(models.Model):
     due = models.PositiveIntegerField(default=0, help_text="Waiting for a worker.")
     oldest_seconds = models.FloatField(default=0, help_text="How long the first of them waits.")
     in_flight = models.PositiveIntegerField(default=0, help_text="Claimed by a worker.")
+    throttled = models.PositiveIntegerField(default=0, help_text="Waiting for leave of a limit.")
+    throttled_seconds = models.FloatField(default=0, help_text="How long the first of these waits.")
     later = models.PositiveIntegerField(default=0, help_text="Due at a later time.")
     held = models.PositiveIntegerField(default=0, help_text="Of batches that are paused or wait.")
     sent = models.PositiveIntegerField(default=0, help_text="Calls accepted in the last minute.")

@@ -49,6 +49,9 @@ class Work(models.Model):
         help_text="Deliveries named. Counting them means reading the array: ten times as slow.",
     )
     due_at = models.DateTimeField(default=timezone.now)
+    throttled_since = models.DateTimeField(
+        null=True, help_text="Since when it has waited for leave of a limit, if it does."
+    )
     held = models.BooleanField(default=False, help_text="Not to be claimed: its batch waits.")
     suspect = models.BooleanField(
         default=False, help_text="Two workers died with it: claimed alone, by an idle process."

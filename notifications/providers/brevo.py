@@ -15,15 +15,13 @@ from datetime import UTC, datetime
 from email.utils import parseaddr
 from typing import Any, ClassVar
 
-from anymail.backends.base_requests import AnymailRequestsBackend
 from anymail.backends.brevo import EmailBackend
 from anymail.message import AnymailMessage
 from django.conf import settings
 from typing_extensions import override
 
 from notifications.providers.account import Check, MailDns, sender_check
-from notifications.providers.base import Webhook
-from notifications.providers.common import events, http, shared_secret
+from notifications.providers.common import http
 from notifications.providers.common.email import without_addresses
 from notifications.providers.common.email_http import (
     Careful,
@@ -89,11 +87,23 @@ MILLISECONDS = 10**11
 """From here on `ts_epoch` is in milliseconds, as documented; some events have it in seconds."""
 
 
+class _Backend(Careful, EmailBackend):  # type: ignore[misc]
+    """A text gets an HTML form as well: Brevo takes no mail without one."""
+
+    def build_message_payload(self, message: Any, defaults: Any) -> Any:
+        payload = super().build_message_payload(message, defaults)
+        if "htmlContent" not in payload.data and (text := payload.data.get("textContent")):
+            lines = html.escape(text).replace("\n", "<br>\n")
+            payload.data["htmlContent"] = f"<p>{lines}</p>"
+        return payload
+
+
 class Brevo(HttpEmailProvider):
     """Options: `api_key`, `api_url` and `webhook_secret`: what its webhooks bring as password or as
     token, two with a comma while it is changed.
     """
 
+    backend: ClassVar = _Backend
     dns: ClassVar = MailDns("spf.brevo.com", ("brevo1", "brevo2", "mail"))
     keeps_message_id: ClassVar = False
     hosts_templates: ClassVar = True
@@ -112,10 +122,6 @@ class Brevo(HttpEmailProvider):
         domains = self.look_up("senders/domains", headers=key)["domains"]
         authenticated = [each["domain_name"] for each in domains if each["authenticated"]]
         yield sender_check(parseaddr(settings.DEFAULT_FROM_EMAIL)[1], authenticated)
-
-    @override
-    def connect(self) -> AnymailRequestsBackend:
-        return _Backend(api_key=self._api_key, **self.options())
 
     @override
     def label(self, mail: AnymailMessage, message: Outbound) -> None:
@@ -139,45 +145,23 @@ class Brevo(HttpEmailProvider):
         )
 
     @override
-    def verify(self, webhook: Webhook) -> None:
-        shared_secret.check(webhook, self._secrets)
-
-    @override
-    def parse(self, webhook: Webhook) -> list[ProviderEvent]:
-        found = json.loads(webhook.body)
-        rows = found if isinstance(found, list) else [found]  # a list where webhooks are batched
-        return events.of_each(rows, _events)
-
-
-class _Backend(Careful, EmailBackend):  # type: ignore[misc]
-    """A text gets an HTML form as well: Brevo takes no mail without one."""
-
-    def build_message_payload(self, message: Any, defaults: Any) -> Any:
-        payload = super().build_message_payload(message, defaults)
-        if "htmlContent" not in payload.data and (text := payload.data.get("textContent")):
-            lines = html.escape(text).replace("\n", "<br>\n")
-            payload.data["htmlContent"] = f"<p>{lines}</p>"
-        return payload
-
-
-def _events(row: Mapping[str, Any]) -> Iterator[ProviderEvent]:
-    """Our event for one of theirs; none for kinds we do not know."""
-    known = EVENTS.get(row["event"])
-    if known is None:
-        return
-    kind, permanent = known
-    yield ProviderEvent(
-        type=kind,
-        at=_at(row),
-        dedupe=_dedupe(row),
-        attempt_id=attempt_id(_custom(row).get("attempt_id")),
-        provider_ref=str(row["message-id"]),
-        address=str(row["email"]),
-        permanent=permanent,
-        code=row["event"],
-        detail=without_addresses(str(row.get("reason") or "").strip()),
-        data={"url": row["link"]} if row.get("link") else {},
-    )
+    def read(self, row: Mapping[str, Any]) -> Iterator[ProviderEvent]:
+        known = EVENTS.get(row["event"])
+        if known is None:
+            return
+        kind, permanent = known
+        yield ProviderEvent(
+            type=kind,
+            at=_at(row),
+            dedupe=_dedupe(row),
+            attempt_id=attempt_id(_custom(row).get("attempt_id")),
+            provider_ref=str(row["message-id"]),
+            address=str(row["email"]),
+            permanent=permanent,
+            code=row["event"],
+            detail=without_addresses(str(row.get("reason") or "").strip()),
+            data={"url": row["link"]} if row.get("link") else {},
+        )
 
 
 def _at(row: Mapping[str, Any]) -> datetime:

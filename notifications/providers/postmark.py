@@ -6,19 +6,15 @@ webhooks).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
-from anymail.backends.base_requests import AnymailRequestsBackend
 from anymail.backends.postmark import EmailBackend
 from anymail.message import AnymailMessage
 from typing_extensions import override
 
 from notifications.providers.account import Check, Verdict
-from notifications.providers.base import Webhook
-from notifications.providers.common import shared_secret
 from notifications.providers.common.email import without_addresses
 from notifications.providers.common.email_http import (
     Careful,
@@ -91,11 +87,16 @@ and machines, which Postmark counts among the bounces (AutoResponder, AddressCha
 _OUR_DATA = {"UserAgent": "user_agent", "OriginalLink": "url"}
 
 
+class _Backend(Careful, EmailBackend):  # type: ignore[misc]
+    pass
+
+
 class Postmark(HttpEmailProvider):
     """Options: `server_token`, `api_url`, `message_stream` (`""` for the default one) and
     `webhook_secret`: what its webhooks bring as password, two with a comma while it is changed.
     """
 
+    backend: ClassVar = _Backend
     hosts_templates: ClassVar = True
     url_variable: ClassVar = "POSTMARK_API_URL"
     receipts_variable: ClassVar = "POSTMARK_WEBHOOK_SECRET"
@@ -127,13 +128,12 @@ class Postmark(HttpEmailProvider):
             yield Check("server", "a sandbox: delivers nothing", Verdict.WARNING, advice)
 
     @override
-    def connect(self) -> AnymailRequestsBackend:
-        return _Backend(
-            server_token=self._api_key,
-            message_stream=self._message_stream,
-            use_bulk_api=False,
-            **self.options(),
-        )
+    def account(self) -> Mapping[str, Any]:
+        return {
+            "server_token": self._api_key,
+            "message_stream": self._message_stream,
+            "use_bulk_api": False,
+        }
 
     @override
     def label(self, mail: AnymailMessage, message: Outbound) -> None:
@@ -148,51 +148,35 @@ class Postmark(HttpEmailProvider):
         mail.extra_headers["X-PM-KeepID"] = "true"
 
     @override
-    def verify(self, webhook: Webhook) -> None:
-        shared_secret.check(webhook, self._secrets)
-
-    @override
-    def parse(self, webhook: Webhook) -> list[ProviderEvent]:
-        try:
-            return list(_events(json.loads(webhook.body)))
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"not an event of Postmark: {type(error).__name__}") from None
-
-
-class _Backend(Careful, EmailBackend):  # type: ignore[misc]
-    pass
+    def read(self, row: Mapping[str, Any]) -> Iterator[ProviderEvent]:
+        known = RECORDS.get(row.get("RecordType", ""))
+        if known is None:
+            return
+        kind, time_field, address_field = known
+        permanent = False
+        if kind is EventType.BOUNCED:
+            if row["Type"] not in BOUNCES:
+                return
+            kind, permanent = BOUNCES[row["Type"]]
+        elif kind is EventType.UNSUBSCRIBED and not _is_opt_out(row):
+            return
+        yield ProviderEvent(
+            type=kind,
+            at=datetime.fromisoformat(row[time_field]),
+            dedupe=":".join([row["RecordType"], row["MessageID"], row[time_field]]),
+            attempt_id=attempt_id((row.get("Metadata") or {}).get("attempt_id")),
+            provider_ref=row["MessageID"],
+            address=str(row[address_field]),
+            permanent=permanent,
+            code=str(row.get("Type", "")),
+            detail=without_addresses(str(row.get("Details") or row.get("Description") or "")),
+            data={ours: row[theirs] for theirs, ours in _OUR_DATA.items() if row.get(theirs)},
+        )
 
 
 def _fits(metadata: Mapping[str, str]) -> bool:
     return len(metadata) <= MAX_METADATA and all(
         len(key) <= MAX_KEY and len(value) <= MAX_VALUE for key, value in metadata.items()
-    )
-
-
-def _events(row: Mapping[str, Any]) -> Iterator[ProviderEvent]:
-    """Our event for one of theirs; none for kinds we do not know."""
-    known = RECORDS.get(row.get("RecordType", ""))
-    if known is None:
-        return
-    kind, time_field, address_field = known
-    permanent = False
-    if kind is EventType.BOUNCED:
-        if row["Type"] not in BOUNCES:
-            return
-        kind, permanent = BOUNCES[row["Type"]]
-    elif kind is EventType.UNSUBSCRIBED and not _is_opt_out(row):
-        return
-    yield ProviderEvent(
-        type=kind,
-        at=datetime.fromisoformat(row[time_field]),
-        dedupe=":".join([row["RecordType"], row["MessageID"], row[time_field]]),
-        attempt_id=attempt_id((row.get("Metadata") or {}).get("attempt_id")),
-        provider_ref=row["MessageID"],
-        address=str(row[address_field]),
-        permanent=permanent,
-        code=str(row.get("Type", "")),
-        detail=without_addresses(str(row.get("Details") or row.get("Description") or "")),
-        data={ours: row[theirs] for theirs, ours in _OUR_DATA.items() if row.get(theirs)},
     )
 
 

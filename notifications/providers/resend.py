@@ -10,14 +10,11 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
-import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from email.utils import parseaddr
 from typing import Any, ClassVar
 
-from anymail.backends.base_requests import AnymailRequestsBackend
 from anymail.backends.resend import EmailBackend
 from anymail.message import AnymailMessage
 from django.conf import settings
@@ -25,7 +22,7 @@ from typing_extensions import override
 
 from notifications.providers.account import Check, MailDns, Verdict, sender_check
 from notifications.providers.base import BadSignature, CannotVerify, Webhook
-from notifications.providers.common import shared_secret
+from notifications.providers.common import shared_secret, signed_at
 from notifications.providers.common.email import without_addresses
 from notifications.providers.common.email_http import (
     Careful,
@@ -80,7 +77,15 @@ EVENTS: Mapping[str, EventType] = {
 """Their word to ours."""
 
 MAX_AGE = 300.0
-"""Seconds the signed timestamp may differ from our clock: Svix signs each delivery anew."""
+"""Seconds a signature is taken: Svix signs each delivery anew."""
+
+
+class _Backend(Careful, EmailBackend):  # type: ignore[misc]
+    def build_message_payload(self, message: Any, defaults: Any) -> Any:
+        payload = super().build_message_payload(message, defaults)
+        if key := getattr(message, "idempotency_key", ""):
+            payload.headers["Idempotency-Key"] = key
+        return payload
 
 
 class Resend(HttpEmailProvider):
@@ -88,6 +93,7 @@ class Resend(HttpEmailProvider):
     changed.
     """
 
+    backend: ClassVar = _Backend
     dns: ClassVar = MailDns(selectors=("resend",))
     keeps_message_id: ClassVar = False
     url_variable: ClassVar = "RESEND_API_URL"
@@ -112,10 +118,6 @@ class Resend(HttpEmailProvider):
         yield sender_check(address, verified)
 
     @override
-    def connect(self) -> AnymailRequestsBackend:
-        return _Backend(api_key=self._api_key, **self.options())
-
-    @override
     def label(self, mail: AnymailMessage, message: Outbound) -> None:
         """Our ids and the tags as Resend's tags, which recipients do not see.
 
@@ -131,21 +133,35 @@ class Resend(HttpEmailProvider):
     def verify(self, webhook: Webhook) -> None:
         message_id = webhook.headers.get("svix-id", "")
         timestamp = webhook.headers.get("svix-timestamp", "")
-        if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 15):
-            raise BadSignature("no timestamp")
+        signed_at.check(timestamp, MAX_AGE)
         signed = f"{message_id}.{timestamp}.".encode() + webhook.body
         given = webhook.headers.get("svix-signature", "").split(" ")
         if not any(_signed(secret, signed, given) for secret in self._keys()):
             raise BadSignature("signed with none of our secrets")
-        if abs(time.time() - int(timestamp)) > MAX_AGE:
-            raise BadSignature("signed too long ago")
 
     @override
-    def parse(self, webhook: Webhook) -> list[ProviderEvent]:
-        try:
-            return list(_events(json.loads(webhook.body)))
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
-            raise ValueError(f"not an event of Resend: {type(error).__name__}") from None
+    def read(self, row: Mapping[str, Any]) -> Iterator[ProviderEvent]:
+        kind, data = EVENTS.get(row["type"]), row["data"]
+        if kind is None:
+            return
+        bounce, click = data.get("bounce") or {}, data.get("click") or {}
+        seen = {
+            "ip": click.get("ipAddress"),
+            "user_agent": click.get("userAgent"),
+            "url": click.get("link"),
+        }
+        yield ProviderEvent(
+            type=kind,
+            at=datetime.fromisoformat(row["created_at"]),
+            dedupe=f"{row['type']}:{data['email_id']}:{row['created_at']}",
+            attempt_id=attempt_id(_tags(data).get("attempt_id")),
+            provider_ref=str(data["email_id"]),
+            address=str(data["to"][0]),
+            permanent=_permanent(row["type"], bounce),
+            code="/".join(str(bounce[name]) for name in ("type", "subType") if bounce.get(name)),
+            detail=without_addresses(str(bounce.get("message") or "")),
+            data={name: value for name, value in seen.items() if value},
+        )
 
     def _keys(self) -> list[bytes]:
         try:
@@ -157,43 +173,10 @@ class Resend(HttpEmailProvider):
             raise CannotVerify("a configured secret is none") from None
 
 
-class _Backend(Careful, EmailBackend):  # type: ignore[misc]
-    def build_message_payload(self, message: Any, defaults: Any) -> Any:
-        payload = super().build_message_payload(message, defaults)
-        if key := getattr(message, "idempotency_key", ""):
-            payload.headers["Idempotency-Key"] = key
-        return payload
-
-
 def _signed(key: bytes, signed: bytes, given: list[str]) -> bool:
     """Whether one of `v1,<base64>` is the signature: there are two while Resend changes its secret."""
     expected = b"v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest())
     return any(hmac.compare_digest(expected, each.encode()) for each in given)
-
-
-def _events(row: Mapping[str, Any]) -> Iterator[ProviderEvent]:
-    """Our event for one of theirs; none for kinds we do not know."""
-    kind, data = EVENTS.get(row["type"]), row["data"]
-    if kind is None:
-        return
-    bounce, click = data.get("bounce") or {}, data.get("click") or {}
-    seen = {
-        "ip": click.get("ipAddress"),
-        "user_agent": click.get("userAgent"),
-        "url": click.get("link"),
-    }
-    yield ProviderEvent(
-        type=kind,
-        at=datetime.fromisoformat(row["created_at"]),
-        dedupe=f"{row['type']}:{data['email_id']}:{row['created_at']}",
-        attempt_id=attempt_id(_tags(data).get("attempt_id")),
-        provider_ref=str(data["email_id"]),
-        address=str(data["to"][0]),
-        permanent=_permanent(row["type"], bounce),
-        code="/".join(str(bounce[name]) for name in ("type", "subType") if bounce.get(name)),
-        detail=without_addresses(str(bounce.get("message") or "")),
-        data={name: value for name, value in seen.items() if value},
-    )
 
 
 def _permanent(kind: str, bounce: Mapping[str, Any]) -> bool:

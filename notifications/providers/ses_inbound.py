@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from notifications.providers.common import inbound_mail
+from notifications.providers.common import inbound_mail, mail_origin
 from notifications.types import Inbound
 
 logger = logging.getLogger(__name__)
@@ -38,16 +38,22 @@ def received(notification: Mapping[str, Any]) -> Inbound:
         raise ValueError(f"a mail without its content, by an action of type {action}")
     content = str(notification["content"])
     is_base64 = receipt["action"].get("encoding") == "BASE64"
-    raw = base64.b64decode(content) if is_base64 else content.encode()
+    found = inbound_mail.Mail.of_bytes(base64.b64decode(content) if is_base64 else content.encode())
+    verdicts = {
+        ours: str(receipt[theirs]["status"])
+        for theirs, ours in VERDICTS.items()
+        if theirs in receipt
+    }
     return inbound_mail.inbound(
-        inbound_mail.Mail.of_bytes(raw),
+        found,
         sender=str(mail["source"]),
         to=str((receipt.get("recipients") or mail["destination"])[0]),
         at=datetime.fromisoformat(mail["timestamp"]),
         dedupe=str(mail["messageId"]),
-        data={
-            ours: str(receipt[theirs]["status"])
-            for theirs, ours in VERDICTS.items()
-            if theirs in receipt
-        },
+        checks=mail_origin.Checks(
+            spf=verdicts.get("spf", ""),
+            dkim=mail_origin.signers(found.headers, verdicts.get("dkim", "")),
+            dmarc=verdicts.get("dmarc", ""),
+        ),
+        data=verdicts,
     )

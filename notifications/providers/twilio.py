@@ -91,7 +91,6 @@ ERRORS: Mapping[int, ErrorClass] = {
     30007: ErrorClass.PERMANENT_MESSAGE,  # filtered by the carrier
     30008: ErrorClass.TEMPORARY,  # unknown
     30010: ErrorClass.PERMANENT_MESSAGE,  # dearer than the highest price set
-    30017: ErrorClass.TEMPORARY,  # congestion at the carrier
     30022: ErrorClass.THROTTLED,  # A2P 10DLC rate
     30023: ErrorClass.THROTTLED,  # A2P 10DLC daily cap
     30024: ErrorClass.AUTH_CONFIG,  # the sender is not provisioned at the carrier

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -39,20 +39,20 @@ SIZES: dict[str, tuple[Size, Size]] = {
         {"interleavings": 1_000, "processes": 2},
     ),
     "what_is_over_the_limit_waits_its_turn": (
-        {"messages": 200, "limit": 100, "window": 2},
-        {"messages": 5_000, "limit": 1_000, "window": 6},
+        {"messages": 200, "limit": 100, "window": 2, "seen": 1.4},
+        {"messages": 5_000, "limit": 1_000, "window": 6, "seen": 6},
     ),
     "what_is_over_the_limit_goes_to_the_next_provider": (
-        {"messages": 300, "limit": 100, "window": 10},
-        {"messages": 5_000, "limit": 1_000, "window": 10},
+        {"messages": 300, "limit": 100, "window": 10, "seen": 7},
+        {"messages": 5_000, "limit": 1_000, "window": 10, "seen": 10},
     ),
     "a_flush_of_valkey_gives_no_second_limit": (
-        {"messages": 200, "limit": 100, "window": 2},
-        {"messages": 3_000, "limit": 1_000, "window": 6},
+        {"messages": 200, "limit": 100, "window": 2, "seen": 1.4},
+        {"messages": 3_000, "limit": 1_000, "window": 6, "seen": 6},
     ),
     "without_valkey_each_process_keeps_to_its_share": (
-        {"messages": 200, "limit": 100, "window": 2},
-        {"messages": 3_000, "limit": 1_000, "window": 6},
+        {"messages": 200, "limit": 100, "window": 2, "seen": 1.4},
+        {"messages": 3_000, "limit": 1_000, "window": 6, "seen": 6},
     ),
     "rotation": ({"rotations": 2}, {"rotations": 10}),
     "a_key_that_is_changed_too_late_costs_seconds": ({"messages": 20}, {"messages": 200}),
@@ -78,21 +78,30 @@ SIZES: dict[str, tuple[Size, Size]] = {
         {"email": 60, "sms": 30, "seconds": 10, "times": 1},
     ),
     "no_message_reaches_a_suppressed_address": ({"histories": 100}, {"histories": 2_000}),
+    "an_erasure_survives_its_process": (
+        {"messages": 600, "kills": 1},
+        {"messages": 10_000, "kills": 8},
+    ),
     "a_crowd_loses_nothing": (
         {"sockets": 200, "slow": 2, "seconds": 2},
         {"sockets": 2_000, "slow": 20, "seconds": 10},
     ),
     "an_idle_socket_stays": ({"seconds": 6}, {"seconds": 65}),
-    "pace": ({"seconds": 6, "pause": 1}, {"seconds": 20, "pause": 4}),
+    "pace": ({"seconds": 6, "pause": 1, "seen": 1.0}, {"seconds": 20, "pause": 4, "seen": 1.4}),
     "long_transaction": (
         {"messages": 2_000, "singles": 100},
         {"messages": 20_000, "singles": 1_500},
     ),
 }
-"""Numbers of messages and faults, and seconds that a fault lasts."""
+"""Numbers of messages and faults, and seconds that a fault lasts. `seen`: a little less than the
+time of a limit, for calls that come late where the machine is busy, and so seem closer.
+"""
 
-TIMEOUT = 240
+TIMEOUT = 600
 """Seconds. A machine that does other work may be several times as slow."""
+
+SLACK = 10.0
+"""Times as long as its goal a thing may take in the short form: beside four workers, on any machine."""
 
 HERE = Path(__file__).parent
 
@@ -108,6 +117,17 @@ def size(request: pytest.FixtureRequest) -> Size:
     """The sizes of this test, by its name."""
     short, full = SIZES[request.node.originalname.removeprefix("test_")]
     return full if request.config.getoption("full_faults") else short
+
+
+@pytest.fixture
+def at_full_size(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("full_faults"))
+
+
+@pytest.fixture
+def within(at_full_size: bool) -> Callable[[float], float]:
+    """The seconds that a goal of so many means here: `make faults` has the machine for itself."""
+    return lambda seconds: seconds if at_full_size else SLACK * seconds
 
 
 @pytest.fixture

@@ -71,15 +71,17 @@ class Follower:
             port = next(self._ports)
             try:
                 _, one = await loop.create_connection(lambda: Member(self), "127.0.0.1", port)
-                one.shake_hands("127.0.0.1", port, "comms.v1", f"ticket.{given}")
-                await one.opened
             except OSError:
                 await asyncio.sleep(0.2)
                 continue
-            self.socket = one
-            one.send(type="subscribe", **{self.feed: self.seqs})
             try:
+                one.shake_hands("127.0.0.1", port, "comms.v1", f"ticket.{given}")
+                await one.opened
+                self.socket = one
+                one.send(type="subscribe", **{self.feed: self.seqs})
                 self.codes[await one.ended] += 1
+            except OSError:
+                await asyncio.sleep(0.2)
             finally:
                 self.socket, self.is_in = None, False
                 one.transport.abort()
@@ -102,6 +104,7 @@ class Crowd:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # transports close a turn later
 
     async def ticket(self, follower: Follower) -> str:
         future: asyncio.Future[str] = asyncio.get_running_loop().create_future()

@@ -32,7 +32,7 @@ class Infant:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
 
-    def stop(self, seconds: float = 10) -> None:
+    def stop(self, seconds: float = 60) -> None:
         """SIGTERM; it must be gone in time."""
         os.kill(self.pid, signal.SIGTERM)
         eventually(lambda: not self.runs, seconds)
@@ -87,7 +87,7 @@ class Nursery:
         self._line.send((command, env, log))
         try:
             infant = Infant(self._line.recv(), log)
-        except EOFError:
+        except (EOFError, ConnectionError):
             raise AssertionError((self._logs / "nursery.log").read_text()[-3000:]) from None
         self._infants.append(infant)
         return infant

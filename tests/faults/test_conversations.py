@@ -17,6 +17,7 @@ from conversations.types import Actor, Kind, Who
 from tests.faults.conftest import Size
 from tests.faults.crowd import Crowd, Follower
 from tests.faults.test_live import app, flush, serving
+from tests.faults.world import PATIENCE
 from tests.live_wire import Wire
 from tests.processes import free_port
 
@@ -129,7 +130,7 @@ def test_conversations_lose_nothing(tmp_path: Path, size: Size, transactional_db
     async def story(servers: list[Any]) -> None:
         found = readers(count, [one.port for one in servers], rooms)
         async with Crowd(found) as crowd:
-            await crowd.until(lambda: crowd.connected == count, 60)
+            await crowd.until(lambda: crowd.connected == count, PATIENCE)
             with Talk(rooms, 0.02):
                 for _ in range(int(size["kills"])):
                     await asyncio.sleep(0.5)
@@ -139,7 +140,7 @@ def test_conversations_lose_nothing(tmp_path: Path, size: Size, transactional_db
                     await asyncio.sleep(0.3)
                     servers[0].start()
                     await writing
-            await check(crowd, found, 20)
+            await check(crowd, found, PATIENCE)
             sent = await app(Entry.objects.exclude(client_id="").count)
             assert sent == len(found[0].acknowledged - {""}) == 5 * int(size["kills"])
 
@@ -151,7 +152,7 @@ async def _insist(crowd: Crowd, me: Reader, room: str) -> None:
     """Five messages over the socket, each until it is acknowledged."""
     for _ in range(5):
         client_id = f"c-{len(me.acknowledged)}"
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while client_id not in me.acknowledged:
                 socket: Wire | None = me.socket
                 if socket is not None and me.is_in:
@@ -167,17 +168,17 @@ def test_conversations_live_on_the_heartbeat_alone(tmp_path: Path, transactional
     async def story(servers: list[Any]) -> None:
         found = readers(12, [servers[0].port], rooms)
         async with Crowd(found) as crowd:
-            await crowd.until(lambda: crowd.connected == 12, 30)
+            await crowd.until(lambda: crowd.connected == 12, PATIENCE)
             with Talk(rooms, 0.02):
                 await asyncio.sleep(1)
-            await check(crowd, found, 15)
+            await check(crowd, found, PATIENCE)
             gone = found[4]
             await app(start.leave, person(0), UUID(rooms[0]), gone.person.id)
             before = dict(gone.seqs)
             others = [one for one in found if one is not gone]
             await app(entries.post, person(0), UUID(rooms[0]), "not for all")
             crowd.followers = others
-            await check(crowd, others, 15)
+            await check(crowd, others, PATIENCE)
             assert "not for all" not in {entry["body"] for entry in gone.entries.values()}
             assert gone.seqs[rooms[0]] <= before[rooms[0]] + 1
 

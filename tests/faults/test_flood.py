@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from commsproject.common.models import ApiClient
@@ -46,7 +46,13 @@ def pour(count: int) -> Batch:
     return batch
 
 
-def test_flood(moves: None, sendgrid: SendGridServer, tmp_path: Path, size: Size) -> None:
+def test_flood(
+    moves: None,
+    sendgrid: SendGridServer,
+    tmp_path: Path,
+    size: Size,
+    within: Callable[[float], float],
+) -> None:
     """G10: codes and orders of other agents pass the flood."""
     posted: dict[str, float] = {}
     with Nursery(tmp_path, **env(sendgrid)) as nursery:
@@ -76,8 +82,8 @@ def test_flood(moves: None, sendgrid: SendGridServer, tmp_path: Path, size: Size
     tell(f"urgent beside {beside} of a flood", urgent)
     tell(f"normal beside {beside} of a flood", normal)
     assert beside > 100
-    assert percentile(urgent, 0.99) < STARVED
-    assert percentile(normal, 0.99) < STARVED
+    assert percentile(urgent, 0.99) < within(STARVED)
+    assert percentile(normal, 0.99) < within(STARVED)
     assert Delivery.objects.count() == size["bulk"] + len(posted)
     invariants.check(sendgrid.messages)
 

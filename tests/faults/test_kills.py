@@ -133,7 +133,7 @@ class Doors:
         """SIGTERM to the one that agents talk to, once they have been sent to the other."""
         eventually(lambda: is_ready(self._open[1][1]), PATIENCE)
         old, self._open = self._open[0][0], [self._open[1], self._another()]
-        old.stop(seconds=10)
+        old.stop()
 
     def _another(self) -> tuple[Infant, int]:
         port = free_port()
@@ -188,7 +188,7 @@ def at_work(nursery: Nursery) -> Infant:
 
 def replaced(nursery: Nursery, worker: Infant) -> Infant:
     successor = at_work(nursery)
-    worker.stop(seconds=10)
+    worker.stop()
     assert '"finished": true' in worker.log.read_text()
     return successor
 

@@ -68,7 +68,7 @@ def waits_its_turn() -> bool:
 
 def check(sendgrid: SendGridServer, size: Size) -> None:
     times = [mail.at for mail in sendgrid.messages]
-    assert over_the_limit(times, int(size["limit"]), size["window"]) == 0
+    assert over_the_limit(times, int(size["limit"]), size["seen"]) == 0
     assert max(Counter(mail.recipient for mail in sendgrid.messages).values()) == 1
     assert (
         not Attempt.objects.exclude(state=Attempt.State.ACCEPTED)

@@ -97,5 +97,4 @@ def test_a_key_that_is_changed_too_late_costs_seconds(
     assert len(sendgrid.messages) == flow.messages
     history = ProviderChange.objects.filter(provider="sendgrid").order_by("at")
     assert [change.now for change in history] == ["open", "half open", "closed"]
-    opened, _, closed = history
-    assert (closed.at - opened.at).total_seconds() < 30  # and not sixty
+    assert history[1].reason == "it has new credentials"  # and not that a minute was over

@@ -67,6 +67,7 @@ class World:
         self.agent = ApiClient.objects.create(name="histories")
         self.browser = Client()
         self._asked: list[tuple[Story, str]] = []
+        self.refused = 0
         for key, kind in KINDS.items():
             CategoryFactory.create(key=key, kind=kind)
 
@@ -86,8 +87,12 @@ class World:
         results = submit.accept(self.agent, submissions)
         for (story, category), result in zip(self._asked, results, strict=True):
             assert isinstance(result, submit.Accepted), result
-            if result.response["deliveries"][0]["status"] == "queued":
+            is_taken = result.response["deliveries"][0]["status"] == "queued"
+            assert is_taken is story.may_get(category), (story.address, story.listed)
+            if is_taken:
                 story.waiting.append(category)
+            else:
+                self.refused += 1
         self._asked.clear()
 
     def list(self, story: Story) -> None:
@@ -137,7 +142,7 @@ class World:
                 (EventType.DELIVERED, "", False, None),
             ]
         )
-        attempt = Attempt.objects.get(delivery=sent)
+        attempt = Attempt.objects.filter(delivery=sent).latest("id")
         dedupe = f"{attempt.id}-{kind}-{code}"
         is_new = dedupe not in story.told
         event = ProviderEvent(
@@ -154,6 +159,7 @@ class World:
         return story.draw.choice(found) if found else None
 
 
+@pytest.mark.timeout(1200)  # the full form is 90 s of one core
 @pytest.mark.django_db
 def test_no_message_reaches_a_suppressed_address(size: Size) -> None:
     total = int(size["histories"])
@@ -164,7 +170,7 @@ def test_no_message_reaches_a_suppressed_address(size: Size) -> None:
 
 
 def _live(numbers: range) -> None:
-    world = World()
+    world, draw = World(), random.Random(numbers.start)
     moves: list[Callable[[Story], None]] = [
         *[world.send] * 6,
         *(world.list, world.lift, world.unsubscribe, world.opt_in, world.report),
@@ -175,33 +181,35 @@ def _live(numbers: range) -> None:
         )
         for number in numbers
     }
-    tried = refused = 0
+    tried = 0
     for _ in range(STEPS):
         for story in stories.values():
             story.draw.choice(moves)(story)
         world.accept()
-        if story.draw.random() < 0.5:
-            made, kept_back = _drain(stories)
-            tried, refused = tried + made, refused + kept_back
-    made, kept_back = _drain(stories)
-    assert tried + made > len(stories)
-    assert refused + kept_back > len(stories) / 20  # the lists had something to do
+        if draw.random() < 0.5:
+            tried += _drain(world, stories)
+    tried += _drain(world, stories)
+    assert tried > len(stories)
+    assert world.refused > len(stories) / 5  # the lists had something to do
 
 
-def _drain(stories: Mapping[str, Story]) -> tuple[int, int]:
-    """What was tried and what was kept back is, message by message, what the rules say."""
-    before = set(Attempt.objects.values_list("id", flat=True))
+def _drain(world: World, stories: Mapping[str, Story]) -> int:
+    """What was tried is, message by message, what the rules say; how many."""
+    before = dict(Attempt.objects.values_list("id", "delivery"))
+    seen = set(before.values())
     drain()
     reached: dict[str, list[str]] = defaultdict(list)
-    calls = Attempt.objects.exclude(id__in=before)
-    for address, category in calls.values_list(
-        "delivery__address", "delivery__notification__category__key"
-    ):
-        reached[address].append(category)
-    refused = 0
+    calls = Attempt.objects.exclude(id__in=before).values_list(
+        "delivery", "delivery__address", "delivery__notification__category__key"
+    )
+    for delivery, address, category in calls:
+        assert stories[address].may_get(category), (address, stories[address].listed)
+        if delivery not in seen:  # a slow machine tries some again
+            seen.add(delivery)
+            reached[address].append(category)
     for story in stories.values():
         expected = [category for category in story.waiting if story.may_get(category)]
-        refused += len(story.waiting) - len(expected)
+        world.refused += len(story.waiting) - len(expected)
         assert sorted(reached[story.address]) == sorted(expected), (story.address, story.listed)
         story.waiting.clear()
-    return len(calls), refused
+    return len(calls)

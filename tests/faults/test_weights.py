@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,6 +60,11 @@ def is_closed() -> bool:
     return ProviderState.objects.get(name="sendgrid").breaker == ProviderState.Breaker.CLOSED
 
 
+def near(part: float, count: int) -> Any:
+    """Six standard deviations of so many draws: of 10,000 not three points."""
+    return pytest.approx(part, abs=6 * math.sqrt(part * (1 - part) / count))
+
+
 def test_weights(
     vendors: Vendors, tmp_path: Path, size: Size, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,7 +79,7 @@ def test_weights(
     flow = Flow(rate=0)
     with at_work(tmp_path, vendors.env(1, *WEIGHTS)):
         addresses = send(vendors, flow, int(size["messages"]))
-        assert share(vendors, "sendgrid", addresses) == pytest.approx(0.7, abs=0.03)
+        assert share(vendors, "sendgrid", addresses) == near(0.7, len(addresses))
 
         vendors.sendgrid.script.always(Status(503))
         addresses = send(vendors, flow, int(size["trouble"]))
@@ -88,14 +95,14 @@ def test_weights(
         vendors.sendgrid.script.reset()
         eventually(lambda: bool(send(vendors, flow, 2)) and is_closed(), PATIENCE)
         addresses = send(vendors, flow, int(size["messages"]) // 2)
-        assert share(vendors, "sendgrid", addresses) == pytest.approx(expected(70), abs=0.05)
+        assert share(vendors, "sendgrid", addresses) == near(expected(70), len(addresses))
 
         monkeypatch.setattr(shares, "ERRORS_IN", timedelta(milliseconds=1))
         monkeypatch.setattr(shares, "HEAL", timedelta(0))
         for better in (80, 90, 100, 100):
             assert health() == better
         addresses = send(vendors, flow, int(size["messages"]) // 2)
-        assert share(vendors, "sendgrid", addresses) == pytest.approx(0.7, abs=0.05)
+        assert share(vendors, "sendgrid", addresses) == near(0.7, len(addresses))
         eventually(is_quiet, PATIENCE)
 
     told = ProviderChange.objects.filter(provider="sendgrid").order_by("at")

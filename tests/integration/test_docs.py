@@ -44,7 +44,7 @@ from notifications.services import audit
 from notifications.states import State
 from notifications.types import Channel, ErrorClass, Outbound, Wanted
 from templates_app import compile as compiler
-from templates_app import dates, filters, language, rendering, values
+from templates_app import dates, expressions, filters, language, rendering, values
 from templates_app.errors import TemplateError, TemplateSyntaxError
 from tests.engine import drain
 from tests.providers.live import cases
@@ -218,7 +218,7 @@ def test_names_in_capitals_are_in_the_code(page: Path) -> None:
 def test_every_variable_of_the_service_is_documented() -> None:
     text = "\n".join(page.read_text() for page in PAGES)
     named_files = [
-        f"commsproject/settings/{name}.py" for name in ("comms", "base", "conversations", "live")
+        f"commsproject/settings/{name}.py" for name in ("comms", "base", "conversations", "live", "staff")
     ]
     wanted = read_variables("\n".join((ROOT / name).read_text() for name in named_files))
     wanted |= read_variables(source("commsproject/embedded", "commsproject/common/management"))
@@ -526,16 +526,16 @@ def test_the_page_shows_all_of_the_language() -> None:
     assert set(re.findall(r"\| (\w+)", written)) == set(filters.FILTERS)
     codes = next(line for line in text.splitlines() if line.startswith("Codes:"))
     assert set(re.findall(r"`%(-?.)`", codes)) == set(dates.CODES)
-    assert {name for name in language.TESTS if f"is {name}" in written} == set(language.TESTS)
-    assert {name for name in language.LOOP_NAMES if f"`loop.{name}`" in text} == set(
-        language.LOOP_NAMES
+    assert {name for name in expressions.TESTS if f"is {name}" in written} == set(expressions.TESTS)
+    assert {name for name in expressions.LOOP_NAMES if f"`loop.{name}`" in text} == set(
+        expressions.LOOP_NAMES
     )
     limits = "\n".join(row[1] for row in tables(TEMPLATES, "What", "At most"))
     for limit in (
         compiler.MAX_SOURCE,
         compiler.MAX_TAGS,
         language.MAX_LOOPS,
-        language.MAX_DEPTH,
+        expressions.MAX_DEPTH,
         values.MAX_BYTES,
         values.MAX_TEXT,
         values.MAX_ITEMS,

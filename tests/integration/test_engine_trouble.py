@@ -157,7 +157,7 @@ def take_over() -> None:
 
 
 def test_answers_that_come_after_the_chunk_was_taken_over_are_kept(agent: ApiClient) -> None:
-    with email_world(PROVIDER_READ_TIMEOUT=0.8) as world:
+    with email_world() as world:
         world.sendgrid.script.when("slow@example.org", Answer(delay=0.4))
         asked = [submission("quick@example.org"), submission("slow@example.org")]
         submit.accept(agent, asked)
@@ -276,8 +276,8 @@ def test_claims_that_are_over_make_room_while_others_of_their_load_hang(agent: A
     asked = [submission(f"{name}@example.org") for name in ("quick", "slow")]
     for one in asked:
         submit.accept(agent, [one])
-    with email_world(PROVIDER_READ_TIMEOUT=2.0) as world:
-        world.sendgrid.script.when("slow@example.org", Answer(delay=1.0))
+    with email_world() as world:
+        world.sendgrid.script.when("slow@example.org", Answer(delay=3.0))
         leases = queue.claim(Lane.NORMAL, 10)
         load = Load(leases)
         over: list[list[UUID]] = []

@@ -132,13 +132,13 @@ def test_staff_give_a_provider_more_or_less(db):
 
 
 def test_a_pace_is_kept(db):
-    grant = lease(500, provider="simulator", batch=BATCH, pace=20)
-    assert grant.granted == 40  # two seconds' worth
-    again = lease(500, provider="simulator", batch=BATCH, pace=20)
+    grant = lease(500, provider="simulator", batch=BATCH, pace=0.1)
+    assert grant.granted == 2
+    again = lease(500, provider="simulator", batch=BATCH, pace=0.1)
     assert again.granted == 0
-    assert 0 < again.wait < 2.2
-    other = lease(500, provider="simulator", batch=ids.new_id(), pace=20)
-    assert other.granted == 40
+    assert 0 < again.wait < 35
+    other = lease(500, provider="simulator", batch=ids.new_id(), pace=0.1)
+    assert other.granted == 2
 
 
 @pytest.mark.parametrize(("pace", "count", "seconds"), [(0.05, 2, 40), (2.5, 5, 2), (300, 600, 2)])
@@ -206,9 +206,10 @@ django.setup()
 from notifications import limits
 end = time.monotonic() + 6
 while time.monotonic() < end:
+    asked = time.time()
     grant = limits.take([limits.Bucket("test", 20, 1, lag=0.25)], 5)
     if grant.granted:
-        print(time.time(), grant.granted, flush=True)
+        print(asked, time.time(), grant.granted, flush=True)
     time.sleep(0.01)
 """
 
@@ -224,11 +225,11 @@ def test_two_processes_exceed_no_sliding_window_and_use_three_quarters():
         )
         for _ in range(2)
     ]
-    lines = [line for taker in takers for line in taker.communicate(timeout=55)[0].splitlines()]
-    uses = sorted((float(at), int(count)) for at, count in map(str.split, lines))
-    for at, _ in uses:
-        assert sum(count for other, count in uses if at <= other <= at + 1) <= 20
-    assert sum(count for _, count in uses) >= 60
+    lines = [line for taker in takers for line in taker.communicate(timeout=150)[0].splitlines()]
+    uses = [(float(asked), float(told), int(count)) for asked, told, count in map(str.split, lines)]
+    for first, _, _ in uses:  # they may have to wait for a processor: what is certain counts
+        assert sum(n for asked, told, n in uses if first <= asked and told <= first + 1) <= 20
+    assert sum(count for _, _, count in uses) >= 60
 
 
 # --- Retries, and how it stands ----------------------------------------------------------------
@@ -242,7 +243,7 @@ def test_a_fifth_of_the_calls_may_be_repeated():
 
 def test_the_state_of_every_bucket(db, settings):
     settings.CHANNEL_LIMITS = {"email": Rate(500, 60), "sms": None}
-    row = ProviderState.objects.create(name="smtp", limit_count=9, limit_seconds=3)
+    row = ProviderState.objects.create(name="smtp", limit_count=9, limit_seconds=60)
     lease(30)
     lease(5, provider="smtp", state=row)
     found = {
@@ -254,7 +255,7 @@ def test_the_state_of_every_bucket(db, settings):
         >= {
             "provider:sendgrid": (100, 60, 70),
             "provider:ses": (200, 1, 200),
-            "provider:smtp": (9, 3, 4),
+            "provider:smtp": (9, 60, 4),
             "channel:email": (500, 60, 465),
         }.items()
     )

@@ -115,6 +115,7 @@ def test_a_time_that_a_provider_names_as_a_date(
 def test_the_wait_for_a_receipt(api: APIClient, world: EmailWorld, settings: Any) -> None:
     settings.UNKNOWN_WAIT = {"urgent": 5.0, "normal": 15.0, "bulk": 30.0}
     CategoryFactory.create(key="careful", on_unknown="hold")
+    settings.PROVIDER_READ_TIMEOUT = 0.5
     world.sendgrid.script.always(Hang())
     post(api, category="careful")
     since = true_now()

@@ -25,7 +25,7 @@ from notifications.models import (
     ProviderState,
     Work,
 )
-from notifications.services import audit, batches, calls, judge, route, suppress
+from notifications.services import audit, batches, calls, judge, metrics, route, suppress
 from notifications.states import State
 from notifications.types import ErrorClass, EventType, Lane, Outbound, ProviderError, Sent
 from tests.engine import carry_out, drain, make_everything_due
@@ -214,6 +214,24 @@ def test_what_only_waits_for_a_limit_does_not_grow_old(
     assert delivery.state == State.QUEUED
 
 
+def test_what_waits_for_a_limit_is_told_apart_from_what_is_for_later(
+    agent: ApiClient, settings: Any
+) -> None:
+    limit_is_reached(settings)
+    send(agent, 250)
+    before = timezone.now()
+    drain()
+    work = Work.objects.get()
+    assert work.throttled_since
+    assert before < work.throttled_since < work.due_at
+    figures = metrics.depths()[Lane.NORMAL, agent.id]
+    assert (figures.due, figures.throttled, figures.later) == (0, 250, 0)
+    again()
+    (still,) = Work.objects.all()
+    assert still.throttled_since == work.throttled_since  # however often it asks
+    assert figures.throttled_seconds < metrics.depths()[Lane.NORMAL, agent.id].throttled_seconds
+
+
 @pytest.mark.parametrize(("lane", "days"), [(Lane.NORMAL, 2), (Lane.BULK, 9)])
 def test_after_a_long_wait_the_first_refusal_is_not_the_last(
     agent: ApiClient, settings: Any, lane: Lane, days: float
@@ -236,7 +254,10 @@ def test_what_was_tried_for_long_enough_is_given_up(
     Attempt.objects.update(started_at=timezone.now() - retry.POLICIES[lane].age)
     again(lane)
     delivery.refresh_from_db()
-    assert (delivery.state, delivery.reason) == (State.DEAD, "given up after 2 calls, last 503")
+    assert (delivery.state, delivery.reason) == (
+        State.DEAD,
+        f"given up after {delivery.attempts_made} calls, last 503",
+    )
 
 
 def test_a_code_that_nobody_could_be_asked_to_carry_is_of_no_use_later(

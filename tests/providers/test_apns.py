@@ -127,9 +127,8 @@ class _APNs(Vendor):
 
 class TestApnsOnLoops(_APNs, LoopContract):
     @override
-    def test_calls_at_once_have_a_connection_each(self, provider, server, opened, settings):
+    def test_calls_at_once_have_a_connection_each(self, provider, server, opened):
         """They share one."""
-        settings.PROVIDER_READ_TIMEOUT = 5.0
         server.script.always(self.slow)
         run(_many(provider, 20))
         assert len(opened) == 1
@@ -276,10 +275,6 @@ class TestApns(_APNs, HttpContract):
 
 
 class TestCheck(_APNs):
-    @pytest.fixture(autouse=True)
-    def _patience(self, settings, _settings):
-        settings.PROVIDER_CONNECT_TIMEOUT = settings.PROVIDER_READ_TIMEOUT = 10.0
-
     def test_a_key_that_apple_knows(self, provider, server):
         server.script.next(refuses(400, "BadDeviceToken"))
         (check,) = provider.check()
@@ -295,11 +290,6 @@ class TestCheck(_APNs):
 
 
 class TestProviderToken(_APNs):
-    @pytest.fixture(autouse=True)
-    def _patience(self, settings, _settings):
-        """Many calls at once take their time on a busy machine."""
-        settings.PROVIDER_CONNECT_TIMEOUT = settings.PROVIDER_READ_TIMEOUT = 10.0
-
     def test_one_for_all_calls(self, provider, server):
         run(_many(provider, 50))
         assert len(_tokens(server)) == 1

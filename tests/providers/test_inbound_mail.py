@@ -16,7 +16,8 @@ import pytest
 from django.utils import timezone
 
 from notifications.providers.base import BadSignature, Provider, Webhook
-from notifications.providers.common import inbound_mail
+from notifications.providers.common import inbound_mail, mail_origin
+from notifications.providers.common.mail_origin import Checks
 from notifications.providers.common.webhook_form import MAX_FIELDS, read_form
 from notifications.providers.mailgun import Mailgun
 from notifications.providers.sendgrid import SendGrid
@@ -271,6 +272,7 @@ def read(headers: str, body: str = "Hi", **envelope: Any) -> Inbound:
         ("From: =?utf-8?q?Ad=C3=A4?= <ada@example.org>", "ada@example.org"),
         ("From: a@example.org, b@example.org", "envelope@example.org"),
         ("From: nobody at all <", "envelope@example.org"),
+        ("From: a@example.org\nFrom: b@example.org", "envelope@example.org"),
         ("From:", "envelope@example.org"),
         ("Subject: none", "envelope@example.org"),
         ("From: " + "(" * 5000 + "a@example.org", "envelope@example.org"),
@@ -278,6 +280,72 @@ def read(headers: str, body: str = "Hi", **envelope: Any) -> Inbound:
 )
 def test_the_sender_is_who_says_to_have_written(headers, sender):
     assert read(headers, sender="envelope@example.org").sender == sender
+
+
+def test_a_sender_that_nothing_speaks_for_is_forged():
+    bob = "bob@example.org"
+
+    def is_forged(envelope: str, spf: str = "", dmarc: str = "", **dkim: str) -> bool:
+        signed = {domain.replace("_", "."): result for domain, result in dkim.items()}
+        return mail_origin.is_forged(bob, envelope, Checks(spf, signed, dmarc))
+
+    believed = {
+        "nothing was checked": is_forged("x@evil.example"),
+        "DMARC": is_forged("x@evil.example", "fail", "PASS"),
+        "sent by its own domain": is_forged("bounce@mail.example.org", "Pass"),
+        "signed by its own domain": is_forged("x@list.example", "pass", example_org="pass"),
+        "by one of two": is_forged("", "none", evil_example="fail", mail_example_org="PASS"),
+    }
+    forged = {
+        "DMARC": is_forged(bob, "PASS", "FAIL"),
+        "sent by another": is_forged("x@evil.example", "pass"),
+        "signed by another": is_forged("x@evil.example", "none", evil_example="pass"),
+        "sent by a name like it": is_forged("x@evilexample.org", "pass"),
+        "signature broken": is_forged("x@evil.example", "", example_org="fail"),
+        "SPF says no": is_forged(bob, "softfail"),
+        "no policy, nothing else": is_forged(bob, "GRAY", "GRAY"),
+    }
+    assert [name for name, found in believed.items() if found] == []
+    assert [name for name, found in forged.items() if not found] == []
+
+
+def test_what_the_vendors_found_of_a_sender():
+    own = "DKIM-Signature: v=1; a=rsa-sha256; d=Example.org; s=x; b=d=evil.example\n"
+    both = f"{own}DKIM-Signature: v=1; d=evil.example; s=x\n"
+
+    def ses_says(headers: str = "", **verdicts: str) -> bool:
+        row = json.loads(payload("ses_inbound.json"))
+        receipt = {**row["receipt"], **{f"{k}Verdict": {"status": v} for k, v in verdicts.items()}}
+        mail = {**row["mail"], "source": "x@evil.example"}
+        content = f"{headers}From: bob@example.org\n\nHi"
+        receipt["action"] = {"type": "SNS", "encoding": "UTF8"}
+        return by_ses(content=content, receipt=receipt, mail=mail).is_forged
+
+    def sendgrid_says(spf: bytes, dkim: bytes) -> bool:
+        fields = {"headers": b"From: bob@example.org", "text": b"Hi", "SPF": spf, "dkim": dkim}
+        envelope = b'{"to":["in@example.com"],"from":"x@evil.example"}'
+        return parsed(sendgrid(), form({**fields, "envelope": envelope})).is_forged
+
+    def mailgun_says(*headers: tuple[str, str]) -> bool:
+        names = [["From", "bob@example.org"], *map(list, headers)]
+        fields = {"message-headers": json.dumps(names).encode(), "body-plain": b"Hi"}
+        fields |= {"sender": b"x@evil.example", "recipient": b"in@example.com", "timestamp": b"1"}
+        return parsed(mailgun(), form(fields)).is_forged
+
+    signature = ("DKIM-Signature", own.partition(": ")[2].strip())
+    dkim, spf = "X-Mailgun-Dkim-Check-Result", "X-Mailgun-Spf"
+    assert ses_says(spf="PASS", dkim="PASS", dmarc="FAIL")
+    assert ses_says(spf="PASS", dkim="GRAY", dmarc="GRAY")
+    assert ses_says(both, spf="PASS", dkim="PASS", dmarc="GRAY")
+    assert not ses_says(spf="FAIL", dkim="FAIL", dmarc="PASS")
+    assert not ses_says(own, spf="PASS", dkim="PASS", dmarc="GRAY")
+    assert sendgrid_says(b"pass", b"none")
+    assert sendgrid_says(b"pass", b"{@evil.example : pass, @example.org : fail}")
+    assert not sendgrid_says(b"softfail", b"{@evil.example : fail, @example.org : pass}")
+    assert mailgun_says((spf, "Pass"))
+    assert mailgun_says(signature, (dkim, "Pass"), (dkim, "Fail"), (spf, "Neutral"))
+    assert not mailgun_says(signature, (dkim, "Pass"), (spf, "Neutral"))
+    assert not mailgun_says(signature)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,11 @@ QUOTE = "> Your order\n> is shipped.\n>\n>> More"
         f"El lun, 2 nov 2026 a las 10:00, Shop (<shop@example.com>) escribió:\n\n{QUOTE}",
         f"Il giorno lun 2 nov 2026 Shop <shop@example.com> ha scritto:\n{QUOTE}",
         f"Op ma 2 nov. 2026 om 10:00 schreef Shop <shop@example.com>:\n{QUOTE}",
+        f"W dniu 2.11.2026 o 10:00, Shop pisze:\n{QUOTE}",
+        f"2026年11月2日(月) 10:00 Shop <shop@example.com>:\n\n{QUOTE}",
+        f"пн, 2 нояб. 2026 г. в 10:00, Shop <shop@example.com>:\n{QUOTE}",
+        "  On Monday, 2 November 2026 at 10:00, Shop <shop@example.com> wrote:  \n \n Your order",
+        "Od: Shop <shop@example.com>\nWysłano: niedziela\nDo: Ada\nTemat: x\n\nZamówienie",
         "-----Original Message-----\nFrom: Shop\n\nYour order",
         "-----Ursprüngliche Nachricht-----\nVon: Shop\n\nIhre Bestellung",
         "From: Shop <shop@example.com>\nSent: Monday, 2 November 2026\nTo: Ada\nSubject: x\n\nYour",
@@ -48,6 +53,8 @@ def test_a_quote_below_is_cut_off(quote, end):
         "a -- b\n_____\nc",
         f"{'_' * 32}\nsigned",
         "I like > more than <",
+        "Write to Ada <ada@example.com>:\nshe knows it",
+        "Od rana do nocy: nic",
     ],
 )
 def test_in_doubt_nothing_is(text):

@@ -417,6 +417,8 @@ def test_the_headers_must_agree(topic):
         {"SignatureVersion": "3"},
         {"SignatureVersion": 2},
         {"Signature": "no base64!"},
+        {"Signature": "ü"},
+        {"Message": "\ud800"},
         {"Timestamp": "yesterday"},
         {"Message": None},
         {"TopicArn": ["x"]},
@@ -430,7 +432,7 @@ def test_a_message_with_a_field_that_is_none(topic, change):
         believing(topic.arn, topic.fetch).verify(Webhook(body, post.headers))
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"\xff", b"1"])
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"\xff", b"1", b'{"a":' * 50_000], ids=len)
 def test_a_body_that_is_no_message(topic, body):
     headers = {"x-amz-sns-message-type": "Notification"}
     with pytest.raises(BadSignature):

@@ -124,7 +124,7 @@ class TestSmtpOnLoops(_Smtp, LoopContract):
         assert len(opened) == 2
 
     def test_a_call_that_finds_all_connections_in_use_is_temporary(
-        self, provider, server, monkeypatch
+        self, hurried, provider, server, monkeypatch
     ):
         monkeypatch.setattr(smtp_loop, "CONNECTIONS", 1)
         server.script.always(self.silent)

@@ -6,9 +6,10 @@ The engine's messages go over the event loop (`carry`), plain Django mail throug
 
 from __future__ import annotations
 
+import json
 import re
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -20,11 +21,18 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from typing_extensions import override
 
-from notifications.providers.base import LoopProvider
-from notifications.providers.common import http, http_thread
+from notifications.providers.base import LoopProvider, Webhook
+from notifications.providers.common import events, http, http_thread, shared_secret
 from notifications.providers.common.email import EmailProvider, Handover
 from notifications.providers.common.http_loop import LoopHttp
-from notifications.types import ErrorClass, Outbound, ProviderError, Sent
+from notifications.types import (
+    ErrorClass,
+    Outbound,
+    ProviderError,
+    ProviderEvent,
+    Report,
+    Sent,
+)
 
 Codes = Mapping[tuple[int, str], ErrorClass]
 """HTTP status and the vendor's code, `""` where it has none, to what they mean."""
@@ -39,8 +47,13 @@ _CODE = re.compile(r"[\w.-]{1,60}", re.ASCII)
 
 
 class HttpEmailProvider(EmailProvider, LoopProvider):
-    """Subclasses say in tables what the vendor answers."""
+    """Subclasses say in tables what the vendor answers, and read its events.
 
+    Webhooks bring a secret of ours, or a subclass knows how they are signed.
+    """
+
+    backend: ClassVar[type[AnymailRequestsBackend]]
+    """Anymail's, with `Careful`."""
     url_variable: ClassVar[str]
     """The variable with the URL of its API."""
     receipts_variable: ClassVar[str]
@@ -73,8 +86,34 @@ class HttpEmailProvider(EmailProvider, LoopProvider):
         return http.url_problems(self.url_variable, self._api_url)
 
     @override
+    def connect(self) -> AnymailRequestsBackend:
+        return self.backend(
+            **self.account(),
+            api_url=self._api_url,
+            timeout=(settings.PROVIDER_CONNECT_TIMEOUT, settings.PROVIDER_READ_TIMEOUT),
+            ignore_unsupported_features=False,
+            ignore_recipient_status=True,  # our own reading of the answer decides
+        )
+
+    def account(self) -> Mapping[str, Any]:
+        """What Anymail calls the credentials, and whatever else of the account it is to know."""
+        return {"api_key": self._api_key}
+
+    @override
+    def verify(self, webhook: Webhook) -> None:
+        shared_secret.check(webhook, self._secrets)
+
+    @override
+    def parse(self, webhook: Webhook) -> Sequence[Report]:
+        found = json.loads(webhook.body)
+        return events.of_each(found if isinstance(found, list) else [found], self.read)
+
     @abstractmethod
-    def connect(self) -> AnymailRequestsBackend: ...
+    def read(self, row: Mapping[str, Any]) -> Iterable[ProviderEvent]:
+        """Our events for one of theirs: usually one, none for kinds we do not know.
+
+        May raise whatever reading a malformed one raises (`events.MALFORMED`).
+        """
 
     @override
     async def carry(self, messages: Sequence[Outbound]) -> Sent:
@@ -164,15 +203,6 @@ class HttpEmailProvider(EmailProvider, LoopProvider):
         """What the vendor's API answers to a GET, for `check`. Raises `ProviderError`."""
         url = f"{self._api_url.rstrip('/')}/{path}"
         return http_thread.look_up(url, headers=headers, auth=auth)
-
-    def options(self) -> dict[str, Any]:
-        """What all of Anymail's backends are made with."""
-        return {
-            "api_url": self._api_url,
-            "timeout": (settings.PROVIDER_CONNECT_TIMEOUT, settings.PROVIDER_READ_TIMEOUT),
-            "ignore_unsupported_features": False,
-            "ignore_recipient_status": True,  # our own reading of the answer decides
-        }
 
 
 class Careful(Handover):

@@ -23,6 +23,8 @@ from typing import Any
 
 from django.utils import timezone
 
+from notifications.providers.common import mail_origin
+from notifications.providers.common.mail_origin import Checks
 from notifications.providers.common.reply_text import html_text, reply_text
 from notifications.types import Channel, Inbound, storable
 
@@ -85,7 +87,8 @@ class Mail:
     @property
     def author(self) -> str:
         """The address of From; empty where there is not exactly one."""
-        raw = " ".join(self._raw("From").split())
+        lines = self.headers.get_all("From", [])
+        raw = " ".join(str(lines[0])[:MAX_HEADER].split()) if len(lines) == 1 else ""
         try:
             found = [address for _, address in getaddresses([raw]) if "@" in address]
         except RecursionError:  # comments in comments
@@ -103,15 +106,17 @@ def inbound(
     to: str,
     at: datetime | None = None,
     dedupe: str = "",
+    checks: Checks | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> Inbound:
     """`sender` and `to` are those of the envelope, `dedupe` the vendor's id of the mail where it
-    has one.
+    has one, `checks` what the vendor has found of where it is from.
     """
     text, html = mail.text[:MAX_TEXT], mail.html[:MAX_TEXT]
+    author = mail.author or sender
     return Inbound(
         channel=Channel.EMAIL,
-        sender=mail.author or sender,
+        sender=author,
         to=to,
         subject=storable(mail.header("Subject")),
         text=storable(reply_text(text if text.strip() else html_text(html))),
@@ -119,6 +124,7 @@ def inbound(
         dedupe=dedupe or _dedupe(mail, to),
         in_reply_to=_in_reply_to(mail, to),
         is_automatic=is_automatic(mail, sender),
+        is_forged=mail_origin.is_forged(author, sender, checks or Checks()),
         has_attachments=mail.attachments > 0,
         data=data or {},
     )

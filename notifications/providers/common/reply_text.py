@@ -13,11 +13,14 @@ from contextlib import suppress
 
 ATTRIBUTION = re.compile(
     r"(?:on|am|le|el|il|op|em|den|dne|w dniu)\b.{4,300}"
-    r"\b(?:wrote|schrieb|a écrit|escribió|ha scritto|schreef|escreveu|skrev|napsal\(a\)|napisał\(a\))"
-    r"\b.{0,200}:",
+    r"\b(?:wrote|schrieb|a écrit|escribió|ha scritto|schreef|escreveu|skrev|napsal\(a\)|napisał\(a\)|napisał|napisała"
+    r"|pisze)(?!\w).{0,200}:",
     re.IGNORECASE | re.DOTALL,
 )
 """`On Monday Ada <ada@example.org> wrote:`, on up to three lines."""
+
+NAMED = re.compile(r"[^<>]{0,200}<[^<>\s@]{1,100}@[^<>\s]{1,200}>[^<>]{0,40}:")
+"""`2026年11月2日 Ada <ada@example.org>:`, in any language, where the quote follows at once."""
 
 ATTRIBUTION_LINES = 5
 """Empty ones included."""
@@ -28,10 +31,10 @@ SEPARATOR = re.compile(
     re.IGNORECASE,
 )
 RULE = re.compile(r"_{20,}\s*")
-HEADER = re.compile(r"\*?(?:from|von|de|da|van|från|fra)\s?:\*?\s", re.IGNORECASE)
+HEADER = re.compile(r"\*?(?:from|von|de|da|van|från|fra|od)\s?:\*?\s", re.IGNORECASE)
 MORE_HEADERS = re.compile(
     r"\*?(?:sent|date|to|cc|subject|gesendet|datum|an|betreff|envoyé|à|objet|enviado|fecha|para"
-    r"|asunto|inviato|data|a|oggetto|verzonden|aan|onderwerp|assunto)\s?:\*?\s",
+    r"|asunto|inviato|data|a|oggetto|verzonden|aan|onderwerp|assunto|wysłano|do|temat)\s?:\*?\s",
     re.IGNORECASE,
 )
 """Outlook repeats the headers of the mail it quotes, and marks nothing else."""
@@ -54,9 +57,8 @@ def _quote(lines: list[str]) -> int:
     start = len(lines)
     while start and (QUOTED.match(lines[start - 1]) or not lines[start - 1].strip()):
         start -= 1
-    if any(QUOTED.match(line) for line in lines[:start]):
-        return len(lines)
-    return start
+    is_below, is_above = (any(map(QUOTED.match, some)) for some in (lines[start:], lines[:start]))
+    return start if is_below and not is_above else len(lines)
 
 
 def _starts_quote(lines: list[str], at: int, quote: int) -> bool:
@@ -68,10 +70,17 @@ def _starts_quote(lines: list[str], at: int, quote: int) -> bool:
 
 
 def _is_attribution(lines: list[str], at: int, quote: int) -> bool:
-    """Whether the lines from here to the quote say whose words it has."""
-    if quote == len(lines) or quote - at > ATTRIBUTION_LINES:
+    """Whether the lines from here to the quote say whose words it has. A program that marks nothing
+    (Yahoo's) says it on one line, with an address.
+    """
+    if quote == len(lines):
+        line = lines[at].strip()
+        return bool(NAMED.fullmatch(line) and ATTRIBUTION.fullmatch(line))
+    if quote - at > ATTRIBUTION_LINES:
         return False
-    return bool(ATTRIBUTION.fullmatch(" ".join(lines[at:quote]).strip()))
+    said = " ".join(lines[at:quote]).strip()
+    is_one_line = said == lines[at].strip()
+    return bool(ATTRIBUTION.fullmatch(said) or (is_one_line and NAMED.fullmatch(said)))
 
 
 def _repeats_headers(lines: list[str], at: int) -> bool:

@@ -7,7 +7,6 @@ sns-message-delivery-retries.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -94,7 +93,7 @@ class Verifier:
             signature = base64.b64decode(message["Signature"], validate=True)
             key = self._key(message["SigningCertURL"])
             key.verify(signature, canonical(message), padding.PKCS1v15(), algorithm)
-        except (binascii.Error, InvalidSignature):
+        except (ValueError, InvalidSignature):  # no base64, or text that no UTF-8 stands for
             raise BadSignature("the signature does not fit") from None
         _check_age(message["Timestamp"])
 
@@ -138,7 +137,7 @@ def _envelope(webhook: Webhook) -> dict[str, str]:
     """The message, in whose fields we need are texts and which is what its headers say it is."""
     try:
         message: Any = json.loads(webhook.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadSignature("not a message of SNS") from None
     if not isinstance(message, dict):
         raise BadSignature("not a message of SNS")

@@ -20,11 +20,16 @@ from commsproject.common.models import (
     AlertRule,
     AlertTarget,
     ApiClient,
+    AuditEvent,
     IdempotencyKey,
     PersonalDataJob,
     ScheduledJob,
+    StaffSession,
 )
 from commsproject.common.scheduler import run_due
+from conversations.models import Conversation, Participant
+from conversations.services import entries as conversations
+from conversations.types import Actor, Kind, Status, Who
 from notifications.models import (
     Announcement,
     Attempt,
@@ -170,6 +175,13 @@ def everything(agent: ApiClient) -> None:
         key="evil", name=EVIL, only=EVIL, measure="queue_age", bound=1, recovery=0
     )
     AlertTarget.objects.create(name=EVIL, place=EVIL, sealed=b"")
+    StaffSession.objects.create(user=User.objects.create_user("eve"), browser=EVIL)
+    AuditEvent.objects.create(
+        action=EVIL, actor=EVIL, model=EVIL, object_id=EVIL, changes={EVIL: [EVIL, EVIL]}
+    )
+    talk = Conversation.objects.create(kind=Kind.SUPPORT, title=EVIL, status=Status.OPEN)
+    Participant.objects.create(conversation=talk, person_id=EVIL)
+    conversations.post(Actor(Who.USER, EVIL), talk.id, EVIL)
     ScheduledJob.objects.create(name=EVIL, last_run_at=timezone.now(), last_error=EVIL)
 
 

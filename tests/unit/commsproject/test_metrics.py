@@ -101,12 +101,15 @@ def test_the_queue_by_lane(db):
     WorkFactory(lane=Lane.BULK, ids=[new_id() for _ in range(7)], **work)
     WorkFactory(lane=Lane.BULK, ids=[new_id()], lease_until=now + timedelta(minutes=1))
     WorkFactory(lane=Lane.NORMAL, ids=[new_id()] * 3, held=True, suspect=True)
-    WorkFactory(lane=Lane.URGENT, ids=[new_id()] * 2, due_at=now + timedelta(hours=1))
+    later: Mapping[str, Any] = {"lane": Lane.URGENT, "due_at": now + timedelta(hours=1)}
+    WorkFactory(ids=[new_id()] * 2, **later)
+    WorkFactory(ids=[new_id()] * 5, throttled_since=now - timedelta(seconds=90), **later)
     found = scraped()
     expected = {
         "due": (0, 0, 7),
         "in_flight": (0, 0, 1),
         "held": (0, 3, 0),
+        "throttled": (5, 0, 0),
         "later": (2, 0, 0),
         "suspects": (0, 3, 0),
     }
@@ -114,6 +117,7 @@ def test_the_queue_by_lane(db):
         lanes = [("urgent",), ("normal",), ("bulk",)]
         assert values(found[f"comms_queue_{name}"]) == dict(zip(lanes, counts, strict=True)), name
     assert 90 <= values(found["comms_queue_oldest_seconds"])["bulk",] < 180
+    assert 90 <= values(found["comms_queue_throttled_seconds"])["urgent",] < 180
 
 
 def test_the_speed_is_that_of_the_newest_sample(db):

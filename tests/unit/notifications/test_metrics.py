@@ -81,6 +81,9 @@ def queue(agent: ApiClient, other: ApiClient) -> None:
     work(Lane.NORMAL, 2, client=agent, due=-3 * MINUTE)
     work(Lane.NORMAL, 7, client=agent, lease_until=leased)
     work(Lane.NORMAL, 11, client=agent, due=MINUTE)
+    limited = timezone.now() - 2 * MINUTE
+    work(Lane.NORMAL, 4, client=agent, due=MINUTE, throttled_since=limited)
+    work(Lane.NORMAL, 3, client=agent, due=MINUTE, throttled_since=limited + MINUTE)
     work(Lane.NORMAL, 13, client=agent, held=True)
     work(Lane.NORMAL, 17, client=agent, held=True, lease_until=leased)
     work(Lane.NORMAL, 1, client=agent, suspect=True, lease_until=timezone.now() - MINUTE)
@@ -99,10 +102,12 @@ def queue(agent: ApiClient, other: ApiClient) -> None:
 MINE = Figures(
     due=8,
     in_flight=24,
+    throttled=7,
     later=11,
     held=13,
     suspects=1,
     oldest_seconds=180,
+    throttled_seconds=120,
     sent=3,
     retried=2,
     dead=1,
@@ -113,7 +118,8 @@ BULK = Figures(due=500, oldest_seconds=60, sent=4, retried=4, dead=1)
 
 def rounded(figures: Figures) -> Figures:
     """To the minute: the test itself takes its time."""
-    return Figures(**{**vars(figures), "oldest_seconds": figures.oldest_seconds // 60 * 60})
+    ages = ("oldest_seconds", "throttled_seconds")
+    return Figures(**vars(figures) | {age: getattr(figures, age) // 60 * 60 for age in ages})
 
 
 # --- Figures ---------------------------------------------------------------------------------
@@ -137,10 +143,12 @@ def test_lanes_add_up_and_an_empty_one_is_there(agent):
     assert rounded(found[Lane.NORMAL]) == Figures(
         due=108,
         in_flight=24,
+        throttled=7,
         later=11,
         held=13,
         suspects=1,
         oldest_seconds=300,
+        throttled_seconds=120,
         sent=3,
         retried=2,
         dead=1,
@@ -249,10 +257,12 @@ def test_an_agent_sees_its_own_share_and_nothing_of_others(agent):
     assert [lane["lane"] for lane in body["lanes"]] == ["urgent", "normal", "bulk"]
     normal = lane_of(body["lanes"], "normal")
     assert 180 <= normal.pop("oldest_seconds") < 240
+    assert 120 <= normal.pop("throttled_seconds") < 180
     assert normal == {
         "lane": "normal",
         "depth": 8,
         "in_flight": 24,
+        "throttled": 7,
         "later": 11,
         "held": 13,
         "suspects": 1,
@@ -384,5 +394,5 @@ def test_the_page_is_for_those_who_may_see_the_queue(client, db):
 @pytest.mark.usefixtures("queue")
 def test_the_rows_say_what_they_are(staff):
     shown = staff.get(reverse(PAGE)).content.decode()
-    for word in ("Being sent", "Held", "Suspect", "Waiting", ">Due<"):
+    for word in ("Being sent", "Held", "Suspect", "Throttled", "Later", ">Due<"):
         assert word in shown, word

@@ -13,9 +13,16 @@ from django.utils import timezone
 
 from commsproject.common.models import ApiClient, PersonalDataJob
 from commsproject.common.personal_data import work
-from notifications.models import DeadLetter, Notification, Recipient
+from notifications.models import (
+    DeadLetter,
+    Notification,
+    Recipient,
+    Schedule,
+    SimulatedMessage,
+)
 from tests.factories import (
     AddressFactory,
+    AttemptFactory,
     CategoryFactory,
     DeadLetterFactory,
     DeliveryFactory,
@@ -86,7 +93,7 @@ def test_staff_never_see_what_a_sensitive_message_says(staff: Client, agent: Api
     secret = "482913"
     row = NotificationFactory.create(
         client=agent,
-        category=CategoryFactory.create(is_sensitive=True),
+        category=(category := CategoryFactory.create(is_sensitive=True)),
         content={"email": {"subject": f"Code {secret}", "text": "{{ code }}"}},
         data={"code": secret},
         attachments=[{"filename": f"{secret}.txt", "content": "", "content_type": "text/plain"}],
@@ -97,7 +104,33 @@ def test_staff_never_see_what_a_sensitive_message_says(staff: Client, agent: Api
         ),
         data={"code": secret},
     )
-    for model, pk in ((Notification, row.pk), (DeadLetter, letter.pk)):
+    attempt = AttemptFactory.create(delivery=letter.delivery)
+    carried = SimulatedMessage.objects.create(
+        attempt_id=attempt.id,
+        channel="email",
+        address="ada@simulator.test",
+        parts={"subject": f"Code {secret}", "text": secret},
+        headers={"Reply-To": f"help+{secret}@example.com"},
+        metadata={"code": secret},
+    )
+    plain = SimulatedMessage.objects.create(
+        channel="email", address="ada@simulator.test", parts={"subject": "Plain", "text": "mail"}
+    )
+    mailbox = reverse("admin:notifications_simulatedmessage_change", args=[plain.pk])
+    assert "Plain" in staff.get(mailbox).content.decode()
+    planned = Schedule.objects.create(
+        client=agent,
+        name="codes",
+        cron="0 9 * * *",
+        kind=Schedule.Kind.NOTIFICATION,
+        request={"category": category.key, "content": {"text": secret}, "data": {"a": secret}},
+    )
+    for model, pk in {
+        Notification: row.pk,
+        DeadLetter: letter.pk,
+        SimulatedMessage: carried.pk,
+        Schedule: planned.pk,
+    }.items():
         name = f"admin:notifications_{model._meta.model_name}"
         for url in (reverse(f"{name}_changelist"), reverse(f"{name}_change", args=[pk])):
             shown = staff.get(url)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from notifications.policy import (
     Refusal,
     Rules,
     Suppressed,
+    asks_nothing,
     decide,
     explain,
 )
@@ -315,3 +317,80 @@ def test_an_explanation_asks_every_rule_and_the_first_answer_is_the_decision():
     assert [finding.rule for finding in against] == ["suppression", "frequency", "quiet hours"]
     assert decide(facts) == against[0].answer
     assert len({finding.rule for finding in found}) == len(found)
+
+
+# --- Whatever is the case ------------------------------------------------------------------------
+
+DEAD = {BOUNCE, MANUAL}
+moments = st.sampled_from([None, SOON, NOW, EARLIER, LATER, LATER + timedelta(days=1)])
+periods = st.lists(
+    st.builds(
+        Quiet,
+        st.sampled_from([time(0), time(11), time(12), time(21)]),
+        st.sampled_from([time(0), time(8), time(12), time(14)]),
+        st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"]),
+        st.sampled_from([(), (6,), (0,)]),  # it is a Sunday
+    ),
+    max_size=2,
+)
+rule_sets = st.builds(
+    Rules,
+    key=st.sampled_from(["", "news"]),
+    is_essential=st.booleans(),
+    is_marketing=st.booleans(),
+    is_optional=st.booleans(),
+    is_opt_in=st.booleans(),
+    quiet=st.sampled_from(QuietRule),
+    spares_watchers=st.booleans(),
+    paused=st.sampled_from(["", "by staff"]),
+    daily_cap=st.sampled_from([None, 1, 3]),
+).filter(lambda rules: not (rules.is_essential and rules.is_opt_in))
+choices = st.builds(
+    Choice,
+    st.sampled_from(["", "news", "offers"]),
+    st.sampled_from(["", "email", "sms"]),
+    st.booleans(),
+)
+cases = st.builds(
+    Facts,
+    now=st.just(NOW),
+    channel=st.sampled_from(Channel),
+    rules=rule_sets,
+    expires_at=moments,
+    suppressed=st.lists(entries, max_size=3),
+    country=st.sampled_from([None, "", "DE", "FR"]),
+    countries=st.sampled_from([[], ["DE"]]),
+    choices=st.lists(choices, max_size=3),
+    paused_until=moments,
+    periods=periods,
+    legal=periods,
+    is_watching=st.booleans(),
+    taken=st.integers(0, 3),
+)
+
+
+@given(cases, entries)
+def test_every_decision_has_its_reason_and_no_list_is_overruled(facts, entry):
+    answer = decide(facts)
+    against = [finding.answer for finding in explain(facts) if finding.answer]
+    assert answer == (against[0] if against else None)
+    if isinstance(answer, Delay):
+        assert answer.until > NOW
+        assert facts.expires_at is None or answer.until < facts.expires_at
+    for told in against:
+        assert told.reason.strip()
+        assert isinstance(told, Delay) or told.state in (State.EXPIRED, State.SUPPRESSED)
+    listed = [
+        one
+        for one in facts.suppressed
+        if one.scope in (ALL, facts.rules.key) and one.expires_at != EARLIER
+    ]
+    if any(one.reason in DEAD or not facts.rules.is_essential for one in listed):
+        assert isinstance(answer, Refusal)
+    if facts.rules.is_essential:  # no wish of the person keeps a code back
+        dead = [one for one in facts.suppressed if one.reason in DEAD]
+        assert decide(replace(facts, suppressed=dead, choices=(), paused_until=None)) == answer
+    if answer is not None:
+        assert decide(replace(facts, suppressed=[*facts.suppressed, entry])) is not None
+    if asks_nothing(facts.rules, facts.channel):
+        assert decide(Facts(now=NOW, channel=facts.channel, rules=facts.rules)) is None
