@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 .DEFAULT_GOAL := help
-.PHONY: help install run test faults live e2e bench check lock clean
+.PHONY: help install run test faults live e2e pictures bench check lock clean
 
 V := .venv/bin/python -m
 PROD := SECRET_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKL \
@@ -38,6 +38,9 @@ e2e: .venv/.dev ## the staff pages in a real browser; screenshots are in tests/e
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
 	  echo "There is no chromium. On Debian and Ubuntu: apt-get install chromium" >&2; exit 1; }
 	$(V) pytest tests/e2e -m e2e
+
+pictures: .venv/.dev ## those of the docs, from the screenshots of the last `make e2e`
+	$(V) tests.e2e.pictures
 
 bench: .venv/.bench ## how fast it is, beside others (ARGS="--help" tells what can be chosen)
 	@.venv/bin/python -m tests.performance $(ARGS)

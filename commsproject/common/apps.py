@@ -19,6 +19,9 @@ class CommonConfig(AppConfig):
         from commsproject.common.personal_data import own
 
         own.registered()
+        from commsproject.common.staff import receivers as of_staff
+
+        of_staff.connect()
         of_the_socket.registered()
         from commsproject.common.outbox import checks as of_the_outbox  # noqa: F401 - registers itself
         from commsproject.common.outbox import publisher

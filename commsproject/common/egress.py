@@ -79,7 +79,8 @@ def check(url: str) -> None:
         raise Forbidden("It names no host.")
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise Forbidden("It may hold no user, password or fragment.")
-    _check_where(host.rstrip("."), port or (443 if parts.scheme == "https" else 80))
+    usual = 443 if parts.scheme == "https" else 80
+    _check_where(host.rstrip("."), usual if port is None else port)
 
 
 def _check_where(host: str, port: int) -> None:

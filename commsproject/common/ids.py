@@ -14,5 +14,7 @@ def new_id() -> UUID:
 
 
 def floor(moment: datetime) -> UUID:
-    """Not greater than any key made at `moment` or later: a time as the start of a range of keys."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
+    """Not greater than any key made at `moment` or later: a time as the start of a range of keys.
+    Before 1970 none was made.
+    """
+    return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)

@@ -472,3 +472,108 @@ class ExportedPage(models.Model):
     @override
     def __str__(self) -> str:
         return f"page {self.number}"
+
+
+class AuditEvent(models.Model):
+    """Something a member of staff did or tried to do. Rows are only ever added: a trigger refuses the rest.
+
+    Nothing in it names anybody but the member of staff: see `commsproject.common.audit.snapshots`.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    at = models.DateTimeField(default=timezone.now)
+    action = models.CharField(max_length=60)
+    actor_id = models.BigIntegerField(null=True, help_text="Null: nobody was signed in.")
+    actor = models.CharField(max_length=150, blank=True, help_text="The name at that time.")
+    model = models.CharField(max_length=100, blank=True, help_text="`notifications.batch`.")
+    object_id = models.CharField("object", max_length=100, blank=True)
+    changes = models.JSONField(default=dict, help_text="Before and after, by field.")
+    address = models.CharField(max_length=64, blank=True, help_text="Keyed hash of the network's.")
+    request_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["actor_id", "-id"], name="audit_event_of_actor"),
+            models.Index(fields=["model", "object_id", "-id"], name="audit_event_of_object"),
+            models.Index(fields=["action", "-id"], name="audit_event_of_action"),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.action} {self.id}"
+
+
+class StaffSession(models.Model):
+    """A sign-in to the staff pages that stands. It ends when the row goes."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="staff_sessions"
+    )
+    is_verified = models.BooleanField(default=False, help_text="By a second factor.")
+    address = models.GenericIPAddressField(null=True)
+    browser = models.CharField(max_length=200, blank=True)
+    began_at = models.DateTimeField(default=timezone.now)
+    seen_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+
+    @override
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class SecondFactor(models.Model):
+    """What makes the one-time codes of a member of staff (TOTP, RFC 6238)."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        primary_key=True,
+        on_delete=models.CASCADE,
+        related_name="second_factor",
+    )
+    sealed = models.BinaryField(editable=False)
+    last_step = models.BigIntegerField(
+        default=0, help_text="Of the last code that was used: none is good twice."
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+
+    @override
+    def __str__(self) -> str:
+        return str(self.user_id)
+
+
+class RecoveryCode(models.Model):
+    """Stands in for a lost second factor, once: using it deletes the row. Only its SHA-256 is kept."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="recovery_codes"
+    )
+    digest = models.CharField(max_length=64, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "digest"], name="recovery_code_once")
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class SignInTry(models.Model):
+    """One try to sign in that did not succeed, or not yet. `key`: keyed hash of what is counted."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    key = models.CharField(max_length=64)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [models.Index(fields=["key", "at"], name="sign_in_try_recent")]
+
+    @override
+    def __str__(self) -> str:
+        return str(self.id)

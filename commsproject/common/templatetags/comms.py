@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
 from django import template
@@ -21,6 +22,12 @@ def ago(moment: datetime | None) -> SafeString:
 def thousands(count: int) -> str:
     """`1,234,567`."""
     return f"{count:,}"
+
+
+@register.filter
+def percent(share: float) -> str:
+    """`99.87%`, never rounded up to all of it."""
+    return f"{math.floor(share * 10_000) / 100:.2f}%".replace(".00%", "%")
 
 
 @register.simple_tag
