@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from typing_extensions import override
+
 from templates_app.compile import (
     BETWEEN,
     MARKUP,
     ONE_LINE,
     Substitutions,
-    compile_part,
     compile_substitutions,
 )
 from templates_app.errors import RenderLimit, TemplateError
@@ -47,7 +48,7 @@ def merge_form(
         if not substitutions.slots:
             found.append(_Literal(part, finished(part, substitutions.texts[0])))
         elif part in ONE_LINE:
-            found.append(_Line(part, source, null_is))
+            found.append(_Line(part, substitutions))
         else:
             found.append(_Text(part, substitutions))
     return MergeForm(found, frozenset(settled))
@@ -148,26 +149,6 @@ class _Literal:
         return self.text
 
 
-@dataclass(frozen=True)
-class _Line:
-    """A part of one line, whole in one value: its whitespace is settled between values and text."""
-
-    name: str
-    source: str
-    null_is: NullIs
-    count: int = 1
-
-    def filled(self, names: Sequence[str]) -> str:
-        return names[0]
-
-    def values(self, data: Admitted, manner: Manner) -> list[str]:
-        return [self.whole(data, manner)]
-
-    def whole(self, data: Admitted, manner: Manner) -> str:
-        program = compile_part(self.source, self.name, self.null_is)
-        return finished(self.name, program.run(data, manner))
-
-
 class _Text:
     """A text with values in it."""
 
@@ -210,4 +191,20 @@ class _Text:
         return "".join(pieces)
 
 
-_Part = _Literal | _Line | _Text
+class _Line(_Text):
+    """A part of one line, whole in one value: its whitespace is settled between values and text."""
+
+    def __init__(self, name: str, substitutions: Substitutions) -> None:
+        super().__init__(name, substitutions)
+        self.count = 1
+
+    @override
+    def filled(self, names: Sequence[str]) -> str:
+        return names[0]
+
+    @override
+    def values(self, data: Admitted, manner: Manner) -> list[str]:
+        return [self.whole(data, manner)]
+
+
+_Part = _Literal | _Text
