@@ -12,7 +12,7 @@ from notifications.services.complete import Outcome
 from notifications.services.plan import Planned
 from notifications.services.status import Applied, StatusChange
 from notifications.signals import accepted, opted, reported, status_changed
-from tracking.services import alert_counts, bounces, events_out, rollups
+from tracking.services import alert_counts, alike, bounces, events_out, rollups
 
 
 @receiver(reported, dispatch_uid="bounces")
@@ -57,9 +57,11 @@ def count_accepted(planned: Sequence[Planned], **_: object) -> None:
     rollups.accepted(planned)
 
 
-@receiver(status_changed, dispatch_uid="analytics: status")
+@receiver(status_changed, dispatch_uid="counts: status")
 def count_status(changes: Sequence[StatusChange], outcomes: Sequence[Outcome], **_: object) -> None:
-    rollups.changed(changes, outcomes)
+    groups = alike.grouped(outcomes)
+    rollups.changed(changes, outcomes, groups)
+    alert_counts.changed(changes, outcomes, groups)
 
 
 @receiver(reported, dispatch_uid="analytics: reported")
@@ -71,11 +73,6 @@ def count_reported(applied: Sequence[Applied], **_: object) -> None:
 def count_opted_out(entries: Sequence[Suppression], *, out: bool, **_: object) -> None:
     if out:
         rollups.opted_out(entries)
-
-
-@receiver(status_changed, dispatch_uid="alerts: status")
-def watch_status(changes: Sequence[StatusChange], outcomes: Sequence[Outcome], **_: object) -> None:
-    alert_counts.changed(changes, outcomes)
 
 
 @receiver(reported, dispatch_uid="alerts: reported")

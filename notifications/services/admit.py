@@ -24,9 +24,12 @@ class Admission:
     def __init__(self, found: Sequence[Item]) -> None:
         self._now = clock.now()
         self._suppressed = people.suppressed((i.channel.value, i.address_hash) for i in found)
-        kinds = {item.category_id for item in found if item.category_id}
-        categories = Category.objects.in_bulk(kinds) if kinds else {}
-        self._rules = {id_: people.rules(category) for id_, category in categories.items()}
+        # By the number: each item has an object of its own, whose hash costs more than the policy.
+        kinds = {item.category_id.int: item.category_id for item in found if item.category_id}
+        categories = Category.objects.in_bulk(kinds.values()) if kinds else {}
+        self._rules = {id_.int: people.rules(category) for id_, category in categories.items()}
+        is_capped = any(rules.daily_cap for rules in self._rules.values())
+        stepped = {id_.int for id_, category in categories.items() if category.fallback}
         self._people = people.by_id(i.recipient_id for i in found if i.recipient_id)
         self._watching = people.watching(
             person for item in found if (person := self._watcher(item)) is not None
@@ -34,19 +37,19 @@ class Admission:
         self._caps = Caps(
             (
                 (item.recipient_id, item.category_id)
-                for item in found
+                for item in (found if is_capped else ())
                 if item.recipient_id and item.category_id and self._of(item).daily_cap
             ),
             self._now,
         )
-        stepped = [i.id for i in found if i.category_id and categories[i.category_id].fallback]
-        self._steps: Mapping[UUID, Refusal | Delay] = (
-            fallback.due(stepped, self._now) if stepped else {}
-        )
+        self._steps: Mapping[UUID, Refusal | Delay] = {}
+        if stepped:
+            later = [i.id for i in found if i.category_id and i.category_id.int in stepped]
+            self._steps = fallback.due(later, self._now)
 
     def decide(self, item: Item) -> Answer:
         """Asked once of each delivery: what passes counts."""
-        if answer := self._steps.get(item.id):
+        if self._steps and (answer := self._steps.get(item.id)):
             return answer
         rules = self._of(item)
         person = self._people.get(item.recipient_id) if item.recipient_id else None
@@ -62,7 +65,7 @@ class Admission:
         self._caps.write()
 
     def _of(self, item: Item) -> policy.Rules:
-        return self._rules[item.category_id] if item.category_id else policy.NO_RULES
+        return self._rules[item.category_id.int] if item.category_id else policy.NO_RULES
 
     def _watcher(self, item: Item) -> Person | None:
         if item.recipient_id is None or not self._of(item).spares_watchers:

@@ -52,9 +52,9 @@ def routed(
     while ready:
         asked: dict[tuple[Provider, bool, UUID | None], list[Item]] = defaultdict(list)
         for item in ready:
-            provider, is_last = _choose(
-                routes, refused_by.get(item.id, ()), item, spent[item.id], room
-            )
+            refused = refused_by.get(item.id, ()) if refused_by else ()
+            reached = spent[item.id] if spent else {}
+            provider, is_last = _choose(routes, refused, item, reached, room)
             if isinstance(provider, Stranded):
                 stranded.append((item, provider))
             else:
@@ -63,9 +63,9 @@ def routed(
         for (provider, is_last, _), wanting in asked.items():
             taken, wait = _rationed(provider, wanting, routes, together, is_last=is_last)
             routed += taken
-            sent = {item.id for _, group in taken for item in group}
+            sent = {item for _, group in taken for item in group}
             for item in wanting:
-                if item.id not in sent:
+                if item not in sent:
                     spent[item.id][provider.name] = clock.now() + timedelta(seconds=wait)
                     ready.append(item)
     return routed
@@ -116,12 +116,16 @@ def _rationed(
     goes out uses that budget up, or adds to it.
     """
     lease = wanting[0].lease
-    again = {item.id for item in wanting if item.id not in together and has_failed(item, provider)}
-    first = [item for item in wanting if item.id not in again]
+    again = {
+        item
+        for item in wanting
+        if item.past and item.id not in together and has_failed(item, provider)
+    }
+    first = [item for item in wanting if item not in again]
     allowed = len(again)
     if again and lease.lane is not Lane.URGENT:
         allowed = limits.spend(provider.name, len(again))
-    wanted = [*first, *[item for item in wanting if item.id in again][:allowed]]
+    wanted = [*first, *[item for item in wanting if item in again][:allowed]]
     # The largest first: of any so many messages, no more calls are made than leave was asked for.
     groups = sorted(_grouped(provider, wanted, together), key=len, reverse=True)
     per = max(1, len(wanted) // max(1, len(groups)))
@@ -142,7 +146,7 @@ def _rationed(
             way = Way(provider, routes.state(provider.name), grant, is_last)
             taken.append((way, group[:room]))
             room -= len(taken[-1][1])
-    repeated = sum(item.id in again for _, group in taken for item in group)
+    repeated = sum(item in again for _, group in taken for item in group)
     limits.earn(provider.name, grant.granted - repeated)
     if lease.lane is not Lane.URGENT:
         limits.unspend(provider.name, allowed - repeated)
@@ -199,7 +203,9 @@ def _grouped(
     groups: list[list[Item]] = []
     filling: dict[tuple[object, ...], tuple[list[Item], set[str]]] = {}
     for item in wanted:
-        limit = min(together.get(item.id, Work.LIMIT), _batch_limit(provider, item))
+        limit = _batch_limit(provider, item)
+        if together:
+            limit = min(limit, together.get(item.id, limit))
         if limit <= 1:
             groups.append([item])
             continue

@@ -6,7 +6,7 @@ Writers only add rows, which a job folds into hours: no two of them wait for eac
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -41,12 +41,9 @@ BOUNCES, COMPLAINTS = Limits(0.05, 0.10), Limits(0.001, 0.003)
 # --- Counting ------------------------------------------------------------------------------------
 
 
-def sent(categories: Iterable[UUID | None]) -> None:
-    """One entry for each message that a provider has taken, in the caller's transaction."""
-    copy_rows(
-        CategoryDelta,
-        (CategoryDelta(category_id=id_, sent=n) for id_, n in Counter(categories).items() if id_),
-    )
+def sent(taken: Mapping[UUID, int]) -> None:
+    """How many messages of each category providers have taken, in the caller's transaction."""
+    copy_rows(CategoryDelta, (CategoryDelta(category_id=id_, sent=n) for id_, n in taken.items()))
 
 
 def came_back(bounced: Iterable[UUID | None], complained: Iterable[UUID | None]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -45,6 +45,10 @@ class Outcome:
     answer: Sent | ProviderError | None = None
     state: State = State.QUEUED
     reason: str = ""
+    was: str = ""
+    now: str = ""
+    """The delivery's states before and after, once this is written; empty where it is erased. A
+    webhook may have been quicker, so it need not be `state`."""
 
     @property
     def ref(self) -> str:
@@ -95,15 +99,14 @@ def record(
         valid = [outcome for outcome in outcomes if outcome.item.lease.id in ours]
         changes = _write_deliveries(valid)  # before the attempts: the lock order of `status`
         _write_attempts(valid)
-        now = {change.delivery_id: change.state for change in changes}
         # Not those that were cancelled or erased meanwhile, or that a webhook has told more of.
-        _write_ends([outcome for outcome in valid if now.get(outcome.item.id) == outcome.state])
-        delivered = {one.delivery_id for one in changes if one.state == State.DELIVERED}
+        _write_ends([outcome for outcome in valid if outcome.now == outcome.state])
+        delivered = [one.item.id for one in valid if one.now == State.DELIVERED]
         goals.reached([(delivery_id, Goal.DELIVERED) for delivery_id in delivered])
         queue.note_progress({one.item.lease.id: one.item.lease for one in valid}.values())
         if done and not lost:
             _replace(done, successors)
-        status.announce([one for one in changes if one.state != one.was], valid)
+        status.announce(changes, valid)
     if lost:
         _save_late_answers([one for one in outcomes if one.item.lease.id not in ours])
     return lost
@@ -188,9 +191,13 @@ FROM unnest(%s::uuid[], %s::text[]) AS new (id, ref)
 WHERE attempt.id = new.id AND attempt.state = 'calling'
 """
 
+# Rows come back with the place of their outcome: an index costs less than an id to look it up.
+
 _LOCK = """
-SELECT id, state FROM notifications_delivery
-WHERE id = ANY(%s::uuid[]) ORDER BY id FOR NO KEY UPDATE
+SELECT place - 1, delivery.state
+FROM unnest(%s::uuid[]) WITH ORDINALITY AS new (id, place)
+JOIN notifications_delivery AS delivery ON delivery.id = new.id
+ORDER BY delivery.id FOR NO KEY UPDATE OF delivery
 """
 """In one order for all, as `status` does: an update alone locks in whatever order it joins."""
 
@@ -202,9 +209,10 @@ SET state = CASE WHEN delivery.state = ANY(%(pending)s) THEN %(state)s ELSE deli
     provider = coalesce(nullif(%(provider)s, ''), delivery.provider),
     provider_ref = coalesce(nullif(new.ref, ''), delivery.provider_ref),
     updated_at = now()
-FROM unnest(%(ids)s::uuid[], %(made)s::int[], %(refs)s::text[]) AS new (id, made, ref)
+FROM unnest(%(ids)s::uuid[], %(made)s::int[], %(refs)s::text[])
+    WITH ORDINALITY AS new (id, made, ref, place)
 WHERE delivery.id = new.id
-RETURNING delivery.id, delivery.notification_id, delivery.state, delivery.reason
+RETURNING place - 1, delivery.state, delivery.reason
 """
 
 
@@ -228,7 +236,9 @@ def _told(answer: Sent | ProviderError | None) -> tuple[Any, ...]:
 
 
 def _write_deliveries(outcomes: Sequence[Outcome]) -> list[StatusChange]:
-    """Where each is now. A webhook may have been quicker: what it reported is never lowered again."""
+    """Where each is now, and those that moved. A webhook may have been quicker: what it reported is
+    never lowered again.
+    """
     if not outcomes:
         return []
     groups: dict[tuple[str, str, str], list[Outcome]] = defaultdict(list)
@@ -237,7 +247,8 @@ def _write_deliveries(outcomes: Sequence[Outcome]) -> list[StatusChange]:
     changes: list[StatusChange] = []
     with connection.cursor() as cursor:
         cursor.execute(_LOCK, [uuids(outcome.item.id for outcome in outcomes)])
-        was = dict(cursor.fetchall())
+        for place, was in cursor.fetchall():
+            outcomes[place].was = was
         for (state, reason, provider), group in groups.items():
             values: dict[str, Any] = {
                 "pending": [pending.value for pending in PENDING],
@@ -249,16 +260,28 @@ def _write_deliveries(outcomes: Sequence[Outcome]) -> list[StatusChange]:
                 "refs": [outcome.ref for outcome in group],
             }
             cursor.execute(_DELIVERIES, values)
-            changes += [
-                StatusChange(id_, notification_id, now, told, was[id_])
-                for id_, notification_id, now, told in cursor.fetchall()
-            ]
-    batches = {one.item.id: one.item.lease.batch_id for one in outcomes if one.item.lease.batch_id}
-    if batches:
-        counts.move((batches.get(c.delivery_id), c.was, c.state) for c in changes)
-    of_category = {one.item.id: one.item.category_id for one in outcomes}
-    bounce_rates.sent(of_category[c.delivery_id] for c in changes if c.state in _TAKEN)
+            for place, now, told in cursor.fetchall():
+                one = group[place]
+                one.now = now
+                if now != one.was:
+                    item = one.item
+                    change = StatusChange(item.id, item.notification_id, now, told, one.was)
+                    changes.append(change)
+    _count(outcomes)
     return changes
+
+
+def _count(outcomes: Iterable[Outcome]) -> None:
+    """What batches and categories keep count of."""
+    moves: Counter[tuple[queue.Lease, str, str]] = Counter()
+    taken: Counter[int] = Counter()
+    for one in outcomes:
+        if one.now:
+            moves[one.item.lease, one.was, one.now] += 1
+            if one.now in _TAKEN and one.item.category_id:
+                taken[one.item.category_id.int] += 1
+    counts.add(((lease.batch_id, was, now), n) for (lease, was, now), n in moves.items())
+    bounce_rates.sent({UUID(int=number): n for number, n in taken.items()})
 
 
 _TAKEN = frozenset({State.SENT.value, State.DELIVERED.value})

@@ -15,12 +15,17 @@ Move = tuple[UUID | None, str, str]
 
 def move(moves: Iterable[Move]) -> None:
     """Note the moves of deliveries that belong to a batch, in the caller's transaction."""
+    add(Counter(moves).items())
+
+
+def add(moves: Iterable[tuple[Move, int]]) -> None:
+    """As `move`, with how many of each there are."""
     changes: dict[UUID, Counter[str]] = defaultdict(Counter)
-    for batch_id, was, now in moves:
+    for (batch_id, was, now), count in moves:
         if batch_id is not None and was != now:
-            changes[batch_id][now] += 1
+            changes[batch_id][now] += count
             if was:
-                changes[batch_id][was] -= 1
+                changes[batch_id][was] -= count
     copy_rows(
         BatchDelta,
         (

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -25,8 +25,9 @@ from notifications.types import EventType, ProviderEvent, Sent, storable
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class StatusChange:
+class StatusChange(NamedTuple):
+    """A delivery has gone from state to state, for a `reason`."""
+
     delivery_id: UUID
     notification_id: UUID
     state: str

@@ -122,12 +122,16 @@ def _ours(
     window: Window, owners: Mapping[UUID, queue.Lease], ids: Sequence[UUID]
 ) -> Sequence[UUID]:
     """Lock the claims; the deliveries of those that are still ours and may go on, or must end."""
-    leases = {owners[id_].id: owners[id_] for id_ in ids}
-    ours = queue.hold(leases.values())
-    window.lost = [lease for lease in leases.values() if lease.id not in ours]
-    kept = [id_ for id_ in ids if owners[id_].id in ours]
-    window.held = [id_ for id_ in kept if owners[id_].batch_state in Batch.HOLDING]
-    return [id_ for id_ in kept if owners[id_].batch_state not in Batch.HOLDING]
+    leases = {owners[id_] for id_ in ids}
+    ours = queue.hold(leases)
+    window.lost = [lease for lease in leases if lease.id not in ours]
+    held = {lease for lease in leases if lease.id in ours and lease.batch_state in Batch.HOLDING}
+    if held:
+        window.held = [id_ for id_ in ids if owners[id_] in held]
+    if not (held or window.lost):
+        return ids
+    going = leases.difference(held, window.lost)
+    return [id_ for id_ in ids if owners[id_] in going]
 
 
 def _admitted(window: Window, found: Sequence[Item]) -> list[Item]:
@@ -182,6 +186,8 @@ def _reached(window: Window, ready: list[Item]) -> list[Item]:
 def _collected(window: Window, digests: Digests, ready: list[Item]) -> list[Item]:
     """Those that go out by themselves, or carry a digest."""
     others = digests.collect(ready, clock.now())
+    if not others:
+        return ready
     window.refused += others
     gone = {item.id for item, _ in others}
     return [item for item in ready if item.id not in gone]

@@ -313,7 +313,7 @@ def test_a_category_that_bounces_too_much_pauses_until_staff_switch_it_on(api) -
     news = CategoryFactory.create(key="news")
     codes = CategoryFactory.create(key="codes", kind=Category.Kind.ESSENTIAL)
     for category in (news, codes):
-        bounce_rates.sent([category.id] * 1000)
+        bounce_rates.sent({category.id: 1000})
         bounce_rates.came_back([category.id] * 60, [None])
     bounce_rates.tend()
     assert not CategoryDelta.objects.exists()

@@ -20,6 +20,7 @@ from notifications.services.status import Applied, StatusChange
 from notifications.states import PENDING, REPORTED, State
 from notifications.types import ErrorClass, EventType, Lane, ProviderError, Sent
 from tracking.models import FailedMessage
+from tracking.services.alike import Alike
 
 TAKEN = frozenset({State.SENT, State.DELIVERED})
 FAILED = frozenset({State.FAILED, State.DEAD, State.UNCONFIRMED, State.EXPIRED})
@@ -34,15 +35,17 @@ _MOVES = {*PENDING, ""}
 """From where a delivery is taken, or fails, for the first time."""
 
 
-def changed(changes: Sequence[StatusChange], outcomes: Sequence[Outcome]) -> None:
-    """A window is over, or something else has moved deliveries."""
-    channels = {one.item.id: one.item.channel.value for one in outcomes}
+def changed(
+    changes: Sequence[StatusChange], outcomes: Sequence[Outcome], groups: Iterable[Alike]
+) -> None:
+    """A window is over, or something else has moved deliveries. `groups` are its `outcomes`."""
     counted: Counter[tuple[What, str]] = Counter()
-    for change in changes:
-        channel = channels.get(change.delivery_id)
-        if channel and change.was in _MOVES:
-            counted.update((what, channel) for what in _kinds(State(change.state)))
-    counted.update(_of_calls(outcomes))
+    for sample, _, count in groups:
+        if sample.now and sample.was in _MOVES and sample.was != sample.now:
+            for what in _kinds(State(sample.now)):
+                counted[what, sample.item.channel.value] += count
+        if (of_call := _of_call(sample)) is not None:
+            counted[of_call, sample.provider] += count
     counts.note(counted)
     _note_lost(changes, outcomes)
 
@@ -56,14 +59,14 @@ def _kinds(state: State) -> Iterable[What]:
         yield What.DEAD
 
 
-def _of_calls(outcomes: Iterable[Outcome]) -> Iterable[tuple[What, str]]:
-    for one in outcomes:
-        if one.attempt is None:
-            continue
-        if isinstance(one.answer, Sent):
-            yield What.CALL_TAKEN, one.provider
-        elif isinstance(one.answer, ProviderError) and one.answer.error_class in _OF_PROVIDER:
-            yield What.CALL_FAILED, one.provider
+def _of_call(one: Outcome) -> What | None:
+    if one.attempt is None:
+        return None
+    if isinstance(one.answer, Sent):
+        return What.CALL_TAKEN
+    if isinstance(one.answer, ProviderError) and one.answer.error_class in _OF_PROVIDER:
+        return What.CALL_FAILED
+    return None
 
 
 def reported(provider: str, applied: Sequence[Applied]) -> None:

@@ -36,6 +36,8 @@ OF_STATE = {
 }
 """What a state is called outside; of the engine's own nobody hears."""
 
+_KINDS = {state.value: kind for state, kind in OF_STATE.items()}
+
 OF_EVENT = {EventType.OPENED: "opened", EventType.CLICKED: "clicked"}
 
 AT_ONCE = 500
@@ -70,9 +72,9 @@ GROUP BY told.kind
 def status_changed(changes: Sequence[StatusChange]) -> None:
     """Deliveries are in new states."""
     _tell(
-        (change.delivery_id, OF_STATE[State(change.state)], change.state, change.reason)
+        (change.delivery_id, kind, change.state, change.reason)
         for change in changes
-        if change.state in OF_STATE
+        if (kind := _KINDS.get(change.state))
     )
 
 
@@ -92,7 +94,11 @@ def reported(applied: Sequence[Applied]) -> None:
 
 def _tell(told: Iterable[tuple[UUID, str, str, str]]) -> None:
     """Of each: the delivery, what the event is called, the state and the reason."""
-    rows = [row for row in told if outbox.is_wanted(f"notification.{row[1]}")]
+    all_told = list(told)
+    wanted = {
+        kind for kind in {row[1] for row in all_told} if outbox.is_wanted(f"notification.{kind}")
+    }
+    rows = [row for row in all_told if row[1] in wanted]
     for start in range(0, len(rows), AT_ONCE):
         ids, kinds, states, reasons = zip(*rows[start : start + AT_ONCE], strict=True)
         with connection.cursor() as cursor:

@@ -30,6 +30,7 @@ from notifications.services.status import Applied, StatusChange
 from notifications.states import State, rank
 from notifications.types import Channel, ErrorClass, EventType, ProviderError, Sent
 from tracking.services import histogram
+from tracking.services.alike import Alike
 
 # --- What is counted -----------------------------------------------------------------------------
 
@@ -171,37 +172,19 @@ class _Change(NamedTuple):
     error: ErrorClass | None = None
 
 
-_Mark = tuple[int, str, str, int, int, int]
-
-
-def changed(changes: Sequence[StatusChange], outcomes: Sequence[Outcome]) -> None:
-    """Deliveries are in new states; `outcomes` of the window that brought it about, if one did."""
+def changed(
+    changes: Sequence[StatusChange], outcomes: Sequence[Outcome], groups: Iterable[Alike]
+) -> None:
+    """Deliveries are in new states. `groups` are the `outcomes` of the window that brought it
+    about, if one did: it has all changes then.
+    """
     counted = _Counted()
-    now = clock.now().timestamp()
-    by_id = {change.delivery_id: change for change in changes}
-    alike: Counter[tuple[_Mark, _Change]] = Counter()
-    samples: dict[_Mark, Outcome] = {}
-    for outcome in outcomes:
-        mark = _mark(outcome)
-        samples[mark] = outcome
-        alike[mark, _of_outcome(outcome, by_id.pop(outcome.item.id, None), now)] += 1
-    for (mark, change), count in alike.items():
-        _count(counted.groups[_key(samples[mark])], change, count)
+    for sample, bucket, count in groups:
+        _count(counted.groups[_key(sample)], _of_outcome(sample, bucket), count)
     _count_billed(counted, outcomes)
-    _count_others(counted, by_id, now)
+    if not outcomes:
+        _count_others(counted, {change.delivery_id: change for change in changes})
     counted.write()
-
-
-def _mark(outcome: Outcome) -> _Mark:
-    item = outcome.item
-    return (
-        id(item.lease),
-        outcome.provider,
-        item.part,
-        item.category_id.int if item.category_id else 0,
-        item.version_id.int if item.version_id else 0,
-        item.variant_id.int if item.variant_id else 0,
-    )
 
 
 def _key(outcome: Outcome) -> Key:
@@ -218,14 +201,13 @@ def _key(outcome: Outcome) -> Key:
     )
 
 
-def _of_outcome(outcome: Outcome, change: StatusChange | None, now: float) -> _Change:
+def _of_outcome(outcome: Outcome, bucket: int) -> _Change:
     answer = outcome.answer
     error = answer.error_class if isinstance(answer, ProviderError) else None
     is_called = outcome.attempt is not None and answer is not None
-    if change is None:
+    if outcome.now == outcome.was:
         return _Change("", "", 0, 0, is_called, error)
-    bucket = histogram.bucket(now - outcome.item.due_epoch)
-    return _Change(change.was, change.state, bucket, bucket, is_called, error)
+    return _Change(outcome.was, outcome.now, bucket, bucket, is_called, error)
 
 
 def _count(counts: Counter[str], change: _Change, count: int) -> None:
@@ -296,9 +278,10 @@ def _look_up(ids: Iterable[UUID]) -> dict[UUID, _Known]:
         return found
 
 
-def _count_others(counted: _Counted, changes: Mapping[UUID, StatusChange], now: float) -> None:
+def _count_others(counted: _Counted, changes: Mapping[UUID, StatusChange]) -> None:
     if not changes:
         return
+    now = clock.now().timestamp()
     known = _look_up(changes)
     for id_, change in changes.items():
         if (one := known.get(id_)) is not None:
