@@ -75,12 +75,9 @@ def test_messages_go_all_the_way(service: httpx2.Client) -> None:
         eventually(partial(has_status, service, sent[address], outcome), 20)
     (delivery,) = story(service, sent["ada@simulator.test"])["deliveries"]
     assert len(delivery["attempts"]) == 1
-    assert [event["type"] for event in delivery["events"]] == [
-        "accepted",
-        "sending",
-        "sent",
-        "delivered",
-    ]
+    events = [event["type"] for event in delivery["events"]]
+    assert events[:2] == ["accepted", "sending"]
+    assert sorted(events[2:]) == ["delivered", "sent"]  # a receipt may be quicker than our own note
     again = send(service, "bounce+1@simulator.test")
     assert story(service, again)["status"] == "suppressed"
     again = send(service, "bounce@simulator.test")  # nobody's address: it always does what it says
