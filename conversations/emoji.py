@@ -12,7 +12,11 @@ MAX_LENGTH = 64
 
 _JOINER = "\u200d"
 _KEYCAP = re.compile("[0-9#*]\ufe0f?\u20e3")
-_FLAG = re.compile("[\U0001f1e6-\U0001f1ff]{2}")
+_LETTERS = "\U0001f1e6-\U0001f1ff"
+"""Two of them are a country's flag, one is nothing."""
+
+_FLAG = re.compile(f"[{_LETTERS}]{{2}}")
+_SIGN = re.compile(f"[^\0-\x7f{_LETTERS}]")
 _CHANGES = re.compile("\ufe0f?[\U0001f3fb-\U0001f3ff]?\ufe0f?[\U000e0020-\U000e007f]*")
 """As a picture, a colour of skin, the tags of a region's flag."""
 
@@ -30,7 +34,7 @@ def is_one(text: str) -> bool:
 
 def _is_picture(part: str) -> bool:
     first, changes = part[:1], part[1:]
-    is_sign = first in _OTHERS or (
-        not first.isascii() and unicodedata.category(first) in {"So", "Sm"}
-    )
+    if _SIGN.fullmatch(first) is None:
+        return False
+    is_sign = first in _OTHERS or unicodedata.category(first) in {"So", "Sm"}
     return is_sign and _CHANGES.fullmatch(changes) is not None

@@ -54,5 +54,6 @@ TABLE: roles.Table = {
 
 def fill(app_config: AppConfig, **_: Any) -> None:
     """After migrations: a new model's permissions find their roles."""
-    create_permissions(app_config, verbosity=0)  # of the last app; Django's own receiver comes later
+    # Of the last app: Django's own receiver comes after this one.
+    create_permissions(app_config, verbosity=0)
     roles.fill(TABLE)

@@ -90,7 +90,8 @@ class InState(SimpleListFilter):
             return selectors.with_state(queryset, State(value))
         # As many as the list pages through; a delivery is never older than its message.
         newest = Delivery.objects.filter(id__gte=since, state=value).order_by("-id")
-        return queryset.filter(id__in=newest.values("notification")[: COUNT_CAP + 1])
+        found = newest.values_list("notification", flat=True)[: COUNT_CAP + 1]
+        return queryset.filter(id__in=list(found))  # looked for once: the list also counts
 
 
 @dataclass(frozen=True)

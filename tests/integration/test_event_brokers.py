@@ -122,26 +122,27 @@ def test_nothing_is_missing_whatever_happens_to_the_broker(transport: Transport)
     address = urlsplit(transport.url)
     with TcpProxy(address.port or 0, address.hostname or "") as proxy:
         where = transport.url.replace(f":{address.port}", f":{proxy.port}")
-        broker = brokers.of(where)
-        emit(0, 60, subjects=7)
-        publish_all(broker)
-        assert len(transport.heard()) == 60
-        emit(60, 40, subjects=7)
-        for _ in range(2):
-            proxy.refuse()
-            with pytest.raises(brokers.Refused):
-                publish_all(broker)
-            proxy.accept()
-            with transport.refusing(), pytest.raises(brokers.Refused):
-                publish_all(broker)
-            proxy.reset_after(answer_bytes=30)  # in the middle of it, or of its greeting
-            with pytest.raises(brokers.Refused):
-                publish_all(broker)
-        assert OutboxEvent.objects.count() == 4
-        publish_all(broker)
-        emit(100, 20, subjects=7)
-        publish_all(broker)
-        broker.close()
+        with closing(brokers.of(where)) as broker:
+            emit(0, 60, subjects=7)
+            publish_all(broker)
+            assert len(transport.heard()) == 60
+            emit(60, 40, subjects=7)
+            for _ in range(2):
+                proxy.refuse()
+                with pytest.raises(brokers.Refused):
+                    publish_all(broker)
+                proxy.accept()
+                with transport.refusing(), pytest.raises(brokers.Refused):
+                    publish_all(broker)
+                broker.close()
+                eventually(lambda: not proxy.connections)
+                proxy.reset_after(answer_bytes=30)  # in the middle of it, or of its greeting
+                with pytest.raises(brokers.Refused):
+                    publish_all(broker)
+            assert OutboxEvent.objects.count() == 4
+            publish_all(broker)
+            emit(100, 20, subjects=7)
+            publish_all(broker)
     assert not OutboxEvent.objects.exists()
     check(transport.heard(), 120, 7)
 

@@ -386,8 +386,6 @@ def test_every_page_opens_for_its_roles_and_every_change_is_told(staff: dict[str
         model, page = parts(name)
         kinds = ("".join(one for one in staff if seen[one] == "open") for seen in (looks, acts))
         found[model]["/".join(kinds)].add(page)
-    import pathlib, pprint
-    pathlib.Path("/tmp/matrix10a.txt").write_text(pprint.pformat({m: {k: " ".join(sorted(v)) for k, v in r.items()} for m, r in found.items()}, width=100))  # TEMPORARY
     wanted = {
         model: {kind: set(pages.split()) for kind, pages in kinds.items()}
         for model, kinds in TABLE.items()

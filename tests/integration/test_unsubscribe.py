@@ -115,7 +115,7 @@ def test_a_post_that_says_something_else_is_400_and_unsubscribes_nobody(
     [
         lambda token: token[:-1],
         lambda token: token[:-1] + ("A" if token[-1] != "A" else "B"),
-        lambda token: "A" + token[1:],
+        lambda token: ("B" if token[0] == "A" else "A") + token[1:],
         lambda token: token.swapcase(),
         lambda token: "x",
         lambda token: "%C3%A9:%C3%A9:%C3%A9",

@@ -22,7 +22,7 @@ QUOTE = "> Your order\n> is shipped.\n>\n>> More"
         f"Op ma 2 nov. 2026 om 10:00 schreef Shop <shop@example.com>:\n{QUOTE}",
         f"W dniu 2.11.2026 o 10:00, Shop pisze:\n{QUOTE}",
         f"2026年11月2日(月) 10:00 Shop <shop@example.com>:\n\n{QUOTE}",
-        f"пн, 2 нояб. 2026 г. в 10:00, Shop <shop@example.com>:\n{QUOTE}",
+        f"пн, 2 нояб. 2026, 10:00, Shop <shop@example.com>:\n{QUOTE}",
         "  On Monday, 2 November 2026 at 10:00, Shop <shop@example.com> wrote:  \n \n Your order",
         "Od: Shop <shop@example.com>\nWysłano: niedziela\nDo: Ada\nTemat: x\n\nZamówienie",
         "-----Original Message-----\nFrom: Shop\n\nYour order",

@@ -19,7 +19,7 @@ def test_emoji_and_what_is_none() -> None:
         "©️",
         "™",
         "‼️",
-        "ℹ️",
+        "\u2139\ufe0f",
         "↔️",
         "◾",
         "〰️",
