@@ -105,7 +105,7 @@ def server():
         yield server
 
 
-class Both(LoopContract, HttpContract):  # type: ignore[misc]  # both have the test of drips
+class Both(LoopContract, HttpContract):  # both have the test of drips
     """What SNS and End User Messaging have in common."""
 
     __test__ = False
