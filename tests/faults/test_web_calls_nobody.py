@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +24,7 @@ from typing_extensions import override
 from commsproject.common.alerts import targets
 from commsproject.common.identity import keys
 from commsproject.common.identity.scopes import Scope
-from commsproject.common.models import Alert, AlertTarget, ApiClient
+from commsproject.common.models import Alert, AlertTarget, ApiClient, StaffSession
 from notifications.models import Attempt
 from templates_app.admin import state as editor
 from templates_app.models import Experiment, Template
@@ -253,13 +253,18 @@ def use_schedules(call: Callable[..., Any]) -> None:
 # --- The staff pages ----------------------------------------------------------------------------
 
 
+ENDS_OURS: Sequence[type[Model]] = (User, StaffSession)
+"""What comes last: who ends everybody's sessions ends their own."""
+
+
 class Staff:
     """A superuser who looks at every page, and presses every button of it."""
 
     def __init__(self, url: str) -> None:
         User.objects.create_superuser("root", password="x")
+        User.objects.create_user("other", password="x", is_staff=True)
         browser = Client()
-        browser.force_login(User.objects.get())
+        browser.force_login(User.objects.get(username="root"))
         token = _get_new_csrf_string()
         cookies = {name: cookie.value for name, cookie in browser.cookies.items()}
         self._client = httpx2.Client(
@@ -282,21 +287,33 @@ class Staff:
     def use_all(self) -> None:
         self._get("/admin/")
         self._get("/admin/analytics/")
-        for model, page in admin.site._registry.items():
+        others = [model for model in admin.site._registry if model not in ENDS_OURS]
+        models = [*others, *ENDS_OURS]
+        for model in models[:-1]:
             self._get(self._list(model))
+            page = admin.site._registry[model]
             for name in page_names(page):
-                self._use(model, name)
+                if not name.endswith("_delete"):
+                    self._use(model, name)
             for action in page.actions or ():
                 self.act(model, str(action))
+        for model in models[:-1]:  # what belongs to others goes with them
+            for name in page_names(admin.site._registry[model]):
+                if name.endswith("_delete"):
+                    self._use(model, name)
+        self.act(models[-1], "end_selected")
 
     def act(self, model: type[Model], action: str) -> None:
         """An action on all rows of the list, and yes to its question."""
-        chosen = [str(row.pk) for row in model._default_manager.all()]
+        rows = model._default_manager.all()
+        if model is User:  # nobody is to put themselves out here
+            rows = rows.exclude(is_superuser=True)
+        chosen = [str(row.pk) for row in rows]
         data = {"action": action, "_selected_action": chosen, "post": "yes"}
         self._press(action, self._list(model), data)
 
     def _use(self, model: type[Model], name: str) -> None:
-        if name.endswith(("_changelist", "_add")) or name == ASKS_NAME_SERVERS:
+        if name.endswith(("_changelist", "_add")) or name in OF_A_LIST:
             self._get(reverse(f"admin:{name}"))
             return
         for row in model._default_manager.all():
@@ -317,6 +334,7 @@ class Staff:
     def _press(self, name: str, path: str, data: dict[str, Any]) -> None:
         answer = self._client.post(path, data=data)
         assert answer.status_code < 500, (path, answer.text[-2000:])
+        assert "/login/" not in answer.headers.get("location", ""), path
         if answer.status_code == 302 or (name in ANSWERS and answer.status_code == 200):
             self.pressed.add(name)
 
@@ -368,8 +386,12 @@ ANSWERS = {
 """What they do is a page; it does not lead elsewhere."""
 FETCHES_PICTURES = "templates_app_template_pictures"
 """By the browser of who looks, not by us; without a preview it refuses."""
+SHOWN_ONLY = "notifications_batch_standing"
+"""What the page of a batch asks for again and again."""
 ASKS_NAME_SERVERS = "notifications_providerstate_domain"
 """And no vendor; only once it was told which domain."""
+OF_A_LIST = {ASKS_NAME_SERVERS, "common_auditevent_export"}
+"""Pages of no single row."""
 
 
 def buttons() -> set[str]:
@@ -381,7 +403,7 @@ def buttons() -> set[str]:
         for name in page_names(page)
         if not name.endswith(usual)
         and not name.startswith("auth_")
-        and name not in {FETCHES_PICTURES, ASKS_NAME_SERVERS}
+        and name not in {FETCHES_PICTURES, SHOWN_ONLY, *OF_A_LIST}
     }
     actions = {str(one) for page in admin.site._registry.values() for one in page.actions or ()}
     return own | actions

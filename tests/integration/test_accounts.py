@@ -58,7 +58,7 @@ def entry(name: str, *, on: bool = True, **options: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def _patient(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def _waits_long(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.PROVIDER_CONNECT_TIMEOUT = 10.0
     settings.PROVIDER_READ_TIMEOUT = 10.0
     settings.DEFAULT_FROM_EMAIL = "Comms <notifications@example.com>"

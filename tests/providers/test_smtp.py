@@ -154,13 +154,14 @@ class TestSmtpOnLoops(_Smtp, LoopContract):
             close(provider)
         assert len(relay.accepted) == 2
 
-    @pytest.mark.usefixtures("provider")
+    @pytest.mark.usefixtures("hurried", "provider")
     def test_a_server_that_knows_helo_only(self):
         with deaf(knows_ehlo=False) as port:
             provider = SMTP("smtp", url=f"smtp://127.0.0.1:{port}")
             assert failure(provider, PLAIN).code == "read_timeout"  # after DATA
             close(provider)
 
+    @pytest.mark.usefixtures("hurried")
     def test_a_mail_of_which_a_part_has_left_is_temporary(self):
         with deaf() as port:
             provider = SMTP("smtp", url=f"smtp://127.0.0.1:{port}")

@@ -359,7 +359,7 @@ def test_the_page_of_the_queue_begins_with_its_lanes(staff):
     assert "style=" not in shown[shown.index("comms-lanes") : shown.rindex("</figure>")]
 
 
-def test_a_chart_has_a_bar_for_each_minute_and_gaps_stay_gaps(staff, at_noon):
+def test_a_chart_has_a_bar_for_each_minute_and_gaps_stay_gaps(at_noon, staff):
     for age, due in ((0, 40), (1, 10), (3, 20), (59, 0)):
         sampled(Lane.BULK, age * MINUTE, due=due)
     sampled(Lane.URGENT, 10 * MINUTE, due=3, sent=5)
