@@ -64,8 +64,9 @@ FUEL = 100_000
 BETWEEN = f"\x1f{secrets.token_hex(8)}\x1f"
 """Between the expressions of `Substitutions`: no value can contain what never leaves this process."""
 
-_ENTITIES = str.maketrans(
-    {"<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;", "'": "&#x27;", "/": "&#x2f;"}
+_ENTITIES = (
+    *(("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")),  # & first: the others have one
+    *(('"', "&quot;"), ("'", "&#x27;"), ("/", "&#x2f;")),
 )
 _ESCAPED = re.compile("[<>&\"'/]")
 _NAME_ALONE = re.compile(r"\{\{ (\w+) \}\}")
@@ -233,7 +234,10 @@ Printer = Program | Names
 
 def escaped(text: str) -> str:
     """As the engine escapes a text in HTML."""
-    return text.translate(_ENTITIES) if _ESCAPED.search(text) else text
+    if _ESCAPED.search(text):
+        for character, entity in _ENTITIES:  # translate() takes four times as long
+            text = text.replace(character, entity)
+    return text
 
 
 @lru_cache(maxsize=512)

@@ -160,6 +160,7 @@ class _Text:
         self._plain = tuple(self._without_marks(text) for text in substitutions.texts)
         self._length = sum(map(len, self._plain))
         self._slots = [used.index(slot) for slot in substitutions.slots]
+        self._most = max(map(self._slots.count, self._slots))
         self._program = substitutions.program(used)
 
     def filled(self, names: Sequence[str]) -> str:
@@ -175,11 +176,17 @@ class _Text:
 
     def _checked(self, printed: str) -> str:
         values = printed.split(BETWEEN)
-        size = self._length + sum(len(values[slot]) for slot in self._slots)
-        if size > MAX_OUTPUT:  # each value is printed once, and may stand in many places
+        # Each value is printed once, and may stand in many places.
+        if (
+            self._length + len(printed) * self._most > MAX_OUTPUT
+            and self._size(values) > MAX_OUTPUT
+        ):
             message = f"The part is longer than {MAX_OUTPUT} characters."
             raise RenderLimit(message, part=self.name)
         return finished(self.name, self._joined(self._marked, values))
+
+    def _size(self, values: Sequence[str]) -> int:
+        return self._length + sum(len(values[slot]) for slot in self._slots)
 
     def _without_marks(self, text: str) -> str:
         return text.replace(LINK_START, "") if self.name in MARKUP else text

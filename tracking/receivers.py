@@ -26,8 +26,8 @@ def tell_accepted(planned: Sequence[Planned], **_: object) -> None:
 
 
 @receiver(status_changed, dispatch_uid="events out: status")
-def tell_status(changes: Sequence[StatusChange], **_: object) -> None:
-    events_out.status_changed(changes)
+def tell_status(changes: Sequence[StatusChange], outcomes: Sequence[Outcome], **_: object) -> None:
+    events_out.status_changed(changes, outcomes)
 
 
 @receiver(reported, dispatch_uid="events out: reported")

@@ -55,6 +55,8 @@ MAX_NAME = 64
 
 
 def _unknown(prefix: str, names: Collection[str], known: str) -> list[FieldError]:
+    if not names:  # as nearly always, and `nsmallest` of nothing costs as much as a row
+        return []
     return [
         FieldError(f"{prefix}{name[:MAX_NAME]}", "unknown_field", f"Unknown field. Known: {known}.")
         for name in nsmallest(MAX_ERRORS, names)

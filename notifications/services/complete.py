@@ -47,8 +47,10 @@ class Outcome:
     reason: str = ""
     was: str = ""
     now: str = ""
-    """The delivery's states before and after, once this is written; empty where it is erased. A
-    webhook may have been quicker, so it need not be `state`."""
+    why: str = ""
+    """The delivery's states before and after, once this is written, and the reason; empty where it
+    is erased. A webhook may have been quicker, so these need not be `state` and `reason`.
+    """
 
     @property
     def ref(self) -> str:
@@ -262,7 +264,7 @@ def _write_deliveries(outcomes: Sequence[Outcome]) -> list[StatusChange]:
             cursor.execute(_DELIVERIES, values)
             for place, now, told in cursor.fetchall():
                 one = group[place]
-                one.now = now
+                one.now, one.why = now, told
                 if now != one.was:
                     item = one.item
                     change = StatusChange(item.id, item.notification_id, now, told, one.was)

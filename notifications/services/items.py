@@ -36,7 +36,7 @@ SELECT delivery.id, delivery.notification_id, delivery.address, delivery.address
        notification.recipient_id, notification.category_id,
        extract(epoch FROM greatest(delivery.created_at, notification.send_at))::float8,
        notification.template_version_id, notification.variant_id, notification.locale,
-       notification.time_zone,
+       notification.time_zone, recipient.user_id, notification.reference,
        notification.content,
        CASE WHEN delivery.replay_of_id IS NULL THEN notification.data ELSE coalesce(
            (SELECT data FROM notifications_deadletter WHERE delivery_id = delivery.replay_of_id),
@@ -49,6 +49,7 @@ SELECT delivery.id, delivery.notification_id, delivery.address, delivery.address
 FROM notifications_delivery AS delivery
 JOIN notifications_notification AS notification ON notification.id = delivery.notification_id
 LEFT JOIN notifications_category AS category ON category.id = notification.category_id
+LEFT JOIN notifications_recipient AS recipient ON recipient.id = notification.recipient_id
 WHERE delivery.id = ANY(%s::uuid[]) AND delivery.state = ANY(%s)
 ORDER BY delivery.id FOR NO KEY UPDATE OF delivery
 """
@@ -95,6 +96,8 @@ class Item:
     variant_id: UUID | None
     locale: str
     time_zone: str
+    user_id: str | None
+    reference: str
     content: Mapping[str, Mapping[str, str]] | None
     data: Mapping[str, Any] | None
     agent_id: str

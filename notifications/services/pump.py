@@ -34,17 +34,22 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-SLOTS = 2000
-"""Messages a lane works on at a time, in one process: at 50 ms a call, 40,000 a second."""
+SLOTS = 2500
+"""Messages a lane works on at a time, in one process: at 50 ms a call, 50,000 a second."""
 
 NOISY_FROM = 30
 NOISY_SHARE = 0.1
 """An agent with at least so many messages in flight, and more than this share of all, is noisy:
-others come first, and this share of the slots is kept for them. (Amazon SQS fair queues.)
+others come first. (Amazon SQS fair queues.)
+"""
+
+KEPT = Work.LIMIT
+"""Slots that noisy agents leave to the others: a whole chunk's, as nothing smaller can be claimed of
+theirs either.
 """
 
 BREATH = 0.02
-"""Seconds between a place becoming free and the next claim, where there was none: what fails
+"""Seconds between a place becoming free and the next claim, where there were few: what fails
 together is reported together, and the next messages see the breaker that it opens.
 """
 
@@ -217,8 +222,13 @@ class Pump:
     def _room(self, lane: Lane) -> int:
         return SLOTS - self._in_flight(lane).total()
 
+    def _is_tight(self, lane: Lane) -> bool:
+        """Whether a chunk may wait only because there was no place for it: a noisy agent's."""
+        return self._room(lane) < KEPT + Work.LIMIT
+
     async def _claim(self, lane: Lane) -> list[queue.Lease]:
         in_flight = self._in_flight(lane)
+        was_tight = self._is_tight(lane)
         room = SLOTS - in_flight.total()
         if room <= 0 or self._stopping.is_set():
             return []
@@ -229,13 +239,15 @@ class Pump:
             room,
             in_flight=in_flight,
             noisy=loud,
-            noisy_room=max(0, room - round(SLOTS * NOISY_SHARE)) if loud else room,
+            noisy_room=max(0, room - KEPT) if loud else room,
         )
         self._claiming += 1
         try:
             await self._runner.database(queue.answer_bell, lane)
             claimed = await self._runner.database(claim)
             self._leases.update(claimed)
+            if self._is_tight(lane) and not was_tight:  # there may be more, for somebody idle
+                await self._runner.database(queue.ring, lane)
         except Exception as error:  # noqa: BLE001 - whatever it is, look again after a pause
             log.warning("claim failed", lane=lane.value, error=type(error).__name__)
             return []
@@ -244,9 +256,9 @@ class Pump:
         return claimed
 
     async def _pause(self, lane: Lane, running: set[asyncio.Task[None]]) -> None:
-        """Until the bell, until a place is free where there was none, or for the poll interval."""
+        """Until the bell, until a place is free where there were few, or for the poll interval."""
         bell = asyncio.create_task(self._bells[lane].wait())
-        others = running if self._room(lane) <= 0 else set()
+        others = running if self._is_tight(lane) else set()
         await asyncio.wait(
             {bell, *others}, timeout=settings.POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED
         )
@@ -270,11 +282,11 @@ class Pump:
     def _let_go(self, leases: Sequence[queue.Lease]) -> None:
         """Claims that are over make room at once: a call that hangs costs its own place only."""
         over = [lease for lease in leases if lease in self._leases]
-        full = {lane for lane in {lease.lane for lease in over} if self._room(lane) <= 0}
+        tight = {lane for lane in {lease.lane for lease in over} if self._is_tight(lane)}
         self._leases.difference_update(over)
         for lease in over:
             self._wake_when_due(lease)
-        for lane in full:
+        for lane in tight:
             self.wake(lane)
 
     async def _carry_on(self, load: Load) -> None:

@@ -419,6 +419,27 @@ def test_a_place_that_becomes_free_wakes_a_lane_that_was_full() -> None:
     assert asyncio.run(main()) == [True, False]
 
 
+def test_an_agent_that_is_alone_never_waits_for_the_poll() -> None:
+    """It is noisy, so places are kept from it: whenever a chunk of its would not fit, the end of any
+    load is a reason to look again.
+    """
+    chunks = [leased(ids=[new_id()] * Work.LIMIT) for _ in range(pump.SLOTS // Work.LIMIT)]
+
+    async def main() -> list[tuple[bool, bool]]:
+        found = []
+        for held in range(1, len(chunks) + 1):
+            one = pump.Pump([Lane.NORMAL], cast("pump.Threads", None))
+            one._leases = set(chunks[:held])
+            fits = one._room(Lane.NORMAL) - pump.KEPT >= Work.LIMIT
+            one._let_go(chunks[:1])
+            found.append((fits, one._bells[Lane.NORMAL].is_set()))
+        return found
+
+    found = asyncio.run(main())
+    assert all(fits or looks for fits, looks in found)
+    assert {fits for fits, _ in found} == {True, False}
+
+
 @pytest.mark.parametrize(("seconds", "timers"), [(-1.0, 1), (9.0, 1), (11.0, 0), (86_400.0, 0)])
 def test_only_what_is_to_do_soon_has_a_timer(seconds: float, timers: int) -> None:
     async def main() -> int:

@@ -1,11 +1,12 @@
 """What others hear of messages, people and providers: written to the outbox with the change itself.
 
-What is told of a message is gathered by PostgreSQL, in one statement for all changes of a
-transaction: a worker's time is what limits how much is sent.
+What a window has in hand is told from there; of other changes PostgreSQL gathers what is told, in
+one statement for all of a transaction.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from uuid import UUID
@@ -17,6 +18,7 @@ from commsproject.common import alerts, clock, outbox
 from commsproject.common.arrays import uuids
 from commsproject.common.models import OutboxEvent
 from notifications.models import Consent, Delivery, ProviderChange, Suppression
+from notifications.services.complete import Outcome
 from notifications.services.plan import Planned
 from notifications.services.status import Applied, StatusChange
 from notifications.states import PENDING, State
@@ -69,8 +71,13 @@ GROUP BY told.kind
 """
 
 
-def status_changed(changes: Sequence[StatusChange]) -> None:
-    """Deliveries are in new states."""
+def status_changed(changes: Sequence[StatusChange], outcomes: Sequence[Outcome]) -> None:
+    """Deliveries are in new states; `outcomes` of the window that brought all of them about, if one
+    did: it knows what PostgreSQL would have to look up.
+    """
+    if outcomes:
+        _tell_outcomes(outcomes)
+        return
     _tell(
         (change.delivery_id, kind, change.state, change.reason)
         for change in changes
@@ -90,6 +97,40 @@ def reported(applied: Sequence[Applied]) -> None:
         for one in applied
         if one.event.type in OF_EVENT
     )
+
+
+def _tell_outcomes(outcomes: Sequence[Outcome]) -> None:
+    now = timezone.now().isoformat()
+    found: dict[str, list[outbox.Item]] = defaultdict(list)
+    for one in outcomes:
+        if one.now != one.was and (kind := _KINDS.get(one.now)):
+            item = one.item
+            found[kind].append(
+                {
+                    "notification_id": item.notification_id,
+                    "delivery_id": item.id,
+                    "user_id": item.user_id,
+                    "channel": item.channel.value,
+                    "timestamp": now,
+                    "agent": item.lease.client_id,
+                    "reference": item.reference,
+                    **_more(kind, one),
+                }
+            )
+    for kind, items in found.items():
+        for start in range(0, len(items), AT_ONCE):
+            outbox.emit(f"notification.{kind}", items[start : start + AT_ONCE])
+
+
+_ENDS = frozenset({"bounced", "complained", "suppressed", "expired", "cancelled"})
+_NOTHING: outbox.Item = {}
+
+
+def _more(kind: str, one: Outcome) -> outbox.Item:
+    """What events of this kind tell beside what all do."""
+    if kind == "failed":
+        return {"error": one.why, "status": one.now, "retry_count": max(one.made - 1, 0)}
+    return {"reason": one.why} if kind in _ENDS else _NOTHING
 
 
 def _tell(told: Iterable[tuple[UUID, str, str, str]]) -> None:
