@@ -24,10 +24,11 @@ from commsproject.common.live.closes import Close
 from tests.fakes.proxy import Mode, TcpProxy
 from tests.faults.conftest import Size
 from tests.faults.crowd import Crowd, Follower
+from tests.faults.world import PATIENCE, is_ready
 from tests.live_client import ticket, user
 from tests.live_feed import rooms
 from tests.live_wire import Wire
-from tests.processes import Process, environment, free_port
+from tests.processes import Process, environment, eventually, free_port
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -80,6 +81,8 @@ def serving(log: Path, count: int = 1, **env: str) -> Iterator[list[Server]]:
     try:
         for _ in range(count):
             servers.append(Server(log, **env))
+        # Where one listens and the other does not yet, everybody would be with the first.
+        eventually(lambda: all(is_ready(one.port) for one in servers), PATIENCE)
         yield servers
     finally:
         for one in servers:
