@@ -145,6 +145,21 @@ class TestEachMeasure:
             rules.evaluate()
             assert standing() == {}
 
+    def test_what_waits_for_a_limit_counts_but_for_bulk(self) -> None:
+        now = timezone.now()
+        for lane, key in ((Lane.URGENT, "queue-urgent"), (Lane.BULK, "queue-bulk")):
+            only(key)
+            WorkFactory.create(
+                lane=lane,
+                due_at=now + timedelta(seconds=5),
+                throttled_since=now - timedelta(seconds=2000),
+            )
+            rules.evaluate()
+            assert bool(standing()) == (lane is Lane.URGENT)
+            Work.objects.all().delete()
+            rules.evaluate()
+            assert standing() == {}
+
     def test_what_is_spent_of_a_days_money(self, settings: Any) -> None:
         only("spend")
         settings.SMS_DAILY_CAP = 100

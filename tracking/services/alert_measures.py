@@ -85,11 +85,15 @@ def provider_state(_window: timedelta) -> Iterator[Reading]:
 @measure(Measure.QUEUE_AGE)
 def queue_age(_window: timedelta) -> Iterator[Reading]:
     for lane, figures in metrics.by_lane(metrics.depths()).items():
+        # Bulk may wait for a limit for hours, and is meant to.
+        throttled = 0.0 if lane is Lane.BULK else figures.throttled_seconds
+        oldest = max(figures.oldest_seconds, throttled)
         yield Reading(
             lane.value,
-            figures.oldest_seconds,
-            f"{Lane(lane).label} messages have waited for {figures.oldest_seconds:,.0f} s",
-            f"{figures.due:,} are due, {figures.in_flight:,} with workers. Do workers run?",
+            oldest,
+            f"{Lane(lane).label} messages have waited for {oldest:,.0f} s",
+            f"{figures.due:,} are due, {figures.in_flight:,} with workers,"
+            f" {figures.throttled:,} wait for a limit. Do workers run? Are the limits too low?",
         )
 
 
