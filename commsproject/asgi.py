@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 from django.core.asgi import get_asgi_application
 
@@ -15,10 +16,11 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402 - needs
 from django.urls import path, re_path  # noqa: E402
 
 from commsproject.common.live.consumer import LiveConsumer, NoSocket  # noqa: E402
+from notifications.api import door  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": http,
+        "http": door.NotificationDoor(http, ThreadPoolExecutor(door.AT_ONCE, "door")),
         "websocket": URLRouter(
             [path("ws/", LiveConsumer.as_asgi()), re_path("", NoSocket.as_asgi())]
         ),

@@ -117,24 +117,28 @@ def configuration(level: str) -> dict[str, Any]:
 
 
 class AccessLogMiddleware:
-    """One line a request: method, route, status, milliseconds. The route, not the path: paths of
-    unsubscribe links carry tokens.
-    """
+    """One line a request: see `note_request`."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
-        self.logger = structlog.get_logger("http")
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         started = time.monotonic()
         response = self.get_response(request)
-        match = request.resolver_match
-        self.logger.log(
-            logging.WARNING if response.status_code >= 500 else logging.INFO,
-            "request",
-            method=request.method,
-            route=match.route if match else None,
-            status=response.status_code,
-            ms=round((time.monotonic() - started) * 1000, 1),
-        )
+        note_request(request, response, started)
         return response
+
+
+def note_request(request: HttpRequest, response: HttpResponse, started: float) -> None:
+    """Method, route, status, milliseconds. The route, not the path: paths of unsubscribe links carry
+    tokens.
+    """
+    match = request.resolver_match
+    structlog.get_logger("http").log(
+        logging.WARNING if response.status_code >= 500 else logging.INFO,
+        "request",
+        method=request.method,
+        route=match.route if match else None,
+        status=response.status_code,
+        ms=round((time.monotonic() - started) * 1000, 1),
+    )

@@ -110,14 +110,18 @@ class MetricsMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path == PATH:
             return _answer(request)
-        started = time.perf_counter()
+        started = time.monotonic()
         response = self.get_response(request)
-        match = request.resolver_match
-        route = match.route if match else NO_ROUTE
-        method = request.method if request.method in _METHODS else "other"
-        _requests.labels(method, route, response.status_code).inc()
-        _seconds.labels(route).observe(time.perf_counter() - started)
+        count_request(request, response, started)
         return response
+
+
+def count_request(request: HttpRequest, response: HttpResponse, started: float) -> None:
+    match = request.resolver_match
+    route = match.route if match else NO_ROUTE
+    method = request.method if request.method in _METHODS else "other"
+    _requests.labels(method, route, response.status_code).inc()
+    _seconds.labels(route).observe(time.monotonic() - started)
 
 
 def _answer(request: HttpRequest) -> HttpResponse:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 from uuid import UUID
 
+from django.http import HttpRequest
 from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import status as http
@@ -11,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.pages import page, page_of
 from commsproject.common.api.serializers import validated
 from commsproject.common.errors import CommsError, InvalidInput
@@ -26,6 +28,16 @@ from notifications.api.output import (
     ExplainedOutput,
     NotificationDetail,
     NotificationOutput,
+)
+from notifications.errors import (
+    CannotCancel,
+    KeyInFlight,
+    KeyReused,
+    NoChannel,
+    NoProvider,
+    TemplateProblem,
+    TextTooLong,
+    UnknownRecipient,
 )
 from notifications.services import broadcast, cancel, explain, goals, submit
 from notifications.services.broadcast import Topical
@@ -109,6 +121,15 @@ class Notifications(APIView):
         request=NotificationInput,
         responses={202: AcceptedOutput, 200: AcceptedOutput},
         examples=[_REQUEST, _BY_TEMPLATE, _TO_A_TOPIC, _ANSWER],
+    )
+    @can_fail(
+        KeyInFlight,
+        KeyReused,
+        NoChannel,
+        NoProvider,
+        TemplateProblem,
+        TextTooLong,
+        UnknownRecipient,
     )
     def post(self, request: Request) -> Response:
         fields = validated(NotificationInput, request)
@@ -213,6 +234,7 @@ class CancelNotification(APIView):
         request=None,
         responses=CancelledOutput,
     )
+    @can_fail(CannotCancel)
     def post(self, request: Request, notification_id: UUID) -> Response:
         found = selectors.get(agent(request).client, notification_id)
         results = cancel.cancel(found, cancel.BY_SENDER)
@@ -245,7 +267,7 @@ class ConvertNotification(APIView):
         return Response(ConvertedOutput(goals.convert(found, value)).data)
 
 
-def idempotency_key(request: Request) -> str:
+def idempotency_key(request: Request | HttpRequest) -> str:
     """Empty where there is none. Raises `InvalidInput`."""
     key = request.headers.get(KEY_HEADER, "")
     if len(key) > MAX_KEY or not key.isprintable():

@@ -164,19 +164,19 @@ class Planned:
     deliveries: Sequence[PlannedDelivery]
 
 
-def plan(client: ApiClient, submissions: Sequence[Submission]) -> list[Planned | CommsError]:
-    """The rows of each submission, or what is wrong with it, in the same order."""
-    names = _Names.of(submissions)
-    rows = [Row(asked.to, asked.data, asked.reference) for asked in submissions]
+def plan(asked: Sequence[tuple[ApiClient, Submission]]) -> list[Planned | CommsError]:
+    """The rows of each submission of an agent, or what is wrong with it, in the same order."""
+    names = _Names.of([submission for _, submission in asked])
+    rows = [Row(one.to, one.data, one.reference) for _, one in asked]
     world = reach.look_at(rows)
 
-    def planned(asked: Submission, row: Row) -> Planned | CommsError:
+    def planned(client: ApiClient, submission: Submission, row: Row) -> Planned | CommsError:
         try:
-            return _plan_one(names.resolve(client, asked).of(row.to), row, world)
+            return _plan_one(names.resolve(client, submission).of(row.to), row, world)
         except CommsError as error:
             return error
 
-    return [planned(asked, row) for asked, row in zip(submissions, rows, strict=True)]
+    return [planned(*one, row) for one, row in zip(asked, rows, strict=True)]
 
 
 def share(client: ApiClient, terms: Terms, batch_id: UUID) -> Shared:

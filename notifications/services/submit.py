@@ -6,7 +6,7 @@ A result means committed: the rows, their work and the idempotency keys are one 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.db.utils import OperationalError
 from psycopg.errors import LockNotAvailable
 
-from commsproject.common import clock
+from commsproject.common import clock, tracing
 from commsproject.common.copy import as_json, copy_rows, copy_values
 from commsproject.common.errors import CommsError
 from commsproject.common.models import ApiClient, IdempotencyKey
@@ -65,8 +65,17 @@ class Accepted:
 Result = Accepted | CommsError
 
 
+Asked = tuple[ApiClient, Submission]
+"""A message and the agent that sends it."""
+
+
 def accept(client: ApiClient, submissions: Sequence[Submission]) -> list[Result]:
-    """Accept each of `submissions` or say what is wrong with it, in the same order.
+    """`accept_all`, of one agent."""
+    return accept_all([(client, submission) for submission in submissions])
+
+
+def accept_all(asked: Sequence[Asked]) -> list[Result]:
+    """Accept each of `asked` or say what is wrong with it, in the same order.
 
     One transaction for all. Errors of single messages are returned, never raised; the database's
     own errors are raised and nothing is stored. `KeyInFlight` is returned for every message whose
@@ -74,41 +83,57 @@ def accept(client: ApiClient, submissions: Sequence[Submission]) -> list[Result]
     """
     results: dict[int, Result] = {}
     with transaction.atomic():
-        results.update(_replays(client, submissions))
-        fresh = [index for index in range(len(submissions)) if index not in results]
+        results.update(_replays(asked))
+        fresh = [index for index in range(len(asked)) if index not in results]
         planned: dict[int, Planned] = {}
-        for index, item in zip(
-            fresh, plan(client, [submissions[index] for index in fresh]), strict=True
-        ):
+        for index, item in zip(fresh, plan([asked[index] for index in fresh]), strict=True):
             if not isinstance(item, Planned):
                 results[index] = item
-            elif submissions[index].dry_run:
+            elif asked[index][1].dry_run:
                 results[index] = Accepted(_rehearsed(item), dry_run=True)
             else:
                 planned[index] = item
-        results.update(_claim_keys(client, submissions, planned))
+        results.update(_claim_keys(asked, planned))
         fresh_ones = [item for index, item in planned.items() if index not in results]
         for lane in write(fresh_ones):
             transaction.on_commit(partial(queue.ring, lane), robust=True)
+        committed = [item.id for item in fresh_ones]
+        transaction.on_commit(partial(tracing.accepted, committed), robust=True)
         for index, item in planned.items():
             results.setdefault(index, Accepted(_response(item)))
-    return [results[index] for index in range(len(submissions))]
+    return [results[index] for index in range(len(asked))]
 
 
 # --- Idempotency -----------------------------------------------------------------------------
 
 
-def _replays(client: ApiClient, submissions: Sequence[Submission]) -> dict[int, Result]:
+_Key = tuple[UUID, str]
+"""Of an agent: another's may read the same."""
+
+
+def _key(asked: Asked) -> _Key | None:
+    client, submission = asked
+    return (client.id, submission.idempotency_key) if submission.idempotency_key else None
+
+
+def _replays(asked: Sequence[Asked]) -> dict[int, Result]:
     """What was answered before, for the keys that are known."""
-    wanted = {s.idempotency_key for s in submissions if s.idempotency_key and not s.dry_run}
-    if not wanted:
-        return {}
-    known = {row.key: row for row in IdempotencyKey.objects.filter(client=client, key__in=wanted)}
+    wanted = {key for one in asked if not one[1].dry_run and (key := _key(one))}
+    known = _known(wanted)
     return {
-        index: _replay(known[s.idempotency_key], s)
-        for index, s in enumerate(submissions)
-        if s.idempotency_key in known and not s.dry_run
+        index: _replay(known[key], one[1])
+        for index, one in enumerate(asked)
+        if (key := _key(one)) in known and not one[1].dry_run
     }
+
+
+def _known(keys: Collection[_Key]) -> dict[_Key | None, IdempotencyKey]:
+    if not keys:
+        return {}
+    rows = IdempotencyKey.objects.filter(
+        client__in={client for client, _ in keys}, key__in={key for _, key in keys}
+    )
+    return {(row.client_id, row.key): row for row in rows}
 
 
 def _replay(row: IdempotencyKey, submission: Submission) -> Result:
@@ -117,23 +142,21 @@ def _replay(row: IdempotencyKey, submission: Submission) -> Result:
     return Accepted(row.response or {}, replayed=True)
 
 
-def _claim_keys(
-    client: ApiClient, submissions: Sequence[Submission], planned: Mapping[int, Planned]
-) -> dict[int, Result]:
+def _claim_keys(asked: Sequence[Asked], planned: Mapping[int, Planned]) -> dict[int, Result]:
     """Write the keys with their answers; the result of those that somebody else wrote first.
 
     Sorted, so that two lists with the same keys wait for each other instead of deadlocking.
     """
-    by_key: dict[str, list[int]] = defaultdict(list)
+    by_key: dict[_Key, list[int]] = defaultdict(list)
     for index in planned:
-        if key := submissions[index].idempotency_key:
+        if key := _key(asked[index]):
             by_key[key].append(index)
     results: dict[int, Result] = {}
     for indexes in by_key.values():  # the same key twice in one list: the first one counts
         for later in indexes[1:]:
             results[later] = KeyReused("This key occurs twice in the same request.")
     first_ones = [by_key[key][0] for key in sorted(by_key)]
-    rows = [_key_row(client, submissions[index], planned[index]) for index in first_ones]
+    rows = [_key_row(*asked[index], planned[index]) for index in first_ones]
     if not rows:
         return results
     try:
@@ -147,18 +170,18 @@ def _claim_keys(
         in_flight = KeyInFlight("The first request with this key is not done yet.", retry_after=1)
         return {index: in_flight for indexes in by_key.values() for index in indexes}
     mine = {row.id for row in rows}
-    for row in IdempotencyKey.objects.filter(client=client, key__in=list(by_key)):
-        if row.id not in mine:
-            index = by_key[row.key][0]
-            results[index] = _replay(row, submissions[index])
+    for key, row in _known(by_key).items():
+        if key in by_key and row.id not in mine:
+            index = by_key[key][0]
+            results[index] = _replay(row, asked[index][1])
     return results
 
 
-def _key_row(client: ApiClient, asked: Submission, item: Planned) -> IdempotencyKey:
+def _key_row(client: ApiClient, submission: Submission, item: Planned) -> IdempotencyKey:
     return IdempotencyKey(
         client=client,
-        key=asked.idempotency_key,
-        fingerprint=asked.fingerprint,
+        key=submission.idempotency_key,
+        fingerprint=submission.fingerprint,
         response=_response(item),
     )
 

@@ -41,12 +41,19 @@ from tests.factories import (
     SuppressionFactory,
     TemplateVersionFactory,
 )
+from tests.integration.doors import FastClient
 from tests.walk import each
 
 URL = "/api/v1/notifications"
 ADA = {"email": "ada@simulator.test"}
 CONTENT = {"subject": "Hello", "text": "It works."}
 GOOD: dict[str, Any] = {"to": ADA, "content": CONTENT}
+
+
+@pytest.fixture(params=[APIClient, FastClient], ids=["django", "fast"])
+def api(request: pytest.FixtureRequest, agent: ApiClient) -> APIClient:
+    """Everything here holds at both doors."""
+    return client_of(agent, request.param)
 
 
 def but(**changes: Any) -> dict[str, Any]:
@@ -62,8 +69,8 @@ def in_(**delta: float) -> str:
     return (timezone.now() + timedelta(**delta)).isoformat()
 
 
-def client_of(agent: ApiClient) -> APIClient:
-    client = APIClient()
+def client_of(agent: ApiClient, kind: type[APIClient] = APIClient) -> APIClient:
+    client = kind()
     _, secret = keys.issue(agent, list(Scope))
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
     return client

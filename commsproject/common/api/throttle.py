@@ -49,7 +49,7 @@ class CallerThrottle(BaseThrottle):
             return True
         grant = limits.take([bucket], 1)
         (standing,) = grant.standings
-        setattr(request._request, _STANDING, standing)  # noqa: SLF001 - DRF offers no other way
+        tell(request._request, standing)  # noqa: SLF001 - DRF offers no other way
         if not grant.granted:
             seconds = math.ceil(grant.wait)
             raise RateLimited(
@@ -77,14 +77,27 @@ class RateLimitMiddleware:
         return response
 
 
+def tell(request: HttpRequest, standing: Standing) -> None:
+    """`RateLimitMiddleware` adds it to the answer."""
+    setattr(request, _STANDING, standing)
+
+
+def bucket_of(key: ApiKey) -> Bucket | None:
+    """Of an agent's key; None where agents have no limit."""
+    return _of("agent", str(key.pk))
+
+
 def _bucket(request: Request) -> Bucket | None:
     credentials: object = request.auth
     match principal(request):
         case Agent() if isinstance(credentials, ApiKey):
-            kind, caller = "agent", str(credentials.pk)
+            return bucket_of(credentials)
         case EndUser(user_id=user_id):
-            kind, caller = "user", digest(user_id)  # Valkey need not know who it is
+            return _of("user", digest(user_id))  # Valkey need not know who it is
         case _:
             return None
+
+
+def _of(kind: str, caller: str) -> Bucket | None:
     rate = settings.API_LIMITS[kind]
     return Bucket(f"{kind}:{caller}", rate.count, rate.seconds) if rate else None

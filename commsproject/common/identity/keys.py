@@ -11,7 +11,7 @@ import hmac
 import re
 import secrets
 import string
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -73,6 +73,21 @@ def authenticate(raw: str) -> ApiKey:
         raise InvalidCredentials(REFUSED)
     _note_use(key, now)
     return key
+
+
+def usable(raws: Collection[str]) -> Mapping[str, ApiKey]:
+    """Those of `raws` that `authenticate` would let in, in one query. Nothing is noted of the others."""
+    now = timezone.now()
+    prefixes = {raw: match["prefix"] for raw in raws if (match := _FORMAT.fullmatch(raw))}
+    rows = ApiKey.objects.select_related("client").filter(prefix__in=set(prefixes.values()))
+    known = {key.prefix: key for key in rows}
+    found = {}
+    for raw, prefix in prefixes.items():
+        key = known.get(prefix)
+        if key and hmac.compare_digest(_digest(raw), key.digest) and _is_usable(key, now):
+            found[raw] = key
+            _note_use(key, now)
+    return found
 
 
 def revoke(key: ApiKey) -> None:

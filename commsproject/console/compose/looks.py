@@ -38,7 +38,7 @@ class Look:
 
 def of_message(client: ApiClient, asked: Submission) -> Sequence[Look]:
     """Raises `CommsError` with what is wrong with the message."""
-    (planned,) = plan.plan(client, [asked])
+    (planned,) = plan.plan([(client, asked)])
     if not isinstance(planned, Planned):
         raise planned
     return [_look(planned, delivery) for delivery in planned.deliveries]
