@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Self
 
 import jinja2
 import minijinja
@@ -34,20 +35,21 @@ from templates_app.errors import (
 from templates_app.expressions import Refused
 from templates_app.filters import (
     FILTERS,
-    FREE,
     MAX_PRINTED,
     compared,
     in_style,
     present,
     printed,
     searched,
+    shown,
     start,
     text,
 )
 from templates_app.language import Reads, Traced, Translator
 from templates_app.markup import LINK_START
+from templates_app.printing import Path, Prints
 from templates_app.types import PLAIN, Manner, NullIs
-from templates_app.values import Admitted, own_key
+from templates_app.values import FREE, Admitted, own_key
 
 ONE_LINE = frozenset({"subject", "title", "preheader", "link", "image", "badge", "collapse_id"})
 """Parts of one line without control characters; values lose theirs (see `rendering`)."""
@@ -69,7 +71,6 @@ _ENTITIES = (
     *(('"', "&quot;"), ("'", "&#x27;"), ("/", "&#x2f;")),
 )
 _ESCAPED = re.compile("[<>&\"'/]")
-_NAME_ALONE = re.compile(r"\{\{ (\w+) \}\}")
 _MOST_NAMES = MAX_PRINTED // FREE
 """Short texts that are never more than a part may print."""
 _MAX_NAME = 100
@@ -82,18 +83,37 @@ _LAST_QUOTED = re.compile(r"'([^']+)'\W*$")
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A checked part. `variables` are its top-level names; `names` corrects the engine's in errors."""
+    """A checked part. `variables` are its top-level names; `names` corrects the engine's in errors.
+
+    `quick` prints what `prints` names by itself, where that `are_simple`.
+    """
 
     part: str
     variables: frozenset[str]
     names: Mapping[str, str]
+    prints: Prints
     engine: minijinja.Environment
+    quick: minijinja.Environment
+
+    @classmethod
+    def of(
+        cls,
+        written: str,
+        part: str,
+        variables: Iterable[str],
+        names: Mapping[str, str],
+        prints: Collection[Path],
+    ) -> Self:
+        """From what a `Translator` wrote for the engine."""
+        engines = _engine(written, part), _quick_engine(written, part)
+        return cls(part, frozenset(variables), names, Prints.of(prints), *engines)
 
     def run(self, data: Admitted, manner: Manner = PLAIN) -> str:
         """The printed part, unfinished (see `rendering`). Raises MissingVariable, InvalidValue, RenderLimit."""
         start(manner)
         try:
-            return self.engine.render_template(self.part, **data.values)
+            engine = self.quick if self.prints.are_simple(data) else self.engine
+            return engine.render_template(self.part, **data.values)
         except minijinja.TemplateError as error:
             raise self._explained(error) from None
         except TemplateError as error:  # by a filter, which does not know the part
@@ -144,7 +164,7 @@ def compile_part(source: str, part: str, null_is: NullIs = "empty") -> Program:
         ) from None
     except (RecursionError, ValueError):  # of Jinja's parser: a tower of brackets, 5,000 digits
         raise _located(source, part, "The template is too complicated.", 1) from None
-    return Program(part, frozenset(translator.variables), translator.names, _engine(written, part))
+    return Program.of(written, part, translator.variables, translator.names, translator.prints)
 
 
 def located(
@@ -158,7 +178,7 @@ def located(
     source = tags.unix(source)
     tracer = Traced(html=part in MARKUP, null_is=manner.null_is)
     written = tracer.translate(_PARSER.parse(source))
-    engine = _engine(written, part)
+    program = Program.of(written, part, tracer.variables, tracer.names, tracer.prints)
     last = 0
 
     def reached(number: int) -> str:
@@ -166,9 +186,10 @@ def located(
         last = number
         return ""
 
-    engine.add_filter("reached", reached)
+    for engine in (program.engine, program.quick):
+        engine.add_filter("reached", reached)
     try:
-        Program(part, frozenset(), tracer.names, engine).run(data, manner)
+        program.run(data, manner)
     except TemplateError:
         word, number = tracer.tags[last]
         alike = [tag for tag in tags.find(source) if _is_like(tag, word)]
@@ -201,11 +222,12 @@ class Substitutions:
         reads = [self.reads[each] for each in wanted]
         variables = frozenset().union(*(each.names for each in reads))
         written = BETWEEN.join(expressions)
-        program = Program(self.part, variables, self.names, _engine(written, self.part))
-        names = [_NAME_ALONE.fullmatch(each) for each in expressions]
-        if len(names) > _MOST_NAMES or not all(names) or not all(each.names for each in reads):
+        paths = [each.path for each in reads if each.path is not None]
+        program = Program.of(written, self.part, variables, self.names, paths)
+        names = [path[0] for path in paths if len(path) == 1]
+        if len(names) > _MOST_NAMES or len(names) < len(reads) or not names:
             return program
-        return Names(tuple(name[1] for name in names if name), self.part in MARKUP, program)
+        return Names(tuple(names), self.part in MARKUP, program)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +313,21 @@ def _check_source(source: str, part: str) -> None:
 
 
 def _engine(written: str, part: str) -> minijinja.Environment:
+    """Asks about all that it prints."""
+    return _made(written, part, {"shown": lambda value: value}, printed)
+
+
+def _quick_engine(written: str, part: str) -> minijinja.Environment:
+    """Asks about what is not printed by its name."""
+    return _made(written, part, {"shown": shown}, None)
+
+
+def _made(
+    written: str,
+    part: str,
+    more: Mapping[str, Callable[[object], object]],
+    finalizer: Callable[[object], object] | None,
+) -> minijinja.Environment:
     engine = minijinja.Environment(
         filters={
             "text": text,
@@ -300,8 +337,9 @@ def _engine(written: str, part: str) -> minijinja.Environment:
             "compared": compared,
             "searched": searched,
             **{name: known.function for name, known in FILTERS.items()},
+            **more,
         },
-        finalizer=printed,
+        finalizer=finalizer,
         undefined_behavior="strict",
         fuel=FUEL,
         pycompat=False,

@@ -22,6 +22,7 @@ from babel.lists import format_list
 from templates_app import dates, numbers
 from templates_app.errors import InvalidValue, RenderLimit
 from templates_app.types import PLAIN, Manner
+from templates_app.values import FREE
 
 MAX_TEXT = 65_536
 """Characters one filter may return."""
@@ -29,8 +30,6 @@ MAX_WORK = 4_194_304
 """Characters of long values one part may print or filter."""
 MAX_PRINTED = 1_048_576
 """Characters of values one part may print: no part may be longer, however short each value is."""
-FREE = 200
-"""Characters of a value that filters read at no cost but the engine's fuel."""
 ITEM = 8
 """Characters that one item of a list counts for."""
 SLOW = 20
@@ -81,6 +80,12 @@ def printed(value: object) -> object:
     if _render.room < 0:
         raise RenderLimit("The template prints too much.")
     return NotImplemented if len(value) <= FREE else text(value)
+
+
+def shown(value: object) -> object:
+    """As `printed`, of what a filter or a condition gave."""
+    printable = printed(value)
+    return value if printable is NotImplemented else printable
 
 
 P = ParamSpec("P")

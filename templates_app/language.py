@@ -18,8 +18,9 @@ from typing_extensions import override
 
 from templates_app.expressions import Expressions, Handlers, Refused, check_public, refuse
 from templates_app.markup import Markup, Misplaced
+from templates_app.printing import EACH, Path
 from templates_app.types import NullIs
-from templates_app.values import engine_name
+from templates_app.values import METHOD_NAMES, engine_name
 
 MAX_LOOPS = 3
 """Loops inside each other."""
@@ -32,17 +33,27 @@ _BRACE = re.compile(r"\{(?=[{%#]|\Z)")
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """What an expression depends on: top-level names of the data, and perhaps who reads it."""
+    """What an expression depends on: top-level names of the data, and perhaps who reads it.
+
+    `path`: it is the value that lies there.
+    """
 
     names: frozenset[str]
     is_localised: bool
+    path: Path | None
 
 
 class Translator(Expressions):
-    """Checks one part and writes it for the engine; afterwards `variables` and `names` are known."""
+    """Checks one part and writes it for the engine; afterwards `variables`, `names` and `prints`
+    are known.
+    """
 
     def __init__(self, *, html: bool, null_is: NullIs) -> None:
         super().__init__(html=html, null_is=null_is)
+        self.prints: set[Path] = set()
+        """What it prints by its name. All else passes the filter `shown`."""
+        self._items: dict[str, Path | None] = {}
+        """Where the items of the loops around lie."""
         self._markup = Markup() if html else None
         self._statements: Handlers = {
             nodes.Output: self._output,
@@ -69,9 +80,10 @@ class Translator(Expressions):
                 if isinstance(child, nodes.TemplateData):
                     pieces[-1] += self._marked(child)
                 else:
-                    self.variables, self._is_localised = set(), False
+                    self.variables, self._is_localised, self.prints = set(), False, set()
                     expression = self._value(child)
-                    reads[expression] = Reads(frozenset(self.variables), self._is_localised)
+                    path = next(iter(self.prints), None)
+                    reads[expression] = Reads(frozenset(self.variables), self._is_localised, path)
                     pieces += [expression, ""]
         return pieces, reads
 
@@ -108,8 +120,32 @@ class Translator(Expressions):
                 in_style = self._markup.value()
             except Misplaced as error:
                 refuse(node, str(error))
-        written = self._present(node) or self._expression(node)
-        return "{{ (" + written + ")|in_style }}" if in_style else "{{ " + written + " }}"
+        written = self._present(node)
+        if in_style:
+            return "{{ (" + (written or self._expression(node)) + ")|in_style }}"
+        path = None if written else self._path(node)
+        if path is None:
+            return "{{ (" + (written or self._required(node)) + ")|shown }}"
+        self.prints.add(path)
+        return "{{ " + self._expression(node) + " }}"
+
+    def _path(self, node: nodes.Node) -> Path | None:
+        """Where in the data a value lies, if that can be said without the data."""
+        match node:
+            case nodes.Name(name=name) if name in self._targets:
+                return self._items[name]
+            case nodes.Name(name=name):
+                return (engine_name(name),)
+            case nodes.Getattr(node=nodes.Name(name="loop")):
+                return None
+            case nodes.Getattr(node=owner, attr=key):
+                pass
+            case nodes.Getitem(node=owner, arg=nodes.Const(value=str(key))):
+                pass
+            case _:
+                return None
+        above = self._path(owner)
+        return None if above is None or key in METHOD_NAMES else (*above, key)
 
     def _if(self, node: nodes.Node) -> str:
         branch = cast("nodes.If", node)
@@ -131,11 +167,15 @@ class Translator(Expressions):
             refuse(node, "`loop` is the name of the loop itself.", "loop")
         check_public(loop.target, target)
         head = f"{{% for {engine_name(target)} in {self._present(loop.iter) or self._expression(loop.iter)}"
+        outer = self._items.get(target)
+        lies = self._path(loop.iter)
+        self._items[target] = None if lies is None else (*lies, EACH)
         self._targets.append(target)
         if loop.test is not None:
             head += f" if {self._expression(loop.test)}"
         body = self._body(loop.body)
         self._targets.pop()
+        self._items[target] = outer
         return f"{head} %}}{body}{{% else %}}{self._body(loop.else_)}{{% endfor %}}"
 
 

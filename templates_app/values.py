@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 
 import orjson
 
@@ -20,6 +21,10 @@ MAX_ITEMS = 500
 MAX_DEPTH = 20
 """Lists and mappings inside each other."""
 
+FREE = 200
+"""Characters of a value that filters read, and the engine prints, at no cost but its fuel."""
+_WHOLE = 2**63
+
 _KINDS = frozenset({str, int, float, bool, type(None), dict, list})
 _JSON_ONLY = (
     orjson.OPT_PASSTHROUGH_DATACLASS
@@ -33,15 +38,29 @@ METHOD_NAMES = frozenset(
 """Keys the engine would take for a method of Python's where the data lacks them: see `own_key`."""
 
 
+class Shape(Enum):
+    """What a name of the data holds. Simple is a text of up to `FREE` characters, or a whole number."""
+
+    VALUE = auto()
+    VALUES = auto()
+    RECORD = auto()
+    """A mapping of simple values."""
+    TABLE = auto()
+    """A list of records."""
+    OTHER = auto()
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Admitted:
-    """Data that was checked: `values` under the engine's names, `size` in bytes of JSON.
+    """Data that was checked: `values` under the engine's names, `size` in bytes of JSON, `shapes` of
+    the names that are no simple values.
 
     Equal only to itself: forms are kept for the one object that many messages share.
     """
 
     values: Mapping[str, object]
     size: int
+    shapes: Mapping[str, Shape]
 
 
 def admit(data: Mapping[str, object], shared: Admitted | None = None) -> Admitted:
@@ -56,10 +75,44 @@ def admit(data: Mapping[str, object], shared: Admitted | None = None) -> Admitte
     size += shared.size if shared else 0
     if size > MAX_BYTES:
         raise RenderLimit(f"The data is larger than {MAX_BYTES} bytes.")
+    shapes = {}
     for name, value in data.items():
-        if type(value) is not str or len(value) > MAX_TEXT:
-            _inspect(value, name, 1)
-    return Admitted({**(shared.values if shared else ours()), **for_engine(data)}, size)
+        if type(value) is not str or len(value) > FREE:
+            shape = _shape(value)
+            if shape is Shape.OTHER:
+                _inspect(value, name, 1)
+            if shape is not Shape.VALUE and name[:1] != "_":
+                shapes[engine_name(name)] = shape
+    values = for_engine(data)
+    if shared is None:
+        return Admitted({**ours(), **values}, size, shapes)
+    beneath = {name: shape for name, shape in shared.shapes.items() if name not in values}
+    return Admitted({**shared.values, **values}, size, {**beneath, **shapes})
+
+
+def _shape(value: object) -> Shape:
+    """OTHER has still to be looked at: it may be nothing that is allowed."""
+    if isinstance(value, list) and len(value) <= MAX_ITEMS:
+        if all(map(_is_record, value)):
+            return Shape.TABLE
+        return Shape.VALUES if _are_simple(value) else Shape.OTHER
+    if _is_record(value):
+        return Shape.RECORD
+    return Shape.VALUE if _are_simple([value]) else Shape.OTHER
+
+
+def _is_record(value: object) -> bool:
+    return type(value) is dict and _are_simple(value.values())
+
+
+def _are_simple(values: Iterable[object]) -> bool:
+    for value in values:
+        if type(value) is str:
+            if len(value) > FREE:
+                return False
+        elif type(value) is not int or not -_WHOLE <= value < _WHOLE:
+            return False
+    return True
 
 
 def _inspect(value: object, name: str, depth: int) -> None:

@@ -80,7 +80,7 @@ class FastClient(APIClient):
         request_finished.disconnect(close_old_connections)  # as Django's client does
         try:
             credentials = vars(self)["_credentials"]  # REST framework keeps them there
-            home.run_until(entry(_scope({**asked, **credentials}), receive, send))  # type: ignore[attr-defined]  # REST framework has it
+            home.run_until(entry(_scope({**asked, **credentials}), receive, send))
         finally:
             request_finished.connect(close_old_connections)
         if answers:

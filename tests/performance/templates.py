@@ -27,7 +27,7 @@ from templates_app.plain_text import plain_text
 from templates_app.rendering import render
 from templates_app.schema import validate
 from templates_app.types import Manner
-from templates_app.values import Admitted
+from templates_app.values import Admitted, admit
 from templates_app.variables import infer
 from tests.performance import content
 from tests.performance.report import Figures, percentile
@@ -133,7 +133,8 @@ def _engines(source: str) -> dict[str, Render]:
 
 def _ours(source: str) -> Render:
     program = compile_part(source, "html")
-    return lambda data: program.run(Admitted(data, 0))
+    shapes = admit(_data(0)).shapes
+    return lambda data: program.run(Admitted(data, 0, shapes))
 
 
 def _ours_checked(source: str) -> Render:
