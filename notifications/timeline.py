@@ -189,5 +189,7 @@ def _told(event: Event) -> str:
 
 
 def _suppressed(row: Suppression) -> str:
-    scope = "everything" if row.scope == Suppression.ALL else row.scope
-    return f"{SuppressionReason(row.reason).label}: no more {Channel(row.channel).label}, {scope}"
+    what = Channel(row.channel).label
+    what = what if what.isupper() else what.lower()
+    scope = "at all" if row.scope == Suppression.ALL else f"of {row.scope}"
+    return f"{SuppressionReason(row.reason).label}: no more {what} {scope}"

@@ -52,6 +52,7 @@ class BounceAdmin(ReadOnlyAdmin[Bounce]):
     search_fields = ("address_hash",)
     search_help_text = "Exact address, or id of the delivery"
     nothing = "Nothing bounced"
+    begin = "What receivers send back or mark as spam is listed here, and its address left out."
 
     @override
     def look_up(self, rows: QuerySet[Bounce], term: str) -> QuerySet[Bounce]:
@@ -103,6 +104,7 @@ class InboundMessageAdmin(ReadOnlyAdmin[InboundMessage]):
     search_fields = ("sender_hash",)
     search_help_text = "Exact address, or id"
     nothing = "Nobody has written"
+    begin = "Answers to text messages and e-mails come here by the webhooks of the providers."
 
     @override
     def get_fields(self, request: HttpRequest, obj: InboundMessage | None = None) -> list[Any]:
@@ -183,6 +185,10 @@ class WebhookReceiptAdmin(ReadOnlyAdmin[WebhookReceipt]):
     fields = ("received", "provider", "state", "error", "bytes", "tries", "processed", "dedupe")
     search_fields = ("id",)
     search_help_text = "Exact id"
+    nothing = "No provider has reported anything"
+    begin = (
+        "Providers report what becomes of messages to the addresses that the pages of docs/ name."
+    )
     actions = ("apply_again",)
 
     @override

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
@@ -28,8 +29,9 @@ from commsproject.common.admin import (
     link,
     shorten,
 )
-from commsproject.common.admin.theme import ModelForm
+from commsproject.common.admin.theme import CheckboxSelectMultiple, ModelForm
 from commsproject.common.errors import InvalidInput
+from commsproject.common.outbox import catalogue
 from tracking.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from tracking.services import endpoints
 
@@ -55,27 +57,39 @@ _REPLAY = Question(
 )
 
 
+def _kinds() -> list[tuple[str, str]]:
+    """What can be chosen: each type, behind all that begin so."""
+    found: dict[str, str] = {}
+    for name in catalogue.KINDS:
+        if name == endpoints.TEST:
+            continue
+        for place in (place for place, char in enumerate(name) if char == "."):
+            found.setdefault(f"{name[:place]}.*", f"{name[:place]}.* (all of these)")
+        found[name] = name
+    return list(found.items())
+
+
 class EndpointForm(ModelForm[WebhookEndpoint]):
+    events = forms.MultipleChoiceField(
+        choices=_kinds,
+        required=False,
+        widget=CheckboxSelectMultiple,
+        label="Hears of",
+        help_text="None chosen: everything; an agent's endpoint then hears of its messages.",
+    )
+
     class Meta:
         model = WebhookEndpoint
         fields = ("url", "description", "events", "client", "is_active")
-        help_texts = {
-            "events": "With commas; notification.* is all of a kind. Empty: all.",
-            "url": "By https, on port 443 or 8443.",
-        }
+        help_texts = {"url": "By https, on port 443 or 8443."}
 
     def clean_url(self) -> str:
-        return str(self._checked("url"))
-
-    def clean_events(self) -> list[str]:
-        return list(self._checked("events"))
-
-    def _checked(self, name: str) -> Any:
+        url: str = self.cleaned_data["url"]
         try:
-            endpoints.check({name: self.cleaned_data[name]}, None)
+            endpoints.check({"url": url}, None)
         except InvalidInput as refusal:
             raise ValidationError([error.message for error in refusal.errors]) from None
-        return self.cleaned_data[name]
+        return url
 
 
 @admin.register(WebhookEndpoint)
@@ -88,6 +102,7 @@ class WebhookEndpointAdmin(EditableAdmin[WebhookEndpoint]):
     list_select_related = ("client",)
     sortable_by = ()
     nothing = "Nobody hears of events"
+    begin = "Name an address, and it is told of each event: signed, and again until it answers."
     change_form_template = "tracking/admin/endpoint.html"
     row_pages = ("test", "secret", "rotate")
 
@@ -213,6 +228,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
     search_fields = ("id",)
     search_help_text = "Exact id of the delivery or of its event"
     nothing = "Nothing was sent to a webhook"
+    begin = "Each event that goes to a webhook is listed here, with what was answered."
     change_form_template = "tracking/admin/webhook_delivery.html"
     row_pages = ("replay",)
 

@@ -34,6 +34,8 @@ class WebhookReceipt(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name = "webhook in"
+        verbose_name_plural = "webhooks in"
         constraints = [
             models.UniqueConstraint(fields=["provider", "dedupe"], name="webhook_receipt_once")
         ]
@@ -77,6 +79,8 @@ class InboundMessage(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name = "answer"
+        verbose_name_plural = "answers by email and SMS"
         permissions = [("read_inboundmessage", "Can read what people wrote")]
         constraints = [
             models.UniqueConstraint(fields=["provider", "dedupe"], name="inbound_message_once")
@@ -155,6 +159,8 @@ class WebhookEndpoint(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name = "webhook endpoint"
+        verbose_name_plural = "webhooks out"
 
     @override
     def __str__(self) -> str:

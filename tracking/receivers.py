@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.db.models.signals import post_save
+from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
 from notifications.models import Consent, ProviderChange, Suppression
@@ -12,7 +12,8 @@ from notifications.services.complete import Outcome
 from notifications.services.plan import Planned
 from notifications.services.status import Applied, StatusChange
 from notifications.signals import accepted, opted, reported, status_changed
-from tracking.services import alert_counts, alike, bounces, events_out, rollups
+from tracking.models import WebhookEndpoint
+from tracking.services import alert_counts, alike, bounces, endpoints, events_out, rollups
 
 
 @receiver(reported, dispatch_uid="bounces")
@@ -78,3 +79,8 @@ def count_opted_out(entries: Sequence[Suppression], *, out: bool, **_: object) -
 @receiver(reported, dispatch_uid="alerts: reported")
 def watch_reports(provider: str, applied: Sequence[Applied], **_: object) -> None:
     alert_counts.reported(provider, applied)
+
+
+@receiver(post_delete, sender=WebhookEndpoint, dispatch_uid="webhooks: deleted")
+def forget_endpoint(instance: WebhookEndpoint, **_: object) -> None:
+    endpoints.gone(instance.id)

@@ -18,7 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 from commsproject.common.api.problems import TooLarge
 from commsproject.common.errors import CommsError, NotFound, ServiceUnavailable
 from notifications.providers import registry
-from notifications.providers.base import BadSignature, CannotVerify, Webhook
+from notifications.providers.base import BadSignature, CannotVerify, Provider, Webhook
 from tracking import queue
 from tracking.models import WebhookReceipt
 
@@ -43,13 +43,11 @@ class ProviderWebhook(View):
 
     def head(self, request: HttpRequest, provider: str, kind: str = "") -> HttpResponse:
         """Vendors' consoles check that the address exists."""
+        _source(provider)
         return HttpResponse()
 
     def post(self, request: HttpRequest, provider: str, kind: str = "") -> HttpResponse:
-        try:
-            source = registry.get(provider)
-        except registry.UnknownProvider:
-            raise NotFound("No provider of that name is on.") from None
+        source = _source(provider)
         body = _read(request, source.webhook_limits.get(kind, MAX_BYTES))
         headers = {name.lower(): value for name, value in request.headers.items()}
         webhook = Webhook(body, headers, request.get_full_path())
@@ -64,6 +62,13 @@ class ProviderWebhook(View):
         _store(provider, webhook)
         content_type, answer = source.webhook_answer
         return HttpResponse(answer, content_type=content_type)
+
+
+def _source(name: str) -> Provider:
+    try:
+        return registry.get(name)
+    except registry.UnknownProvider:
+        raise NotFound("No provider of that name is on.") from None
 
 
 def _read(request: HttpRequest, limit: int) -> bytes:

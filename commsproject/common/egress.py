@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -80,40 +83,60 @@ def check(url: str) -> None:
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise Forbidden("It may hold no user, password or fragment.")
     usual = 443 if parts.scheme == "https" else 80
-    _check_where(host.rstrip("."), usual if port is None else port)
+    _check_where(host, usual if port is None else port)
 
 
 def _check_where(host: str, port: int) -> None:
     """The same refusals as at the connection, told early where the text already shows them."""
+    check_host(host)
+    address = _literal(host.rstrip("."))
+    is_free = bool(_allowed()) if address is None else _is_allowed(_carried(address))
+    if port not in PORTS and not is_free:
+        raise Forbidden(_WRONG_PORT)
+
+
+def check_host(host: str) -> None:
+    """Raises `Forbidden` where its text already shows that nothing may go there."""
+    host = host.lower().strip("[]").rstrip(".")
     if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
         if not _allowed():
-            raise Forbidden("It is in a private network.")
-        return
+            raise Forbidden(_PRIVATE)
+    elif (address := _literal(host)) and _is_private(address):
+        raise Forbidden(_PRIVATE)
+
+
+def _literal(host: str) -> Address | None:
+    """None for a name."""
     try:
-        address = ipaddress.ip_address(socket.inet_aton(host))  # decimal, octal and short forms too
+        return ipaddress.ip_address(socket.inet_aton(host))  # decimal, octal and short forms too
     except OSError:
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
-            if port not in PORTS and not _allowed():
-                raise Forbidden(_WRONG_PORT) from None
-            return
-    if why := refusal(address, port):
-        raise Forbidden(why)
+        pass
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
 
 
+_PRIVATE = "It is in a private network."
 _WRONG_PORT = f"Its port is none of {', '.join(map(str, sorted(PORTS)))}."
 
 
 def refusal(address: Address, port: int) -> str:
     """Why nothing is sent there; empty: it may be."""
+    if _is_private(address):
+        return _PRIVATE
+    return "" if port in PORTS or _is_allowed(_carried(address)) else _WRONG_PORT
+
+
+def _is_private(address: Address) -> bool:
+    """And none that is allowed."""
     address = _carried(address)
-    if any(address in network for network in _allowed()):
-        return ""
     is_odd = address.is_multicast or address.is_reserved or address in _LOCAL_NAT64
-    if is_odd or not address.is_global:
-        return "It is in a private network."
-    return "" if port in PORTS else _WRONG_PORT
+    return (is_odd or not address.is_global) and not _is_allowed(address)
+
+
+def _is_allowed(address: Address) -> bool:
+    return any(address in network for network in _allowed())
 
 
 def _carried(address: Address) -> Address:
@@ -154,8 +177,7 @@ def session() -> aiohttp.ClientSession:
 
 def _public_socket(info: Any) -> socket.socket:
     family, kind, protocol, _, where = info
-    address, port = ipaddress.ip_address(str(where[0]).partition("%")[0]), int(where[1])
-    if why := refusal(address, port):
+    if why := refusal(_numeric(where[0]), int(where[1])):
         raise _NotPublic(why)
     return socket.socket(family, kind, protocol)
 
@@ -210,3 +232,49 @@ def _words(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
         return "It does not take the connection."
     return f"The connection failed ({type(error).__name__})."
+
+
+# --- Libraries that open connections themselves ---------------------------------------------------
+
+_CONNECTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
+_guard = threading.local()
+
+
+@contextmanager
+def public_only() -> Iterator[list[str]]:
+    """Within it this thread reaches no private network, whatever opens the connection; what was
+    refused is in the list. On any port: mail and chats have their own. Holds for Python's sockets,
+    in this thread alone.
+    """
+    _watch()
+    _guard.refused = refused = list[str]()
+    try:
+        yield refused
+    finally:
+        _guard.refused = None
+
+
+@cache
+def _watch() -> None:
+    """Python asks a hook of this kind before each connection; it can never be taken out again."""
+    sys.addaudithook(_judge)
+
+
+def _judge(event: str, args: tuple[Any, ...]) -> None:
+    if event not in _CONNECTS or (refused := getattr(_guard, "refused", None)) is None:
+        return
+    where = args[1]
+    if where is None:  # connected already
+        return
+    try:
+        is_private = _is_private(_numeric(where[0]))
+    except ValueError:  # a path, or a name that would be looked up once more
+        is_private = True
+    if is_private:
+        refused.append(_PRIVATE)
+        raise _NotPublic(_PRIVATE)
+
+
+def _numeric(host: object) -> Address:
+    """Raises `ValueError` for what is no address in figures."""
+    return ipaddress.ip_address(str(host).partition("%")[0])

@@ -33,7 +33,7 @@ from django.urls import ResolverMatch, resolve
 from rest_framework.exceptions import ValidationError
 from rest_framework.renderers import JSONRenderer
 
-from commsproject.common import limits
+from commsproject.common import limits, tracing
 from commsproject.common.api import problems, strict_json, throttle
 from commsproject.common.api.throttle import RateLimitMiddleware
 from commsproject.common.correlation import CorrelationMiddleware
@@ -194,6 +194,8 @@ def _is_plain(scope: Mapping[str, Any]) -> bool:
     headers = dict(scope["headers"])
     if len(headers) < len(scope["headers"]) or scope["query_string"] or _NEVER & headers.keys():
         return False
+    if b"traceparent" in headers and tracing.is_on():
+        return False  # a message is linked to its own request, not to a group's
     length = headers.get(b"content-length", b"")
     return (
         headers.get(b"content-type", b"").partition(b";")[0].strip().lower() == b"application/json"

@@ -429,7 +429,10 @@ def rows_for_staff(agent: ApiClient, trap: _Trap) -> None:
     template.versions.create(number=3, channels=CHANNELS, variables=["name"])  # to be published
 
 
-def test_web_calls_nobody(transactional_db: None, traps: dict[str, _Trap], tmp_path: Path) -> None:
+def test_web_calls_nobody(
+    transactional_db: None, traps: dict[str, _Trap], tmp_path: Path, settings: Any
+) -> None:
+    settings.WEBHOOK_NETWORKS = ("127.0.0.0/8",)  # nothing but the web process itself holds back
     agent = ApiClient.objects.create(name=AGENT)
     secret = keys.issue(agent, list(Scope))[1]
     letters: list[Any] = [
@@ -442,7 +445,7 @@ def test_web_calls_nobody(transactional_db: None, traps: dict[str, _Trap], tmp_p
     before = Attempt.objects.count()
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with Nursery(tmp_path, **env(traps)) as nursery:
+    with Nursery(tmp_path, **env(traps), WEBHOOK_NETWORKS="127.0.0.0/8") as nursery:
         nursery.start("web", PORT=str(port))
         eventually(lambda: is_ready(port), PATIENCE)
         with Agent(url, secret) as caller:

@@ -173,4 +173,7 @@ def test_a_rule_is_changed_and_has_to_be_able_to_recover(staff: Client) -> None:
     staff.post(page, {**form, "recovery": "1", "bound": "7", "measure": "silence", "key": "x"})
     rule.refresh_from_db()
     assert (rule.bound, rule.measure, rule.key) == (7, "queue_age", "slow-codes")
-    assert "Slow codes" in text(staff.get("/admin/common/alertrule/"))
+    AlertRule.objects.create(key="few", name="Few", measure="no_receipts", bound=0.055, recovery=0)
+    listed = text(staff.get("/admin/common/alertrule/"))
+    for shown in ("Slow codes", "7 s", "5 min", "5.5 %"):
+        assert shown in listed, shown

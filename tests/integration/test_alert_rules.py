@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -444,6 +445,36 @@ class TestTelling:
         notices.tell_due()
         assert "token" in AlertNotice.objects.latest("id").error
 
+    def test_a_service_of_apprise_leads_to_no_private_network(
+        self, sink: FakeHttpServer, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whatever its name stands for, and wherever it is led on to."""
+        here = target(f"json://127.0.0.1:{sink.port}/")
+        named = target(f"json://hooks.example.org:{sink.port}/")
+
+        def errors() -> list[str]:
+            for one in (here, named):
+                notices.try_out(one)
+            notices.tell_due()
+            return list(AlertNotice.objects.order_by("-id").values_list("error", flat=True)[:2])
+
+        near = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", sink.port))
+        look_up = socket.getaddrinfo
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda host, *of, **more: (
+                [near] if host == "hooks.example.org" else look_up(host, *of, **more)
+            ),
+        )
+        settings.WEBHOOK_NETWORKS = ()
+        assert errors() == ["It is in a private network."] * 2
+        assert sink.connections == 0
+        settings.WEBHOOK_NETWORKS = ("127.0.0.0/8",)
+        away = {"Location": f"http://[::1]:{sink.port}/"}
+        sink.script.always(Status(307, headers=away))
+        assert errors() == ["It is in a private network."] * 2
+
     def test_the_targets_of_the_settings(self, sink: FakeHttpServer, settings: Any) -> None:
         settings.ALERT_TARGETS = [f"{sink.url}/hook?token=s3cret", "email:a@example.org"]
         wrong()
@@ -457,6 +488,23 @@ class TestTelling:
         wrong("b")
         self.run()
         assert len(told(sink)) == 1
+
+    def test_one_bad_address_in_the_settings_costs_no_other(
+        self, sink: FakeHttpServer, settings: Any
+    ) -> None:
+        settings.ALERT_TARGETS = ["json://10.0.0.1/s3cret", "nonsense", f"{sink.url}/hook"]
+        wrong()
+        self.run()
+        assert sorted(title for _, title in told(sink)) == [
+            "ALERT_TARGETS names what is no target",
+            "a is wrong",
+        ]
+        alert = alerts.standing().get(key="alerts.targets")
+        assert "Address 1: It is in a private network." in alert.detail
+        assert "Address 2: Begin with" in alert.detail
+        settings.ALERT_TARGETS = [f"{sink.url}/hook"]
+        self.run()
+        assert standing() == {"a": "a is wrong"}
 
     def test_an_address_outlives_its_key_and_is_in_no_row(self, settings: Any) -> None:
         made = target("json://hooks.example.org/s3cret")
@@ -493,7 +541,33 @@ def test_what_is_no_address_of_a_target(settings: Any) -> None:
         "dbus://",
         "syslog://",
         "json://hooks.example.org/?template=/etc/passwd",
+        "json://hooks.example.org/?a=b;Template=/etc/passwd",
+        "fcm://project@s3cret/device/?keyfile=/etc/passwd",
+        "vapid://a@example.org/?subfile=/etc/passwd",
+        "mailto://u:s3cret@gmail.com?PGPPUB=/etc/passwd",
+        "xmpp://u:s3cret@example.org",
+        "rsyslog://127.0.0.1",
+        "apprise://LOCALHOST./s3cret",
+        "ntfy://10.0.0.1/s3cret",
+        "json://0x7f000001/",
+        "json://2130706433/",
+        "jsons://[::ffff:127.0.0.1]/",
+        "jsons://metadata.google.internal/",
     ):
         with pytest.raises(ValidationError) as refusal:
             targets.check(address)
         assert "s3cret" not in str(refusal.value), address
+    token = "tgram://170000000:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA/1234567"
+    for address in ("ntfys://ntfy.sh/s3cret", "mailtos://u:p@gmail.com", token):
+        targets.check(address)
+
+
+def test_no_other_name_of_what_is_refused_gets_through() -> None:
+    from apprise.apprise import N_MGR
+
+    kinds: dict[type, set[str]] = {}
+    for scheme in N_MGR.schemas():
+        kinds.setdefault(N_MGR[scheme], set()).add(scheme)
+    refused = targets._LOCAL | targets._UNWATCHED
+    for names in kinds.values():
+        assert names <= refused or not names & refused, names

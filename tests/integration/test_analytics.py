@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -90,6 +91,24 @@ def test_a_life_is_counted_once_at_each_station(agent: ApiClient) -> None:
     }
     assert not RollupDelta.objects.exists()
     assert counts(provider="simulator", client_id=None)["sent"] == 2
+
+
+def test_the_order_of_reports_makes_no_difference(agent: ApiClient) -> None:
+    """One by one or together, again and again, whatever the state is by then."""
+    submit.accept(agent, [mail("ada@example.com")])
+    drain()
+    attempt = Attempt.objects.get()
+    kinds = (EventType.DELIVERED, EventType.BOUNCED, EventType.COMPLAINED)
+    reports = [ProviderEvent(kind, timezone.now(), kind, attempt.id) for kind in kinds]
+    for order in permutations(reports):
+        for batches in ([order], [[one] for one in (*order, *order)]):
+            mark = transaction.savepoint()
+            for batch in batches:
+                status.apply("simulator", batch)
+            found = counts()
+            told = {name: found.get(name, 0) for name in (*kinds, "sent", "handed", "arrived")}
+            assert set(told.values()) == {1}, (order, told)
+            transaction.savepoint_rollback(mark)
 
 
 def test_each_way_to_end_has_its_count(agent: ApiClient) -> None:

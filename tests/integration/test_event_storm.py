@@ -18,6 +18,7 @@ from commsproject.common.models import ApiClient
 from notifications.models import Attempt, Delivery, Event, Notification
 from notifications.services import audit
 from tests.factories import AttemptFactory, NotificationFactory
+from tests.integration.test_analytics import counts
 from tests.integration.test_webhooks_in import body_of, post, report, signed
 from tracking.models import Bounce, WebhookReceipt
 from tracking.services import ingest
@@ -115,6 +116,10 @@ def storm(seed: int, count: int, message: Notification) -> None:
     assert Event.objects.count() == len(unique)
     counted = Counter(kind for _, kind in unique)
     assert Bounce.objects.count() == counted["bounced"] + counted["complained"]
+    figures = counts()
+    for kind in ("delivered", "bounced", "complained", "opened", "clicked"):
+        those = sum(kind in {each for _, each in reports} for reports in told.values())
+        assert figures[kind] == those, f"seed {seed}: {kind}"
     assert not Event.objects.filter(dedupe="forged").exists()
     assert not WebhookReceipt.objects.filter(processed_at=None).exists()
     assert [one for one in audit.findings() if one.rule == "state_below_report"] == []

@@ -65,8 +65,12 @@ def test_each_has_what_a_receiver_reads_and_every_measure_has_one() -> None:
     assert set(Measure.values) <= told
 
 
-def test_promtool_accepts_them() -> None:
+def test_promtool_accepts_them_and_they_fire_as_they_should() -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed")
-    subprocess.run([promtool, "check", "rules", str(PATH)], check=True, capture_output=True)
+    for command in (["check", "rules", PATH.name], ["test", "rules", "rules_test.yml"]):
+        done = subprocess.run(
+            [promtool, *command], cwd=PATH.parent, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -97,7 +97,7 @@ STORY = [
     ("sent", "ses took it after 40 ms (HTTP 200)"),
     ("opened", "links: opened, by a machine"),
     ("bounced", "ses: bounced"),
-    ("suppression", "Hard bounce: no more Email, everything"),
+    ("suppression", "Hard bounce: no more email at all"),
     ("sending", "Call 1 goes to twilio"),
     ("sent", "twilio took it after 100 ms"),
     ("no_receipt", "twilio has not said what became of it"),

@@ -7,13 +7,17 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 from django.utils.html import escape
@@ -213,6 +217,90 @@ def test_one_that_only_fails_is_switched_off_and_waits(
     call(api, "post", f"/{mine['id']}/test", status=202)
     deliver()
     assert not call(api, "get", f"/{mine['id']}")["is_active"]
+    assert alerts.standing().exists()
+    call(api, "delete", f"/{mine['id']}", status=204)
+    assert not alerts.standing().exists()
+
+
+@pytest.mark.django_db
+def test_an_agent_that_is_switched_off_hears_nothing(
+    agent: ApiClient, receiver: FakeHttpServer
+) -> None:
+    mine = WebhookEndpoint.objects.create(client=agent, url=receiver.url, events=["alert.raised"])
+    everything = WebhookEndpoint.objects.create(url=receiver.url)
+    raised = Event("1", "alert.raised", timezone.now(), {"key": "k"})
+    endpoints.take([raised])
+    agent.is_active = False
+    agent.save()
+    endpoints.take([replace(raised, id="2")])
+    assert [one.call.endpoint_id for one in deliver()] == [everything.id] * 2
+    assert mine.deliveries.get().tries == 0
+    agent.is_active = True
+    agent.save()
+    assert [one.call.endpoint_id for one in deliver()] == [mine.id]
+
+
+def pass_time(span: timedelta) -> None:
+    """All that is stored is so much older: PostgreSQL's clock cannot be moved."""
+    back = {"next_try_at": F("next_try_at") - span, "created_at": F("created_at") - span}
+    WebhookDelivery.objects.update(**back)
+    WebhookEndpoint.objects.update(failing_since=F("failing_since") - span)
+    WebhookAttempt.objects.update(at=F("at") - span)
+
+
+@pytest.mark.django_db
+def test_five_days_of_a_receiver_that_is_away(api: APIClient, receiver: FakeHttpServer) -> None:
+    """An event every six hours. It comes back on the sixth day, and gets what it has missed."""
+    mine = make(api, receiver.url, events=["alert.*"])
+    row = WebhookEndpoint.objects.get()
+    receiver.script.always(Status(502))
+    step, days = timedelta(hours=6), 0.0
+    while row.is_active:
+        endpoints.take([Event(f"e{days}", "alert.raised", timezone.now(), {"key": "k"})])
+        for _ in range(4):  # what is due after seconds and minutes
+            deliver()
+            pass_time(step / 4)
+        row.refresh_from_db()
+        days += 0.25
+        assert days < 6
+    assert days > 5
+    (alert,) = alerts.standing()
+    assert alert.key == endpoints.alert_key(row.id)
+    assert "five days" in alert.detail
+    states = {one.state for one in row.deliveries.all()}
+    assert states == {"failed", "waiting"}  # after three days each, and those of the last three
+    tries = [one.tries for one in row.deliveries.order_by("id")]
+    assert max(tries) == tries[0] == len(webhooks_out.WAITS) + 1
+    # While it is off nothing is tried, and nothing more is heard of.
+    before = len(receiver.ledger)
+    pass_time(timedelta(days=1))
+    endpoints.take([Event("while off", "alert.raised", timezone.now(), {"key": "k"})])
+    assert deliver() == []
+    # Switched on again what waits is sent, and what was given up where it is asked for.
+    receiver.script.reset()
+    secret = call(api, "post", f"/{mine['id']}/rotate-secret")["secret"]
+    call(api, "patch", f"/{mine['id']}", {"is_active": True})
+    while deliver():
+        pass
+    assert not alerts.standing().exists()
+    assert {one.state for one in row.deliveries.all()} == {"failed", "delivered"}
+    missed = row.deliveries.filter(delivered_at=None).order_by("id")
+    first, last = missed.first(), missed.last()
+    assert first
+    assert last
+    since, until = first.created_at.isoformat(), last.created_at.isoformat()
+    asked = {"since": since, "until": until, "only_failed": True}
+    count = missed.count() - 1  # `until` is not among them
+    assert call(api, "post", f"/{mine['id']}/replay", asked) == {"replayed": count}
+    while deliver():
+        pass
+    assert list(missed.values_list("id", flat=True)) == [last.id]
+    heard = [one.headers["webhook-id"] for one in receiver.accepted]
+    assert len(heard) == len(set(heard)) == row.deliveries.count() - 1
+    assert len(receiver.ledger) - before == len(heard)
+    for request in receiver.accepted:
+        assert signed_by(request, mine["secret"])
+        assert signed_by(request, secret)
 
 
 @pytest.mark.django_db
@@ -321,22 +409,31 @@ def test_one_that_hangs_holds_up_nobody_else(receiver: FakeHttpServer) -> None:
     assert len({one.headers["webhook-id"] for one in receiver.accepted}) == 60
 
 
+def show(staff: Client, own: str) -> str:
+    return staff.get(f"{own}change/").content.decode()
+
+
 @pytest.mark.django_db
 def test_staff_make_try_and_repeat(
     admin_client: Client, receiver: FakeHttpServer, settings: Any
 ) -> None:
     base = "/admin/tracking/webhookendpoint/"
-    form = {"url": "https://10.0.0.1/", "events": "alert.*, weather.*", "is_active": "on"}
+    chosen = ["alert.*", "conversation.message.*", "notification.failed"]
+    form = {"url": "https://10.0.0.1/", "events": [*chosen, "weather.*"], "is_active": "on"}
     settings.WEBHOOK_NETWORKS = ()
     page = admin_client.post(f"{base}add/", form).content.decode()
     assert "private network" in page
-    assert "No event is called so" in page
+    assert "weather.* is not one of the available choices" in page
+    assert "webhook.test" not in page
     settings.WEBHOOK_NETWORKS = ("127.0.0.0/8",)
-    form |= {"url": receiver.url, "events": "alert.*", "description": "Pager"}
+    form |= {"url": receiver.url, "events": chosen, "description": "Pager"}
     assert admin_client.post(f"{base}add/", form).status_code == 302
     row = WebhookEndpoint.objects.get()
+    assert row.events == chosen
     own = f"{base}{row.id}/"
-    assert "Send a test event" in admin_client.get(f"{own}change/").content.decode()
+    for name in chosen:
+        assert re.search(rf'value="{re.escape(name)}"[^>]* checked', show(admin_client, own)), name
+    assert "Send a test event" in show(admin_client, own)
     for name in ("test", "secret", "rotate"):
         asked = admin_client.get(f"{own}{name}/").content.decode()
         assert "whsec_" not in asked
@@ -360,7 +457,7 @@ def test_staff_make_try_and_repeat(
     deliver()
     assert [one.headers["webhook-id"] for one in receiver.accepted] == [delivery.event_id] * 2
     WebhookEndpoint.objects.update(is_active=False, disabled_reason="it was gone")
-    assert "it was gone" in admin_client.get(f"{own}change/").content.decode()
+    assert "it was gone" in show(admin_client, own)
     admin_client.post(f"{own}change/", form)
     row.refresh_from_db()
     assert (row.is_active, row.disabled_reason) == (True, "")
@@ -482,6 +579,38 @@ def test_no_form_of_a_private_address_passes(
     assert receiver.connections == 0
     settings.WEBHOOK_NETWORKS = ("127.0.0.0/8",)
     assert "private" not in asyncio.run(post()).error  # it connects: TLS is what fails there
+
+
+def test_what_a_library_opens_is_judged_too(settings: Any, receiver: FakeHttpServer) -> None:
+    def connect(to: Any, family: int = socket.AF_INET) -> None:
+        with socket.socket(family) as one:
+            one.connect(to)
+
+    def send(to: Any) -> None:
+        with socket.socket(type=socket.SOCK_DGRAM) as one:
+            one.sendto(b"x", to)
+
+    near = ("127.0.0.1", receiver.port)
+    settings.WEBHOOK_NETWORKS = ()
+    with egress.public_only() as refused:
+        for reach in (
+            lambda: connect(near),
+            lambda: connect(("localhost", receiver.port)),
+            lambda: connect(("::1", receiver.port), socket.AF_INET6),
+            lambda: connect("/run/some.sock", socket.AF_UNIX),
+            lambda: send(near),
+            lambda: send(("localhost", receiver.port)),
+        ):
+            with pytest.raises(OSError, match="private"):
+                reach()
+        with ThreadPoolExecutor(1) as elsewhere:
+            elsewhere.submit(connect, near).result()
+    assert len(refused) == 6
+    connect(near)
+    settings.WEBHOOK_NETWORKS = ("127.0.0.0/8",)
+    with egress.public_only() as refused:
+        connect(near)
+    assert not refused
 
 
 def test_only_so_much_of_an_answer_is_read_and_waited_for(receiver: FakeHttpServer) -> None:

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from commsproject.common.api.pages import page, page_of
+from commsproject.common.api.pages import page, page_of, shown_page
 from commsproject.common.errors import InvalidInput
 from commsproject.common.identity.scopes import Scope
 from notifications.types import Channel
@@ -22,7 +22,7 @@ class BounceOutput(serializers.ModelSerializer[Bounce]):
     """A bounce or complaint, in the provider's words."""
 
     channel = serializers.ChoiceField(Channel.choices)
-    kind = serializers.ChoiceField(Bounce.Kind.choices)
+    kind = serializers.ChoiceField(Bounce.Kind.choices, help_text="What it means for the address.")
 
     class Meta:
         model = Bounce
@@ -71,7 +71,7 @@ class Bounces(APIView):
             OpenApiParameter("limit", int, description="1 to 200, 50 unless told."),
         ],
         responses=page_of(BounceOutput),
-        examples=[OpenApiExample("A bounce", value=_BOUNCE, response_only=True)],
+        examples=[OpenApiExample("A bounce", value=shown_page(_BOUNCE), response_only=True)],
     )
     def get(self, request: Request) -> Response:
         rows = Bounce.objects.order_by("-id")

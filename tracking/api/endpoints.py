@@ -12,9 +12,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from typing_extensions import override
 
+from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.pages import page, page_of
 from commsproject.common.api.serializers import Moment, StrictSerializer, Text, validated
-from commsproject.common.errors import InvalidInput
+from commsproject.common.errors import Conflict, InvalidInput
 from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
 from notifications.api.input import Line
@@ -180,6 +181,7 @@ class WebhookEndpoints(APIView):
             OpenApiExample("Made", value=_MADE, response_only=True, status_codes=["201"]),
         ],
     )
+    @can_fail(Conflict)
     def post(self, request: Request) -> Response:
         caller = agent(request)
         fields = validated(EndpointInput, request)
@@ -286,6 +288,7 @@ class ReplayDeliveries(APIView):
             )
         ],
     )
+    @can_fail(Conflict)
     def post(self, request: Request, endpoint_id: UUID) -> Response:
         row = endpoints.get(agent(request).client, endpoint_id)
         wanted = endpoints.Wanted(**validated(ReplayWebhooks, request))
@@ -304,6 +307,7 @@ class TryEndpoint(APIView):
         request=None,
         responses={202: WebhookDeliveryOutput},
     )
+    @can_fail(Conflict)
     def post(self, request: Request, endpoint_id: UUID) -> Response:
         made = endpoints.test(endpoints.get(agent(request).client, endpoint_id))
         return Response(WebhookDeliveryOutput(made).data, status=http.HTTP_202_ACCEPTED)

@@ -22,7 +22,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from typing_extensions import override
 
-from commsproject.common.api.pages import page, page_of
+from commsproject.common.api.pages import page, page_of, shown_page
 from commsproject.common.api.serializers import Moment, StrictSerializer, validated
 from commsproject.common.errors import NotFound
 from commsproject.common.identity.scopes import Scope
@@ -117,7 +117,7 @@ class Receipts(APIView):
             OpenApiParameter("limit", int, description="1 to 200, 50 unless told."),
         ],
         responses=page_of(ReceiptOutput),
-        examples=[OpenApiExample("Not to be read", value=_RECEIPT, response_only=True)],
+        examples=[OpenApiExample("Not to be read", value=shown_page(_RECEIPT), response_only=True)],
     )
     def get(self, request: Request) -> Response:
         asked = {name: value for name, value in request.query_params.items() if name not in _PAGE}

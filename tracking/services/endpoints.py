@@ -111,6 +111,11 @@ def enable(endpoint: WebhookEndpoint) -> None:
     alerts.resolve(alert_key(endpoint.id))
 
 
+def gone(endpoint_id: UUID) -> None:
+    """It was deleted, by whomever: nobody need look at it."""
+    alerts.resolve(alert_key(endpoint_id))
+
+
 def alert_key(endpoint_id: UUID) -> str:
     return f"webhook.{endpoint_id}"
 
@@ -146,13 +151,14 @@ def wants(kind: str) -> bool:
     if now - _kept[0] > _KEPT_SECONDS:
         _kept = (
             now,
-            frozenset(
-                wanted
-                for one in WebhookEndpoint.objects.filter(is_active=True)
-                for wanted in _all(one)
-            ),
+            frozenset(wanted for one in _listening() for wanted in _all(one)),
         )
     return any(_matches(wanted, kind) for wanted in _kept[1])
+
+
+def _listening() -> QuerySet[WebhookEndpoint]:
+    """Not those of an agent that staff have switched off."""
+    return WebhookEndpoint.objects.filter(is_active=True).exclude(client__is_active=False)
 
 
 def _all(endpoint: WebhookEndpoint) -> Sequence[str]:
@@ -166,7 +172,7 @@ def _all(endpoint: WebhookEndpoint) -> Sequence[str]:
 
 def take(events: Sequence[Event]) -> None:
     """A delivery for each endpoint that an event is for. Safe to repeat."""
-    active = list(WebhookEndpoint.objects.filter(is_active=True))
+    active = list(_listening())
     allowed = _allowed(active, events)
     rows = [
         row

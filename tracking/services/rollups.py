@@ -64,10 +64,7 @@ PLACES = {
 COST = "cost"
 COST_UNIT = 100_000
 
-_BY_STATE = {
-    State.DELIVERED: "delivered",
-    State.BOUNCED: "bounced",
-    State.COMPLAINED: "complained",
+_BY_END = {
     State.SUPPRESSED: "suppressed",
     State.EXPIRED: "expired",
     State.CANCELLED: "cancelled",
@@ -160,14 +157,13 @@ def accepted(planned: Sequence[Planned]) -> None:
 
 
 class _Change(NamedTuple):
-    """A delivery's way from state to state: equal ones are counted together. `handed` and `arrived`
-    are buckets; `is_called`: a provider was, and answered with `error`, or well.
+    """A delivery's way from state to state: equal ones are counted together. `handed` is a bucket;
+    `is_called`: a provider was, and answered with `error`, or well.
     """
 
     was: str
     now: str
     handed: int
-    arrived: int
     is_called: bool = False
     error: ErrorClass | None = None
 
@@ -206,8 +202,8 @@ def _of_outcome(outcome: Outcome, bucket: int) -> _Change:
     error = answer.error_class if isinstance(answer, ProviderError) else None
     is_called = outcome.attempt is not None and answer is not None
     if outcome.now == outcome.was:
-        return _Change("", "", 0, 0, is_called, error)
-    return _Change(outcome.was, outcome.now, bucket, bucket, is_called, error)
+        return _Change("", "", 0, is_called, error)
+    return _Change(outcome.was, outcome.now, bucket, is_called, error)
 
 
 def _count(counts: Counter[str], change: _Change, count: int) -> None:
@@ -221,13 +217,14 @@ def _count(counts: Counter[str], change: _Change, count: int) -> None:
     now = State(change.now)
     if now in _GIVEN_UP:
         counts[FAILURES[change.error] if change.error else FAILED_OTHERWISE] += count
-    elif name := _BY_STATE.get(now):
+    elif name := _BY_END.get(now):
         counts[name] += count
     if rank(now) >= 0 and (not change.was or rank(State(change.was)) < 0):
         counts["sent"] += count
         counts[f"{HANDED}{change.handed}"] += count
-    if now is State.DELIVERED:
-        counts[f"{ARRIVED}{change.arrived}"] += count
+    if change.is_called and now is State.DELIVERED:  # by a provider that has nobody behind it
+        counts["delivered"] += count
+        counts[f"{ARRIVED}{change.handed}"] += count
 
 
 def _count_billed(counted: _Counted, outcomes: Sequence[Outcome]) -> None:
@@ -286,40 +283,50 @@ def _count_others(counted: _Counted, changes: Mapping[UUID, StatusChange]) -> No
     for id_, change in changes.items():
         if (one := known.get(id_)) is not None:
             handed = histogram.bucket((one.called or now) - one.due)
-            arrived = histogram.bucket((one.delivered or now) - one.due)
-            way = _Change(change.was, change.state, handed, arrived)
-            _count(counted.groups[one.key], way, 1)
+            _count(counted.groups[one.key], _Change(change.was, change.state, handed), 1)
 
 
-# --- From what people do -------------------------------------------------------------------------
+# --- From what is reported -----------------------------------------------------------------------
 
-_DONE = {EventType.OPENED: "opened", EventType.CLICKED: "clicked"}
+_REPORTED = {
+    EventType.DELIVERED: "delivered",
+    EventType.BOUNCED: "bounced",
+    EventType.COMPLAINED: "complained",
+    EventType.OPENED: "opened",
+    EventType.CLICKED: "clicked",
+}
 
 _EARLIER = """
 SELECT DISTINCT delivery_id, type, data @> '{"machine": true}'
 FROM notifications_event
-WHERE delivery_id = ANY(%s::uuid[]) AND type IN ('opened', 'clicked') AND id <> ALL(%s::uuid[])
+WHERE delivery_id = ANY(%s::uuid[]) AND type = ANY(%s) AND id <> ALL(%s::uuid[])
 """
 
 
 def reported(applied: Sequence[Applied]) -> None:
-    """Opens and clicks: the first of each message, those of machines apart."""
+    """The first report of a kind on each message, whatever its state is by then: so their order makes
+    no difference. What machines do is apart.
+    """
     done = {
         (one.delivery.id, one.event.type.value, one.event.data.get("machine") is True)
         for one in applied
-        if one.event.type in _DONE
+        if one.event.type in _REPORTED
     }
     if not done:
         return
     ids = uuids({id_ for id_, _, _ in done})
+    new = uuids(one.event_id for one in applied)
     with connection.cursor() as cursor:
-        cursor.execute(_EARLIER, [ids, uuids(one.event_id for one in applied)])
+        cursor.execute(_EARLIER, [ids, [kind.value for kind in _REPORTED], new])
         done -= set(cursor.fetchall())
     known = _look_up({id_ for id_, _, _ in done})
-    counted = _Counted()
+    counted, now = _Counted(), clock.now().timestamp()
     for id_, kind, is_machine in done:
-        name = _DONE[EventType(kind)] + ("_machine" if is_machine else "")
-        counted.groups[known[id_].key][name] += 1
+        one, name = known[id_], _REPORTED[EventType(kind)]
+        counts = counted.groups[one.key]
+        counts[name + ("_machine" if is_machine else "")] += 1
+        if kind == EventType.DELIVERED:
+            counts[f"{ARRIVED}{histogram.bucket((one.delivered or now) - one.due)}"] += 1
     counted.write()
 
 

@@ -84,6 +84,7 @@ WITH due AS MATERIALIZED (
     FROM tracking_webhookendpoint endpoint
     LEFT JOIN unnest(%(busy)s::uuid[], %(calls)s::int[]) AS out (endpoint_id, calls)
         ON out.endpoint_id = endpoint.id
+    LEFT JOIN common_apiclient client ON client.id = endpoint.client_id
     CROSS JOIN LATERAL (
         SELECT id FROM tracking_webhookdelivery delivery
         WHERE delivery.endpoint_id = endpoint.id
@@ -92,7 +93,7 @@ WITH due AS MATERIALIZED (
         LIMIT greatest(%(room)s - coalesce(out.calls, 0), 0)
         FOR UPDATE SKIP LOCKED
     ) AS waiting
-    WHERE endpoint.is_active
+    WHERE endpoint.is_active AND client.is_active IS NOT false
 )
 UPDATE tracking_webhookdelivery delivery
 SET tries = delivery.tries + 1, next_try_at = clock_timestamp() + %(lease)s

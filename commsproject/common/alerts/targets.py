@@ -2,7 +2,8 @@
 
     email:oncall@example.org            our own providers, as for any message
     https://hooks.example.org/...       a POST of JSON; only to where webhooks may go at all
-    slack://..., ntfys://..., ...       https://github.com/caronc/apprise/wiki
+    slack://..., ntfys://..., ...       https://github.com/caronc/apprise/wiki; only to addresses
+                                        that webhooks may go to, on any port
 
 An address is sealed in its row, as it may hold a token; what is shown of it is its `place`.
 """
@@ -16,7 +17,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from cryptography.fernet import InvalidToken, MultiFernet
 from django.conf import settings
@@ -24,15 +25,23 @@ from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage, get_connection
 from django.core.validators import validate_email
 
-from commsproject.common import egress
+from commsproject.common import alerts, egress
 from commsproject.common.models import AlertTarget, Severity
 from commsproject.common.sealing import seal
 
 SECONDS = 10.0
 """For a webhook's answer."""
 
-_LOCAL = frozenset({"dbus", "qt", "kde", "gnome", "glib", "macosx", "windows", "syslog", "file"})
+_LOCAL = frozenset({"dbus", "kde", "qt", "gio", "glib", "gnome", "macosx", "windows", "syslog"}) | {
+    "blink1"
+}
 """Schemes of Apprise that show something on the machine itself."""
+
+_UNWATCHED = frozenset({"xmpp", "xmpps"})
+"""Those that connect from threads of their own, which `egress.public_only` does not see."""
+
+_FILES = frozenset({"template", "keyfile", "subfile", "pgppub", "pgpprv"})
+"""Parameters of Apprise that name a file to read."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +77,36 @@ def check(address: str) -> str:
         except egress.Forbidden as error:
             raise ValidationError(str(error), code="forbidden") from None
         return f"{scheme}://{urlsplit(address).hostname}"
-    if scheme in _LOCAL or "template" in parse_qs(urlsplit(address).query):
+    return f"{_check_service(address)}://"
+
+
+def _check_service(address: str) -> str:
+    """Its scheme, as Apprise reads it."""
+    read = _read(address)
+    if read is None or (scheme := str(read["schema"]).lower()) in _UNWATCHED:
+        raise ValidationError(_UNKNOWN, code="unknown")
+    if scheme in _LOCAL or _FILES & read.get("qsd", {}).keys():
         raise ValidationError("This would read or show something of this machine.", code="local")
-    if _service(address) is None:
-        raise ValidationError("Apprise does not know such an address.", code="unknown")
-    return f"{scheme}://"
+    service = _service(address)
+    if service is None:
+        raise ValidationError(_UNKNOWN, code="unknown")
+    if "host" in service.template_tokens:  # others hold a token in that place
+        try:
+            egress.check_host(service.host)
+        except egress.Forbidden as error:
+            raise ValidationError(str(error), code="forbidden") from None
+    return scheme
+
+
+_UNKNOWN = "Apprise does not know such an address."
+
+
+def _read(address: str) -> Mapping[str, Any] | None:
+    """The parts of an address of Apprise; None for what is none."""
+    from apprise.plugins import url_to_dict
+
+    parts: Mapping[str, Any] | None = url_to_dict(address)  # type: ignore[no-untyped-call]  # it has none
+    return parts
 
 
 def _service(address: str) -> Any:
@@ -100,21 +134,49 @@ def _open(target: AlertTarget) -> str:
 
 
 def keep_settings() -> None:
-    """Have the targets of `ALERT_TARGETS` as rows, and those that are gone from it inactive."""
+    """Have the targets of `ALERT_TARGETS` as rows, and those that are gone from it inactive. What is
+    no address of one is an alert: the others are told of it.
+    """
     named = {_fingerprint(address): address for address in settings.ALERT_TARGETS}
     known = dict(
         AlertTarget.objects.exclude(fingerprint="").values_list("fingerprint", "is_active")
     )
-    for fingerprint, address in named.items():
-        if fingerprint not in known:
-            target = AlertTarget(fingerprint=fingerprint)
-            put(target, address)
-            target.name = f"ALERT_TARGETS: {target.place}"[:100]
-            AlertTarget.objects.bulk_create([target], ignore_conflicts=True)
+    wrong = []
+    for number, (fingerprint, address) in enumerate(named.items(), 1):
+        if fingerprint not in known and (why := _keep(fingerprint, address)):
+            wrong.append(f"Address {number}: {why}")
     gone = {name for name, is_active in known.items() if is_active} - named.keys()
     AlertTarget.objects.filter(fingerprint__in=gone).update(is_active=False)
     back = {name for name, is_active in known.items() if not is_active} & named.keys()
     AlertTarget.objects.filter(fingerprint__in=back).update(is_active=True)
+    _note_wrong(wrong)
+
+
+def _keep(fingerprint: str, address: str) -> str:
+    """Why it cannot be one; empty: it is."""
+    target = AlertTarget(fingerprint=fingerprint)
+    try:
+        put(target, address)
+    except ValidationError as error:
+        return " ".join(error.messages)
+    target.name = f"ALERT_TARGETS: {target.place}"[:100]
+    AlertTarget.objects.bulk_create([target], ignore_conflicts=True)
+    return ""
+
+
+_WRONG = "alerts.targets"
+
+
+def _note_wrong(wrong: Sequence[str]) -> None:
+    if wrong:
+        alerts.raise_once(
+            _WRONG,
+            severity=Severity.WARNING,
+            title="ALERT_TARGETS names what is no target",
+            detail="\n".join(wrong),
+        )
+    else:
+        alerts.resolve(_WRONG)
 
 
 def _fingerprint(address: str) -> str:
@@ -169,5 +231,7 @@ async def _by_webhook(address: str, words: Words) -> None:
 def _by_apprise(address: str, words: Words) -> None:
     service = _service(address)
     kind = "success" if words.is_good else "failure"
-    if service is None or not service.notify(title=words.title, body=words.text, notify_type=kind):
-        raise NotTaken("The service did not take it: is its token still right?")
+    with egress.public_only() as refused:
+        is_taken = service and service.notify(title=words.title, body=words.text, notify_type=kind)
+    if not is_taken:
+        raise NotTaken(*refused[:1] or ["The service did not take it: is its token still right?"])
