@@ -10,6 +10,7 @@ row a receipt could settle, the wait is always served in full.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -20,13 +21,16 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.db import connection, transaction
 from typing_extensions import override
 
-from notifications import retry
+from notifications import limits, retry
 from notifications.providers.base import MailCarrier
 from notifications.services import route
 from notifications.services.route import Routes, Stranded
-from notifications.types import Channel, ErrorClass, ProviderError
+from notifications.types import Channel, ErrorClass, Lane, ProviderError
 
 log = structlog.get_logger(__name__)
+
+LIMIT_PATIENCE = 15.0
+"""Seconds that a caller waits for leave where only rate limits stand in the way."""
 
 
 class NotSent(Exception):
@@ -59,16 +63,13 @@ class FailoverEmailBackend(BaseEmailBackend):
 
 def _send(message: EmailMessage) -> None:
     message.message()  # raises BadHeaderError on line breaks, which anymail lets pass (measured)
+    recipients = len(message.recipients())
     tried: set[str] = set()
     error: ProviderError | None = None
     while True:
-        routes = Routes(Channel.EMAIL, in_transaction=connection.in_atomic_block)
-        provider = routes.choose(tried)
-        if isinstance(provider, Stranded):
+        routes, provider = _next(tried, recipients)
+        if provider is None:
             raise NotSent(error)
-        if not isinstance(provider, MailCarrier):
-            tried.add(provider.name)
-            continue
         try:
             provider.deliver(message)
         except ProviderError as refusal:
@@ -83,6 +84,48 @@ def _send(message: EmailMessage) -> None:
         else:
             _report(provider.name, None)
             return
+
+
+def _next(tried: set[str], recipients: int) -> tuple[Routes, MailCarrier | None]:
+    """The next provider, once there is leave to call it; None where nobody is left.
+
+    Who carries no plain mail is added to `tried`.
+    """
+    until = time.monotonic() + LIMIT_PATIENCE
+    while True:
+        routes = Routes(Channel.EMAIL, in_transaction=connection.in_atomic_block)
+        found, wait = _with_leave(routes, tried, recipients)
+        routes.leave({(found.name, "")} if found else set())
+        if found or not wait or time.monotonic() + wait > until:
+            return routes, found
+        threading.Event().wait(wait)
+
+
+def _with_leave(
+    routes: Routes, tried: set[str], recipients: int
+) -> tuple[MailCarrier | None, float]:
+    """The first provider with leave for such a mail, else the seconds until one may have it: 0 where
+    it is no limit that stands in the way.
+
+    A mail cannot be divided: where there is leave for some of its recipients it goes to all.
+    """
+    waits: dict[str, float] = {}
+    while not isinstance(provider := routes.choose({*tried, *waits}), Stranded):
+        if not isinstance(provider, MailCarrier):
+            tried.add(provider.name)
+            continue
+        grant = limits.lease(
+            provider=provider.name,
+            channel=Channel.EMAIL.value,
+            lane=Lane.NORMAL.value,
+            wanted=recipients,
+            state=routes.state(provider.name),
+            batch_limit=recipients,
+        )
+        if grant.granted:
+            return provider, 0.0
+        waits[provider.name] = grant.wait
+    return None, min(waits.values(), default=0.0)
 
 
 def _report(provider: str, error: ProviderError | None) -> None:

@@ -149,6 +149,17 @@ def is_push_service(endpoint: str) -> bool:
     )
 
 
+def is_below_a_wildcard(endpoint: str) -> bool:
+    """Whether the host of an allowed `endpoint` is none that `WEBPUSH_HOSTS` has by its own name:
+    whoever registers a browser can make one up.
+    """
+    host = urlsplit(endpoint).hostname
+    return not any(
+        host == (urlsplit(entry).hostname if "://" in entry else entry)
+        for entry in settings.WEBPUSH_HOSTS
+    )
+
+
 def base64url(data: bytes) -> str:
     """Without padding, as the Push API writes keys."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

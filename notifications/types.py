@@ -174,7 +174,8 @@ class Wanted:
 class Inquiry:
     """A call whose outcome we do not know, as far as a provider needs it to look it up.
 
-    `ref` is the provider's id of the message where one is known. `parts` are what was sent.
+    `ref` is the provider's id of the message where one is known; `others` are its ids of other
+    messages to the same address, which this one is not. `parts` are what was sent.
     """
 
     attempt_id: UUID
@@ -183,6 +184,7 @@ class Inquiry:
     parts: Mapping[str, str]
     started_at: datetime
     ref: str = ""
+    others: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -209,8 +211,8 @@ class ProviderError(Exception):
     `retry_after` seconds the provider asked us to wait. Of `permanent_recipient`: `is_opt_out`
     where the person does not want our messages, `gone_since` where the address stopped working
     then (whoever registered it later is not meant), `may_be_ours` where a wrong set-up of ours gets
-    the same answer for every address. `for_country`: the provider refuses the
-    country, not us. `for_address`: it has had enough for this one address, and is well otherwise.
+    the same answer for every address. `for_country`: the provider refuses the country, not us.
+    `for_address`: the trouble is that of this one address, and the provider is well otherwise.
     """
 
     def __init__(

@@ -109,6 +109,7 @@ class AnnouncementAdmin(EditableAdmin[Announcement]):
     )
     sortable_by = ()
     nothing = "Nobody has announced anything"
+    begin = "An announcement stands in the inbox of everybody, or of those of a topic."
     change_form_template = "notifications/admin/announcement.html"
     row_pages = ("publish", "end")
 

@@ -40,14 +40,6 @@ class Review:
     of: int
     shown: Sequence[Rendered]
 
-    @property
-    def before(self) -> int:
-        return max(self.number - 1, 1)
-
-    @property
-    def after(self) -> int:
-        return min(self.number + 1, self.of)
-
 
 def review(batch: Batch, by_state: Mapping[str, int], number: int) -> Review:
     sample = list(_messages(batch)[:SAMPLE])

@@ -79,6 +79,7 @@ class BatchAdmin(ReadOnlyAdmin[Batch]):
     list_select_related = ("client", "category", "template_version__template")
     nothing = "Nobody has sent a batch"
     begin = "Compose to many, or have an agent send one: POST /api/v1/batches."
+    begin_at = ("compose-batch", "Compose to many", "notifications.add_batch")
     search_fields = ("id",)
     search_help_text = "Exact id or reference"
     change_form_template = "notifications/admin/batch.html"

@@ -65,6 +65,8 @@ class CategoryAdmin(EditableAdmin[Category]):
 
     form = CategoryForm
     list_display = ("key", "name", "kind_badge", "state", "on_unknown", "created")
+    nothing = "No category yet"
+    begin = "A category says what messages are about: who may decline it, when and how it goes out."
     fieldsets = (
         (None, {"fields": ("key", "name", "kind")}),
         ("Sending", {"fields": ("is_paused", "pause_reason")}),

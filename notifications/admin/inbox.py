@@ -46,6 +46,7 @@ class InboxAdmin(ReadOnlyAdmin[Inbox]):
     search_fields = ("recipient__user_id",)
     search_help_text = "Exact user id"
     nothing = "Nobody has a message in the app"
+    begin = "A person has an inbox from the first message on that goes to the channel in-app."
     change_form_template = "notifications/admin/inbox.html"
 
     @override

@@ -28,6 +28,7 @@ class MailboxAdmin(ReadOnlyAdmin[SimulatedMessage]):
     search_fields = ("id",)
     search_help_text = "Exact id"
     nothing = "The simulator has carried nothing yet"
+    begin = "What is sent on a channel without a provider is shown here."
     change_form_template = "notifications/admin/simulated.html"
 
     @override

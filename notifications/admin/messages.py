@@ -14,6 +14,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet, prefetch_related_objects
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
@@ -73,6 +74,8 @@ class OnChannel(SimpleListFilter):
 class InState(SimpleListFilter):
     title = "state"
     parameter_name = "state"
+    is_capped = False
+    """Whether there are more in this state than it has looked at: other filters then miss some."""
 
     @override
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
@@ -90,8 +93,9 @@ class InState(SimpleListFilter):
             return selectors.with_state(queryset, State(value))
         # As many as the list pages through; a delivery is never older than its message.
         newest = Delivery.objects.filter(id__gte=since, state=value).order_by("-id")
-        found = newest.values_list("notification", flat=True)[: COUNT_CAP + 1]
-        return queryset.filter(id__in=list(found))  # looked for once: the list also counts
+        found = list(newest.values_list("notification", flat=True)[: COUNT_CAP + 1])
+        self.is_capped = len(found) > COUNT_CAP
+        return queryset.filter(id__in=found)  # looked for once: the list also counts
 
 
 @dataclass(frozen=True)
@@ -146,8 +150,10 @@ class NotificationAdmin(ReadOnlyAdmin[Notification]):
     )
     nothing = "No messages yet"
     begin = "Compose one, or have an agent send it: POST /api/v1/notifications."
+    begin_at = ("compose", "Compose a message", "notifications.add_notification")
     search_fields = ("id",)
     search_help_text = "Exact id, reference, user id or address"
+    list_before_template = "notifications/admin/messages_capped.html"
     change_form_template = "notifications/admin/notification.html"
     actions = ("resend_unconfirmed",)
 
@@ -174,7 +180,12 @@ class NotificationAdmin(ReadOnlyAdmin[Notification]):
             limited = asked.copy()
             limited[Age.parameter_name] = "week"
             return HttpResponseRedirect(f"{request.path}?{limited.urlencode()}")
-        return super().changelist_view(request, extra_context)
+        page: HttpResponse = super().changelist_view(request, extra_context)
+        if isinstance(page, TemplateResponse) and page.context_data and "cl" in page.context_data:
+            filters = page.context_data["cl"].filter_specs
+            capped = any(getattr(one, "is_capped", False) for one in filters)
+            page.context_data["state_cap"] = COUNT_CAP if capped else None
+        return page
 
     @override
     def look_up(self, rows: QuerySet[Notification], term: str) -> QuerySet[Notification]:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Case, QuerySet, Value, When
+from django.db.models import Case, Q, QuerySet, Value, When
 from django.forms import FloatField, IntegerField
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
@@ -102,7 +104,9 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
     """Every provider of the settings: its switch, its breaker and what became of it."""
 
     form = ProviderForm
-    list_display = ("name", "carries", "switch", "gate", "failures", "why", "tokens", "changed")
+    list_display = (
+        *("name", "carries", "switch", "weighs", "gate", "failures", "why", "tokens", "changed"),
+    )
     readonly_fields = (
         *("name", "carries", "gate", "failures", "why", "until", "share", "tokens", "quota"),
         "changed",
@@ -113,6 +117,8 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
     )
     inlines = (Changes,)
     sortable_by = ()
+    nothing = "No provider is in the settings"
+    begin = "Providers are those of the settings; credentials turn them on."
     list_before_template = "notifications/admin/providers_links.html"
     change_form_before_template = "notifications/admin/provider_script.html"
 
@@ -142,9 +148,15 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
         known = set(ProviderState.objects.values_list("name", flat=True))
         if missing := [row for row in rows if row.name not in known]:
             ProviderState.objects.bulk_create(missing, ignore_conflicts=True)
+        return super().get_queryset(request)
+
+    @override
+    def get_ordering(self, request: HttpRequest) -> tuple[Any, ...]:
+        """Those that can be asked first."""
         on = [name for name, entry in settings.PROVIDERS.items() if entry["ENABLED"]]
-        is_off = Case(When(name__in=on, then=Value(0)), default=Value(1))
-        return super().get_queryset(request).order_by(is_off, "name")
+        part_of_one = [Q(name__startswith=f"{name}:") for name in on]
+        is_on = reduce(or_, part_of_one, Q(name__in=on))
+        return (Case(When(is_on, then=Value(0)), default=Value(1)).asc(), "name")
 
     @override
     def save_model(
@@ -179,6 +191,10 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
             return None
         return badge("On", Tone.GOOD) if row.enabled else badge("Off", Tone.WARN)
 
+    @admin.display(description="Weight")
+    def weighs(self, row: ProviderState) -> int | None:
+        return row.weight or None
+
     @admin.display(description="Breaker")
     def gate(self, row: ProviderState) -> SafeString | None:
         return gate_badge(row) if _is_configured(row) else None
@@ -208,6 +224,8 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
         text = f"{standing.free:,} of {limit.count:,} left, for {limit.seconds:g} s"
         if standing.promised:
             text += f"; turns promised for {standing.promised:.0f} s"
+        if not _is_configured(row):
+            return badge(text)
         return badge(text, Tone.GOOD if standing.free else Tone.WARN)
 
     @admin.display(description="Account at the vendor's")

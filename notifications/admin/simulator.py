@@ -57,7 +57,8 @@ class SimulatorRuleAdmin(EditableAdmin[SimulatorRule]):
         ("How long", {"fields": ("messages", "until")}),
     )
     sortable_by = ()
-    nothing = "No rule: the simulators take every message and report back"
+    nothing = "The simulators take every message and report back"
+    begin = "A rule makes them refuse, throttle, hang or lose receipts, to see what becomes of it."
 
     @override
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -62,6 +62,10 @@ REASONS: Mapping[str, ErrorClass] = {
 }
 """`reason` to our class."""
 
+OF_TOPIC = frozenset({"BadTopic", "TopicDisallowed", "UnrelatedKeyIdInToken"})
+"""What is wrong with the topic. Where the device itself has named another app than ours it says
+nothing against our key: whoever registers one could stop all pushes by it."""
+
 DEVICE_WAIT = 30.0
 """Seconds until a device that has had too many may get the next; Apple says no number."""
 
@@ -145,7 +149,10 @@ class APNs(PushProvider):
         if 200 <= answer.status < 300:
             # The id is ours, given back; the status says all.
             return Sent(answer.headers.get("apns-id", str(message.attempt_id))[:255], answer.status)
-        raise refused(answer)
+        error = refused(answer)
+        if error.code in OF_TOPIC and message.app not in ("", self._topic):
+            error.error_class, error.may_be_ours = ErrorClass.PERMANENT_RECIPIENT, True
+        raise error
 
     def _request(self, message: Outbound) -> tuple[str, dict[str, str], bytes]:
         """To which device what is posted. Raises `ProviderError` where nothing can be made of it."""

@@ -60,8 +60,6 @@ SNS_CODES: Mapping[str, Refused] = {
     "InvalidSecurity": OURS,
     "NotFound": OURS,
     "UserError": OURS,
-    "OptInRequired": OURS,
-    "RequestExpired": OURS,
     "KMSOptInRequired": OURS,
     "Throttled": THROTTLED,
     "Throttling": THROTTLED,

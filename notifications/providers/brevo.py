@@ -107,6 +107,7 @@ class Brevo(HttpEmailProvider):
     dns: ClassVar = MailDns("spf.brevo.com", ("brevo1", "brevo2", "mail"))
     keeps_message_id: ClassVar = False
     hosts_templates: ClassVar = True
+    key_variable: ClassVar = "BREVO_API_KEY"
     url_variable: ClassVar = "BREVO_API_URL"
     receipts_variable: ClassVar = "BREVO_WEBHOOK_SECRET"
     ref_field: ClassVar = "messageId"

@@ -36,13 +36,16 @@ CODES: Mapping[str, ErrorClass] = {
     "RESOURCE_EXHAUSTED": ErrorClass.THROTTLED,
     "UNAVAILABLE": ErrorClass.TEMPORARY,
     "INTERNAL": ErrorClass.AMBIGUOUS,
-    "THIRD_PARTY_AUTH_ERROR": ErrorClass.AUTH_CONFIG,  # Firebase's key for APNs or Web Push
+    "THIRD_PARTY_AUTH_ERROR": ErrorClass.AUTH_CONFIG,  # the project's key for APNs or Web Push
     "APNS_AUTH_ERROR": ErrorClass.AUTH_CONFIG,  # its older name
     "UNAUTHENTICATED": ErrorClass.AUTH_CONFIG,
     "PERMISSION_DENIED": ErrorClass.AUTH_CONFIG,
     "NOT_FOUND": ErrorClass.AUTH_CONFIG,  # the project
 }
 """`errorCode` of an FcmError, else the error's `status`, to our class."""
+
+BEHIND_GOOGLE = frozenset({"THIRD_PARTY_AUTH_ERROR", "APNS_AUTH_ERROR"})
+"""What is wrong for iPhones or browsers alone, which their tokens do not tell: Android is well."""
 
 QUOTA_WAIT = 60.0
 """Seconds to wait after a refusal for quota that does not say: the quota is one of a minute."""
@@ -262,6 +265,7 @@ def refused(answer: Answer) -> ProviderError:
         plain.detail,
         http_status=answer.status,
         retry_after=wait,
+        for_address=code in BEHIND_GOOGLE,
         may_be_ours=code == "SENDER_ID_MISMATCH",
     )
 

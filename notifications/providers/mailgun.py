@@ -111,6 +111,7 @@ class Mailgun(HttpEmailProvider):
     dns: ClassVar = MailDns("mailgun.org", ("mx", "k1", "pic", "smtp", "mailo", "krs", "email"))
     webhook_limits: ClassVar = {"inbound": MAX_INBOUND}
     hosts_templates: ClassVar = True
+    key_variable: ClassVar = "MAILGUN_API_KEY"
     url_variable: ClassVar = "MAILGUN_API_URL"
     receipts_variable: ClassVar = "MAILGUN_WEBHOOK_SIGNING_KEY"
     ref_field: ClassVar = "id"

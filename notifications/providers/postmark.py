@@ -98,6 +98,7 @@ class Postmark(HttpEmailProvider):
 
     backend: ClassVar = _Backend
     hosts_templates: ClassVar = True
+    key_variable: ClassVar = "POSTMARK_SERVER_TOKEN"
     url_variable: ClassVar = "POSTMARK_API_URL"
     receipts_variable: ClassVar = "POSTMARK_WEBHOOK_SECRET"
     ref_field: ClassVar = "MessageID"

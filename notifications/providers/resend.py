@@ -96,6 +96,7 @@ class Resend(HttpEmailProvider):
     backend: ClassVar = _Backend
     dns: ClassVar = MailDns(selectors=("resend",))
     keeps_message_id: ClassVar = False
+    key_variable: ClassVar = "RESEND_API_KEY"
     url_variable: ClassVar = "RESEND_API_URL"
     receipts_variable: ClassVar = "RESEND_WEBHOOK_SECRET"
     ref_field: ClassVar = "id"

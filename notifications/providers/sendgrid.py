@@ -176,7 +176,10 @@ class SendGrid(EmailProvider, LoopProvider):
 
     @override
     def problems(self) -> list[str]:
-        return http.url_problems("SENDGRID_API_URL", self._api_url)
+        return [
+            *http.key_problems("SENDGRID_API_KEY", self._api_key),
+            *http.url_problems("SENDGRID_API_URL", self._api_url),
+        ]
 
     @override
     def check(self) -> Iterator[Check]:

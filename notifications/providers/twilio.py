@@ -252,8 +252,8 @@ class Twilio(SmsProvider):
 
     @override
     def status(self, inquiry: Inquiry) -> list[ProviderEvent]:
-        """By id where there is one. Otherwise by address, text and time: two messages to one number
-        with the same text within seconds cannot be told apart.
+        """By id where there is one. Otherwise by address, text and time, among those that are not
+        known to be others.
         """
         with caught(ErrorClass.AMBIGUOUS):
             found = self._fetch(inquiry.ref) if inquiry.ref else self._look_for(inquiry)
@@ -288,7 +288,8 @@ class Twilio(SmsProvider):
                 isinstance(made, datetime)
                 and inquiry.started_at - SKEW <= made <= inquiry.started_at + late + SKEW
             )
-            if in_time and (message.body or "").strip().removeprefix(TRIAL) == text:
+            is_other = message.sid in inquiry.others
+            if in_time and not is_other and _text(message) == text:
                 return message
         return None
 
@@ -332,6 +333,10 @@ class Twilio(SmsProvider):
                 address=fields.get("To", ""),
             )
         )
+
+
+def _text(message: MessageInstance) -> str:
+    return (message.body or "").strip().removeprefix(TRIAL)
 
 
 class _Http(HttpClient):  # type: ignore[misc]  # the library has no types

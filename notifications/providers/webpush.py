@@ -37,7 +37,12 @@ from notifications.providers.common.defects import caught
 from notifications.providers.common.http import Answer
 from notifications.providers.common.http_loop import LoopHttp
 from notifications.providers.common.push import PushProvider
-from notifications.push_tokens import BadToken, Subscription, base64url
+from notifications.push_tokens import (
+    BadToken,
+    Subscription,
+    base64url,
+    is_below_a_wildcard,
+)
 from notifications.types import (
     ErrorClass,
     Outbound,
@@ -158,7 +163,12 @@ class WebPush(PushProvider):
         (message,) = messages
         with caught(ErrorClass.PERMANENT_MESSAGE):
             endpoint, headers, body = self._request(message)
-        answer = await self._http.post(body, url=endpoint, headers=headers, read=READ_BYTES)
+        try:
+            answer = await self._http.post(body, url=endpoint, headers=headers, read=READ_BYTES)
+        except ProviderError as error:
+            # A host that somebody has made up: it needs no breaker, and nobody need be told.
+            error.for_address = error.code == "connect_failed" and is_below_a_wildcard(endpoint)
+            raise
         with caught(ErrorClass.AMBIGUOUS):
             return self.receipt(answer)
 

@@ -11,6 +11,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError
 
+from commsproject.common import tracing
 from notifications import limits
 from notifications.providers import registry
 from notifications.providers.base import LoopProvider
@@ -67,7 +68,10 @@ async def make(call: Call, runner: Runner) -> Answer:
     """
     if isinstance(call.outbound, ProviderError):
         return call.outbound
-    answer = await _answer(call, call.outbound, runner)
+    messages = (message.notification_id for message in call.outbound)
+    with tracing.call(call.provider.name, call.items[0].channel, messages) as outcome:
+        answer = await _answer(call, call.outbound, runner)
+        outcome(answer.error_class.value if isinstance(answer, ProviderError) else "sent")
     for name, error in reports(call, answer):
         route.hear(name, error)
     return answer

@@ -190,7 +190,7 @@ def as_json(explained: Explained) -> Mapping[str, Any]:
             for r in explained.routes
         ],
         "segments": explained.segments,
-        "cost": explained.cost,
+        "cost": None if explained.cost is None else str(explained.cost),
     }
 
 

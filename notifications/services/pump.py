@@ -21,6 +21,7 @@ import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections
 
+from commsproject.common import heartbeat
 from notifications import queue
 from notifications.models import Work
 from notifications.providers import registry
@@ -177,13 +178,14 @@ class Pump:
         self._open_road.set()
 
     async def run(self) -> None:
-        heartbeat = asyncio.create_task(self._heartbeat())
+        beside = [asyncio.create_task(one) for one in (self._heartbeat(), _alive())]
         try:
             await asyncio.gather(self._suspects(), *(self._serve(lane) for lane in self._bells))
             if self._suspect:
                 await asyncio.wait({self._suspect})
         finally:
-            heartbeat.cancel()
+            for task in beside:
+                task.cancel()
             await self._runner.close()
 
     def wake(self, lane: Lane) -> None:
@@ -397,6 +399,12 @@ class Pump:
             await self._carry_out(Load([lease]))
         finally:
             self._leases.discard(lease)
+
+
+async def _alive() -> None:
+    while True:
+        heartbeat.beat()
+        await asyncio.sleep(heartbeat.EVERY)
 
 
 class _Host:

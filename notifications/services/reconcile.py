@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 
 import structlog
 from django.db import InterfaceError, OperationalError, transaction
 
-from commsproject.common import clock
+from commsproject.common import clock, ids
 from notifications import queue, retry, sms
 from notifications.models import Attempt
 from notifications.providers import registry
@@ -25,6 +25,11 @@ from notifications.types import ErrorClass, Inquiry, ProviderError, ProviderEven
 from templates_app.errors import TemplateError
 
 log = structlog.get_logger(__name__)
+
+NEAR = timedelta(minutes=1)
+"""Before a call. What a look-up takes for its message was made at the time of the call, by the
+vendor's clock.
+"""
 
 
 async def run(lease: queue.Lease, runner: Runner) -> None:
@@ -63,7 +68,19 @@ def _inquiry(item: Item, call: Past) -> Inquiry | None:
         parts, _ = compose.rendered(item)
     except (TemplateError, sms.TooLong):
         return None
-    return Inquiry(call.id, item.channel, item.address, parts, call.started_at, call.ref)
+    others = () if call.ref else _others(item, call)
+    return Inquiry(call.id, item.channel, item.address, parts, call.started_at, call.ref, others)
+
+
+def _others(item: Item, call: Past) -> Collection[str]:
+    """What the provider calls the messages to that address of other calls at that time."""
+    near = Attempt.objects.filter(
+        id__gte=ids.floor(call.started_at - NEAR),
+        provider=call.provider,
+        delivery__address_hash=item.address_hash,
+    )
+    refs = near.exclude(provider_ref="").values_list("provider_ref", flat=True)
+    return frozenset(refs)
 
 
 async def _ask(provider: Provider, inquiry: Inquiry, runner: Runner) -> list[ProviderEvent]:

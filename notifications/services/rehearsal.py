@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
 
 from commsproject.common.errors import NotFound
 from notifications.models import SimulatorRule
@@ -30,6 +30,8 @@ def script() -> list[SimulatorRule]:
 def replace(rules: Sequence[Mapping[str, Any]], *, by: str) -> list[SimulatorRule]:
     """This script in place of the last one. Raises `NotFound` as `script` does."""
     _some()
+    with connection.cursor() as cursor:  # two at once would leave the rules of both
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('simulator script', 0))")
     SimulatorRule.objects.all().delete()
     found = SimulatorRule.objects.bulk_create(SimulatorRule(**rule) for rule in rules)
     log.info("simulator script", rules=len(found), by=by)

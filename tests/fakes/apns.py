@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Collection
 from typing import Any
+from uuid import uuid4
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -52,8 +53,10 @@ class ApnsServer(FakeHttp2Server):
         device = self.recipients(request)[0]
         if since := self.gone.get(device):
             return refused(410, "Unregistered", timestamp=since)
+        if not device.strip("0"):
+            return refused(400, "BadDeviceToken")
         self.pushes.add(request)
-        return Response(200, b"", {"apns-id": request.headers["apns-id"]})
+        return Response(200, b"", {"apns-id": request.headers.get("apns-id", str(uuid4()))})
 
     @override
     def error(self, status: int) -> Response:

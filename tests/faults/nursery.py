@@ -145,10 +145,10 @@ def _mother(line: Connection, env: Mapping[str, str], log: Path) -> None:
 
 
 def _import_all() -> None:
-    import uvicorn  # noqa: F401
     from django.urls import get_resolver
 
-    import commsproject.asgi  # noqa: F401
+    import commsproject.asgi
+    import commsproject.common.management.commands.web  # noqa: F401
     import notifications.management.commands.worker  # noqa: F401
     from notifications.providers import registry
 
@@ -165,11 +165,6 @@ def _grow_up(log: Path) -> None:
 
 
 def _work(command: Sequence[str]) -> None:
-    import uvicorn
     from django.core.management import call_command
 
-    if command[0] == "web":
-        port = int(os.environ["PORT"])
-        uvicorn.run("commsproject.asgi:application", port=port, lifespan="off")
-    else:
-        call_command(*command)
+    call_command(*command)

@@ -33,6 +33,7 @@ from notifications.services import (
     complete,
     inbox,
     inbox_feed,
+    rehearsal,
     schedule,
     status,
 )
@@ -259,3 +260,15 @@ def test_nobody_gets_an_item_of_what_ends_just_now(
     with suppress(NotFound):
         late.result(10)
     assert not InboxItem.objects.exists()
+
+
+# --- Rehearsals ----------------------------------------------------------------------------------
+
+
+def test_of_two_scripts_at_once_one_is_left(beside: Start[Any]) -> None:
+    with transaction.atomic():
+        rehearsal.replace([{"percent": 10}], by="ada")
+        late = beside(lambda: rehearsal.replace([{"percent": 20}], by="bob"))
+        until_it_waits(late)
+    late.result(10)
+    assert [rule.percent for rule in rehearsal.script()] == [20]

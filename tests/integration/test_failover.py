@@ -250,6 +250,41 @@ def test_unanswered_plain_mail_waits_before_the_next_provider(plain: EmailWorld)
     assert plain.taken()["ses"] == 1
 
 
+def limited(name: str, count: int, seconds: float) -> None:
+    """As staff would: so many recipients in so many seconds."""
+    standing = {"limit_count": count, "limit_seconds": seconds}
+    ProviderState.objects.update_or_create(name=name, defaults=standing)
+
+
+def test_plain_mail_beyond_a_limit_goes_by_the_next_provider(plain: EmailWorld) -> None:
+    limited("sendgrid", 2, 600)
+    limited("ses", 1, 600)
+    for _ in range(4):
+        assert mail() == 1
+    assert plain.taken() == {"sendgrid": 2, "ses": 1, "smtp": 1}
+
+
+def test_plain_mail_waits_for_the_limit_of_the_last_provider(plain: EmailWorld) -> None:
+    for name in ("sendgrid", "smtp"):
+        ProviderState.objects.create(name=name, enabled=False)
+    limited("ses", 1, 1)
+    assert mail() == mail() == 1
+    limited("ses", 1, 600)
+    mail()
+    with pytest.raises(NotSent):  # nobody waits for minutes
+        mail()
+    assert plain.taken()["ses"] == 3
+
+
+def test_plain_mail_leaves_the_probes_of_others_to_them(plain: EmailWorld) -> None:
+    """SES may be tried again; SendGrid takes the mail. The engine must be able to try SES."""
+    past = timezone.now() - timedelta(seconds=1)
+    ProviderState.objects.create(name="ses", failures=5, opened_until=past)
+    assert mail() == 1
+    assert plain.taken()["sendgrid"] == 1
+    assert ProviderState.objects.get(name="ses").probe_until is None
+
+
 def test_plain_mail_that_nobody_takes_is_an_error_unless_silenced(plain: EmailWorld) -> None:
     for server in (plain.sendgrid, plain.ses, plain.smtp):
         server.refuse()

@@ -19,6 +19,7 @@ from notifications.types import Lane
 from tests.engine import drain, make_everything_due
 from tests.fakes.apns import ApnsServer, refuses
 from tests.fakes.fcm import FcmServer, GoogleTokenServer
+from tests.fakes.fcm import refuses as fcm_refuses
 from tests.fakes.http2 import GoAway
 
 KEY = rsa.generate_private_key(65537, 2048)
@@ -149,3 +150,46 @@ def test_a_device_with_an_app_of_its_own(api: Any, apns: ApnsServer) -> None:
     register(api, "apns", IPAD, app="com.example.tablet")
     (delivery,) = submitted(api)
     assert ended(delivery)[0] == State.SENT
+
+
+def is_left_alone(provider: str) -> bool:
+    return ProviderState.objects.filter(name=provider, opened_until__isnull=False).exists()
+
+
+def test_a_device_that_names_somebody_elses_app_stops_no_other(api: Any, apns: ApnsServer) -> None:
+    """Whoever registers a device says of which app: Apple's refusal says nothing of our key."""
+    stranger = register(api, "apns", IPAD, app="com.example.stranger")
+    apns.script.when(IPAD, refuses(400, "TopicDisallowed"))
+    (delivery,) = submitted(api)
+    assert ended(delivery)[0] == State.FAILED
+    stranger.refresh_from_db()
+    assert stranger.removed_at is None  # Apple has taken nothing yet: it may be our key after all
+
+    register(api, "apns", IPHONE)
+    states = [ended(delivery)[0] for _ in range(2) for delivery in submitted(api)]
+    assert states.count(State.SENT) == 2
+    stranger.refresh_from_db()
+    assert "TopicDisallowed" in stranger.reason
+    assert not is_left_alone("apns")
+
+
+def test_the_same_of_our_own_app_is_our_trouble(api: Any, apns: ApnsServer) -> None:
+    phone = register(api, "apns", IPHONE, app=apns.topic)
+    apns.script.when(IPHONE, refuses(400, "TopicDisallowed"))
+    (delivery,) = submitted(api)
+    assert ended(delivery)[0] == State.QUEUED
+    assert is_left_alone("apns")
+    phone.refresh_from_db()
+    assert phone.removed_at is None
+
+
+def test_a_project_without_apples_key_still_reaches_android(api: Any, fcm: FcmServer) -> None:
+    iphone = "cI1xYz0123:APA91b" + "y" * 120
+    register(api, "fcm", iphone)
+    fcm.script.when(iphone, fcm_refuses(401, code="THIRD_PARTY_AUTH_ERROR"))
+    for _ in range(breaker.FAILURES + 2):
+        assert ended(submitted(api)[0])[0] == State.QUEUED
+    assert not is_left_alone("fcm")
+    register(api, "fcm", ANDROID)
+    states = {ended(delivery)[0] for delivery in submitted(api)}
+    assert states == {State.SENT, State.QUEUED}

@@ -357,7 +357,10 @@ def test_staff_are_told_what_is_wrong(staff: Client, field: str, value: str) -> 
 def test_a_simulators_page_leads_to_the_script(staff: Client, name: str, leads: bool) -> None:
     page = reverse("admin:notifications_providerstate_change", args=[name])
     text = staff.get(page).content.decode()
-    assert ("A script makes the simulators fail" in text) == leads
+    assert (f"{ADD}?provider={name}" in text) == leads
+    if leads:
+        form = staff.get(ADD, {"provider": name}).context["adminform"].form
+        assert form["provider"].value() == name
 
 
 def test_the_mailbox_leads_to_the_script(staff: Client) -> None:

@@ -21,7 +21,8 @@ from tests.processes import ROOT, eventually, free_port
 def env(data: Path, port: int) -> dict[str, str]:
     unset = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE"}
     inherited = {name: value for name, value in os.environ.items() if name not in unset}
-    return {**inherited, "COMMS_DATA_DIR": str(data), "PORT": str(port)}
+    loopback = {"WEBHOOK_NETWORKS": "127.0.0.0/8"}  # where `smoke` listens
+    return {**inherited, **loopback, "COMMS_DATA_DIR": str(data), "PORT": str(port)}
 
 
 @contextlib.contextmanager
@@ -47,6 +48,18 @@ def ready(port: int) -> bool:
         url = f"http://127.0.0.1:{port}/health"
         return httpx2.get(url, trust_env=False, verify=TLS).json() is not None
     return False
+
+
+def smoke(data: Path, port: int, key: str, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "manage.py", "smoke", f"http://127.0.0.1:{port}"]
+    return subprocess.run(
+        [*command, "--api-key", key, *more],
+        cwd=ROOT,
+        env=env(data, port),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def inhabitants(data: Path) -> list[str]:
@@ -84,6 +97,12 @@ def test_one_command_runs_everything_and_stops_everything(tmp_path: Path) -> Non
             eventually(lambda: client.get(where).json()["status"] == "delivered", 20)
             assert "Communication service" in client.get("/").text
             assert client.get("/admin/login/").status_code == 200
+        smoked = smoke(data, port, key)
+        assert (smoked.returncode, smoked.stdout.splitlines()[-1]) == (0, "It works."), smoked
+        refused = smoke(data, port, "comm_live_no_key", "--seconds", "1")
+        assert refused.returncode == 1
+        assert "FAILED   key: GET /api/v1/whoami answers 401" in refused.stdout
+        assert key not in smoked.stdout + refused.stdout + refused.stderr
     time.sleep(0.2)
     assert inhabitants(data) == []
     written = log.read_text()

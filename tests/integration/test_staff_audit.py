@@ -251,7 +251,7 @@ def test_it_is_filtered_and_taken_along(staff: Client) -> None:
     )
     audit.record(None, Happened("=cmd()", "notifications.topic"))
     listed = page("common_auditevent_changelist")
-    for query, count in (("?action=cancel", 1), ("?model=notifications.topic", 1), ("?q=b-1", 1), ("?q=root", 1), ("?q=%00", 3)):  # fmt: skip
+    for query, count in (("?action=cancel", 1), ("?model=notifications.topic", 1), ("?q=b-1", 1), ("?q=root", 1)):  # fmt: skip
         assert len(staff.get(listed + query).context["cl"].result_list) == count, query
     export = page("common_auditevent_export")
     assert staff.get(export).status_code == 405

@@ -48,12 +48,13 @@ LETTERS = {
 TABLE: dict[str, dict[str, str]] = {
     "": {
         "-VSEOA/-VSEOA": "app_list index login password_change search "
-        "security security_codes security_set_up security_turn_off view_on_site",
+        "security security_codes security_set_up security_turn_off",
         "VSEOA/VSEOA": "analytics analytics-figures overview",
         "-VSEOA/": "jsi18n login_code password_change_done",
         "/-VSEOA": "logout security_end security_end_others",
         "OA/OA": "compose compose-batch",
         "OA/": "compose-example compose-file",
+        "SA/": "staff-inbox staff-inbox-file staff-inbox-of staff-inbox-rows",
         "/": "autocomplete",
     },
     "auth_group": {
@@ -112,9 +113,9 @@ TABLE: dict[str, dict[str, str]] = {
         "/": "add delete",
     },
     "conversations_conversation": {
-        "SA/SA": "changelist history",
-        "SA/": "change",
-        "/SA": "answer close give_back reopen take",
+        "SA/SA": "change changelist history",
+        "SA/": "news person replies thread",
+        "/SA": "assign edit note reply status unread upload",
         "/": "add delete",
     },
     "notifications_announcement": {
@@ -306,7 +307,6 @@ def path(name: str, route: str) -> str:
         **dict.fromkeys(("object_id", "pk", "id"), row.pk if row else None),
         "winner": Experiment.objects.get().variants.all()[0].pk,
         "number": 1,
-        "content_type_id": ContentType.objects.get_for_model(Category).pk,
     }
     return "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda match: str(values[match[1]]), route)
 

@@ -260,6 +260,26 @@ class TestEndUserMessaging(Both):
         }
 
 
+REFUSED_KEYS = """
+AccessDeniedException ExpiredToken ExpiredTokenException IncompleteSignature InvalidClientTokenId
+InvalidSignatureException MissingAuthenticationToken MissingAuthenticationTokenException
+NotAuthorized OptInRequired RequestExpired SignatureDoesNotMatch UnrecognizedClientException
+"""
+"""Those of the page "Common Errors" that are about the key or the signature, as the query, the REST
+and the JSON APIs name them. JSON APIs answer them with 400.
+"""
+
+
+def test_every_refusal_of_a_key_is_ours_to_mend_whatever_its_status(server):
+    assert set(aws.CREDENTIALS) == set(REFUSED_KEYS.split())
+    provider = provider_at(server.url, origination_identity="pool-a1b2c3")
+    for code in aws.CREDENTIALS:
+        server.script.next(eum_error(code))
+        error = failure(provider, RICH)
+        assert (error.error_class, error.code) == (ErrorClass.AUTH_CONFIG, code)
+    close(provider)
+
+
 def documented(service: str, shape: str) -> set[str]:
     return set(get_session().get_service_model(service).shape_for(shape).enum)
 

@@ -32,7 +32,7 @@ from notifications.types import (
     Report,
     Wanted,
 )
-from tests.engine import drain
+from tests.engine import drain, make_everything_due
 from tests.fakes.behaviours import Answer, Reset, Status, failed_after_accept, throttled
 from tests.fakes.twilio import TwilioServer, post, twilio_error
 from tests.providers.contract import (
@@ -714,6 +714,20 @@ class TestTheWholeWay:
         found = self.delivery(api, notification)
         assert (found["status"], len(found["attempts"])) == ("sent", 1)
         assert len(server.messages) == 1
+
+    def test_a_look_up_does_not_take_an_earlier_message_for_the_lost_one(self, api, server):
+        """Twice the same text within seconds, and the second call comes to nothing."""
+        first = self.accepted(api)
+        drain()
+        server.script.next(Status(500))
+        second = self.accepted(api)
+        drain()
+        assert self.delivery(api, second)["status"] == "unknown"
+        make_everything_due()
+        drain()
+        assert len(server.messages) == 2
+        for notification in (first, second):
+            assert self.delivery(api, notification)["status"] == "sent"
 
     def test_an_opt_out_is_not_sent_by_anybody(self, api, server):
         server.script.next(twilio_error(21610))

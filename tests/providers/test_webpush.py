@@ -336,6 +336,16 @@ class TestWebPush(_WebPush, HttpContract):
         failure(provider, replace(self.message, to=json.dumps(kept)))
         assert server.ledger.last.target == strange
 
+    def test_a_host_that_somebody_has_made_up_is_the_addresss_trouble(self, settings):
+        """Else each such name would have a breaker, and alerts, of its own."""
+        settings.WEBPUSH_HOSTS = ["named.invalid", "*.wild.invalid"]
+        provider = provider_with(KEY)
+        for host, made_up in (("named.invalid", False), ("x7.wild.invalid", True)):
+            message = replace(MESSAGE, to=ANNA.token(f"https://{host}"))
+            error = failure(provider, message)
+            assert (error.code, error.for_address) == ("connect_failed", made_up)
+        close(provider)
+
     def test_the_blocking_way_sends_the_same(self, provider, server):
         assert provider.send(self.message).http_status == 201
         asyncio.run(provider.aclose())

@@ -28,16 +28,25 @@ from notifications.types import ErrorClass, ProviderError
 
 CREDENTIALS: Mapping[str, ErrorClass] = dict.fromkeys(
     (
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-        "SignatureDoesNotMatch",
         "AccessDeniedException",
-        "MissingAuthenticationToken",
         "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",  # a wrong secret, or a clock that is minutes wrong
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "NotAuthorized",
+        "OptInRequired",
+        "RequestExpired",  # our clock is a quarter of an hour wrong
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
     ),
     ErrorClass.AUTH_CONFIG,
 )
-"""The codes with which every API of Amazon refuses a key."""
+"""The codes with which every API of Amazon refuses a key or a signature; some with 400, as if the
+message were at fault (the page "Common Errors" of each API; aws/aws-sdk-js issue 254).
+"""
 
 TRANSPORT: tuple[tuple[type[Exception], ErrorClass, str], ...] = (
     (boto.ConnectTimeoutError, ErrorClass.TEMPORARY, "connect_timeout"),
@@ -76,8 +85,12 @@ class Account:
     endpoint_url: str
 
     def problems(self) -> list[str]:
-        """What is wrong with where its calls go."""
-        return http.url_problems("AWS_ENDPOINT_URL", self.endpoint_url) if self.endpoint_url else []
+        """What is wrong with the keys, and with where its calls go."""
+        found = http.key_problems("AWS_ACCESS_KEY_ID", self.access_key_id)
+        found += http.key_problems("AWS_SECRET_ACCESS_KEY", self.secret_access_key)
+        if self.endpoint_url:
+            found += http.url_problems("AWS_ENDPOINT_URL", self.endpoint_url)
+        return found
 
     def client(self, service: str, region: str) -> Any:
         """A client of boto3 for one thread, with our time limits and without retries.

@@ -54,6 +54,8 @@ class HttpEmailProvider(EmailProvider, LoopProvider):
 
     backend: ClassVar[type[AnymailRequestsBackend]]
     """Anymail's, with `Careful`."""
+    key_variable: ClassVar[str]
+    """The variable with its key."""
     url_variable: ClassVar[str]
     """The variable with the URL of its API."""
     receipts_variable: ClassVar[str]
@@ -83,7 +85,10 @@ class HttpEmailProvider(EmailProvider, LoopProvider):
 
     @override
     def problems(self) -> list[str]:
-        return http.url_problems(self.url_variable, self._api_url)
+        return [
+            *http.key_problems(self.key_variable, self._api_key),
+            *http.url_problems(self.url_variable, self._api_url),
+        ]
 
     @override
     def connect(self) -> AnymailRequestsBackend:

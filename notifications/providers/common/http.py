@@ -71,6 +71,9 @@ _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
 _URL = re.compile(rf"https?://{_HOST}(?::(?P<port>[0-9]{{1,5}}))?(?:/[\w./~%-]*)?", re.ASCII)
 
 
+_KEY = re.compile(r"[!-~]*")
+
+
 def is_url(text: str) -> bool:
     """Whether something can be asked there: no credentials in it, no query."""
     found = _URL.fullmatch(text)
@@ -82,6 +85,15 @@ def url_problems(variable: str, url: str) -> list[str]:
     if is_url(url):
         return []
     return [f"{variable} is no URL: write it as https://api.example.com/, or leave it out."]
+
+
+def key_problems(variable: str, key: str) -> list[str]:
+    """What is wrong with a key that goes into a header: nothing, or a sentence that names the
+    variable.
+    """
+    if _KEY.fullmatch(key):
+        return []
+    return [f"{variable} has blanks, line breaks or letters in it that no key has."]
 
 
 @dataclass(frozen=True, repr=False)

@@ -37,7 +37,7 @@ MODERATORS = {
 }
 """Where a member who is no more than that is refused."""
 
-AGENTS = {"conversations_assign"}
+AGENTS = {"conversations_assign", "notes_list", "notes_write"}
 
 
 def operations() -> list[tuple[str, str, str]]:
@@ -81,6 +81,7 @@ def body(operation: str, names: dict[str, str]) -> Any:
         "conversations_assign": {"assignee": None},
         "entries_write": {"body": "x"},
         "entries_edit": {"body": "x"},
+        "notes_write": {"body": "x"},
         "participants_add": {"user_ids": ["x"]},
         "participants_role": {"role": "admin"},
         **{name: {"entry": names["entry_id"]} for name in ("pins_add", "pins_remove")},

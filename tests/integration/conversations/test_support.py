@@ -30,7 +30,8 @@ pytestmark = pytest.mark.django_db
 
 def staff(name: str, **changes: Any) -> Actor:
     user = User.objects.create_user(name, is_staff=True, **changes)
-    user.user_permissions.add(Permission.objects.get(codename="view_conversation"))
+    may = ["view_conversation", "change_conversation"]
+    user.user_permissions.set(Permission.objects.filter(codename__in=may))
     return Actor(Who.STAFF, str(user.pk))
 
 

@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+from pathlib import Path
 from typing import Any
 
 import jsonschema
+import jsonschema_rs
 import yaml
 from django.test import Client as Browser
 
@@ -16,10 +19,13 @@ from commsproject.common.live import asyncapi, registry
 from commsproject.common.live.closes import Close
 from commsproject.common.live.dialogue import client_frames
 from commsproject.common.live.frames import ClientFrame
+from commsproject.common.outbox import catalogue
 from tests.integration.live.conftest import Run
 from tests.integration.live.saying import app
 from tests.live_client import Client, connected, user
 from tests.live_feed import rooms
+
+SPECIFICATION = Path(__file__).parents[2] / "specifications" / "asyncapi-3.0.0.json"
 
 
 async def heard(client: Client, found: dict[str, Any]) -> None:
@@ -100,9 +106,13 @@ def test_the_document(live: Run, settings: Any) -> None:
     assert document["servers"]["this"]["host"] == "comms.example.com"
     assert document["servers"]["this"]["protocol"] == "wss"
     messages = document["components"]["messages"]
-    assert set(messages) == {f"client.{name}" for name in client_frames()} | {
-        f"server.{name}" for name in asyncapi.server_frames()
+    assert set(messages) == {
+        *(f"client.{name}" for name in client_frames()),
+        *(f"server.{name}" for name in asyncapi.server_frames()),
+        *(f"event.{kind}" for kind in catalogue.KINDS),
     }
+    specification = json.loads(SPECIFICATION.read_text())
+    jsonschema_rs.Draft7Validator(specification).validate(document)
     for message in messages.values():
         jsonschema.Draft202012Validator.check_schema(message["payload"])
         for example in message["examples"]:

@@ -14,9 +14,8 @@ from rest_framework.test import APIClient
 
 from commsproject.common.identity import issuer, tokens
 from commsproject.common.identity.errors import InvalidCredentials
-from commsproject.common.live import sessions, tickets
+from commsproject.common.live import origins, sessions, tickets
 from commsproject.common.live.closes import Close
-from commsproject.common.live.consumer import origin_is_allowed
 from commsproject.common.live.hub import hubs
 from commsproject.common.live.people import Kind, Person
 from commsproject.common.models import LiveTicket
@@ -52,7 +51,7 @@ def test_only_our_own_pages_open_a_socket(settings: Any) -> None:
     settings.PUBLIC_URL = "https://comms.example.com"
     for allowed, listed, origin in ORIGINS:
         settings.LIVE_ORIGINS = listed
-        assert origin_is_allowed(origin) is allowed, origin
+        assert origins.is_allowed(origin) is allowed, origin
 
 
 def test_a_page_of_another_site_is_refused_before_anything_else(live: Run) -> None:

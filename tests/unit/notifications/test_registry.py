@@ -14,13 +14,14 @@ from typing import Any, ClassVar
 import pytest
 import structlog
 from django.conf import settings
+from django.utils.module_loading import import_string
 from typing_extensions import override
 
 from commsproject.common import clock
 from commsproject.common.env import MAX_SECRET, Env, FileSecret
 from notifications.models import ProviderChange, ProviderState
 from notifications.providers import registry
-from notifications.providers.base import LoopProvider
+from notifications.providers.base import LoopProvider, Provider
 from notifications.providers.common import shared_secret
 from notifications.services.route import Routes, report
 from notifications.types import Channel, ErrorClass, ProviderError, Sent
@@ -270,6 +271,33 @@ def test_a_secret_knows_its_file_and_shows_neither_content(
     assert OLD not in repr({"key": secret})
     assert (env.secret("OTHER_SECRET"), env.secret("NO_SECRET")) == (NEW, "")
     assert not isinstance(env.secret("OTHER_SECRET"), FileSecret)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "variable"),
+    [
+        ("sendgrid", "api_key", "SENDGRID_API_KEY"),
+        ("ses", "access_key_id", "AWS_ACCESS_KEY_ID"),
+        ("ses", "secret_access_key", "AWS_SECRET_ACCESS_KEY"),
+        ("aws_sms", "secret_access_key", "AWS_SECRET_ACCESS_KEY"),
+        ("postmark", "server_token", "POSTMARK_SERVER_TOKEN"),
+        ("mailgun", "api_key", "MAILGUN_API_KEY"),
+        ("resend", "api_key", "RESEND_API_KEY"),
+        ("brevo", "api_key", "BREVO_API_KEY"),
+    ],
+)
+def test_a_key_of_two_lines_is_a_problem(name: str, option: str, variable: str) -> None:
+    """So that a file with the old key and the new one, as webhook secrets may have, is not taken."""
+    entry = settings.PROVIDERS[name]
+    kind = import_string(entry["CLASS"])
+
+    def problems(key: str) -> list[str]:
+        provider: Provider = kind(name, **{**entry["OPTIONS"], option: key})
+        return [problem for problem in provider.problems() if variable in problem]
+
+    assert problems(OLD) == []
+    (problem,) = problems(f"{OLD}\n{NEW}")
+    assert OLD not in problem
 
 
 def test_every_secret_of_the_settings_may_come_from_a_file() -> None:
