@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 .DEFAULT_GOAL := help
-.PHONY: help install run test faults live e2e pictures bench check lock clean
+.PHONY: help install run test faults fuzz rollout live e2e pictures bench check openapi widgets lock clean
 
 V := .venv/bin/python -m
 PROD := SECRET_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKL \
@@ -13,6 +13,8 @@ PROD := SECRET_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKL
   IDENTITY_JWKS_URL=https://identity.example.com/jwks.json \
   IDENTITY_ISSUER=https://identity.example.com IDENTITY_AUDIENCE=comms \
   DJANGO_SETTINGS_MODULE=commsproject.settings.prod
+
+MANIFESTS := $(filter-out %/kustomization.yaml %/container.yaml,$(wildcard deploy/kubernetes/*/*.yaml))
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,13 +33,20 @@ faults: .venv/.dev ## at full size: the faults (processes killed, servers away),
 	$(V) pytest tests/faults --full-faults -rP
 	$(V) pytest -m hypothesis --full-faults
 
+rollout: .venv/.dev ## the image's content, built and run in a clean folder; migrations, there and back
+	$(V) tests.image
+	$(V) pytest -m rollout
+
+fuzz: .venv/.dev ## ask the API whatever its description allows, and what it does not (schemathesis)
+	$(V) pytest tests/integration/test_api_fuzzed.py --full-faults -n 2 --timeout 1800
+
 live: .venv/.dev ## send by the real accounts in the environment, to addresses made for tests
 	$(V) pytest tests/providers/live -m live -rs
 
 e2e: .venv/.dev ## the staff pages in a real browser; screenshots are in tests/e2e/screenshots
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
 	  echo "There is no chromium. On Debian and Ubuntu: apt-get install chromium" >&2; exit 1; }
-	$(V) pytest tests/e2e -m e2e
+	$(V) pytest tests/e2e -m e2e -n 2 --dist worksteal
 
 pictures: .venv/.dev ## those of the docs, from the screenshots of the last `make e2e`
 	$(V) tests.e2e.pictures
@@ -45,16 +54,27 @@ pictures: .venv/.dev ## those of the docs, from the screenshots of the last `mak
 bench: .venv/.bench ## how fast it is, beside others (ARGS="--help" tells what can be chosen)
 	@.venv/bin/python -m tests.performance $(ARGS)
 
-check: .venv/.dev ## lint, types, import contracts, migrations, Django's own checks
+check: .venv/.dev ## lint, types, import contracts, migrations, Django's own checks, deploy/
 	$(V) ruff check .
 	$(V) ruff format --check .
 	$(V) mypy .
 	.venv/bin/lint-imports
+	$(V) tests.widgets
 	.venv/bin/python manage.py makemigrations --check --dry-run
 	$(PROD) .venv/bin/python manage.py check --deploy --fail-level WARNING
+	.venv/bin/hadolint Dockerfile
+	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+	.venv/bin/kubernetes-validate --quiet --strict --kubernetes-version 1.33 $(MANIFESTS)
+
+openapi: .venv/.dev ## write docs/api/openapi.yaml and the Python client's methods (ARGS=--breaking lets something go)
+	DJANGO_SETTINGS_MODULE=commsproject.settings.test $(V) tests.api_snapshot $(ARGS)
+	.venv/bin/python clients/python/generate.py
+
+widgets: ## build clients/js into the console's static files; needs Node.js 20 or newer
+	cd clients/js && npm ci --no-audit --no-fund && npm run check && npm run build
 
 lock: .venv/.dev ## pin what requirements/*.in ask for
-	cd requirements && for name in base local dev bench; do \
+	cd requirements && for name in base local dev bench otel; do \
 	  ../$(V) uv pip compile --quiet --no-header --python-version 3.11 $$name.in -o $$name.txt || exit; done
 
 clean: ## remove the virtual environment and the caches, not the data

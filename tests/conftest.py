@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import redis
 from django.conf import settings as django_settings
 from django.db.backends.postgresql.operations import DatabaseOperations
+from django.test.client import ClientHandler
 from hypothesis import HealthCheck
 from rest_framework.test import APIClient
 
@@ -23,7 +25,8 @@ from commsproject.common.outbox import publisher
 from notifications.providers import registry
 from notifications.providers.simulator import Simulator
 from notifications.services import metrics, route
-from tests import told
+from tests import api_calls, canaries, told
+from tests.api_calls import ApiCalls
 from tests.fakes.proxy import TcpProxy
 
 
@@ -32,6 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--full-faults",
         action="store_true",
         help="run the fault tests at their full sizes, and properties with 400 examples each",
+    )
+    parser.addoption(
+        "--write-examples",
+        action="store_true",
+        help="write what the API answers in its tour into the examples of its description",
     )
 
 
@@ -47,6 +55,17 @@ for _name, _examples in (("short", 60), ("full", 400)):
 
 def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("full" if config.getoption("full_faults") else "short")
+    config.pluginmanager.register(ApiCalls(config))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs_tell_nothing() -> Iterator[None]:
+    """Of the whole session, when it ends: the last test is seldom the one that it is about."""
+    watch = canaries.Watch()
+    logging.getLogger().addHandler(watch)
+    yield
+    logging.getLogger().removeHandler(watch)
+    assert not watch.told, "\n".join(watch.told[:20])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,6 +78,13 @@ def _flushed_as_a_whole() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DatabaseOperations, "sql_flush", through_the_door)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _calls_keep_to_the_description() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClientHandler, "get_response", api_calls.recorded(ClientHandler.get_response))
         yield
 
 

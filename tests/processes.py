@@ -16,7 +16,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import connection
 
-from commsproject.common.live.server import OPTIONS
+from tests import canaries
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,18 +39,13 @@ def _database_url() -> str:
     return f"postgres://{user}:{password}@{values['HOST']}:{values['PORT']}/{values['NAME']}"
 
 
-WEB = [sys.executable, "-m", "uvicorn", "commsproject.asgi:application", "--lifespan", "off"]
-WEB += ["--timeout-graceful-shutdown", "5", *OPTIONS]
-
-
 class Process:
-    """One `manage.py` command, or `web` on the port in PORT, until it is stopped or killed."""
+    """One `manage.py` command, until it is stopped or killed."""
 
     def __init__(self, *command: str, log: Path, **env: str) -> None:
         self._log = log.open("ab")
-        manage = [sys.executable, str(ROOT / "manage.py"), *command]
         self.popen = subprocess.Popen(
-            [*WEB, "--port", env["PORT"]] if command == ("web",) else manage,
+            [sys.executable, str(ROOT / "manage.py"), *command],
             env=environment(**env),
             stdout=self._log,
             stderr=self._log,
@@ -61,14 +56,18 @@ class Process:
         """kill -9."""
         self.popen.send_signal(signal.SIGKILL)
         self.popen.wait()
-        self._log.close()
+        self._read()
 
     def stop(self, seconds: float = 60) -> int:
         """SIGTERM; the exit code."""
         self.popen.send_signal(signal.SIGTERM)
         code = self.popen.wait(seconds)
-        self._log.close()
+        self._read()
         return code
+
+    def _read(self) -> None:
+        self._log.close()
+        assert not canaries.found(Path(self._log.name).read_text(errors="replace"))
 
     @property
     def runs(self) -> bool:

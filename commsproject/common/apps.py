@@ -11,7 +11,9 @@ class CommonConfig(AppConfig):
 
     @override
     def ready(self) -> None:
-        from commsproject.common import background
+        from commsproject.common import background, tracing
+
+        tracing.start()
         from commsproject.common.api import schema  # noqa: F401 - registers itself
         from commsproject.common.identity import checks  # noqa: F401 - register themselves
         from commsproject.common.live import metrics  # noqa: F401 - registers itself

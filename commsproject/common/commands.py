@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError
@@ -22,3 +23,11 @@ class DatabaseCommand(BaseCommand):
                 "PostgreSQL does not answer, or refuses the user or the database that DATABASE_URL "
                 f"names ({kind})."
             ) from None
+
+
+def listen_on() -> tuple[str, int]:
+    """Host and port of the web process, by `HOST` and `PORT`. Raises CommandError."""
+    host, text = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "8002")
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise CommandError(f"PORT is {text!r}. It must be a number from 1 to 65535.")
+    return host, int(text)

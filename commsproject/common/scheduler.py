@@ -19,6 +19,7 @@ from django.db.models import Value
 from django.db.models.functions import Now
 from django.utils.module_loading import autodiscover_modules
 
+from commsproject.common import heartbeat
 from commsproject.common.models import ScheduledJob
 
 log = structlog.get_logger(__name__)
@@ -58,6 +59,7 @@ def serve(stopping: threading.Event) -> None:
     """Run jobs as they fall due, until `stopping`. A second scheduler waits for the first to end."""
     autodiscover_modules("jobs")
     while not stopping.is_set():
+        heartbeat.beat()
         try:
             close_old_connections()
             if _is_leader():
@@ -119,6 +121,7 @@ def run_due() -> list[str]:
 
 
 def _run(one: Job) -> None:
+    heartbeat.beat()
     clock = time.monotonic()
     error = ""
     try:

@@ -41,11 +41,14 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "commsproject.common.tracing.TracingMiddleware",
     "commsproject.common.correlation.CorrelationMiddleware",
     "commsproject.common.logging.AccessLogMiddleware",
     "commsproject.common.csp.CspMiddleware",
+    "commsproject.common.api.private.PrivateMiddleware",
     "commsproject.common.health.HealthMiddleware",
     "commsproject.common.metrics.MetricsMiddleware",
+    "commsproject.common.live.cors.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -150,7 +153,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["commsproject.common.api.parsers.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "commsproject.common.api.pagination.NewestFirst",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "commsproject.common.api.openapi.Described",
     "EXCEPTION_HANDLER": "commsproject.common.api.problems.handle",
     "UNAUTHENTICATED_USER": None,
     "PAGE_SIZE": 50,
@@ -167,6 +170,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "OAS_VERSION": "3.1.0",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "commsproject.common.api.openapi.complete",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "ChannelEnum": "notifications.types.Channel",
         "PriorityEnum": "notifications.types.Lane",
@@ -180,6 +188,7 @@ SPECTACULAR_SETTINGS = {
         "ConversationKindEnum": "conversations.types.Kind",
         "WhoEnum": "conversations.types.Who",
         "EntryKindEnum": "conversations.types.EntryKind",
+        "MediumEnum": "conversations.types.Medium",
         "BatchStateEnum": "notifications.models.Batch.State",
         "PersonalDataStateEnum": "commsproject.common.models.PersonalDataJob.State",
         "ReceiptStateEnum": "tracking.services.receipts.State",

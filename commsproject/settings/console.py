@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
 from django.http import HttpRequest
 from django.templatetags.static import static
@@ -24,18 +25,34 @@ def _reverse(name: str, query: str) -> str:
 _address = lazy(_reverse, str)
 
 
-def _page(title: str, icon: str, app: str, model: str, query: str = "") -> dict[str, Any]:
-    """An entry of the sidebar, for those who may see the rows."""
+def _page(
+    title: str, icon: str, app: str, model: str, query: str = "", other: str = ""
+) -> dict[str, Any]:
+    """An entry of the sidebar, for those who may see the rows. `query` makes it a part of a list,
+    `other` is the query of a part that has an entry of its own.
+    """
+    name = f"admin:{app}_{model}_changelist"
 
     def may_see(request: HttpRequest) -> bool:
         return any(request.user.has_perm(f"{app}.{verb}_{model}") for verb in ("view", "change"))
 
+    def is_here(request: HttpRequest) -> bool:
+        if not request.path.startswith(reverse(name)):
+            return False
+        return _asks_for(request, query) and not (other and _asks_for(request, other))
+
     return {
         "title": title,
         "icon": icon,
-        "link": _address(f"admin:{app}_{model}_changelist", query),
+        "link": _address(name, query),
         "permission": may_see,
+        "active": is_here,
     }
+
+
+def _asks_for(request: HttpRequest, query: str) -> bool:
+    """Whether the first of the query's choices is made: a list can be narrowed further."""
+    return all(request.GET.get(name) == value for name, value in parse_qsl(query[1:])[:1])
 
 
 def _may(permission: str) -> Callable[[HttpRequest], bool]:
@@ -52,6 +69,10 @@ def _stylesheet(_request: HttpRequest) -> str:
 
 def _zone(_request: HttpRequest) -> str:
     return static("console/zone.js")
+
+
+def _progress(_request: HttpRequest) -> str:
+    return static("console/progress.js")
 
 
 def _mended(_request: HttpRequest) -> str:
@@ -71,7 +92,7 @@ UNFOLD: dict[str, Any] = {
     "ENVIRONMENT": "commsproject.console.site.environment",
     "DASHBOARD_CALLBACK": "commsproject.console.site.dashboard",
     "STYLES": [_stylesheet],
-    "SCRIPTS": [_zone, _mended],
+    "SCRIPTS": [_zone, _progress, _mended],
     "ACCOUNT": {
         "navigation": [{"title": "Security", "link": reverse_lazy("admin:security")}],
     },
@@ -111,7 +132,7 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": "Messages",
                 "items": [
-                    _page("Messages", "send", "notifications", "notification"),
+                    _page("Messages", "send", "notifications", "notification", other=_UNCONFIRMED),
                     _page("Batches", "group_work", "notifications", "batch"),
                     _page("Schedules", "event_repeat", "notifications", "schedule"),
                     _page("Announcements", "campaign", "notifications", "announcement"),
@@ -141,7 +162,12 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": "Conversations",
                 "items": [
-                    _page("Support", "support_agent", "conversations", "conversation"),
+                    {
+                        "title": "Inbox",
+                        "icon": "support_agent",
+                        "link": reverse_lazy("staff-inbox"),
+                        "permission": _may("conversations.view_conversation"),
+                    },
                     _page(
                         "Answers by email and SMS", "move_to_inbox", "tracking", "inboundmessage"
                     ),

@@ -18,6 +18,9 @@ CLAMD_URL = env.str("CLAMD_URL", default="")
 CONVERSATION_AWAY_MINUTES = env.int("CONVERSATION_AWAY_MINUTES", default=5)
 """After so long unread, people are told elsewhere. 0: never."""
 
+SUPPORT_ADDRESSES = env.list("SUPPORT_ADDRESSES", default=[])
+"""Addresses and numbers of ours: what comes there, and answers nothing, is for the support team."""
+
 
 def attachment_storage(base: Path) -> dict[str, Any]:
     """Where files are: a private bucket where one is named, else below the data directory."""

@@ -10,7 +10,8 @@ from commsproject.common.env import Env
 env = Env()
 
 LIVE_ORIGINS = env.list("LIVE_ORIGINS", default=[])
-"""Whose pages may open the socket: `https://app.example.com`. Empty: only those of PUBLIC_URL."""
+"""Whose pages may open the socket and make the calls of widgets: `https://app.example.com`. Empty: only
+those of PUBLIC_URL."""
 
 LIVE_HEARTBEAT_SECONDS = env.int("LIVE_HEARTBEAT_SECONDS", default=15)
 """The longest time that anything lost on the way stays unnoticed."""

@@ -38,6 +38,7 @@ from notifications.admin import badges, rendering
 from notifications.admin.rendering import is_sensitive
 from notifications.admin.search import digests
 from notifications.admin.selected import ask_first
+from notifications.errors import CannotCancel
 from notifications.models import Attempt, Delivery, Notification, Recipient
 from notifications.policy import Delay, Finding, Refusal
 from notifications.services import cancel, explain, render, replay
@@ -155,7 +156,7 @@ class NotificationAdmin(ReadOnlyAdmin[Notification]):
     search_help_text = "Exact id, reference, user id or address"
     list_before_template = "notifications/admin/messages_capped.html"
     change_form_template = "notifications/admin/notification.html"
-    actions = ("resend_unconfirmed",)
+    actions = ("cancel_selected", "resend_unconfirmed")
 
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
@@ -225,6 +226,28 @@ class NotificationAdmin(ReadOnlyAdmin[Notification]):
         )
         return self.ask_first(request, row, question, act)
 
+    @admin.action(description="Cancel the selected messages", permissions=["act"])
+    def cancel_selected(
+        self, request: HttpRequest, rows: QuerySet[Notification]
+    ) -> HttpResponse | None:
+        chosen = list(rows.order_by("id")[: replay.LIMIT])
+        question = Question(
+            title=f"Cancel {len(chosen)} message{'s' * (len(chosen) != 1)}?",
+            text="What no provider has been called for is not sent. This cannot be undone.",
+            button="Cancel them",
+        )
+        keys = [row.pk for row in chosen]
+        if asked := ask_first(self, request, question, action="cancel_selected", keys=keys):
+            return asked
+        stopped = [row for row in chosen if _is_stopped(row)]
+        for row in stopped:
+            self.log_change(request, row, "Cancelled.")
+        late = len(chosen) - len(stopped)
+        self.message_user(
+            request, f"{len(stopped)} cancelled{f', {late} too late' if late else ''}."
+        )
+        return None
+
     @admin.action(description="Send again what was never confirmed", permissions=["act"])
     def resend_unconfirmed(
         self, request: HttpRequest, rows: QuerySet[Notification]
@@ -269,6 +292,14 @@ class NotificationAdmin(ReadOnlyAdmin[Notification]):
     @admin.display(description="Created")
     def created(self, row: Notification) -> SafeString:
         return ago(row.created_at)
+
+
+def _is_stopped(row: Notification) -> bool:
+    try:
+        cancel.cancel(row, cancel.BY_STAFF)
+    except CannotCancel:
+        return False
+    return True
 
 
 def _what(row: Notification) -> str:

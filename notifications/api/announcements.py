@@ -19,6 +19,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from typing_extensions import override
 
+from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.pages import page, page_of
 from commsproject.common.api.serializers import Moment, StrictSerializer, validated
 from commsproject.common.errors import InvalidInput
@@ -27,6 +28,7 @@ from commsproject.common.identity.scopes import Scope
 from notifications import weblinks
 from notifications.api.inbox_fields import ItemOutput
 from notifications.api.input import ActionsField, Line, validate_metadata
+from notifications.errors import AnnouncementState, TooManyAnnouncements
 from notifications.models import Announcement
 from notifications.services import announcements, inbox_feed
 
@@ -205,6 +207,7 @@ class AnnouncementById(APIView):
         request=AnnouncementInput,
         responses=AnnouncementOutput,
     )
+    @can_fail(AnnouncementState)
     def patch(self, request: Request, announcement_id: UUID) -> Response:
         fields = validated(AnnouncementInput, request, partial=True)
         changed = announcements.edit(_own(request, announcement_id), fields)
@@ -213,6 +216,7 @@ class AnnouncementById(APIView):
     @extend_schema(
         operation_id="announcements_discard", summary="Delete a draft", responses={204: None}
     )
+    @can_fail(AnnouncementState)
     def delete(self, request: Request, announcement_id: UUID) -> Response:
         announcements.discard(_own(request, announcement_id))
         return Response(status=http.HTTP_204_NO_CONTENT)
@@ -235,6 +239,7 @@ class PublishAnnouncement(_Move):
         request=None,
         responses=AnnouncementOutput,
     )
+    @can_fail(AnnouncementState, TooManyAnnouncements)
     def post(self, request: Request, announcement_id: UUID) -> Response:
         return self.move(request, announcement_id, announcements.publish)
 
@@ -247,6 +252,7 @@ class EndAnnouncement(_Move):
         request=None,
         responses=AnnouncementOutput,
     )
+    @can_fail(AnnouncementState)
     def post(self, request: Request, announcement_id: UUID) -> Response:
         return self.move(request, announcement_id, announcements.end)
 

@@ -24,6 +24,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
+from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.pages import page_of
 from commsproject.common.api.pagination import NewestFirst
 from commsproject.common.api.parsers import StrictJSONParser
@@ -40,6 +41,18 @@ from notifications.api.batch_input import (
     read,
 )
 from notifications.api.notifications import KEY_HEADER, idempotency_key
+from notifications.errors import (
+    BatchState,
+    KeyInFlight,
+    KeyReused,
+    NoChannel,
+    NoProvider,
+    SecondPerson,
+    TemplateProblem,
+    TextTooLong,
+    UnknownRecipient,
+    UploadStopped,
+)
 from notifications.models import Batch
 from notifications.services import batches, bulk, results
 from notifications.services.results import Result, Status
@@ -186,6 +199,16 @@ class Batches(APIView):
         responses={202: BatchOutput},
         examples=[_REQUEST],
     )
+    @can_fail(
+        KeyInFlight,
+        KeyReused,
+        NoChannel,
+        NoProvider,
+        TemplateProblem,
+        TextTooLong,
+        UnknownRecipient,
+        UploadStopped,
+    )
     def post(self, request: Request) -> Response:
         asked = read(request, idempotency_key(request))
         batch, replayed = bulk.receive(agent(request).client, asked.request, asked.upload)
@@ -227,6 +250,8 @@ def _parameter(request: Request, name: str) -> str:
 
 
 class BatchById(APIView):
+    """`counts` are deliveries by state; they move until the batch is `done`."""
+
     required_scopes: ClassVar[Mapping[str, Scope | None]] = {"GET": Scope.NOTIFICATIONS_READ}
 
     @extend_schema(
@@ -248,6 +273,7 @@ class ActOnBatch(APIView):
         request=None,
         responses=BatchOutput,
     )
+    @can_fail(BatchState, SecondPerson)
     def post(self, request: Request, batch_id: UUID) -> Response:
         batches.act(_get(request, batch_id), self.action)
         return Response(_shown([_get(request, batch_id)])[0])

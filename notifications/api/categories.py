@@ -10,8 +10,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.pages import page, page_of
 from commsproject.common.api.serializers import StrictSerializer, validated
+from commsproject.common.errors import Conflict
 from commsproject.common.identity.scopes import Scope
 from notifications.api.input import Line
 from notifications.models import Category
@@ -23,7 +25,11 @@ class CategoryChange(StrictSerializer):
     """`PATCH /categories/{key}`: what is left out stays as it is."""
 
     name = Line(max_length=100, required=False)
-    kind = serializers.ChoiceField(Category.Kind.choices, required=False)
+    kind = serializers.ChoiceField(
+        Category.Kind.choices,
+        required=False,
+        help_text="What people can say about it: which rules hold.",
+    )
     on_unknown = serializers.ChoiceField(Category.OnUnknown.choices, required=False)
     long_text = serializers.ChoiceField(Category.LongText.choices, required=False)
     is_optional = serializers.BooleanField(required=False, help_text="People may turn it off.")
@@ -74,13 +80,17 @@ class CategoryInput(CategoryChange):
 
     key = serializers.SlugField(max_length=64)
     name = Line(max_length=100)
-    kind = serializers.ChoiceField(Category.Kind.choices)
+    kind = serializers.ChoiceField(
+        Category.Kind.choices, help_text="What people can say about it: which rules hold."
+    )
 
 
 class CategoryOutput(serializers.ModelSerializer[Category]):
     """What messages are about, with the rules for them."""
 
-    kind = serializers.ChoiceField(Category.Kind.choices)
+    kind = serializers.ChoiceField(
+        Category.Kind.choices, help_text="What people can say about it: which rules hold."
+    )
     on_unknown = serializers.ChoiceField(Category.OnUnknown.choices)
     long_text = serializers.ChoiceField(Category.LongText.choices)
     quiet = serializers.ChoiceField(QuietRule.choices)
@@ -152,6 +162,7 @@ class Categories(APIView):
             OpenApiExample("Made", value=_CATEGORY, response_only=True, status_codes=["201"]),
         ],
     )
+    @can_fail(Conflict)
     def post(self, request: Request) -> Response:
         made = categories.make(**validated(CategoryInput, request))
         return Response(CategoryOutput(made).data, status=http.HTTP_201_CREATED)

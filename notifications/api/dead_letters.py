@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from typing_extensions import override
 
+from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.pages import page, page_of
 from commsproject.common.api.serializers import Moment, StrictSerializer, validated
 from commsproject.common.errors import CommsError, NotFound
@@ -24,6 +25,15 @@ from commsproject.common.models import ApiClient
 from notifications.addresses import MAX_LENGTH
 from notifications.api.input import Line
 from notifications.api.output import DeliveryDetail
+from notifications.errors import (
+    AlreadyReplayed,
+    BatchStopped,
+    ContentErased,
+    MessageExpired,
+    NoLongerDead,
+    TemplateProblem,
+    TextTooLong,
+)
 from notifications.models import Batch, Category, DeadLetter, Delivery
 from notifications.services import replay
 from notifications.states import State
@@ -261,6 +271,7 @@ class DeadLetterById(APIView):
             OpenApiExample("Another address", value={"to": "ada@example.org"}, request_only=True)
         ],
     )
+    @can_fail(AlreadyReplayed, ContentErased, NoLongerDead, TemplateProblem, TextTooLong)
     def patch(self, request: Request, letter_id: UUID) -> Response:
         client = agent(request).client
         replay.edit(replay.of_client(client), letter_id, validated(EditInput, request))
@@ -279,6 +290,7 @@ class ReplayDeadLetter(APIView):
         request=None,
         responses={202: ReplayedOutput},
     )
+    @can_fail(AlreadyReplayed, BatchStopped, ContentErased, MessageExpired, NoLongerDead)
     def post(self, request: Request, letter_id: UUID) -> Response:
         result = _replay(agent(request).client, [letter_id])[letter_id]
         if isinstance(result, CommsError):

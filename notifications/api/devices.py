@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from typing_extensions import override
 
+from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.pages import page, page_of
 from commsproject.common.api.serializers import StrictSerializer, validated
 from commsproject.common.errors import NotFound
@@ -269,6 +270,7 @@ class WebKey(APIView):
         summary="The public key that browsers subscribe with",
         responses=WebKeyOutput,
     )
+    @can_fail(NotFound)
     def get(self, request: Request) -> Response:
         if not (keys := server_keys()):
             raise NotFound("Web Push is not set up here: there is no VAPID_PRIVATE_KEY.")

@@ -35,6 +35,7 @@ from rest_framework.renderers import JSONRenderer
 
 from commsproject.common import limits, tracing
 from commsproject.common.api import problems, strict_json, throttle
+from commsproject.common.api.private import PrivateMiddleware
 from commsproject.common.api.throttle import RateLimitMiddleware
 from commsproject.common.correlation import CorrelationMiddleware
 from commsproject.common.csp import CspMiddleware
@@ -169,7 +170,7 @@ class NotificationDoor:
             return _response(request, answer)
 
         def framed(_request: HttpRequest) -> HttpResponse:
-            response = RateLimitMiddleware(answered)(request)
+            response = PrivateMiddleware(RateLimitMiddleware(answered))(request)
             for middleware in (XFrameOptionsMiddleware, SecurityMiddleware):
                 middleware(answered).process_response(request, response)
             return response

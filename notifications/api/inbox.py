@@ -17,9 +17,10 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
+from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.pagination import NewestFirst
 from commsproject.common.api.serializers import validated
-from commsproject.common.errors import InvalidInput
+from commsproject.common.errors import InvalidInput, NotFound
 from commsproject.common.identity.principals import EndUser, principal
 from commsproject.common.identity.scopes import Scope
 from notifications.api.inbox_fields import (
@@ -34,6 +35,7 @@ from notifications.api.inbox_fields import (
     UndoableInput,
 )
 from notifications.api.people import permitted
+from notifications.errors import AlreadyAnswered
 from notifications.models import InboxItem
 from notifications.services import inbox, inbox_feed
 from notifications.services.inbox import Change, Changed
@@ -91,6 +93,7 @@ class Inbox(_OwnInbox):
             )
         ],
     )
+    @can_fail(NotFound)
     def get(self, request: Request) -> Response:
         query = request.query_params
         person = inbox_feed.person(_user(request))
@@ -134,6 +137,10 @@ class InboxCounts(_OwnInbox):
 
 
 class MarkSeen(_OwnInbox):
+    """Those of `ids`, or `all`, or those from `before` a moment; both with a `tag` if you like. Safe to
+    repeat. `more` says: call again.
+    """
+
     @extend_schema(
         operation_id="inbox_seen",
         summary="They were shown",
@@ -141,11 +148,16 @@ class MarkSeen(_OwnInbox):
         responses=ChangedOutput,
         examples=[_BY_ID, _CHANGED],
     )
+    @can_fail(NotFound)
     def post(self, request: Request) -> Response:
         return _changed(request, validated(ChangeInput, request), Filter.UNSEEN, inbox.see)
 
 
 class MarkRead(_OwnInbox):
+    """Those of `ids`, or `all`, or those from `before` a moment; both with a `tag` if you like. Safe to
+    repeat. `more` says: call again.
+    """
+
     @extend_schema(
         operation_id="inbox_read",
         summary="They were read, or with `undo` not",
@@ -153,6 +165,7 @@ class MarkRead(_OwnInbox):
         responses=ChangedOutput,
         examples=[_BY_ID, _ALL, _CHANGED],
     )
+    @can_fail(NotFound)
     def post(self, request: Request) -> Response:
         asked = validated(UndoableInput, request)
         change = inbox.unread if asked["undo"] else inbox.read
@@ -160,6 +173,10 @@ class MarkRead(_OwnInbox):
 
 
 class Archive(_OwnInbox):
+    """Those of `ids`, or `all`, or those from `before` a moment; both with a `tag` if you like. Safe to
+    repeat. `more` says: call again.
+    """
+
     @extend_schema(
         operation_id="inbox_archive",
         summary="Out of the feed, or with `undo` back",
@@ -167,6 +184,7 @@ class Archive(_OwnInbox):
         responses=ChangedOutput,
         examples=[_BY_ID, _CHANGED],
     )
+    @can_fail(NotFound)
     def post(self, request: Request) -> Response:
         asked = validated(UndoableInput, request)
         undo = inbox.put_back(InboxItem.Place.ARCHIVED)
@@ -174,6 +192,8 @@ class Archive(_OwnInbox):
 
 
 class Snooze(_OwnInbox):
+    """They come back on top; with `undo` at once, as they were. Which ones: as for `read`."""
+
     @extend_schema(
         operation_id="inbox_snooze",
         summary="Out of the feed until a moment, when they come back as new",
@@ -188,6 +208,7 @@ class Snooze(_OwnInbox):
             _CHANGED,
         ],
     )
+    @can_fail(NotFound)
     def post(self, request: Request) -> Response:
         asked = validated(SnoozeInput, request)
         undo = inbox.put_back(InboxItem.Place.SNOOZED)
@@ -213,6 +234,7 @@ class Act(_OwnInbox):
             OpenApiExample("Pressed", value=_ITEM, response_only=True),
         ],
     )
+    @can_fail(AlreadyAnswered, NotFound)
     def post(self, request: Request) -> Response:
         asked = validated(ActInput, request)
         item = inbox.act(_user(request), asked["id"], asked["action"])

@@ -21,7 +21,7 @@ LONGEST_SNOOZE = timedelta(days=366)
 
 
 class ItemAction(serializers.Serializer[Any]):
-    key = serializers.CharField()
+    key = serializers.CharField(help_text="What `POST inbox/act` names it by.")
     label = serializers.CharField()  # type: ignore[assignment]  # a field, as DRF has it
     link = serializers.CharField(help_text="Empty: a press is an answer.")
     style = serializers.ChoiceField(ActionInput.Style.choices)  # type: ignore[assignment]
@@ -32,7 +32,7 @@ class ItemOutput(serializers.Serializer[Any]):
     """One item, of a message or of an announcement."""
 
     id = serializers.UUIDField()
-    kind = serializers.ChoiceField(["notification", "announcement"])
+    kind = serializers.ChoiceField(["notification", "announcement"], help_text="What it came from.")
     place = serializers.ChoiceField(InboxItem.Place.choices)
     title = serializers.CharField()
     body = serializers.CharField()

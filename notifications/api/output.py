@@ -97,7 +97,7 @@ class TimelineOutput(serializers.Serializer[Any]):
     )
     at = serializers.DateTimeField()
     text = serializers.CharField(help_text="For people; its words may change.")
-    delivery_id = serializers.UUIDField(source="delivery.id", default=None)
+    delivery_id = serializers.UUIDField(source="delivery.id", default=None, allow_null=True)
     channel = serializers.CharField(source="delivery.channel", default="")
     provider = serializers.CharField()
     attempt = serializers.IntegerField(allow_null=True, help_text="The call's number, from 1.")
@@ -175,8 +175,12 @@ class NotificationOutput(serializers.ModelSerializer[Notification]):
     user_id = serializers.CharField(source="recipient.user_id", default="")
     category = serializers.CharField(source="category.key", default="")
     template = serializers.CharField(source="template_version.template.key", default="")
-    template_version = serializers.IntegerField(source="template_version.number", default=None)
-    experiment = serializers.UUIDField(source="variant.experiment_id", default=None)
+    template_version = serializers.IntegerField(
+        source="template_version.number", default=None, allow_null=True
+    )
+    experiment = serializers.UUIDField(
+        source="variant.experiment_id", default=None, allow_null=True
+    )
     variant = serializers.CharField(
         source="variant.name", default="", help_text="What it is in an experiment."
     )

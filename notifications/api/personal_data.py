@@ -27,7 +27,7 @@ NDJSON = "application/x-ndjson"
 class PersonalDataOutput(serializers.ModelSerializer[PersonalDataJob]):
     """How far an export or an erasure has come; once it is done, the receipt."""
 
-    kind = serializers.ChoiceField(PersonalDataJob.Kind.choices)
+    kind = serializers.ChoiceField(PersonalDataJob.Kind.choices, help_text="What was asked for.")
     state = serializers.ChoiceField(PersonalDataJob.State.choices)
     progress = serializers.SerializerMethodField(help_text="Percent.")
     part = serializers.CharField(help_text="What it is at.")

@@ -70,7 +70,9 @@ class ChoiceOutput(serializers.ModelSerializer[Preference]):
 class OfferedOutput(serializers.ModelSerializer[Category]):
     """A category that a person can get."""
 
-    kind = serializers.ChoiceField(Category.Kind.choices)
+    kind = serializers.ChoiceField(
+        Category.Kind.choices, help_text="What people can say about it: which rules hold."
+    )
     is_optional = serializers.SerializerMethodField()
 
     class Meta:

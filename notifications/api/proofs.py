@@ -11,12 +11,20 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from typing_extensions import override
 
+from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.serializers import StrictSerializer, validated
 from commsproject.common.errors import CommsError
 from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
 from notifications.api.input import LocaleField, TargetInput
 from notifications.api.output import AcceptedOutput
+from notifications.errors import (
+    NoChannel,
+    NoProvider,
+    TemplateProblem,
+    TextTooLong,
+    UnknownRecipient,
+)
 from notifications.services import proofs
 from notifications.types import Channel
 from templates_app import selectors as templates
@@ -60,6 +68,7 @@ class TestSend(APIView):
         request=ProofInput,
         responses={202: AcceptedOutput},
     )
+    @can_fail(NoChannel, NoProvider, TemplateProblem, TextTooLong, UnknownRecipient)
     def post(self, request: Request, key: str) -> Response:
         fields = validated(ProofInput, request)
         template = templates.get(key)

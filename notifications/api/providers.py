@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from typing_extensions import override
 
+from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.serializers import StrictSerializer, validated
 from commsproject.common.errors import NotFound
 from commsproject.common.identity.principals import agent
@@ -95,7 +96,7 @@ class ProvidersOutput(serializers.Serializer[Any]):
 
 
 class RuleOutput(serializers.ModelSerializer[SimulatorRule]):
-    answer = serializers.ChoiceField(Answer.choices)
+    answer = serializers.ChoiceField(Answer.choices, help_text="What it says to a message.")
     receipts = serializers.ChoiceField(Receipts.choices)
 
     class Meta:
@@ -143,7 +144,9 @@ class RuleInput(StrictSerializer):
     address = Line(
         max_length=320, required=False, help_text="Or a pattern: `*@slow.example`, `+4930*`."
     )
-    answer = serializers.ChoiceField(Answer.choices, default=Answer.ACCEPT)
+    answer = serializers.ChoiceField(
+        Answer.choices, default=Answer.ACCEPT, help_text="What it says to a message."
+    )
     status = Whole(min_value=500, max_value=599, required=False, help_text="Of an `error`: 503.")
     retry_after = Number(
         min_value=0.1, max_value=3600, required=False, help_text="Seconds, of a `throttle`: 1."
@@ -268,6 +271,7 @@ class Script(APIView):
         description="`met` is how many messages have met a rule. 404 where no simulator is on.",
         responses=ScriptOutput,
     )
+    @can_fail(NotFound)
     def get(self, request: Request) -> Response:
         agent(request)
         return Response(ScriptOutput({"rules": rehearsal.script()}).data)
@@ -284,6 +288,7 @@ class Script(APIView):
         responses=ScriptOutput,
         examples=[_OUTAGE, _BROWNOUT],
     )
+    @can_fail(NotFound)
     def put(self, request: Request) -> Response:
         caller = agent(request)
         rules = validated(ScriptInput, request)["rules"]
@@ -296,6 +301,7 @@ class Script(APIView):
         summary="Let the simulators behave again",
         responses={204: None},
     )
+    @can_fail(NotFound)
     def delete(self, request: Request) -> Response:
         rehearsal.replace([], by=agent(request).client.name)
         return Response(status=http.HTTP_204_NO_CONTENT)

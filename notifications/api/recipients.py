@@ -14,8 +14,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from typing_extensions import override
 
+from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.pages import page, page_of
 from commsproject.common.api.serializers import Moment, StrictSerializer, validated
+from commsproject.common.errors import Conflict
 from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
 from commsproject.common.personal_data import work
@@ -208,6 +210,7 @@ class RecipientByUserId(APIView):
         responses=RecipientOutput,
         examples=[_REQUEST, _ANSWER],
     )
+    @can_fail(Conflict)
     def put(self, request: Request, user_id: str) -> Response:
         known = Known(permitted(request, user_id), **validated(RecipientInput, request))
         recipients.put([known])
@@ -220,6 +223,7 @@ class RecipientByUserId(APIView):
         responses=RecipientOutput,
         examples=[_REQUEST, _ANSWER],
     )
+    @can_fail(Conflict)
     def patch(self, request: Request, user_id: str) -> Response:
         recipients.get(permitted(request, user_id))
         return self.put(request, user_id)
@@ -263,6 +267,7 @@ class Addresses(APIView):
             )
         ],
     )
+    @can_fail(Conflict)
     def post(self, request: Request, user_id: str) -> Response:
         asked = validated(AddressInput, request)
         address, is_new = recipients.add_address(

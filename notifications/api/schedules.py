@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from typing_extensions import override
 
+from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.pages import page, page_of
 from commsproject.common.api.serializers import Moment, StrictSerializer, validated
 from commsproject.common.identity.principals import agent
@@ -20,6 +21,14 @@ from notifications import addresses, timetable
 from notifications.api import rows
 from notifications.api.batch_input import BatchInput
 from notifications.api.input import Line, NotificationInput, ZoneField
+from notifications.errors import (
+    NameTaken,
+    NoChannel,
+    NoProvider,
+    TemplateProblem,
+    TextTooLong,
+    UnknownRecipient,
+)
 from notifications.models import Schedule
 from notifications.services import schedule as service
 from notifications.services.asked import Row, Target
@@ -184,7 +193,7 @@ class LastError(serializers.Serializer[Any]):
 class ScheduleOutput(serializers.ModelSerializer[Schedule]):
     """A schedule in a list."""
 
-    kind = serializers.ChoiceField(Schedule.Kind.choices)
+    kind = serializers.ChoiceField(Schedule.Kind.choices, help_text="What it sends each time.")
     missed = serializers.ChoiceField(Missed.choices)
     next_runs = serializers.SerializerMethodField()
     last_run_at = serializers.DateTimeField(source="last_at", allow_null=True)
@@ -249,6 +258,7 @@ class Schedules(APIView):
         responses={201: ScheduleDetail},
         examples=[_REQUEST],
     )
+    @can_fail(NameTaken, NoChannel, NoProvider, TemplateProblem, TextTooLong, UnknownRecipient)
     def post(self, request: Request) -> Response:
         fields = _fields(validated(ScheduleInput, request))
         made = service.create(agent(request).client, fields)
@@ -291,6 +301,7 @@ class ScheduleById(APIView):
         request=ScheduleChange,
         responses=ScheduleDetail,
     )
+    @can_fail(NameTaken, NoChannel, NoProvider, TemplateProblem, TextTooLong, UnknownRecipient)
     def patch(self, request: Request, schedule_id: UUID) -> Response:
         fields = _fields(validated(ScheduleChange, request))
         changed = service.change(agent(request).client, schedule_id, fields)

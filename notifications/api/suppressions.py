@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from typing_extensions import override
 
-from commsproject.common.api.pages import page, page_of
+from commsproject.common.api.pages import page, page_of, shown_page
 from commsproject.common.api.serializers import Moment, StrictSerializer, validated
 from commsproject.common.api.spreadsheets import as_written, inert
 from commsproject.common.api.streaming import download
@@ -177,7 +177,7 @@ class Suppressions(APIView):
             OpenApiParameter("limit", int, description="1 to 200, 50 unless told."),
         ],
         responses=page_of(SuppressionOutput),
-        examples=[OpenApiExample("An entry", value=_ENTRY, response_only=True)],
+        examples=[OpenApiExample("An entry", value=shown_page(_ENTRY), response_only=True)],
     )
     def get(self, request: Request) -> Response:
         return page(_filtered(request), SuppressionOutput, request)

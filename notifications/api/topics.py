@@ -10,8 +10,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from commsproject.common.api.openapi import BODY_AS_POST, UnsupportedMediaType, can_fail
 from commsproject.common.api.pages import page, page_of
+from commsproject.common.api.problems import TooLarge
 from commsproject.common.api.serializers import StrictSerializer, validated
+from commsproject.common.errors import Conflict
 from commsproject.common.identity.scopes import Scope
 from notifications.api.input import Line
 from notifications.models import Topic, TopicMember
@@ -90,6 +93,7 @@ class Topics(APIView):
             OpenApiExample("Made", value=_TOPIC, response_only=True, status_codes=["201"]),
         ],
     )
+    @can_fail(Conflict)
     def post(self, request: Request) -> Response:
         topic = topics.make(**validated(TopicInput, request))
         return Response(TopicOutput(topic).data, status=http.HTTP_201_CREATED)
@@ -166,8 +170,10 @@ class Members(APIView):
         operation_id="topics_remove",
         summary="Take people out of a topic",
         request=MembersInput,
-        responses=MembersChangedOutput,
+        extensions=BODY_AS_POST,
+        responses={200: MembersChangedOutput},
     )
+    @can_fail(TooLarge, UnsupportedMediaType)
     def delete(self, request: Request, key: str) -> Response:
         user_ids = validated(MembersInput, request)["user_ids"]
         return Response({"changed": topics.remove(topics.get(key), user_ids)})

@@ -64,6 +64,7 @@ class Notification(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name = "message"
         indexes = [
             models.Index(fields=["client", "-id"], name="notification_by_client"),
             models.Index(

@@ -45,6 +45,7 @@ class ProviderState(models.Model):
 
     class Meta:
         ordering = ["name"]
+        verbose_name = "provider"
 
     @override
     def __str__(self) -> str:

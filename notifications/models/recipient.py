@@ -47,6 +47,7 @@ class Address(models.Model):
                 fields=["recipient", "channel", "value"], name="address_once_per_recipient"
             )
         ]
+        indexes = [models.Index(fields=["value"], name="address_by_value")]
 
     @override
     def __str__(self) -> str:

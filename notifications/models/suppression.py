@@ -31,6 +31,8 @@ class Suppression(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name = "opt-out or block"
+        verbose_name_plural = "opt-outs and blocks"
         constraints = [
             models.UniqueConstraint(
                 fields=["channel", "address_hash", "scope", "reason"], name="suppression_once"

@@ -64,7 +64,8 @@ class Work(models.Model):
 
     class Meta:
         ordering = ["due_at"]
-        verbose_name_plural = "work"
+        verbose_name = "chunk of the queue"
+        verbose_name_plural = "in the queue"
         indexes = [
             models.Index(
                 fields=["lane", "client", "flow", "due_at"],

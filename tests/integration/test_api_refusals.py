@@ -77,14 +77,14 @@ def _asked(api: APIClient, operation: Operation, told: dict[str, Any]) -> int:
     """The status; what was made is taken back."""
     for client in (api, person("u-42")):
         with transaction.atomic():
-            status = int(call(client, operation, **_example(told)).status_code)
+            status = int(call(client, operation, **example(told)).status_code)
             transaction.set_rollback(True)
         if status != 403:
             break
     return status
 
 
-def _example(told: dict[str, Any]) -> dict[str, Any]:
+def example(told: dict[str, Any]) -> dict[str, Any]:
     content = told.get("requestBody", {}).get("content", {}).get("application/json")
     if content is None:
         return {}

@@ -46,16 +46,14 @@ from notifications.types import Channel, ErrorClass, Outbound, Wanted
 from templates_app import compile as compiler
 from templates_app import dates, expressions, filters, language, rendering, values
 from templates_app.errors import TemplateError, TemplateSyntaxError
+from tests.documents import FENCE, PAGES, ROOT, fences, named
 from tests.engine import drain
 from tests.providers.live import cases
 from tests.walk import each
 
-ROOT = settings.BASE_DIR
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LIVE = ROOT / "tests" / "providers" / "live"
 CODE = ("commsproject", "conversations", "notifications", "templates_app", "tracking")
 
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _SPAN = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _BAR = re.compile(r"(?<!\\)\|")
@@ -71,16 +69,8 @@ LIVE_VARIABLES = set(
 """Of the tests with real accounts, among other names."""
 
 
-def named(page: Path) -> str:
-    return str(page.relative_to(ROOT))
-
-
-def fences(page: Path, kind: str = "") -> list[str]:
-    return [text for name, text in _FENCE.findall(page.read_text()) if kind in ("", name)]
-
-
 def prose(page: Path) -> str:
-    return _FENCE.sub("", page.read_text())
+    return FENCE.sub("", page.read_text())
 
 
 def spans(page: Path) -> list[str]:
@@ -140,7 +130,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    titles = re.findall(r"^#+ (.+)$", _FENCE.sub("", page.read_text()), re.MULTILINE)
+    titles = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
@@ -496,7 +486,7 @@ def test_a_template_prints_what_the_page_shows(written: str, data: str, printed:
 
 
 def test_the_longer_examples_print_what_the_page_shows() -> None:
-    found = _FENCE.findall(TEMPLATES.read_text())
+    found = FENCE.findall(TEMPLATES.read_text())
     examples = [(found[at : at + 3]) for at, (kind, _) in enumerate(found) if kind == "jinja"]
     assert len(examples) == 2
     for (_, written), (_, data), (part, printed) in examples:
@@ -594,11 +584,6 @@ def test_the_first_message_of_the_readme(api: APIClient) -> None:
         answer = api.post("/api/v1/notifications", example, format="json")
     assert answer.status_code == 200, answer.content
     assert answer.json()["status"] == "scheduled"
-
-    # And so does the page about templates.
-    (method, path, _, body), *_rest = calls(TEMPLATES)
-    assert (method, path) == ("POST", "/templates/order-shipped/preview")
-    assert api.post(f"/api/v1{path}", body, format="json").status_code == 200
 
 
 def test_the_fields_of_a_message_are_those_of_the_api(api: APIClient) -> None:

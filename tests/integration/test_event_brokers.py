@@ -22,9 +22,9 @@ from commsproject.common.models import OutboxEvent
 from commsproject.common.outbox import brokers, envelope, publisher
 from commsproject.common.outbox.brokers import rabbitmq
 from tests import told
+from tests.documents import ROOT, fences
 from tests.fakes.amqp import AmqpServer, Answer
 from tests.fakes.proxy import TcpProxy
-from tests.integration.test_docs import ROOT, fences
 from tests.processes import eventually, running
 from tests.rabbitmq import RabbitNode, server
 

@@ -30,10 +30,11 @@ from notifications.services import preferences, status, suppress
 from notifications.services.preferences import Said, Wish
 from notifications.types import Channel, EventType, ProviderEvent, SuppressionReason
 from tests import told
+from tests.documents import ROOT, fences
 from tests.engine import drain
 from tests.factories import CategoryFactory
 from tests.fakes.proxy import TcpProxy
-from tests.integration.test_docs import ROOT, bare, fences, tables
+from tests.integration.test_docs import bare, tables
 from tests.processes import eventually
 from tracking.models import WebhookDelivery, WebhookEndpoint
 from tracking.services import endpoints, events_out

@@ -35,7 +35,7 @@ def smoke(*arguments: str) -> dict[str, str]:
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments: tuple[str, ...]) -> None:
-    with pytest.raises(CommandError, match="http|--api-key|--listen"):
+    with pytest.raises(CommandError, match=r"http|--api-key|--listen"):
         call_command("smoke", *arguments, stdout=io.StringIO())
 
 

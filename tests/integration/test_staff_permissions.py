@@ -252,6 +252,7 @@ ACTIONS = {
     "apikey.revoke_selected": "A",
     "deadletter.replay_selected": "OA",
     "group.delete_selected": "A",
+    "notification.cancel_selected": "SOA",
     "notification.resend_unconfirmed": "SOA",
     "schedule.delete_selected": "OA",
     "simulatorrule.delete_selected": "OA",
@@ -373,6 +374,7 @@ def assert_is_told(before: dict[str, int], where: str) -> None:
     assert not changed or "common_auditevent" in changed, f"{where} changed {changed} untold"
 
 
+@pytest.mark.timeout(900)  # some thousand requests
 @pytest.mark.usefixtures("everything", "bare")
 def test_every_page_opens_for_its_roles_and_every_change_is_told(staff: dict[str, User]) -> None:
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))

@@ -30,11 +30,11 @@ from commsproject.common.models import ApiClient
 from commsproject.common.outbox import Event, publisher
 from conversations.services import entries, marks, start
 from conversations.types import Actor, Kind, Who
+from tests.documents import ROOT, fences
 from tests.engine import drain
 from tests.fakes.behaviours import Hang, Status
 from tests.fakes.http import FakeHttpServer
 from tests.fakes.wire import Request
-from tests.integration.test_docs import ROOT, fences
 from tests.integration.test_events_out import send as send_message
 from tests.processes import eventually
 from tracking.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint

@@ -106,6 +106,8 @@ class AgentAdmin(EditableAdmin[ApiClient]):
     search_fields = ("name",)
     search_help_text = "Exact name"
     change_form_template = "common/admin/agent.html"
+    nothing = "No agent yet"
+    begin = "An agent is a program that sends messages: make one, and issue its key."
 
     @override
     def look_up(self, rows: QuerySet[ApiClient], term: str) -> QuerySet[ApiClient]:
@@ -163,6 +165,8 @@ class KeyAdmin(_Columns, ReadOnlyAdmin[ApiKey]):
     search_fields = ("prefix",)
     search_help_text = "The start of a key, or its 8 characters"
     change_form_template = "common/admin/key.html"
+    nothing = "No key was issued"
+    begin = "Keys are issued on the page of their agent."
     actions = ("revoke_selected",)
 
     @override

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from commsproject.common import alerts
 from commsproject.common.admin.base import EditableAdmin, Question, ReadOnlyAdmin
-from commsproject.common.admin.show import Tone, ago, badge, shorten
+from commsproject.common.admin.show import Tone, ago, badge, duration, shorten
 from commsproject.common.admin.theme import AdminTextareaWidget, ModelForm, PasswordInput
 from commsproject.common.alerts import notices, targets
 from commsproject.common.errors import CommsError
@@ -76,6 +76,7 @@ class AlertAdmin(ReadOnlyAdmin[Alert]):
     ordering = (F("resolved_at").desc(nulls_first=True), "-id")
     change_form_template = "common/admin/alert.html"
     nothing = "Nothing has ever been wrong"
+    begin = "What the alert rules find comes here, and goes to those who are to be told."
 
     @admin.display(description="Title")
     def short_title(self, alert: Alert) -> str:
@@ -156,7 +157,10 @@ class AlertRuleAdmin(EditableAdmin[AlertRule]):
     """When something is told. Rules are switched off, not deleted."""
 
     form = RuleForm
-    list_display = ("name", "shown_state", "measure", "only", "bound", "window_seconds")
+    list_display = ("name", "shown_state", "measure", "only", "told_from", "window")
+    ordering = ("name",)
+    nothing = "No rule: nothing is told"
+    begin = "A rule says from which value on something is wrong."
     list_filter = ("enabled", "severity", "measure")
     fields = (
         *("name", "key", "measure", "only", "severity", "enabled"),
@@ -170,6 +174,17 @@ class AlertRuleAdmin(EditableAdmin[AlertRule]):
         if rule.last_error:
             return badge(rule.last_error, Tone.BAD)
         return badge(rule.get_severity_display(), _TONES[Severity(rule.severity)])
+
+    @admin.display(description="From")
+    def told_from(self, rule: AlertRule) -> str:
+        what = rule.get_measure_display()
+        if what.startswith("Share"):
+            return f"{100 * rule.bound:g} %"
+        return duration(rule.bound) if what.startswith("Seconds") else f"{rule.bound:g}"
+
+    @admin.display(description="Within")
+    def window(self, rule: AlertRule) -> str:
+        return duration(rule.window_seconds)
 
     @override
     def get_readonly_fields(self, request: HttpRequest, obj: AlertRule | None = None) -> list[str]:
@@ -221,7 +236,8 @@ class AlertTargetAdmin(EditableAdmin[AlertTarget]):
     list_display = ("name", "place", "least", "shown_state", "last")
     fields = ("name", "address", "least", "is_active")
     change_form_template = "common/admin/alert_target.html"
-    nothing = "Nobody is told of alerts yet: they only stand here"
+    nothing = "Nobody is told of alerts yet"
+    begin = "Name an address: e-mail, a chat or a pager."
 
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[AlertTarget]:

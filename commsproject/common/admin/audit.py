@@ -45,6 +45,7 @@ class AuditEventAdmin(ReadOnlyAdmin[AuditEvent]):
     search_fields = ("actor",)
     search_help_text = "Exact name of a member of staff, or id of what it was done to"
     nothing = "Nobody has done anything yet"
+    begin = "What staff change, and how they sign in, is noted here for good."
     list_before_template = "common/admin/audit_events.html"
     change_form_template = "common/admin/audit_event.html"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from django.contrib import messages
@@ -52,11 +52,16 @@ class CappedPaginator(Paginator[Any]):
 
 
 class CappedChangeList(ChangeList):
-    """Says how many there are only once."""
+    """Says how many there are only once. Knows where the first row is made, for a list without any."""
+
+    begin_at: tuple[str, str] | None = None
 
     @override
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
+        if (begin := cast("BaseAdmin[Any]", self.model_admin).begin_at) is not None:
+            page, label, permission = begin
+            self.begin_at = (reverse(page), label) if request.user.has_perm(permission) else None
         if self.full_result_count is None and not self.query and not self.has_active_filters:
             self.full_result_count = self.result_count
 
@@ -102,6 +107,8 @@ class BaseAdmin(StaffModelAdmin[M]):
     """What a list without rows says."""
     begin = ""
     """How the first one comes to be."""
+    begin_at: tuple[str, str, str] | None = None
+    """Where that is, for those who may: the name of a page, what its button says, the permission."""
     row_pages: Sequence[str] = ()
     """Methods that are a row's own pages and buttons, with its key: `stop` is at `<key>/stop/`, by the
     name `<app>_<model>_stop`.
@@ -132,7 +139,7 @@ class BaseAdmin(StaffModelAdmin[M]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[M], search_term: str
     ) -> tuple[QuerySet[M], bool]:
-        term = search_term.strip().replace("\0", "")
+        term = search_term.strip()
         return (self.look_up(queryset, term) if term else queryset), False
 
     def may_act(self, request: HttpRequest) -> bool:

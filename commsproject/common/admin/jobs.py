@@ -15,6 +15,8 @@ class ScheduledJobAdmin(ReadOnlyAdmin[ScheduledJob]):
     list_display = ("name", "outcome", "last_run", "took", "next_run")
     fields = ("name", "outcome", "last_run", "took", "next_run")
     ordering = ("name",)
+    nothing = "No job has run yet"
+    begin = "The scheduler writes them here when it starts."
 
     @admin.display(description="Last run ended")
     def outcome(self, job: ScheduledJob) -> SafeString:

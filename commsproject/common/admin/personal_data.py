@@ -17,6 +17,7 @@ class PersonalDataJobAdmin(ReadOnlyAdmin[PersonalDataJob]):
     fields = ("what", "shown_state", "at", "asked_by", "found", "began", "ended", "kept_until")
     list_filter = ("kind", "state")
     nothing = "Nobody has asked for a person's data"
+    begin = "Exports and erasures are asked for on the page of a recipient, or by the API."
 
     @admin.display(description="Request")
     def what(self, job: PersonalDataJob) -> str:

@@ -10,9 +10,9 @@ from typing_extensions import override
 
 from commsproject.common import audit
 from commsproject.common.admin.base import ReadOnlyAdmin
-from commsproject.common.admin.show import Tone, ago, badge, shorten
+from commsproject.common.admin.show import Tone, ago, badge
 from commsproject.common.models import StaffSession
-from commsproject.common.staff import sessions
+from commsproject.common.staff import browsers, sessions
 
 
 @admin.register(StaffSession)
@@ -25,6 +25,7 @@ class StaffSessionAdmin(ReadOnlyAdmin[StaffSession]):
     search_fields = ("user__username",)
     search_help_text = "Exact name of a member of staff"
     nothing = "Nobody is signed in"
+    begin = "Whoever signs in to the console is listed here."
     actions = ("end_selected",)
 
     @override
@@ -63,4 +64,4 @@ class StaffSessionAdmin(ReadOnlyAdmin[StaffSession]):
 
     @admin.display(description="Browser")
     def with_browser(self, row: StaffSession) -> str:
-        return shorten(row.browser, 60)
+        return browsers.name(row.browser)

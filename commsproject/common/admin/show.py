@@ -46,6 +46,15 @@ def ago(moment: datetime | None) -> SafeString:
     )
 
 
+def duration(seconds: float) -> str:
+    """`90 s`, `5 min`, `2 h`: in the largest unit of which it is a whole number."""
+    span = timedelta(seconds=seconds)
+    for unit, name in _UNITS:
+        if span >= unit and not span % unit:
+            return f"{span // unit} {name}"
+    return f"{seconds:g} s"
+
+
 def shorten(text: str, length: int = 60) -> str:
     """One line of at most `length` characters."""
     line = " ".join(text.split())

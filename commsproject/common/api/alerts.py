@@ -13,6 +13,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from commsproject.common import alerts
+from commsproject.common.alerts import AlreadyAcknowledged
+from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.pages import page, page_of
 from commsproject.common.api.serializers import StrictSerializer, validated
 from commsproject.common.errors import NotFound
@@ -148,6 +150,7 @@ class AcknowledgeAlert(APIView):
             OpenApiExample("Acknowledged", value=_EXAMPLE, response_only=True),
         ],
     )
+    @can_fail(AlreadyAcknowledged)
     def post(self, request: Request, alert_id: UUID) -> Response:
         note = validated(AcknowledgeInput, request).get("note", "")
         alert = alerts.acknowledge(_get(alert_id), by=_name(request), note=note)

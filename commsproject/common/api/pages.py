@@ -22,6 +22,11 @@ def page(rows: QuerySet[Any], item: Item, request: Request) -> Response:
     return paginator.get_paginated_response(item(found, many=True).data)
 
 
+def shown_page(item: dict[str, Any]) -> dict[str, Any]:
+    """The only page of a list with one `item`, for an example."""
+    return {"results": [item], "next": None, "previous": None}
+
+
 def page_of(item: Item) -> serializers.Serializer[Any]:
     """The shape of a page, for `extend_schema`."""
     return inline_serializer(

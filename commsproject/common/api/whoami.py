@@ -15,7 +15,7 @@ from commsproject.common.identity.scopes import Scope
 
 
 class WhoAmIOutput(serializers.Serializer[Any]):
-    kind = serializers.ChoiceField(["agent", "user"])
+    kind = serializers.ChoiceField(["agent", "user"], help_text="A program, or a person.")
     name = serializers.CharField(required=False, help_text="The agent's name; of an agent only.")
     user_id = serializers.CharField(required=False, help_text="Of an end user only.")
     scopes = serializers.ListField(

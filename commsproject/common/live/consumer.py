@@ -6,15 +6,13 @@ import contextlib
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 from channels.consumer import AsyncConsumer
-from channels.security.websocket import OriginValidator
 from django.conf import settings
 from typing_extensions import override
 
-from commsproject.common.live import database, tickets, wire
+from commsproject.common.live import database, origins, tickets, wire
 from commsproject.common.live.closes import Close
 from commsproject.common.live.counts import counts
 from commsproject.common.live.dialogue import Dialogue
@@ -55,7 +53,7 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
     @override
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
-        if SUBPROTOCOL not in scope["subprotocols"] or not origin_is_allowed(_origin(scope)):
+        if SUBPROTOCOL not in scope["subprotocols"] or not origins.is_allowed(_origin(scope)):
             counts.refused_handshakes += 1
             await send({"type": "websocket.close"})  # before it is open: HTTP 403
             return
@@ -115,20 +113,6 @@ async def _login(scope: Mapping[str, Any]) -> Login:
     if login.has_expired:
         raise Refused(Close.ENDED)
     return login
-
-
-def origin_is_allowed(origin: str) -> bool:
-    """Browsers always send one, and a page of another site must not use this socket. Programs send
-    none: they hold a ticket, which no page can make them send.
-    """
-    if not origin:
-        return True
-    allowed = settings.LIVE_ORIGINS or [settings.PUBLIC_URL]
-    try:
-        parsed = urlsplit(origin)
-        return bool(OriginValidator(None, allowed).validate_origin(parsed))
-    except ValueError:
-        return False
 
 
 def _origin(scope: Mapping[str, Any]) -> str:

@@ -13,15 +13,16 @@ from typing import Any
 
 from commsproject.common.live.frames import MAX_FRAME
 
-OPTIONS = (
-    *("--ws", "websockets-sansio"),
-    *("--ws-max-size", str(MAX_FRAME)),
+OPTIONS: dict[str, Any] = {
+    "ws": "websockets-sansio",
+    "ws_max_size": MAX_FRAME,
     # 40 KB for each socket otherwise, and frames are small.
-    *("--ws-per-message-deflate", "false"),
+    "ws_per_message_deflate": False,
     # A client that has gone without a word is closed after 40 s.
-    *("--ws-ping-interval", "20", "--ws-ping-timeout", "20"),
-)
-"""Of its command line."""
+    "ws_ping_interval": 20.0,
+    "ws_ping_timeout": 20.0,
+}
+"""Of `uvicorn.Config`."""
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 

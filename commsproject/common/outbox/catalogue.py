@@ -113,6 +113,45 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+_EXAMPLES: Mapping[str, Any] = {
+    "user_id": "u-1042",
+    "sender_id": "u-1042",
+    "channel": "email",
+    "category": "news",
+    "reference": "order-1042",
+    "error": "mailbox unknown",
+    "reason": "mailbox unknown",
+    "provider": "ses",
+    "was": "closed",
+    "now": "open",
+    "key": "rule.provider-shut:ses",
+    "severity": "critical",
+    "title": "ses is not asked any more",
+    "agent": "019a0000-0000-7000-8000-000000000003",
+    "kind": "group",
+}
+
+
+def example(kind: str) -> dict[str, Any]:
+    """Data as an event of this type has them."""
+    return {name: _example(name, schema) for name, schema in KINDS[kind].fields.items()}
+
+
+def _example(name: str, schema: Schema) -> Any:
+    if name in _EXAMPLES:
+        return _EXAMPLES[name]
+    if "enum" in schema:
+        return schema["enum"][0]
+    match schema["type"], schema.get("format"):
+        case "integer", _:
+            return 2
+        case "boolean", _:
+            return False
+        case _, "date-time":
+            return "2026-11-22T09:00:00+00:00"
+    return "019a0000-0000-7000-8000-000000000001"
+
+
 def subject(kind: str, data: Mapping[str, Any]) -> str:
     """What an event is about: events with the same subject go out in order."""
     known = KINDS.get(kind)

@@ -26,6 +26,26 @@ def wrap(event: Event) -> dict[str, Any]:
     }
 
 
+def schema(kind: str) -> dict[str, Any]:
+    """JSON Schema of a whole event of the type."""
+    text = {"type": "string"}
+    return {
+        "type": "object",
+        "required": ["specversion", "id", "source", "type", "time", "data"],
+        "properties": {
+            "specversion": {"const": "1.0"},
+            "id": text,
+            "source": {"type": "string", "format": "uri"},
+            "type": {"const": kind},
+            "subject": text,
+            "time": {"type": "string", "format": "date-time"},
+            "datacontenttype": {"const": "application/json"},
+            "dataschema": {"type": "string", "format": "uri"},
+            "data": catalogue.KINDS[kind].schema(),
+        },
+    }
+
+
 def encode(event: Event) -> bytes:
     """The same bytes for the same event, every time."""
     return orjson.dumps(wrap(event))

@@ -8,6 +8,8 @@ from datetime import datetime
 from django import template
 from django.utils.safestring import SafeString
 
+from commsproject.common.staff import browsers
+
 register = template.Library()
 
 
@@ -22,6 +24,11 @@ def ago(moment: datetime | None) -> SafeString:
 def thousands(count: int) -> str:
     """`1,234,567`."""
     return f"{count:,}"
+
+
+@register.filter
+def browser(user_agent: str) -> str:
+    return browsers.name(user_agent)
 
 
 @register.filter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ from uuid import UUID
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -27,7 +28,7 @@ from conversations import live, reply_to, selectors
 from conversations.errors import NotAllowed
 from conversations.models import Conversation, Entry, Note, Notice, Participant, Reminder
 from conversations.personal_data import HOLDER
-from conversations.services import entries, erase, notes, reminders, support, team
+from conversations.services import answers, entries, erase, notes, reminders, support, team
 from conversations.types import Actor, Kind, Medium, Status, Who
 from notifications.models import Address, Notification, Recipient, SimulatedMessage
 from notifications.services import suppress
@@ -37,6 +38,7 @@ from templates_app import services as authors
 from templates_app.models import Kind as TemplateKind
 from tests.engine import drain
 from tests.integration.conversations.people import call, person, start, write
+from tracking.models import InboundMessage
 from tracking.services import inbound
 
 pytestmark = pytest.mark.django_db
@@ -475,6 +477,37 @@ def test_what_is_not_for_the_team_opens_nothing() -> None:
     comes(Channel.EMAIL, "eve@simulator.test", " ")
     comes(Channel.SMS, "12345", "x")  # a short code cannot be answered
     assert not Conversation.objects.exists()
+
+
+@pytest.mark.usefixtures("mailbox")
+@pytest.mark.django_db(transaction=True)
+def test_messages_of_a_stranger_that_come_at_once_open_one_conversation() -> None:
+    rows = [
+        InboundMessage(
+            provider="simulator",
+            dedupe=str(number),
+            channel=Channel.EMAIL,
+            sender="eve@simulator.test",
+            sender_hash="0" * 64,
+            to=SUPPORT,
+            text=str(number),
+            at=timezone.now(),
+        )
+        for number in range(6)
+    ]
+    InboundMessage.objects.bulk_create(rows)
+
+    def take(row: InboundMessage) -> int:
+        try:
+            return answers.take([row.id])
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(take, rows)) == 6
+    assert answers.take_recent() == 6  # once more, and nothing is new
+    said = Conversation.objects.get().entries.values_list("body", flat=True)
+    assert sorted(said) == [str(number) for number in range(6)]
 
 
 def test_a_suppressed_mailbox_is_told_of_before_anything_is_written(grace: Staff) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from tests.integration.live.saying import app
 from tests.live_client import Client, connected, user
 from tests.live_feed import rooms
 
-SPECIFICATION = Path(__file__).parents[2] / "specifications" / "asyncapi-3.0.0.json"
+ROOT = Path(__file__).parents[3]
+SPECIFICATION = ROOT / "tests" / "specifications" / "asyncapi-3.0.0.json"
 
 
 async def heard(client: Client, found: dict[str, Any]) -> None:
@@ -135,3 +137,11 @@ def refs(part: Any) -> list[str]:
         own = [part["$ref"]] if isinstance(part.get("$ref"), str) else []
         return own + [ref for value in part.values() for ref in refs(value)]
     return [ref for value in part for ref in refs(value)] if isinstance(part, list) else []
+
+
+def test_the_page_names_every_frame_of_a_client() -> None:
+    lines = (ROOT / "docs" / "api" / "WEBSOCKET.md").read_text().splitlines()
+    rows = [line.split("|")[1] for line in lines if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`([\w.]+)`", row)}
+    apps = {"say", "room.typing"}  # of the tests' own feed
+    assert named == client_frames().keys() - apps

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import itertools
 import os
 import sys
-from collections.abc import Iterator
 
 from django.conf import settings
 from django.core.management import CommandError, call_command, get_commands
-from django.db import connection, connections
+from django.db import connections
 from typing_extensions import override
 
 from commsproject import embedded
-from commsproject.common.commands import DatabaseCommand
-from commsproject.common.live.server import OPTIONS
+from commsproject.common.commands import DatabaseCommand, listen_on
 from commsproject.common.supervisor import Console, Service, Supervisor, http_status
 from commsproject.embedded.system import port_is_free
 
 _READY_SECONDS = 60
-_MIGRATING = 0x636F6D6D73 + 1  # an advisory lock; that of the scheduler plus one
 _READY = """
   The service runs at  {url}/
+  Try it               {url}/demo/
   Staff pages          {url}/admin/
   {sign_in}
   API documentation    {url}/api/docs/
@@ -43,7 +40,7 @@ class Command(DatabaseCommand):
         local = self.host in {"127.0.0.1", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
         self.url = f"http://{'localhost' if local else self.host}:{self.port}"
         os.environ.setdefault("PUBLIC_URL", self.url)
-        services = _services(self.host, self.port)
+        services = _services()
         self.console = Console(["run", *(service.name for service in services)])
         try:
             self.sign_in = self._prepare()
@@ -62,8 +59,7 @@ class Command(DatabaseCommand):
     def _prepare(self) -> str:
         """Bring the database up to date. Returns how to sign in."""
         self._say("bringing the database up to date")
-        with _alone():
-            call_command("migrate", verbosity=0, interactive=False)
+        call_command("migrate", verbosity=0, interactive=False)
         sign_in = "Make a staff account with `.venv/bin/python manage.py createsuperuser`."
         if "seed_demo" in get_commands():
             self._say("looking after the demo data")
@@ -98,26 +94,13 @@ class Command(DatabaseCommand):
 
 
 def _address() -> tuple[str, int]:
-    host, text = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "8002")
-    if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise CommandError(f"PORT is {text!r}. It must be a number from 1 to 65535.")
-    if not port_is_free(int(text), host):
+    host, port = listen_on()
+    if not port_is_free(port, host):
         raise CommandError(
-            f"Port {text} of {host} is in use, or not allowed. Stop what uses it, or choose another"
-            f" one: PORT={int(text) % 65535 + 1} make run"
+            f"Port {port} of {host} is in use, or not allowed. Stop what uses it, or choose another"
+            f" one: PORT={port % 65535 + 1} make run"
         )
-    return host, int(text)
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """Two that start at once on one database must not both migrate it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])
-        try:
-            yield
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [_MIGRATING])
+    return host, port
 
 
 def _near(host: str) -> str:
@@ -125,15 +108,10 @@ def _near(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
 
 
-def _services(host: str, port: int) -> list[Service]:
-    root = settings.BASE_DIR
-    manage = [sys.executable, str(root / "manage.py")]
-    web = [sys.executable, "-m", "uvicorn", "commsproject.asgi:application", "--app-dir", str(root)]
-    # The application configures all logging, uvicorn's and the lines of requests too.
-    web += ["--host", host, "--port", str(port), "--no-access-log"]
-    web += ["--lifespan", "off", "--timeout-graceful-shutdown", "5", *OPTIONS]
+def _services() -> list[Service]:
+    manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
     return [
-        Service("web", web),
+        Service("web", [*manage, "web"]),
         Service("urgent", [*manage, "worker", "--lane", "urgent"]),
         Service("bulk", [*manage, "worker", "--lane", "normal", "--lane", "bulk"]),
         Service("scheduler", [*manage, "scheduler"]),
