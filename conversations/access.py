@@ -11,11 +11,15 @@ from django.db.models import Q, QuerySet
 
 from commsproject.common.errors import NotFound
 from commsproject.common.outbox import Event
+from conversations.errors import NotAllowed
 from conversations.models import Conversation, Participant
 from conversations.types import Actor, Kind, Role, Who
 
 MAY_SEE = "conversations.view_conversation"
 """Without this permission a member of staff belongs to none, be it one that was theirs."""
+
+MAY_ANSWER = "conversations.change_conversation"
+"""Without this one they look on."""
 
 NOBODYS = NotFound("There is no such conversation, or you do not belong to it.")
 
@@ -38,13 +42,18 @@ class Membership:
         return self.participant is not None and self.participant.role in {Role.OWNER, Role.ADMIN}
 
 
-def _of_the_team(actors: Collection[Actor]) -> set[Actor]:
-    """Of the members of staff among them, those who answer people."""
+def team(permission: str = MAY_ANSWER) -> QuerySet[User]:
+    """Of the staff, those with the permission."""
+    backend = "django.contrib.auth.backends.ModelBackend"
+    return User.objects.with_perm(permission, backend=backend).filter(is_staff=True)
+
+
+def _of_the_team(actors: Collection[Actor], permission: str = MAY_SEE) -> set[Actor]:
+    """Of the members of staff among them, those with the permission."""
     staff = {actor.id for actor in actors if actor.who is Who.STAFF and actor.id.isdecimal()}
     if not staff:
         return set()
-    backend = "django.contrib.auth.backends.ModelBackend"
-    rows = User.objects.with_perm(MAY_SEE, backend=backend).filter(pk__in=staff, is_staff=True)
+    rows = team(permission).filter(pk__in=staff)
     return {Actor(Who.STAFF, str(pk)) for pk in rows.values_list("pk", flat=True)}
 
 
@@ -60,10 +69,14 @@ def visible(actor: Actor) -> QuerySet[Conversation]:
 
 
 def fetch(actor: Actor, conversation_id: UUID, *, hold: bool = False) -> Membership:
-    """Raises `NotFound`. `hold`: nobody else changes it before this transaction ends."""
+    """Raises `NotFound`. `hold`, for who changes it: nobody else does before this transaction ends.
+    Raises `NotAllowed` for staff who only look on.
+    """
     if actor.who is Who.STAFF and not _of_the_team([actor]):
         raise NOBODYS
     if hold:
+        if actor.who is Who.STAFF and not _of_the_team([actor], MAY_ANSWER):
+            raise NotAllowed("You may look on here, and not answer.")
         # In a statement of its own: who was removed while we waited for the lock is seen to be.
         locked = Conversation.objects.select_for_update(no_key=True).filter(id=conversation_id)
         list(locked.order_by().values_list("id"))
@@ -79,6 +92,11 @@ def fetch(actor: Actor, conversation_id: UUID, *, hold: bool = False) -> Members
         if teams is not None:
             return Membership(actor, teams, None)
     raise NOBODYS
+
+
+def who_see_support(actors: Collection[Actor]) -> set[Actor]:
+    """Of them, the staff to whom every support conversation belongs."""
+    return _of_the_team(actors)
 
 
 def may_read(wishes: Collection[tuple[Actor, UUID]]) -> set[tuple[Actor, UUID]]:

@@ -11,6 +11,7 @@ ENTRY: dict[str, Any] = {
     "changed_seq": 42,
     "kind": "text",
     "author": {"kind": "user", "id": "u-42"},
+    "medium": "chat",
     "client_id": "c-1",
     "body": "See you at **nine**.",
     "html": "<p>See you at <strong>nine</strong>.</p>",

@@ -23,11 +23,12 @@ from commsproject.common.live.people import Person, Session
 from commsproject.common.live.presence import typing
 from commsproject.common.live.registry import Command, Feed, Wish
 from conversations import access, examples, selectors
+from conversations.errors import NotAllowed
 from conversations.markup import MAX_LENGTH
 from conversations.models import Conversation
-from conversations.services import attachments, entries, marks
+from conversations.services import attachments, entries, marks, team
 from conversations.services.sequence import FEED
-from conversations.types import Actor, EntryKind, Who
+from conversations.types import Actor, EntryKind, Medium, Who
 
 _MAYBE: Schema = {"type": ["string", "null"], "format": "date-time"}
 _TEXT: Schema = {"type": "string"}
@@ -47,6 +48,7 @@ ENTRY: Schema = {
         "changed_seq": SEQ,
         "kind": {"enum": EntryKind.values},
         "author": _SOMEBODY,
+        "medium": {"enum": Medium.values},
         **dict.fromkeys(("client_id", "body", "html"), _TEXT),
         "event": {"type": ["object", "null"]},
         "reply_to": {"type": ["object", "null"]},
@@ -121,6 +123,13 @@ DELIVERED = ServerFrame(
     {"type": "delivered", "conversation": _ID, "seq": 42, "person": {"kind": "user", "id": "u-43"}},
 )
 
+SUPPORT = ServerFrame(
+    team.FEED,
+    "Something is new about a support conversation, be it a note: fetch it. Staff only; it has no seq.",
+    {"conversation": UUID_SCHEMA},
+    {"type": team.FEED, "conversation": _ID},
+)
+
 
 def actor_of(person: Person) -> Actor:
     return Actor(Who(person.kind.value), person.id)
@@ -156,6 +165,28 @@ class ConversationFeed(Feed):
             yield one.key, one.seq, {"type": frame.type, **content}
 
 
+class SupportFeed(Feed):
+    """One key, `team`. Nothing of it is kept: who comes back fetches the list anew."""
+
+    name = team.FEED
+    frames = (SUPPORT,)
+
+    @override
+    def authorise(self, wishes: Collection[Wish]) -> Mapping[Wish, int]:
+        people = {actor_of(person): (person, key) for person, key in wishes if key == team.KEY}
+        return {people[one]: 0 for one in access.who_see_support(people.keys())}
+
+    @override
+    def heads(self, keys: Collection[str]) -> Mapping[str, int]:
+        return {}
+
+    @override
+    def read(
+        self, after: Mapping[str, int], limit: int
+    ) -> Iterable[tuple[str, int, Mapping[str, Any]]]:
+        return ()
+
+
 def _id(key: str) -> UUID | None:
     """As clients get ids; no other way of writing one names a key."""
     try:
@@ -166,9 +197,12 @@ def _id(key: str) -> UUID | None:
 
 
 def _send(session: Session, frame: Mapping[str, Any]) -> Mapping[str, Any]:
-    reply_to = frame.get("reply_to")
+    actor, reply_to = actor_of(session.person), frame.get("reply_to")
+    if actor.who is Who.STAFF:
+        access.fetch(actor, UUID(frame["conversation"]))
+        raise NotAllowed("Staff write on the console's pages, which keep the trail.")
     entry, _ = entries.post(
-        actor_of(session.person),
+        actor,
         UUID(frame["conversation"]),
         frame["body"],
         client_id=frame["client_id"],
@@ -180,8 +214,9 @@ def _send(session: Session, frame: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _read(session: Session, frame: Mapping[str, Any]) -> None:
-    conversation = UUID(frame["conversation"])
-    marks.read(actor_of(session.person), conversation, frame["seq"], skip=session)
+    actor, conversation = actor_of(session.person), UUID(frame["conversation"])
+    read = team.read if actor.who is Who.STAFF else marks.read
+    read(actor, conversation, frame["seq"], skip=session)
 
 
 def _delivered(session: Session, frame: Mapping[str, Any]) -> None:
@@ -234,6 +269,7 @@ def _may_watch(person: Person, user_ids: Collection[str]) -> Collection[str]:
 
 def register(registry: ModuleType) -> None:
     registry.add_feed(ConversationFeed())
+    registry.add_feed(SupportFeed())
     for command in (SEND, MARK_READ, MARK_DELIVERED):
         registry.add_command(command)
     registry.add_relay(typing.relay(FEED, "conversation"))

@@ -51,6 +51,7 @@ def _entry(
         "changed_seq": entry.changed_seq,
         "kind": entry.kind,
         "author": {"kind": entry.who, "id": entry.person_id},
+        "medium": entry.medium,
         "client_id": entry.client_id,
         "body": entry.body,
         "html": markup.html(entry.body) if entry.body else "",

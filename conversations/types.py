@@ -37,6 +37,14 @@ class Status(TextChoices):
     CLOSED = "closed", "Closed"
 
 
+class Medium(TextChoices):
+    """How an entry came from its author, or went to the others."""
+
+    CHAT = "chat", "Chat"
+    EMAIL = "email", "Email"
+    SMS = "sms", "Text message"
+
+
 class EntryKind(TextChoices):
     TEXT = "text", "Text"
     SYSTEM = "system", "System"

@@ -21,7 +21,7 @@ from templates_app.elements import Kind as ElementKind
 from templates_app.errors import SourceError, TemplateError, TemplateSyntaxError
 from templates_app.includes import Expansion, Library
 from templates_app.inline import CannotInline, inlined
-from templates_app.models import Kind, TemplateVersion
+from templates_app.models import WHOLE, Kind, TemplateVersion
 from templates_app.plain_text import NoPlainText, plain_text
 from templates_app.rendering import LINKS, finished
 from templates_app.tags import Masked, blanked, find, place, unix
@@ -96,7 +96,7 @@ def attempt(version: TemplateVersion, library: Library) -> Built:
         schema["required"] = [name for name in schema.get("required", ()) if name != "content"]
     work.notices += _alike(schema)
     pins = [{"key": key, "number": number} for key, number in sorted(work.expansion.pins.items())]
-    content = content if kind == Kind.MESSAGE else {}
+    content = content if kind in WHOLE else {}
     return Built(content, pins, sorted(work.variables), work.notices, schema, work.errors)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from commsproject.common.errors import FieldError
 from templates_app.locales import Channels
-from templates_app.models import Kind, TemplateVersion
+from templates_app.models import WHOLE, TemplateVersion
 
 _BODIES = ("text", "html", "mjml")
 
@@ -28,7 +28,7 @@ def _of(kind: str, channels: Channels, where: str) -> Iterator[FieldError]:
 
 def _missing(kind: str, channel: str, parts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     has = {part for part, source in parts.items() if source.strip()}
-    if kind != Kind.MESSAGE:
+    if kind not in WHOLE:
         if not parts:
             yield "text", "Write at least one part."
     elif channel == "email":

@@ -15,7 +15,7 @@ from templates_app import compile as compiler
 from templates_app import hosted, includes, locales, schema, selectors, variables
 from templates_app.build import Built, Notice, attempt
 from templates_app.errors import SourceError, TemplateError
-from templates_app.models import Kind, Template, TemplateVersion
+from templates_app.models import WHOLE, Kind, Template, TemplateVersion
 from templates_app.rendering import render
 from templates_app.schema import Schema
 from templates_app.types import Manner, NullIs
@@ -232,7 +232,7 @@ def failing_samples(
     version: TemplateVersion, content: Mapping[str, locales.Channels]
 ) -> list[FieldError]:
     """Why samples of the template cannot be rendered, in any channel and language of what was built."""
-    if version.template.kind != Kind.MESSAGE:  # of which nothing is built
+    if version.template.kind not in WHOLE:  # of which nothing is built
         content = _built(version).content
     errors: list[FieldError] = []
     end = time.thread_time() + MAX_SECONDS
@@ -283,7 +283,7 @@ def _built(version: TemplateVersion) -> Built:
         return Built(version.built, version.pins, version.variables, [], version.schema)
     library = selectors.library(version)
     built = attempt(version, library)
-    if version.template.kind == Kind.MESSAGE:
+    if version.template.kind in WHOLE:
         return built
     alone = TemplateVersion(
         template=Template(kind=Kind.MESSAGE),

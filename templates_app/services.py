@@ -16,7 +16,7 @@ from templates_app import complete, preview, selectors, variables
 from templates_app.build import Built, attempt, build, invalid
 from templates_app.hosted import Hosted
 from templates_app.locales import Channels, is_tag, normal
-from templates_app.models import Kind, Template, TemplateVersion
+from templates_app.models import WHOLE, Kind, Template, TemplateVersion
 from templates_app.schema import Schema
 from templates_app.types import NullIs
 
@@ -198,7 +198,7 @@ def publish(template: Template, *, expected: Collection[str] = ()) -> TemplateVe
     draft.template = template
     _check_complete(draft)
     built = build(draft, selectors.library(draft))
-    if template.kind == Kind.MESSAGE and not built.content[""]:
+    if template.kind in WHOLE and not built.content[""]:
         raise InvalidInput.of("channels", "required", "There is nothing in it that could be sent.")
     if errors := preview.failing_samples(draft, built.content):
         raise invalid(errors)
@@ -228,7 +228,7 @@ def check_unused(template: Template) -> None:
     """Raises `InUse`."""
     if template.experiment_id is not None:
         raise InUse(f"An A/B test of {template.key} runs: stop or decide it first.")
-    if template.kind != Kind.MESSAGE and (users := selectors.users(template)):
+    if template.kind not in WHOLE and (users := selectors.users(template)):
         named = ", ".join(user.key for user in users[:_NAMED])
         named += " and others" if len(users) > _NAMED else ""
         raise InUse(f"{template.key} is used by {named}: change these first.")

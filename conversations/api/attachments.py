@@ -16,12 +16,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from typing_extensions import override
 
+from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.problems import TooLarge
 from commsproject.common.errors import InvalidInput
 from conversations import access, links, selectors
 from conversations.api import shapes
 from conversations.api.actors import actor
 from conversations.api.views import View
+from conversations.errors import TypeNotAllowed
 from conversations.services import attachments
 from conversations.types import Actor
 
@@ -80,6 +82,7 @@ class Attachments(View):
             OpenApiExample("A picture", value=_EXAMPLE, response_only=True, status_codes=["201"])
         ],
     )
+    @can_fail(TypeNotAllowed)
     def post(self, request: Request, conversation_id: UUID) -> Response:
         who = actor(request)
         access.fetch(who, conversation_id)  # before anything is read of a stranger

@@ -11,13 +11,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from typing_extensions import override
 
+from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.pagination import NewestFirst
 from commsproject.common.api.serializers import validated
-from commsproject.common.errors import InvalidInput
+from commsproject.common.errors import Conflict, InvalidInput
 from conversations import access, selectors
 from conversations.api import shapes
 from conversations.api.actors import actor
 from conversations.api.views import View
+from conversations.errors import NotAllowed
 from conversations.models import Conversation
 from conversations.services import marks, start, support
 from conversations.types import Actor, Kind, Role, Status
@@ -149,6 +151,7 @@ class ConversationById(View):
         request=shapes.ConversationChange,
         responses=shapes.ConversationOutput,
     )
+    @can_fail(Conflict, NotAllowed)
     def patch(self, request: Request, conversation_id: UUID) -> Response:
         asked, who = validated(shapes.ConversationChange, request), actor(request)
         if "title" in asked:
@@ -178,6 +181,7 @@ class Participants(View):
         request=shapes.PeopleInput,
         responses=shapes.ConversationOutput,
     )
+    @can_fail(Conflict, NotAllowed)
     def post(self, request: Request, conversation_id: UUID) -> Response:
         asked, who = validated(shapes.PeopleInput, request), actor(request)
         membership = start.add(who, conversation_id, asked["user_ids"])
@@ -193,6 +197,7 @@ class ParticipantByUserId(View):
         request=shapes.RoleInput,
         responses={204: None},
     )
+    @can_fail(Conflict, NotAllowed)
     def patch(self, request: Request, conversation_id: UUID, user_id: str) -> Response:
         role = validated(shapes.RoleInput, request)["role"]
         start.set_role(actor(request), conversation_id, user_id, Role(role))
@@ -204,6 +209,7 @@ class ParticipantByUserId(View):
         description="From then on it does not exist for them.",
         responses={204: None},
     )
+    @can_fail(Conflict, NotAllowed)
     def delete(self, request: Request, conversation_id: UUID, user_id: str) -> Response:
         who = actor(request)
         start.leave(who, conversation_id, None if user_id == who.id else user_id)
@@ -218,6 +224,7 @@ class Read(View):
         request=shapes.MarkInput,
         responses=shapes.ConversationOutput,
     )
+    @can_fail(Conflict)
     def post(self, request: Request, conversation_id: UUID) -> Response:
         seq, who = validated(shapes.MarkInput, request).get("seq"), actor(request)
         me = marks.read(who, conversation_id, seq)
@@ -231,6 +238,7 @@ class Mute(View):
         request=shapes.MuteInput,
         responses=shapes.ConversationOutput,
     )
+    @can_fail(Conflict)
     def post(self, request: Request, conversation_id: UUID) -> Response:
         until, who = validated(shapes.MuteInput, request)["until"], actor(request)
         me = marks.mute(who, conversation_id, until)
@@ -244,6 +252,7 @@ class Archive(View):
         request=None,
         responses=shapes.ConversationOutput,
     )
+    @can_fail(Conflict)
     def post(self, request: Request, conversation_id: UUID) -> Response:
         who = actor(request)
         return Response(as_seen(who, marks.archive(who, conversation_id, on=True).conversation))
@@ -251,7 +260,7 @@ class Archive(View):
     @extend_schema(
         operation_id="conversations_unarchive",
         summary="Take it out of the archive",
-        responses=shapes.ConversationOutput,
+        responses={200: shapes.ConversationOutput},
     )
     def delete(self, request: Request, conversation_id: UUID) -> Response:
         who = actor(request)
@@ -267,6 +276,7 @@ class Assign(View):
         request=shapes.AssignInput,
         responses=shapes.ConversationOutput,
     )
+    @can_fail(Conflict, NotAllowed)
     def post(self, request: Request, conversation_id: UUID) -> Response:
         assignee, who = validated(shapes.AssignInput, request)["assignee"], actor(request)
         return Response(as_seen(who, support.assign(who, conversation_id, assignee)))

@@ -10,12 +10,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
+from commsproject.common.api.openapi import BODY_AS_POST, UnsupportedMediaType, can_fail
+from commsproject.common.api.problems import TooLarge
 from commsproject.common.api.serializers import Moment, validated
 from commsproject.common.errors import InvalidInput
 from conversations import access, examples, selectors
 from conversations.api import shapes
 from conversations.api.actors import actor
 from conversations.api.views import View
+from conversations.errors import Gone, NotAllowed
 from conversations.models import Entry
 from conversations.services import entries
 
@@ -99,6 +102,7 @@ class Entries(View):
             ),
         ],
     )
+    @can_fail(Gone)
     def post(self, request: Request, conversation_id: UUID) -> Response:
         asked = validated(shapes.EntryInput, request)
         entry, is_new = entries.post(actor(request), conversation_id, **asked)
@@ -137,6 +141,7 @@ class EntryById(View):
         request=shapes.EntryChange,
         responses=shapes.EntryOutput,
     )
+    @can_fail(Gone, NotAllowed)
     def patch(self, request: Request, conversation_id: UUID, entry_id: UUID) -> Response:
         body = validated(shapes.EntryChange, request)["body"]
         return _answer(entries.edit(actor(request), conversation_id, entry_id, body))
@@ -147,6 +152,7 @@ class EntryById(View):
         description="Its place stays, its words do not. Your own, or as an admin anybody's.",
         responses={204: None},
     )
+    @can_fail(NotAllowed)
     def delete(self, request: Request, conversation_id: UUID, entry_id: UUID) -> Response:
         entries.delete(actor(request), conversation_id, entry_id)
         return Response(status=http.HTTP_204_NO_CONTENT)
@@ -166,6 +172,7 @@ class Reactions(View):
             )
         ],
     )
+    @can_fail(Gone)
     def post(self, request: Request, conversation_id: UUID) -> Response:
         return self._react(request, conversation_id, on=True)
 
@@ -173,8 +180,10 @@ class Reactions(View):
         operation_id="reactions_remove",
         summary="Take your emoji away",
         request=shapes.ReactionInput,
-        responses=shapes.EntryOutput,
+        extensions=BODY_AS_POST,
+        responses={200: shapes.EntryOutput},
     )
+    @can_fail(TooLarge, UnsupportedMediaType)
     def delete(self, request: Request, conversation_id: UUID) -> Response:
         return self._react(request, conversation_id, on=False)
 
@@ -203,6 +212,7 @@ class Pins(View):
         request=shapes.EntryOfConversation,
         responses=shapes.EntryOutput,
     )
+    @can_fail(Gone, NotAllowed)
     def post(self, request: Request, conversation_id: UUID) -> Response:
         return self._pin(request, conversation_id, on=True)
 
@@ -210,8 +220,10 @@ class Pins(View):
         operation_id="pins_remove",
         summary="Unpin an entry",
         request=shapes.EntryOfConversation,
-        responses=shapes.EntryOutput,
+        extensions=BODY_AS_POST,
+        responses={200: shapes.EntryOutput},
     )
+    @can_fail(NotAllowed, TooLarge, UnsupportedMediaType)
     def delete(self, request: Request, conversation_id: UUID) -> Response:
         return self._pin(request, conversation_id, on=False)
 

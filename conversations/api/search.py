@@ -16,10 +16,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
+from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.pagination import NewestFirst
 from commsproject.common.api.serializers import Moment
 from commsproject.common.api.streaming import download
-from commsproject.common.errors import InvalidInput
+from commsproject.common.errors import InvalidInput, NotFound
 from conversations import access, examples
 from conversations.api import shapes
 from conversations.api.actors import actor
@@ -63,6 +64,7 @@ class Search(View):
             )
         ],
     )
+    @can_fail(NotFound)
     def get(self, request: Request) -> Response:
         limit = NewestFirst().get_page_size(request)
         found, following = search.find(

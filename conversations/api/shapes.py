@@ -13,7 +13,7 @@ from conversations.markup import MAX_LENGTH
 from conversations.services.attachments import MOST as MOST_FILES
 from conversations.services.entries import MOST_MENTIONS
 from conversations.services.start import MOST_PARTICIPANTS
-from conversations.types import EntryKind, Kind, Role, Status, Who
+from conversations.types import EntryKind, Kind, Medium, Role, Status, Who
 
 # --- Input ---------------------------------------------------------------------------------------
 
@@ -47,7 +47,9 @@ class Title(Text):
 class ConversationInput(StrictSerializer):
     """`POST /conversations`."""
 
-    kind = serializers.ChoiceField(Kind.choices)
+    kind = serializers.ChoiceField(
+        Kind.choices, help_text="Between two, of a group, or with the team."
+    )
     participants = serializers.ListField(
         child=UserId(),
         max_length=MOST_PARTICIPANTS,
@@ -88,6 +90,17 @@ class EntryInput(StrictSerializer):
         required=False,
         max_length=MOST_FILES,
         help_text="What you uploaded before. With them the body may be empty.",
+    )
+
+
+class NoteInput(StrictSerializer):
+    """`POST /conversations/{id}/notes`."""
+
+    body = serializers.CharField(max_length=MAX_LENGTH, trim_whitespace=False)
+    client_id = serializers.RegexField(
+        r"^[\x21-\x7e]{1,64}$",
+        required=False,
+        help_text="Yours: the same one again is the same note.",
     )
 
 
@@ -134,7 +147,7 @@ class AssignInput(StrictSerializer):
 
 
 class SomebodyOutput(serializers.Serializer[Any]):
-    kind = serializers.ChoiceField(Who.choices)
+    kind = serializers.ChoiceField(Who.choices, help_text="What sort of account it is.")
     id = serializers.CharField()
 
 
@@ -178,12 +191,15 @@ class EntryOutput(serializers.Serializer[Any]):
     conversation = serializers.UUIDField()
     seq = serializers.IntegerField(help_text="Its place.")
     changed_seq = serializers.IntegerField(help_text="Of its latest change; else as `seq`.")
-    kind = serializers.ChoiceField(EntryKind.choices)
+    kind = serializers.ChoiceField(
+        EntryKind.choices, help_text="Something written, or something that happened."
+    )
     author = SomebodyOutput()
+    medium = serializers.ChoiceField(Medium.choices, help_text="How it came, or went out.")
     client_id = serializers.CharField()
     body = serializers.CharField(help_text="As it was written; empty once deleted.")
     html = serializers.CharField(help_text="Safe to put into a page.")
-    event = serializers.JSONField(allow_null=True, help_text="Of a system entry.")
+    event = serializers.DictField(allow_null=True, help_text="Of a system entry.")
     reply_to = QuoteOutput(allow_null=True)
     mentions = serializers.ListField(child=serializers.CharField())
     reactions = ReactionOutput(many=True)
@@ -192,6 +208,19 @@ class EntryOutput(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
     edited_at = serializers.DateTimeField(allow_null=True)
     deleted_at = serializers.DateTimeField(allow_null=True)
+
+
+class NoteOutput(serializers.Serializer[Any]):
+    """What the team says among themselves."""
+
+    id = serializers.UUIDField()
+    conversation = serializers.UUIDField()
+    after_seq = serializers.IntegerField(help_text="It stands after this seq of the conversation.")
+    author = SomebodyOutput()
+    client_id = serializers.CharField()
+    body = serializers.CharField()
+    html = serializers.CharField(help_text="Safe to put into a page.")
+    created_at = serializers.DateTimeField()
 
 
 class HistoryOutput(serializers.Serializer[Any]):
@@ -204,7 +233,7 @@ class HistoryOutput(serializers.Serializer[Any]):
 
 
 class ParticipantOutput(serializers.Serializer[Any]):
-    kind = serializers.ChoiceField(Who.choices)
+    kind = serializers.ChoiceField(Who.choices, help_text="What sort of account it is.")
     id = serializers.CharField()
     role = serializers.ChoiceField(Role.choices)
     read_seq = serializers.IntegerField()
@@ -224,7 +253,9 @@ class ConversationOutput(serializers.Serializer[Any]):
     """A conversation as you see it."""
 
     id = serializers.UUIDField()
-    kind = serializers.ChoiceField(Kind.choices)
+    kind = serializers.ChoiceField(
+        Kind.choices, help_text="Between two, of a group, or with the team."
+    )
     title = serializers.CharField()
     status = serializers.CharField(help_text="Of a support conversation.")
     assignee = serializers.CharField(allow_null=True)

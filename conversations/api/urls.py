@@ -14,6 +14,7 @@ from conversations.api.conversations import (
     Read,
 )
 from conversations.api.entries import Entries, EntryById, Pins, Reactions
+from conversations.api.notes import Notes
 from conversations.api.search import Export, Search
 
 _ONE = "conversations/<uuid:conversation_id>"
@@ -25,6 +26,7 @@ urlpatterns = [
     path(f"{_ONE}/export", Export.as_view(), name="conversation-export"),
     path(f"{_ONE}/entries", Entries.as_view(), name="entries"),
     path(f"{_ONE}/entries/<uuid:entry_id>", EntryById.as_view(), name="entry"),
+    path(f"{_ONE}/notes", Notes.as_view(), name="conversation-notes"),
     path(f"{_ONE}/attachments", Attachments.as_view(), name="attachments"),
     path(f"{_ONE}/attachments/<uuid:attachment_id>", AttachmentById.as_view(), name="attachment"),
     path(f"{_ONE}/participants", Participants.as_view(), name="participants"),

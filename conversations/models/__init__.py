@@ -6,6 +6,7 @@ from conversations.models.attachment import Attachment
 from conversations.models.conversation import Conversation, Participant
 from conversations.models.entry import Change, Entry, Mention, Reaction, Revision
 from conversations.models.reminder import Notice, Reminder
+from conversations.models.team import Note, TeamMark
 
 __all__ = [
     "Attachment",
@@ -13,9 +14,11 @@ __all__ = [
     "Conversation",
     "Entry",
     "Mention",
+    "Note",
     "Notice",
     "Participant",
     "Reaction",
     "Reminder",
     "Revision",
+    "TeamMark",
 ]

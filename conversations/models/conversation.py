@@ -46,7 +46,17 @@ class Conversation(models.Model):
                 fields=["status", "-active_at"],
                 name="conversation_of_support",
                 condition=models.Q(kind="support"),
-            )
+            ),
+            models.Index(
+                fields=["-active_at", "-id"],
+                name="conversation_not_closed",
+                condition=models.Q(kind="support") & ~models.Q(status="closed"),
+            ),
+            models.Index(
+                fields=["assignee", "-active_at", "-id"],
+                name="conversation_of_assignee",
+                condition=models.Q(kind="support") & ~models.Q(status="closed"),
+            ),
         ]
 
     @override

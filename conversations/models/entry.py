@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from commsproject.common.ids import new_id
 from conversations.models.conversation import Conversation
-from conversations.types import EntryKind, Who
+from conversations.types import EntryKind, Medium, Who
 
 
 class Entries(models.Manager["Entry"]):
@@ -34,6 +34,9 @@ class Entry(models.Model):
     kind = models.CharField(max_length=10, choices=EntryKind.choices, default=EntryKind.TEXT)
     who = models.CharField(max_length=10, choices=Who.choices)
     person_id = models.CharField(max_length=200)
+    medium = models.CharField(
+        max_length=10, choices=Medium.choices, default=Medium.CHAT, db_default=Medium.CHAT
+    )
     client_id = models.CharField(
         max_length=64, blank=True, help_text="Of its author: written once however often it is sent."
     )

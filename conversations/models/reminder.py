@@ -5,6 +5,7 @@ from django.utils import timezone
 from typing_extensions import override
 
 from conversations.models.conversation import Participant
+from conversations.models.entry import Entry
 
 
 class Reminder(models.Model):
@@ -31,10 +32,13 @@ class Reminder(models.Model):
 
 
 class Notice(models.Model):
-    """The message that told somebody of a conversation: what comes back as its answer goes there."""
+    """The message that told somebody of a conversation, or brought them an `entry` of it: what comes
+    back as its answer goes there.
+    """
 
     notification_id = models.UUIDField(primary_key=True)
     participant = models.ForeignKey(Participant, on_delete=models.CASCADE, related_name="notices")
+    entry = models.ForeignKey(Entry, null=True, on_delete=models.CASCADE, related_name="notices")
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     @override

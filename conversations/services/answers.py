@@ -1,4 +1,6 @@
-"""What people write back by email or text message becomes an entry of theirs."""
+"""What people write by email or text message becomes an entry of theirs: an answer in the conversation
+that it answers, anything else to the support team in one with the team.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ from commsproject.common.errors import CommsError
 from conversations import reply_to
 from conversations.markup import MAX_LENGTH
 from conversations.models import Participant
-from conversations.services import entries
-from conversations.types import Actor, Who
+from conversations.services import cases, entries
+from conversations.types import Actor, Medium, Who
 from notifications import addresses
 from notifications.models import Address
 from notifications.types import Channel
@@ -27,7 +29,7 @@ RECENT = timedelta(hours=1)
 
 
 def take(ids: Iterable[UUID]) -> int:
-    """Of the messages, how many were answers to somebody's notice. Safe to repeat."""
+    """Of the messages, how many are entries now. Safe to repeat."""
     rows = InboundMessage.objects.filter(
         id__in=list(ids), is_automatic=False, is_forged=False, wish=""
     )
@@ -41,21 +43,35 @@ def take_recent() -> int:
 
 
 def _take(message: InboundMessage) -> bool:
-    me = _author(message)
     text = message.text.replace("\0", "").strip()[:MAX_LENGTH]
-    if me is None or not text:
+    if not text:
         return False
+    place = _place(message)
+    if place is None:
+        return False
+    actor, conversation_id = place
     try:
         entries.post(
-            Actor(Who.USER, me.person_id),
-            me.conversation_id,
+            actor,
+            conversation_id,
             text,
-            client_id=f"inbound:{message.id}",
+            medium=Medium(message.channel),
+            client_id=cases.client_id(message),
         )
     except CommsError as error:  # they have left it meanwhile
         log.info("answer not written", inbound=str(message.id), error=error.code)
         return False
     return True
+
+
+def _place(message: InboundMessage) -> tuple[Actor, UUID] | None:
+    """Whose it is, and in which conversation: of an answer the one it answers, of a message to the
+    support team one of theirs. None: it is neither.
+    """
+    me = _author(message)
+    if me is not None:
+        return Actor(Who.USER, me.person_id), me.conversation_id
+    return cases.opened(message) if cases.is_for_the_team(message) else None
 
 
 def _author(message: InboundMessage) -> Participant | None:

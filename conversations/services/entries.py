@@ -12,7 +12,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from commsproject.common import outbox
-from commsproject.common.errors import InvalidInput, NotFound
+from commsproject.common.errors import Conflict, InvalidInput, NotFound
 from conversations import access, emoji
 from conversations.access import Membership
 from conversations.errors import Gone, NotAllowed
@@ -20,7 +20,7 @@ from conversations.markup import MAX_LENGTH
 from conversations.models import Entry, Mention, Participant, Reaction, Revision
 from conversations.services import attachments as files
 from conversations.services import reminders, sequence, writing
-from conversations.types import Actor, EntryKind, Kind, Status, Who
+from conversations.types import Actor, EntryKind, Kind, Medium, Status, Who
 
 MOST_MENTIONS = 50
 MOST_EMOJI = 30
@@ -33,29 +33,34 @@ def post(
     conversation_id: UUID,
     body: str,
     *,
+    medium: Medium = Medium.CHAT,
     client_id: str = "",
     reply_to: UUID | None = None,
     mentions: Sequence[str] = (),
     attachments: Sequence[UUID] = (),
 ) -> tuple[Entry, bool]:
     """Write an entry; it, and whether it is new. With a `client_id` that its author has used here
-    before, it is the entry of then, whatever it says now.
+    before, it is the entry of then, whatever it says now. Nobody is reminded of what goes to them by
+    another `medium` than chat.
 
     Raises `NotFound`, `InvalidInput`; and what was written is rolled back then.
     """
     membership = _as_participant(access.fetch(actor, conversation_id, hold=True))
-    _check_body(body, may_be_blank=bool(attachments))
+    check_body(body, may_be_blank=bool(attachments))
     entry = Entry(
         conversation=membership.conversation,
         who=actor.who,
         person_id=actor.id,
+        medium=medium,
         client_id=client_id,
         body=body,
         reply_to_id=reply_to,
         mentions=list(dict.fromkeys(mentions)),
         created_at=timezone.now(),
     )
-    status, remind_at = _next_status(membership), reminders.due(entry.created_at)
+    status = _next_status(membership)
+    is_brought = medium is not Medium.CHAT and actor.who is not Who.USER
+    remind_at = None if is_brought else reminders.due(entry.created_at)
     if not writing.write(membership, entry, status=status, remind_at=remind_at):
         return _known(entry), False
     _check_answered(entry)
@@ -113,7 +118,8 @@ def _known(entry: Entry) -> Entry:
     )
 
 
-def _check_body(body: str, *, may_be_blank: bool = False) -> None:
+def check_body(body: str, *, may_be_blank: bool = False) -> None:
+    """Raises `InvalidInput`."""
     if not (may_be_blank or body.strip()):
         raise InvalidInput.of("body", "blank", "Write something.")
     if len(body) > MAX_LENGTH:
@@ -178,11 +184,15 @@ def _event(entry: Entry) -> dict[str, Any]:
 
 @transaction.atomic
 def edit(actor: Actor, conversation_id: UUID, entry_id: UUID, body: str) -> Entry:
-    """Only its author may; what it said before is kept. Raises `NotFound`, `NotAllowed`, `Gone`."""
+    """Only its author may; what it said before is kept. Raises `NotFound`, `NotAllowed`, `Gone`,
+    `Conflict` for what went another way than the chat.
+    """
     membership, entry = _held(actor, conversation_id, entry_id)
     if not _is_authors(membership, entry):
         raise NotAllowed("Only who wrote it may change it.")
-    _check_body(body, may_be_blank=files.has_any(entry))
+    if entry.medium != Medium.CHAT:
+        raise Conflict("What came or went by email or text message stays as it was.")
+    check_body(body, may_be_blank=files.has_any(entry))
     if body != entry.body:
         Revision.objects.create(entry=entry, body=entry.body)
         entry.body, entry.edited_at = body, timezone.now()

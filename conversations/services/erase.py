@@ -159,6 +159,8 @@ def _leave(conversation: Conversation, person: Person) -> None:
     else:
         mine.update(person_id=other, left_at=timezone.now(), mentions=0)
     Mention.objects.filter(conversation=conversation, person_id=person.user_id).delete()
+    if conversation.kind == Kind.SUPPORT:
+        conversation.notes.all().delete()
     conversation.pair = ""
     if conversation.kind != Kind.GROUP:
         conversation.title = ""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from templates_app import selectors as templates
 from templates_app import services as authors
+from templates_app.locales import Channels
 from templates_app.services import KeyTaken
 
 TEMPLATE = "conversation-unread"
@@ -66,18 +70,28 @@ _SAMPLE = {
 
 def make_template() -> None:
     """Where it is not there yet."""
-    if TEMPLATE in templates.published([TEMPLATE]):
+    make(
+        TEMPLATE,
+        "Unread in a conversation",
+        {locale: _channels(locale) for locale in _SUBJECTS},
+        sample={"name": "Three", "data": _SAMPLE},
+    )
+
+
+def make(key: str, name: str, channels: Mapping[str, Channels], sample: Mapping[str, Any]) -> None:
+    """A template of ours by language, English first, where there is none of this key."""
+    if key in templates.published([key]):
         return
-    channels = {locale: _channels(locale) for locale in _SUBJECTS}
+    others = dict(channels)
     try:
         made = authors.create(
-            key=TEMPLATE,
-            name="Unread in a conversation",
+            key=key,
+            name=name,
             author="the service",
             locale="en",
-            channels=channels.pop("en"),
-            translations=channels,
-            samples=[{"name": "Three", "data": _SAMPLE}],
+            channels=others.pop("en"),
+            translations=others,
+            samples=[sample],
         )
     except KeyTaken:  # staff have written one and not published it, or put it away
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from commsproject.common.errors import Conflict, InvalidInput
@@ -22,14 +21,14 @@ def assign(actor: Actor, conversation_id: UUID, staff_id: str | None) -> Convers
 
     Raises `NotFound`, `NotAllowed`, `Conflict`, `InvalidInput`.
     """
-    membership = _team(actor, conversation_id)
+    membership = held_by_team(actor, conversation_id)
     conversation = membership.conversation
     assignee = None
     if staff_id is not None:
-        users = get_user_model().objects.filter(is_active=True, is_staff=True)
-        assignee = users.filter(pk=staff_id).first() if staff_id.isdecimal() else None
+        assignee = access.team().filter(pk=staff_id).first() if _is_key(staff_id) else None
         if assignee is None:
-            raise InvalidInput.of("assignee", "unknown_staff", "There is no such member of staff.")
+            message = "There is no such member of staff who may answer."
+            raise InvalidInput.of("assignee", "unknown_staff", message)
     if conversation.assignee_id != (assignee.pk if assignee else None):
         conversation.assignee = assignee
         conversation.save(update_fields=["assignee"])
@@ -42,7 +41,7 @@ def assign(actor: Actor, conversation_id: UUID, staff_id: str | None) -> Convers
 @transaction.atomic
 def set_status(actor: Actor, conversation_id: UUID, status: Status) -> Conversation:
     """Open, waiting or closed. Safe to repeat."""
-    membership = _team(actor, conversation_id)
+    membership = held_by_team(actor, conversation_id)
     conversation = membership.conversation
     if conversation.status != status:
         conversation.status = status
@@ -64,10 +63,19 @@ def _take_part(conversation: Conversation, staff: Actor) -> None:
     )
 
 
-def _team(actor: Actor, conversation_id: UUID) -> Membership:
-    membership = access.fetch(actor, conversation_id, hold=True)
+def _is_key(staff_id: str) -> bool:
+    return staff_id.isdecimal() and len(staff_id) < 10
+
+
+def held_by_team(actor: Actor, conversation_id: UUID) -> Membership:
+    """Raises `NotFound`, `NotAllowed`, `Conflict`."""
+    return of_team(access.fetch(actor, conversation_id, hold=True))
+
+
+def of_team(membership: Membership) -> Membership:
+    """Of the staff, or an agent who takes part. Raises `NotAllowed`, `Conflict`."""
     if membership.conversation.kind != Kind.SUPPORT:
         raise Conflict("Only support conversations are assigned and closed.")
-    if actor.who is Who.USER:
+    if membership.actor.who is Who.USER:
         raise NotAllowed("This is for the team.")
     return membership

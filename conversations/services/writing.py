@@ -11,6 +11,7 @@ from commsproject.common.live import publish
 from conversations.access import Membership
 from conversations.models import Entry
 from conversations.services.sequence import FEED
+from conversations.services.team import tell_team
 
 
 def write(membership: Membership, entry: Entry, *, status: str, remind_at: datetime | None) -> bool:
@@ -39,11 +40,12 @@ def write(membership: Membership, entry: Entry, *, status: str, remind_at: datet
     conversation.last_seq, conversation.entries_made = numbers
     conversation.active_at, conversation.status = entry.created_at, status
     publish.advanced(FEED, {str(conversation.id): entry.seq})
+    tell_team(conversation)
     return True
 
 
 _COLUMNS = (
-    *("id", "conversation_id", "kind", "who", "person_id", "client_id", "body", "event"),
+    *("id", "conversation_id", "kind", "who", "person_id", "medium", "client_id", "body", "event"),
     *("reply_to_id", "mentions", "created_at"),
 )
 
@@ -61,9 +63,9 @@ WITH numbered AS (
     RETURNING last_seq, entries_made
 ), written AS (
     INSERT INTO conversations_entry (id, conversation_id, seq, changed_seq, number, kind, who,
-        person_id, client_id, body, event, reply_to_id, mentions, created_at)
+        person_id, medium, client_id, body, event, reply_to_id, mentions, created_at)
     SELECT %(id)s, %(conversation_id)s, last_seq, last_seq, entries_made, %(kind)s, %(who)s,
-        %(person_id)s, %(client_id)s, %(body)s, %(event)s::jsonb, %(reply_to_id)s::uuid,
+        %(person_id)s, %(medium)s, %(client_id)s, %(body)s, %(event)s::jsonb, %(reply_to_id)s::uuid,
         %(mentions)s::varchar[], %(created_at)s
     FROM numbered
 ), awake AS (

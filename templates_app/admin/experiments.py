@@ -113,7 +113,8 @@ class ExperimentAdmin(ReadOnlyAdmin[Experiment]):
     list_select_related = ("template",)
     search_fields = ("template__key",)
     search_help_text = "Exact key of a template"
-    nothing = "No experiment yet"
+    nothing = "No A/B test yet"
+    begin = "Try two versions of a template on a part of its messages, and keep the better one."
     fields = (
         *("of_template", "state_badge", "goal_name", "decides", "winner_name"),
         *("author", "created", "started", "ended"),

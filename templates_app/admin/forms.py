@@ -17,6 +17,7 @@ class NewTemplate(ModelForm[Template]):
     kind = forms.ChoiceField(
         choices=[
             (Kind.MESSAGE, "A message"),
+            (Kind.REPLY, "A reply: what staff begin an answer to somebody with"),
             (Kind.LAYOUT, "A layout: what stands around messages"),
             (Kind.PARTIAL, "A partial: what several messages say"),
         ],

@@ -61,6 +61,7 @@ STARTERS: Mapping[str, tuple[str, Channels]] = {
 """Choice to its label and its channels."""
 
 _SHARED: Mapping[str, Channels] = {
+    Kind.REPLY: {"sms": {"text": "Hello {{ name }},\n\nthank you for writing to us."}},
     Kind.LAYOUT: {"email": {"mjml": _LAYOUT}},
     Kind.PARTIAL: {"email": {"html": "<p>Kind regards</p>\n"}},
 }

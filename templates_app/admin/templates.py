@@ -55,6 +55,7 @@ class TemplateAdmin(EditableAdmin[Template]):
     prepopulated_fields = {"key": ("name",)}
     fields = ("name", "key", "kind", "begin", "locale")
     nothing = "No template yet"
+    begin = "Write a message once, and send it with other data to everybody."
 
     @override
     def look_up(self, rows: QuerySet[Template], term: str) -> QuerySet[Template]:

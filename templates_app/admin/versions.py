@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.contrib import admin
@@ -13,7 +14,7 @@ from commsproject.common.admin import ReadOnlyAdmin, ago
 from commsproject.common.admin.show import NOTHING
 from templates_app import selectors
 from templates_app.admin import differences, parts, standing
-from templates_app.models import Kind, Template, TemplateVersion
+from templates_app.models import WHOLE, Template, TemplateVersion
 
 SHOWN = 100
 """Versions on the page, the newest first."""
@@ -25,7 +26,7 @@ def listed(template: Template) -> dict[str, Any]:
     return {
         "versions": [(one, standing.of_version(one, in_use)) for one in versions[:SHOWN]],
         "has_more": len(versions) > SHOWN,
-        "used_by": [] if template.kind == Kind.MESSAGE else selectors.users(template),
+        "used_by": [] if template.kind in WHOLE else selectors.users(template),
     }
 
 
@@ -43,7 +44,11 @@ def compared(template: Template, query: QueryDict) -> dict[str, Any]:
 
 
 def numbered(template: Template, number: str) -> TemplateVersion:
-    found = template.versions.filter(number=number).first() if number.isdecimal() else None
+    found = (
+        template.versions.filter(number=number).first()
+        if re.fullmatch(r"[0-9]{1,9}", number)
+        else None
+    )
     if found is None:
         raise Http404
     return found
@@ -63,6 +68,8 @@ class VersionAdmin(ReadOnlyAdmin[TemplateVersion]):
     list_select_related = ("template",)
     ordering = ("-id",)
     fields = ("template", "name", "state", "locale", "layout", "reads", "author", "published")
+    nothing = "No template was published yet"
+    begin = "Each time that a template is saved or published there is a version."
     change_form_template = "templates_app/admin/version.html"
 
     @override

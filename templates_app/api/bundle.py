@@ -11,7 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.serializers import StrictSerializer, validated
+from commsproject.common.errors import InvalidInput
 from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
 from templates_app import bundle, pages, selectors
@@ -19,6 +21,7 @@ from templates_app.api.preconditions import IF_MATCH, etag, expected
 from templates_app.bundle import MAX_DOCUMENTS
 from templates_app.html_import import MAX_PAGE
 from templates_app.models import Kind, TemplateVersion
+from templates_app.services import ChangedMeanwhile, KeyTaken
 
 
 class DocumentOutput(serializers.Serializer[Any]):
@@ -26,7 +29,9 @@ class DocumentOutput(serializers.Serializer[Any]):
 
     key = serializers.SlugField()
     name = serializers.CharField()
-    kind = serializers.ChoiceField(Kind.choices)
+    kind = serializers.ChoiceField(
+        Kind.choices, help_text="Whether messages are made of it, or other templates."
+    )
     locale = serializers.CharField()
     layout = serializers.CharField()
     null_is = serializers.ChoiceField(TemplateVersion.NullIs.choices)
@@ -102,9 +107,10 @@ class ExportTemplates(APIView):
         responses=BundleOutput,
     )
     def get(self, request: Request) -> Response:
-        wanted = request.query_params.getlist("key")
-        keys = [key for key in wanted if "\0" not in key]
-        return Response({"templates": bundle.export(keys) if keys or not wanted else []})
+        keys = request.query_params.getlist("key")
+        if any("\0" in key for key in keys):
+            raise InvalidInput.of("key", "control_character", "NUL is not allowed here.")
+        return Response({"templates": bundle.export(keys)})
 
 
 class ImportTemplates(APIView):
@@ -145,6 +151,7 @@ class ImportPage(APIView):
         request=PageInput,
         responses={200: LoadedPage, 201: LoadedPage},
     )
+    @can_fail(ChangedMeanwhile, KeyTaken)
     def post(self, request: Request, key: str) -> Response:
         fields = validated(PageInput, request)
         page, author = fields.pop("html"), agent(request).client.name

@@ -13,12 +13,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.pages import page, page_of
 from commsproject.common.api.serializers import StrictSerializer, validated
 from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
 from templates_app import experiments, selectors
-from templates_app.experiments import MAX_VARIANTS, MAX_WEIGHT, Choice
+from templates_app.experiments import (
+    MAX_VARIANTS,
+    MAX_WEIGHT,
+    Choice,
+    ExperimentRunning,
+    ExperimentState,
+)
 from templates_app.models import Experiment, Goal, Variant
 from templates_app.results import Results, results
 
@@ -215,6 +222,7 @@ class Experiments(APIView):
         responses={201: ExperimentOutput},
         examples=[_REQUEST],
     )
+    @can_fail(ExperimentRunning)
     def post(self, request: Request, key: str) -> Response:
         fields = _fields(validated(ExperimentInput, request))
         author = agent(request).client.name
@@ -247,6 +255,7 @@ class ExperimentById(APIView):
         request=ExperimentChange,
         responses=ExperimentOutput,
     )
+    @can_fail(ExperimentState)
     def patch(self, request: Request, key: str, experiment_id: UUID) -> Response:
         fields = _fields(validated(ExperimentChange, request))
         return Response(
@@ -256,6 +265,7 @@ class ExperimentById(APIView):
     @extend_schema(
         operation_id="experiments_remove", summary="Remove a draft", responses={204: None}
     )
+    @can_fail(ExperimentState)
     def delete(self, request: Request, key: str, experiment_id: UUID) -> Response:
         experiments.remove(_get(key, experiment_id))
         return Response(status=204)
@@ -272,6 +282,7 @@ class StartExperiment(APIView):
         request=None,
         responses=ExperimentOutput,
     )
+    @can_fail(ExperimentRunning, ExperimentState)
     def post(self, request: Request, key: str, experiment_id: UUID) -> Response:
         return Response(ExperimentOutput(experiments.start(_get(key, experiment_id))).data)
 
@@ -287,6 +298,7 @@ class StopExperiment(APIView):
         request=None,
         responses=ExperimentOutput,
     )
+    @can_fail(ExperimentState)
     def post(self, request: Request, key: str, experiment_id: UUID) -> Response:
         return Response(ExperimentOutput(experiments.stop(_get(key, experiment_id))).data)
 
@@ -303,6 +315,7 @@ class DecideExperiment(APIView):
         request=WinnerInput,
         responses=ExperimentOutput,
     )
+    @can_fail(ExperimentState)
     def post(self, request: Request, key: str, experiment_id: UUID) -> Response:
         winner = validated(WinnerInput, request)["winner"]
         decided = experiments.decide(

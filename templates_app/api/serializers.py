@@ -106,7 +106,11 @@ class TemplateInput(VersionContentInput):
 
     key = serializers.SlugField(max_length=100)
     name = serializers.CharField(max_length=200)
-    kind = serializers.ChoiceField(Kind.choices, default=Kind.MESSAGE)
+    kind = serializers.ChoiceField(
+        Kind.choices,
+        default=Kind.MESSAGE,
+        help_text="Whether messages are made of it, or other templates.",
+    )
     samples = serializers.ListField(child=SampleInput(), required=False, max_length=MAX_SAMPLES)
 
     @override
@@ -189,6 +193,9 @@ class TemplateOutput(serializers.ModelSerializer[Template]):
             "published_version",
             "latest",
         ]
+        extra_kwargs = {
+            "kind": {"help_text": "Whether messages are made of it, or other templates."}
+        }
 
     def get_latest(self, template: Template) -> dict[str, Any]:
         versions = list(template.versions.all())

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.pages import page, page_of
 from commsproject.common.api.serializers import validated
 from commsproject.common.errors import InvalidInput
@@ -31,6 +32,7 @@ from templates_app.build import invalid
 from templates_app.diff import diff
 from templates_app.models import Template, TemplateVersion
 from templates_app.preview import Shown
+from templates_app.services import ChangedMeanwhile, InUse, KeyTaken, NothingToPublish
 
 _WELCOME = OpenApiExample(
     "A welcome",
@@ -81,6 +83,7 @@ class Templates(APIView):
         responses={201: TemplateDetail},
         examples=[_WELCOME],
     )
+    @can_fail(KeyTaken)
     def post(self, request: Request) -> Response:
         fields = validated(TemplateInput, request)
         template = services.create(**fields, author=agent(request).client.name)
@@ -107,6 +110,7 @@ class TemplateByKey(APIView):
         request=TemplateChange,
         responses=TemplateDetail,
     )
+    @can_fail(ChangedMeanwhile, KeyTaken)
     def patch(self, request: Request, key: str) -> Response:
         template = selectors.get(key)
         context = {"version": selectors.latest(template)}
@@ -117,6 +121,7 @@ class TemplateByKey(APIView):
     @extend_schema(
         operation_id="templates_archive", summary="Archive a template", responses={204: None}
     )
+    @can_fail(InUse)
     def delete(self, request: Request, key: str) -> Response:
         services.archive(selectors.get(key))
         return Response(status=204)
@@ -200,6 +205,7 @@ class RestoreVersion(APIView):
         request=None,
         responses=VersionOutput,
     )
+    @can_fail(ChangedMeanwhile)
     def post(self, request: Request, key: str, number: int) -> Response:
         template, author = selectors.get(key), agent(request).client.name
         draft = services.restore(template, number, author=author, expected=expected(request))
@@ -220,6 +226,7 @@ class PublishTemplate(APIView):
         request=None,
         responses=PublishedOutput,
     )
+    @can_fail(ChangedMeanwhile, NothingToPublish)
     def post(self, request: Request, key: str) -> Response:
         version = services.publish(selectors.get(key), expected=expected(request))
         return Response(PublishedOutput(version).data, headers=etag(version.template, version))

@@ -54,6 +54,7 @@ class Experiment(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name = "A/B test"
 
     @override
     def __str__(self) -> str:

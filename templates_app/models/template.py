@@ -12,12 +12,19 @@ from commsproject.common.ids import new_id
 
 class Kind(models.TextChoices):
     MESSAGE = "message"
+    REPLY = "reply"
     LAYOUT = "layout"
     PARTIAL = "partial"
 
 
+WHOLE = frozenset({Kind.MESSAGE, Kind.REPLY})
+"""What is sent, or said, as it is; the others are parts of these."""
+
+
 class Template(models.Model):
-    """A reusable message, addressed by its key; or what messages share: a layout or a partial."""
+    """A reusable message, addressed by its key; a reply that staff begin with; or what messages share:
+    a layout or a partial.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     key = models.SlugField(max_length=100, unique=True)

@@ -1,0 +1,202 @@
+"""The lists of the staff inbox: support conversations, the latest active first, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from typing_extensions import override
+
+from commsproject.common.errors import InvalidInput
+from commsproject.console.inbox import people
+from conversations import markup, selectors
+from conversations.models import Conversation, Entry, Participant, TeamMark
+from conversations.services import search
+from conversations.services.search import Wanted
+from conversations.types import Actor, EntryKind, Kind, Status, Who
+from notifications.models import Address
+
+PAGE = 30
+MOST_COUNTED = 100
+MOST_FOUND = 30
+_EXCERPT = 120
+
+
+class Queue(StrEnum):
+    MINE = "mine"
+    UNASSIGNED = "unassigned"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a page ended."""
+
+    active_at: datetime
+    id: UUID
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.active_at.isoformat()}~{self.id}"
+
+    @classmethod
+    def read(cls, text: str) -> Place:
+        """Raises `InvalidInput`."""
+        at, _, key = text.partition("~")
+        try:
+            place = cls(datetime.fromisoformat(at), UUID(key))
+            if place.active_at.tzinfo is None:
+                raise ValueError
+        except ValueError:
+            raise InvalidInput.of("after", "bad_cursor", "Not a place in this list.") from None
+        return place
+
+
+def of(user: User, queue: Queue) -> QuerySet[Conversation]:
+    """Those in which something was written."""
+    rows = Conversation.objects.filter(kind=Kind.SUPPORT, entries_made__gt=0)
+    if queue is Queue.CLOSED:
+        return rows.filter(status=Status.CLOSED)
+    rows = rows.exclude(status=Status.CLOSED)
+    match queue:
+        case Queue.MINE:
+            return rows.filter(assignee=user)
+        case Queue.UNASSIGNED:
+            return rows.filter(assignee=None)
+    return rows
+
+
+def page(user: User, queue: Queue, after: Place | None) -> tuple[list[Conversation], Place | None]:
+    """A page, and where the next begins, if there is one."""
+    rows = of(user, queue).select_related("assignee").order_by("-active_at", "-id")
+    if after is not None:
+        later = Q(active_at__lt=after.active_at) | Q(active_at=after.active_at, id__lt=after.id)
+        rows = rows.filter(later, active_at__lte=after.active_at)
+    found = list(rows[: PAGE + 1])
+    last = found[PAGE - 1] if len(found) > PAGE else None
+    return found[:PAGE], Place(last.active_at, last.id) if last else None
+
+
+def counts(user: User) -> dict[str, int]:
+    """Of the queues that are to be emptied; at 100 they stop."""
+    return {
+        queue.value: of(user, queue).order_by()[:MOST_COUNTED].count()
+        for queue in (Queue.MINE, Queue.UNASSIGNED, Queue.OPEN)
+    }
+
+
+def named(ids: Sequence[UUID]) -> list[Conversation]:
+    rows = Conversation.objects.filter(kind=Kind.SUPPORT, id__in=ids, entries_made__gt=0)
+    return list(rows.select_related("assignee").order_by("-active_at", "-id"))
+
+
+# --- Search --------------------------------------------------------------------------------------
+
+
+def found(user: User, text: str) -> tuple[list[Conversation], Mapping[UUID, str]]:
+    """Those of the person whose id or address it is, then those in which it is written, the best
+    first; of the latter a piece of HTML. Raises `InvalidInput`.
+    """
+    theirs = Participant.objects.filter(who=Who.USER, person_id__in=_people(text))
+    of_people = Conversation.objects.filter(
+        kind=Kind.SUPPORT, entries_made__gt=0, id__in=theirs.values("conversation")
+    ).order_by("-active_at", "-id")
+    wanted = dict.fromkeys(of_people.values_list("id", flat=True)[:MOST_FOUND])
+    snippets: dict[UUID, str] = {}
+    for one in _written(user, text):
+        snippets.setdefault(UUID(one["entry"]["conversation"]), one["snippet"])
+    rows = {row.id: row for row in named([*wanted, *snippets])}
+    return [rows[key] for key in dict.fromkeys([*wanted, *snippets]) if key in rows], snippets
+
+
+def _people(text: str) -> list[str]:
+    by_address = Address.objects.filter(value__in=[text, text.casefold()])
+    return [text, *by_address.values_list("recipient__user_id", flat=True)[:MOST_FOUND]]
+
+
+def _written(user: User, text: str) -> list[dict[str, Any]]:
+    try:
+        results, _ = search.find(
+            Actor(Who.STAFF, str(user.pk)), Wanted(text=text), limit=MOST_FOUND
+        )
+    except InvalidInput as error:
+        if error.errors[0].code == "no_words":  # an address of signs alone
+            return []
+        raise
+    return results
+
+
+# --- As the page gets them -----------------------------------------------------------------------
+
+
+def as_json(user: User, rows: Sequence[Conversation]) -> list[dict[str, Any]]:
+    """By the same few queries however many they are."""
+    ids = [row.id for row in rows]
+    about = _about(ids)
+    latest = _latest(ids)
+    read = dict(
+        TeamMark.objects.filter(user=user, conversation__in=ids).values_list(
+            "conversation_id", "read_seq"
+        )
+    )
+    asked = _asked(ids)
+    users = [about[row.id] for row in rows if row.id in about]
+    names = people.names(users)
+    writers = people.authors(latest.values())
+    return [
+        {
+            "id": str(row.id),
+            "person": {"id": about.get(row.id, ""), "name": names.get(about.get(row.id, ""), "")},
+            "title": row.title,
+            "status": row.status,
+            "assignee": people.staff_as_json(row.assignee),
+            "active_at": selectors.moment(row.active_at),
+            "latest": _line(latest[row.id], writers) if row.id in latest else None,
+            "is_unread": _is_unread(row, asked.get(row.id, 0), read.get(row.id)),
+        }
+        for row in rows
+    ]
+
+
+def _is_unread(row: Conversation, asked: int, read: int | None) -> bool:
+    """What nobody of us has answered is new to who has not looked at it."""
+    return row.status == Status.OPEN if read is None else asked > read
+
+
+def _about(ids: Iterable[UUID]) -> dict[UUID, str]:
+    """Whom each is about: the person who has been in it for longest, also where they have left."""
+    rows = Participant.objects.filter(conversation__in=ids, who=Who.USER)
+    first = rows.order_by("conversation_id", "joined_at", "id").distinct("conversation_id")
+    return dict(first.values_list("conversation_id", "person_id"))
+
+
+def _asked(ids: Iterable[UUID]) -> dict[UUID, int]:
+    """The seq of what somebody else than staff wrote last."""
+    texts = Entry.objects.filter(conversation=OuterRef("id"), kind=EntryKind.TEXT)
+    last = Subquery(texts.exclude(who=Who.STAFF).order_by("-seq").values("seq")[:1])
+    rows = Conversation.objects.filter(id__in=ids).annotate(asked=last)
+    return {key: seq for key, seq in rows.values_list("id", "asked") if seq is not None}
+
+
+def _latest(ids: Iterable[UUID]) -> dict[UUID, Entry]:
+    texts = Entry.objects.filter(conversation=OuterRef("id"), kind=EntryKind.TEXT)
+    last = Subquery(texts.order_by("-seq").values("id")[:1])
+    keys = Conversation.objects.filter(id__in=ids).values_list(last, flat=True)
+    return {one.conversation_id: one for one in Entry.objects.filter(id__in=list(keys))}
+
+
+def _line(entry: Entry, writers: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+    return {
+        "author": {"kind": entry.who, "id": entry.person_id},
+        "name": writers.get((entry.who, entry.person_id), ""),
+        "medium": entry.medium,
+        "excerpt": markup.excerpt(entry.body, _EXCERPT),
+        "is_deleted": entry.deleted_at is not None,
+    }

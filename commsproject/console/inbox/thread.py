@@ -1,0 +1,95 @@
+"""One conversation as the team sees it: what was written, their notes between it, and who is there."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import User
+
+from commsproject.common import valkey
+from commsproject.common.live.people import Kind as PersonKind
+from commsproject.common.live.people import Person
+from commsproject.common.live.presence import store
+from commsproject.console.inbox import people, queues
+from conversations import access, selectors
+from conversations.models import Conversation, Participant
+from conversations.services import notes, replies, support
+from conversations.services.sequence import FEED
+
+SHOWN = 50
+"""Entries of a piece."""
+
+
+def fetch(user: User, conversation_id: UUID) -> Conversation:
+    """Of the support team. Raises `NotFound`, `Conflict`."""
+    return support.of_team(access.fetch(people.actor(user), conversation_id)).conversation
+
+
+def piece(user: User, conversation: Conversation, before: int | None = None) -> dict[str, Any]:
+    """The latest of it, or what was before a seq; oldest first."""
+    found, has_older = selectors.history(conversation, before=before, limit=SHOWN)
+    since = found[0].seq if has_older else 0
+    told = notes.of(people.actor(user), conversation.id, since=since, before=before)
+    writers = {(one.who, one.person_id) for one in found}
+    writers |= {(one.who, one.person_id) for one in told}
+    return {
+        "entries": selectors.as_json(found),
+        "notes": notes.as_json(told),
+        "has_older": has_older,
+        "last_seq": conversation.last_seq,
+        "names": _named(writers),
+        "sent": people.sent(found, replies.carried(found)),
+    }
+
+
+def whole(user: User, conversation: Conversation) -> dict[str, Any]:
+    """What the page needs to begin with."""
+    there = Participant.objects.filter(conversation=conversation, left_at=None)
+    participants = list(there.order_by("joined_at", "id"))
+    shown = piece(user, conversation)
+    writers = {(one.who, one.person_id) for one in participants}
+    return {
+        **shown,
+        "names": {**shown["names"], **_named(writers)},
+        "conversation": queues.as_json(user, [conversation])[0],
+        "participants": [selectors.participant_as_json(one) for one in participants],
+        "ways": [
+            {"medium": one.medium, "label": one.medium.label, "address": one.address}
+            for one in replies.ways(conversation.id)
+        ],
+        "viewers": viewers(user, conversation.id),
+    }
+
+
+def news(user: User, conversation: Conversation, since: int) -> dict[str, Any]:
+    """What the socket does not carry: the team's notes, who of them looks on, how far messages got
+    that carried an entry; of entries from a seq on.
+    """
+    told = notes.of(people.actor(user), conversation.id, since=since)
+    rows = conversation.entries.filter(seq__gte=since).exclude(medium="chat").order_by("-seq")
+    carried = list(rows[:SHOWN])
+    return {
+        "notes": notes.as_json(told),
+        "names": _named({(one.who, one.person_id) for one in told}),
+        "sent": people.sent(carried, replies.carried(carried)),
+        "viewers": viewers(user, conversation.id),
+    }
+
+
+def _named(writers: set[people.Writer]) -> dict[str, str]:
+    return {f"{who}:{id_}": name for (who, id_), name in people.called(writers).items()}
+
+
+def viewers(user: User, conversation_id: UUID) -> list[str]:
+    """Who else of the team has it open. Nobody knows while Valkey is away."""
+    team = access.team(access.MAY_SEE).exclude(pk=user.pk).order_by("pk")[: people.MOST_STAFF]
+    others = {Person(PersonKind.STAFF, str(one.pk)): people.name_of(one) for one in team}
+    try:
+        does = store.read(others)
+    except valkey.Away:
+        return []
+    place = (FEED, str(conversation_id))
+    return sorted(
+        others[one] for one, doing in does.items() if place in {(it.feed, it.key) for it in doing}
+    )

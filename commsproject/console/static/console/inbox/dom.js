@@ -1,0 +1,79 @@
+// Small things that all panes use. Text goes in as text; only what the service made safe is HTML.
+
+export const root = document.getElementById("inbox");
+export const part = (name) => root.querySelector(`[data-${name}]`);
+
+/** `make("p", {class: "x", hidden: true}, "text", child)`: an element; functions are listeners. */
+export function make(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (typeof value === "function") node.addEventListener(name, value);
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.filter((one) => one !== null && one !== undefined && one !== ""));
+  return node;
+}
+
+export const icon = (name, label) =>
+  make("span", { class: "material-symbols-outlined", ...(label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" }) }, name);
+
+/** HTML that the service made of somebody's words. */
+export function safe(tag, props, html) {
+  const node = make(tag, props);
+  node.innerHTML = html;
+  return node;
+}
+
+export function face(name) {
+  const words = name.replace(/[^\p{L}\p{N}\s]/gu, " ").trim().split(/\s+/);
+  const letters = [...words].slice(0, 2).map((word) => [...word][0] ?? "").join("") || "?";
+  const sum = [...name].reduce((total, sign) => total + sign.codePointAt(0), 0);
+  return make("span", { class: `inbox-face inbox-face-${sum % 8}`, "aria-hidden": "true" }, letters);
+}
+
+export const badge = (text, tone) => make("span", { class: `comms-badge comms-badge-${tone}` }, text);
+
+export const MEDIA = { chat: ["chat", "Chat"], email: ["mail", "Email"], sms: ["sms", "Text message"] };
+
+const TIME = { hour: "2-digit", minute: "2-digit" };
+export const clock = (at) => new Date(at).toLocaleTimeString([], TIME);
+export const whole = (at) => new Date(at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+
+export function day(at) {
+  const then = new Date(at), today = new Date();
+  const days = Math.round((new Date(today.toDateString()) - new Date(then.toDateString())) / 86_400_000);
+  if (days === 0) return "Today";
+  if (days === 1) return "Yesterday";
+  return then.toLocaleDateString([], { weekday: "long", day: "numeric", month: "long", ...(days > 300 && { year: "numeric" }) });
+}
+
+export function ago(at) {
+  const seconds = Math.max(0, (Date.now() - new Date(at)) / 1000);
+  if (seconds < 60) return "now";
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
+  if (seconds < 7 * 86_400) return `${Math.floor(seconds / 86_400)} d`;
+  return new Date(at).toLocaleDateString([], { day: "numeric", month: "short" });
+}
+
+/** `run` once, some time after the last call; at the latest `most` after the first. */
+export function later(run, wait, most = wait * 4) {
+  let timer, first;
+  return () => {
+    first ??= Date.now();
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      first = undefined;
+      run();
+    }, Math.max(0, Math.min(wait, first + most - Date.now())));
+  };
+}
+
+/** Puts the nodes in order, and touches only what is elsewhere. */
+export function arrange(parent, nodes) {
+  nodes.forEach((node, place) => {
+    if (parent.children[place] !== node) parent.insertBefore(node, parent.children[place] ?? null);
+  });
+  while (parent.children.length > nodes.length) parent.lastElementChild.remove();
+}

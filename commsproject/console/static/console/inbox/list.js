@@ -1,0 +1,269 @@
+// The queues and their rows. A row that has changed is fetched by its id and finds its new place.
+
+import { get, options } from "./api.js";
+import { ago, arrange, face, icon, later, make, MEDIA, part, root, safe } from "./dom.js";
+
+const EMPTY = {
+  mine: "Nothing is assigned to you.",
+  unassigned: "Everything is taken care of.",
+  open: "No conversation is open.",
+  closed: "No conversation is closed yet.",
+  found: "Nothing was found.",
+};
+const STATUS = { open: "Open", pending: "Waiting for the person", closed: "Closed" };
+
+export class List {
+  constructor({ opened, came }) {
+    this.opened = opened;
+    this.came = came; // with a row as it is now; gives the row to show
+    this.rows = new Map(); // id -> row
+    this.nodes = new Map(); // id -> {node, row, current}
+    this.queue = new URLSearchParams(location.search).get("queue") ?? localStorage.getItem("inbox-queue") ?? "open";
+    if (!(this.queue in EMPTY)) this.queue = "open";
+    this.next = null;
+    this.text = "";
+    this.current = null;
+    this.asked = 0;
+    this.changed = new Set();
+    this.fetchChanged = later(() => this.update(), 150);
+    this.search = later(() => this.load(), 250);
+    part("queues").addEventListener("click", ({ target }) => {
+      const name = target.closest("[data-queue]")?.dataset.queue;
+      if (name) this.show(name);
+    });
+    part("search").addEventListener("input", ({ target }) => {
+      this.text = target.value.trim();
+      this.search();
+    });
+    part("more").addEventListener("click", () => this.more());
+    const box = part("rows-box");
+    box.addEventListener("scroll", () => {
+      if (box.scrollTop + box.clientHeight > box.scrollHeight - 300) this.more();
+    });
+    setInterval(() => this.draw(), 60_000); // the ages
+  }
+
+  show(queue) {
+    this.queue = queue;
+    this.text = part("search").value = "";
+    localStorage.setItem("inbox-queue", queue);
+    this.load();
+  }
+
+  get isSearch() {
+    return this.text !== "";
+  }
+
+  /** The first page, in place of what there is. */
+  async load() {
+    const number = (this.asked += 1);
+    part("rows-box").setAttribute("aria-busy", "true");
+    try {
+      const found = await get("rows", this.isSearch ? { q: this.text } : { queue: this.queue });
+      if (number !== this.asked) return;
+      this.rows = new Map(found.results.map((row) => [row.id, this.came(row)]));
+      this.take(found);
+      part("rows-box").scrollTop = 0;
+    } catch (error) {
+      if (number === this.asked) part("found").textContent = error.message;
+    }
+    part("rows-box").removeAttribute("aria-busy");
+  }
+
+  /** After a break: the first page anew, what was loaded behind it stays. */
+  async refresh() {
+    if (this.isSearch) return;
+    const number = this.asked;
+    const found = await get("rows", { queue: this.queue });
+    if (number !== this.asked) return;
+    const last = found.results.at(-1);
+    const ids = new Set(found.results.map((row) => row.id));
+    for (const row of this.rows.values()) {
+      const isOnPage = !found.next || !last || row.active_at >= last.active_at;
+      if (isOnPage && !ids.has(row.id)) this.rows.delete(row.id);
+    }
+    for (const row of found.results) this.rows.set(row.id, this.came(row));
+    if (!found.next || this.next === undefined) this.next = found.next;
+    this.count(found.counts);
+    this.draw();
+  }
+
+  async more() {
+    if (!this.next || this.isLoading) return;
+    this.isLoading = true;
+    const number = this.asked;
+    try {
+      const found = await get("rows", { queue: this.queue, after: this.next });
+      if (number !== this.asked) return;
+      for (const row of found.results) this.rows.set(row.id, this.came(row));
+      this.take(found);
+    } finally {
+      this.isLoading = false;
+    }
+  }
+
+  take({ next, counts }) {
+    this.next = next;
+    this.count(counts);
+    this.draw();
+  }
+
+  /** The socket tells that something is new about a conversation. */
+  heard(id) {
+    this.changed.add(id);
+    this.fetchChanged();
+  }
+
+  async update() {
+    const ids = [...this.changed].slice(0, 50);
+    if (!ids.length) return;
+    for (const id of ids) this.changed.delete(id);
+    try {
+      const found = await get("rows", { ids: ids.join() });
+      for (const row of found.results) this.put(this.came(row));
+      this.count(found.counts);
+      this.draw();
+    } catch {
+      return; // the next refresh brings them
+    }
+    if (this.changed.size) this.fetchChanged();
+  }
+
+  /** A row as it is now: in its place, or out of this queue. */
+  put(row) {
+    if (this.isSearch) {
+      if (this.rows.has(row.id)) this.rows.set(row.id, { ...row, snippet: this.rows.get(row.id).snippet });
+      return;
+    }
+    const last = [...this.rows.values()].at(-1);
+    const isBeyond = this.next && last && row.active_at < last.active_at && !this.rows.has(row.id);
+    if (this.belongs(row) && !isBeyond) this.rows.set(row.id, row);
+    else this.rows.delete(row.id);
+  }
+
+  belongs(row) {
+    if (this.queue === "closed") return row.status === "closed";
+    if (row.status === "closed") return false;
+    if (this.queue === "mine") return row.assignee?.id === options.me.id;
+    return this.queue === "open" || row.assignee === null;
+  }
+
+  count(counts) {
+    for (const [name, number] of Object.entries(counts)) {
+      part("queues").querySelector(`[data-count=${name}]`).textContent = number > 99 ? "99+" : number || "";
+    }
+    document.title = document.title.replace(/^(\(\d+\+?\) )?/, counts.mine ? `(${counts.mine}) ` : "");
+  }
+
+  /** A row that the page has changed itself. */
+  replace(row) {
+    this.put(row);
+    this.draw();
+  }
+
+  sorted() {
+    const rows = [...this.rows.values()];
+    if (!this.isSearch) rows.sort((a, b) => (a.active_at < b.active_at ? 1 : a.active_at > b.active_at ? -1 : a.id < b.id ? 1 : -1));
+    this.rows = new Map(rows.map((row) => [row.id, row]));
+    return rows;
+  }
+
+  draw() {
+    const rows = this.sorted();
+    const nodes = rows.map((row) => this.node(row));
+    for (const id of this.nodes.keys()) if (!this.rows.has(id)) this.nodes.delete(id);
+    arrange(part("rows"), nodes);
+    for (const button of part("queues").children) {
+      const isIt = !this.isSearch && button.dataset.queue === this.queue;
+      button.toggleAttribute("aria-current", isIt);
+      if (isIt) button.setAttribute("aria-current", "true");
+    }
+    part("none").hidden = rows.length > 0;
+    part("none").textContent = EMPTY[this.isSearch ? "found" : this.queue];
+    part("more").hidden = !this.next;
+    part("found").hidden = !this.isSearch;
+    part("found").textContent = this.isSearch ? `${rows.length} found` : "";
+  }
+
+  node(row) {
+    const known = this.nodes.get(row.id);
+    const about = JSON.stringify([row, row.id === this.current, ago(row.active_at)]);
+    if (known?.about === about) return known.node;
+    const link = this.link(row);
+    const node = known?.node ?? make("li");
+    const hadFocus = node.contains(document.activeElement);
+    node.replaceChildren(link);
+    if (hadFocus) link.focus();
+    this.nodes.set(row.id, { node, about });
+    return node;
+  }
+
+  link(row) {
+    const name = row.person.name || "Somebody";
+    const foot = make("span", { class: "inbox-row-foot" }, ...this.foot(row));
+    const text = row.snippet ? safe("span", { class: "inbox-row-text" }, row.snippet) : make("span", { class: "inbox-row-text" }, excerpt(row));
+    return make(
+      "a",
+      {
+        href: `${options.base}${row.id}/`,
+        class: `inbox-row${row.is_unread ? " inbox-is-unread" : ""}`,
+        "aria-current": row.id === this.current ? "true" : false,
+        "data-id": row.id,
+        click: (event) => {
+          if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+          event.preventDefault();
+          this.opened(row.id);
+        },
+      },
+      face(name),
+      make(
+        "span",
+        {},
+        make(
+          "span",
+          { class: "inbox-row-top" },
+          make("span", { class: "inbox-row-name" }, name),
+          make("time", { datetime: row.active_at }, ago(row.active_at)),
+        ),
+        text,
+        foot,
+      ),
+    );
+  }
+
+  foot(row) {
+    const [sign, label] = MEDIA[row.latest?.medium ?? "chat"];
+    const parts = [icon(sign, label)];
+    parts.push(make("span", {}, row.assignee ? row.assignee.name : "Unassigned"));
+    if (row.status !== "open") parts.push(make("span", {}, `· ${STATUS[row.status]}`));
+    if (row.is_unread) parts.push(make("span", { class: "inbox-dot", role: "img", "aria-label": "Unread" }));
+    return parts;
+  }
+
+  select(id) {
+    this.current = id;
+    this.draw();
+  }
+
+  /** The id that is so many rows further, from the one that has the focus or is open. */
+  neighbour(step) {
+    const ids = [...this.rows.keys()];
+    const focused = document.activeElement?.closest?.("[data-id]")?.dataset.id;
+    const at = ids.indexOf(focused ?? this.current);
+    return ids[at < 0 ? 0 : Math.min(Math.max(at + step, 0), ids.length - 1)];
+  }
+
+  focus(id) {
+    const link = root.querySelector(`a[data-id="${id}"]`);
+    link?.focus();
+    link?.scrollIntoView({ block: "nearest" });
+    if (id === [...this.rows.keys()].at(-1)) this.more();
+  }
+}
+
+function excerpt({ latest, title }) {
+  if (!latest) return title;
+  if (latest.is_deleted) return "Deleted";
+  const who = latest.author.kind === "staff" ? (latest.author.id === options.me.id ? "You: " : `${latest.name}: `) : "";
+  return `${who}${latest.excerpt || "A file"}`;
+}

@@ -1,0 +1,423 @@
+"""The staff inbox in browsers: two of the team and a person, live; a server that is killed; keys alone;
+names and messages that mean harm; what it looks like.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.urls import reverse
+from playwright.sync_api import Browser, Page, expect
+
+from commsproject.common.identity import issuer
+from commsproject.console import roles
+from conversations.models import Conversation, Participant
+from conversations.services import entries, notes, support
+from conversations.types import Actor, Kind, Status, Who
+from notifications.models import Recipient
+from notifications.services.recipients import add_address
+from notifications.types import Channel
+from templates_app import services as templates
+from templates_app.models import Kind as TemplateKind
+from tests.e2e.axe import violations
+from tests.e2e.conftest import DESK, PHONE, Visit
+from tests.e2e.widgets import Server
+from tests.processes import eventually
+from tests.security.payloads import PAYLOADS
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+INBOX = reverse("staff-inbox")
+
+
+@pytest.fixture
+def server(transactional_db: None, tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path / "web.log", "localhost")
+    made.wait()
+    yield made
+    if made.process.runs:
+        made.process.stop()
+
+
+Open = Callable[..., Visit]
+
+_EXPECTED = re.compile(r"ERR_|WebSocket connection|Failed to load")
+"""While the server is away."""
+
+
+@pytest.fixture
+def opened(browser: Browser, server: Server) -> Iterator[Open]:
+    """The inbox of somebody of the team. Nothing on it may be refused by its own policy, or fail."""
+    visits: list[Visit] = []
+
+    def make(name: str, path: str = INBOX, **options: Any) -> Visit:
+        user, is_new = User.objects.get_or_create(username=name, defaults={"is_staff": True})
+        if is_new:
+            user.groups.set(Group.objects.filter(name=roles.SUPPORT))
+        visits.append(Visit(browser, server.url, name, **options))
+        visits[-1].go(path)
+        expect(visits[-1].page.locator("[data-state]")).to_have_text("Live")
+        return visits[-1]
+
+    yield make
+    for each in visits:
+        each.context.close()
+    wrong = [one for each in visits for one in each.errors if not _EXPECTED.search(one)]
+    assert wrong == []
+
+
+def ada() -> Actor:
+    return Actor(Who.USER, "ada")
+
+
+def talk(body: str = "My parcel is lost", user_id: str = "ada", **fields: Any) -> Conversation:
+    made = Conversation.objects.create(kind=Kind.SUPPORT, status=Status.OPEN, **fields)
+    Participant.objects.create(conversation=made, person_id=user_id)
+    entries.post(Actor(Who.USER, user_id), made.id, body)
+    return made
+
+
+PERSON = """
+async ([token, id]) => {
+  const { CommsClient } = await import("/static/comms/comms-client.js");
+  const client = new CommsClient({ token: () => token });
+  window.heard = [];
+  window.client = client;
+  for (const type of ["entry", "typing", "read", "frame"]) client.on(type, (it) => heard.push(it));
+  client.on("entry", ({ seq }) => client.delivered(id, seq));
+  client.subscribe({ conversations: { [id]: 0 }, support: { team: 0 } });
+  client.connect();
+  await new Promise((done) => client.on("state", ({ state }) => state === "live" && done()));
+  client.presence("active", { conversation: id });
+}
+"""
+
+
+class Person:
+    """Somebody who writes to the team, by the client that widgets are made of."""
+
+    def __init__(self, browser: Browser, server: Server, row: Conversation) -> None:
+        self.context = browser.new_context()
+        self.page = self.context.new_page()
+        self.id = str(row.pk)
+        self.page.goto(f"{server.url}/health")
+        token = issuer.issue("ada", timedelta(hours=1))
+        self.page.evaluate(PERSON, [token, self.id])
+
+    def says(self, text: str) -> None:
+        self.page.evaluate("([id, text]) => client.send(id, text)", [self.id, text])
+
+    def types(self) -> None:
+        self.page.evaluate("id => client.typing(id)", self.id)
+
+    def reads(self) -> None:
+        self.page.evaluate(
+            "id => client.read(id, Math.max(...heard.map((it) => it.seq ?? 0)))", self.id
+        )
+
+    @property
+    def heard(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.page.evaluate("heard")
+        return found
+
+    @property
+    def bodies(self) -> list[str]:
+        return [one["entry"]["body"] for one in self.heard if one["type"] == "entry"]
+
+
+def rows(page: Page) -> Any:
+    return page.locator("[data-rows] a")
+
+
+def bubbles(page: Page) -> Any:
+    return page.locator("[data-entries] .inbox-bubble")
+
+
+def until_seen(types: Callable[[], None], page: Page, text: str) -> None:
+    """The frame is for who follows just then: whoever writes says so again."""
+
+    def is_seen() -> bool:
+        types()
+        return text in page.locator("[data-typing]").inner_text()
+
+    eventually(is_seen)
+
+
+def write(page: Page, text: str, tab: str = "reply") -> None:
+    page.click(f"[data-mode={tab}]")
+    page.fill("[data-body]", text)
+    page.press("[data-body]", "Control+Enter")
+
+
+def test_two_of_the_team_and_a_person(opened: Open, server: Server, browser: Browser) -> None:
+    Recipient.objects.create(user_id="ada", data={"name": "Ada Lovelace"})
+    row = talk()
+    one, two = opened("grace"), opened("alan")
+    grace, alan = one.page, two.page
+    person = Person(browser, server, row)
+    expect(rows(grace)).to_have_count(1)
+    talk("Another person", "bob")
+    for page in (grace, alan):  # live, and nothing was loaded again
+        expect(rows(page)).to_have_count(2)
+        expect(page.locator("[data-count=unassigned]")).to_have_text("2")
+
+    grace.keyboard.press("j")
+    grace.keyboard.press("j")
+    grace.keyboard.press("Enter")
+    expect(grace.locator("[data-name]")).to_have_text("Ada Lovelace")
+    expect(grace.locator("[data-about]")).to_contain_text("here now")
+    until_seen(person.types, grace, "Ada Lovelace is writing")
+    person.says("Are you **there**?")
+    expect(grace.locator("[data-entries] strong")).to_have_text("there")
+    expect(grace.locator("[data-typing]")).to_be_empty()
+    expect(rows(grace).first).to_contain_text("Are you **there**?")
+    expect(rows(alan).first.locator(".inbox-dot")).to_have_count(1)
+
+    alan.click(f"a[data-id='{row.pk}']")
+    expect(alan.locator("[data-viewers]")).to_have_text(re.compile("grace looks"))
+    grace.keyboard.press("r")
+    until_seen(lambda: grace.press("[data-body]", "x"), alan, "grace is writing")
+    eventually(lambda: any(it["type"] == "typing" for it in person.heard))
+    grace.fill("[data-body]", "Yes")
+    grace.keyboard.press("Enter")
+    expect(bubbles(alan).last).to_have_text("Yes")
+    eventually(lambda: "Yes" in person.bodies)
+    expect(grace.locator("[data-entries]")).to_contain_text("Delivered")
+    person.reads()
+    expect(grace.locator("[data-entries]")).to_contain_text("Seen")
+
+    grace.fill("[data-body]", "half a reply")
+    write(alan, "She is *difficult*", "note")
+    expect(grace.locator("[data-note]")).to_contain_text("alan · internal note")
+    expect(grace.locator("[data-note] em")).to_have_text("difficult")
+    grace.click("[data-mode=note]")  # what was begun as a reply is none
+    expect(grace.locator("[data-body]")).to_have_value("")
+    grace.click("[data-mode=reply]")
+    expect(grace.locator("[data-body]")).to_have_value("half a reply")
+    alan.select_option("[data-assignee]", label="grace")
+    expect(grace.locator("[data-count=mine]")).to_have_text("1")
+    expect(grace.locator("[data-entries]")).to_contain_text("alan assigned it to you")
+    grace.press("[data-body]", "Escape")
+    grace.keyboard.press("e")
+    expect(grace.locator("[data-close]")).to_have_text("Reopen")
+    expect(rows(alan)).to_have_count(1)
+    person.says("It came!")
+    expect(rows(alan)).to_have_count(2)
+    expect(grace.locator("[data-close]")).to_have_text("Close")
+
+    eventually(lambda: "It came!" in person.bodies)
+    assert "difficult" not in str(person.heard)
+    assert not any(it["type"] == "support" for it in person.heard)
+    person.context.close()
+
+
+def test_a_server_is_killed_while_they_write(opened: Open, server: Server, tmp_path: Path) -> None:
+    row = talk()
+    grace = opened("grace", f"{INBOX}{row.pk}/").page
+    expect(bubbles(grace)).to_have_count(1)
+    server.process.kill()
+    expect(grace.locator("[data-state]")).to_have_text(re.compile("No connection|Connecting"))
+    for text in ("one", "two"):
+        write(grace, text)
+    expect(grace.locator(".inbox-waits")).to_have_count(2)
+    entries.post(ada(), row.id, "while you were away")
+    server.start()
+    expect(grace.locator("[data-state]")).to_have_text("Live", timeout=60_000)
+    expect(bubbles(grace)).to_have_count(4)
+    expect(grace.locator(".inbox-waits")).to_have_count(0)
+    said = list(row.entries.filter(kind="text").order_by("seq").values_list("body", flat=True))
+    assert sorted(said) == sorted(["My parcel is lost", "one", "two", "while you were away"])
+
+    picture = tmp_path / "bill.txt"
+    picture.write_text("a bill")
+    grace.set_input_files("[data-file]", picture)
+    expect(grace.locator("[data-files] progress")).to_have_count(0)
+    grace.evaluate(  # and one that is pasted
+        """async () => {
+          const paint = document.createElement("canvas");
+          paint.width = paint.height = 8;
+          const blob = await new Promise((done) => paint.toBlob(done));
+          const data = new DataTransfer();
+          data.items.add(new File([blob], "shot.png", { type: "image/png" }));
+          const body = document.querySelector("[data-body]");
+          body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
+          const dropped = new DataTransfer();
+          dropped.items.add(new File(["words"], "dropped.txt", { type: "text/plain" }));
+          const place = document.querySelector("[data-thread]");
+          for (const type of ["dragenter", "dragover", "drop"])
+            place.dispatchEvent(new DragEvent(type, { dataTransfer: dropped, bubbles: true, cancelable: true }));
+        }"""
+    )
+    expect(grace.locator("[data-files] li")).to_have_count(3)
+    expect(grace.locator("[data-files] progress")).to_have_count(0)
+    grace.click("[data-send]")
+    expect(grace.locator(".inbox-attached .inbox-doc")).to_have_count(2)
+    shown = grace.locator(".inbox-attached img")
+    expect(shown).to_have_attribute("alt", "shot.png")
+    eventually(lambda: shown.evaluate("it => it.complete && it.naturalWidth > 0"))
+
+
+def test_everything_is_done_by_keys_alone(opened: Open) -> None:
+    made = templates.create(
+        key="reply-sorry",
+        name="We are sorry",
+        author="x",
+        kind=TemplateKind.REPLY,
+        locale="en",
+        channels={"sms": {"text": "Sorry, {{ name }}, about {{ what }}."}},
+    )
+    templates.publish(made)
+    row, other = talk(), talk("Second", "bob")
+    add_address("bob", Channel.EMAIL, "bob@simulator.test", is_verified=True)
+    visit = opened("grace")
+    page, press = visit.page, visit.page.keyboard.press
+    focused = page.locator(":focus")
+    press("?")
+    expect(page.locator("[data-help-dialog]")).to_be_visible()
+    press("Escape")
+    expect(page.locator("[data-help-dialog]")).to_be_hidden()
+    press("j")
+    expect(focused).to_have_attribute("data-id", str(other.pk))
+    press("j")
+    expect(focused).to_have_attribute("data-id", str(row.pk))
+    press("k")
+    press("Enter")
+    expect(page.locator("[data-name]")).to_have_text("bob")
+    press("a")
+    expect(page.locator("[data-count=mine]")).to_have_text("1")
+    press("r")
+    expect(focused).to_have_attribute("id", "inbox-body")
+    press("/")
+    expect(page.locator("[data-canned-dialog]")).to_be_visible()
+    expect(page.locator("[data-canned-list]")).to_contain_text("Sorry, bob, about [what].")
+    page.keyboard.type("sorry")
+    press("Enter")
+    expect(focused).to_have_value("Sorry, bob, about [what].")
+    page.keyboard.type("the delay")  # over what is to be filled in
+    expect(focused).to_have_value("Sorry, bob, about the delay.")
+    press("Shift+Tab")
+    page.select_option("[data-way]", "email")
+    expect(page.locator("[data-hint]")).to_have_text("Ctrl + Enter sends")
+    page.focus("[data-body]")
+    press("Control+Enter")
+    expect(page.locator("[data-entries]")).to_contain_text("Queued")
+    expect(page.locator("[data-entries] [aria-label=Email]")).to_have_count(1)
+    press("Escape")
+    press("n")
+    page.keyboard.type("Ask billing")
+    press("Control+Enter")
+    expect(page.locator("[data-note]")).to_contain_text("Ask billing")
+    press("Escape")
+    press("u")
+    expect(page.locator(f"a[data-id='{other.pk}'] .inbox-dot")).to_have_count(1)
+    press("e")
+    expect(page.locator("[data-close]")).to_have_text("Reopen")
+    press("4")
+    expect(rows(page)).to_have_count(1)
+    press("1")
+    expect(page.locator("[data-none]")).to_have_text("Nothing is assigned to you.")
+    press("/")
+    page.keyboard.type("parcel")
+    expect(page.locator("[data-found]")).to_have_text("1 found")
+    expect(page.locator("[data-rows] mark")).to_have_text("parcel")
+    press("Escape")
+    press("?")
+    page.uncheck("[data-single-keys]")
+    press("Escape")
+    press("3")
+    expect(page.locator("[data-found]")).to_be_visible()  # it does nothing now
+
+
+def test_what_means_harm_shows_as_text(opened: Open) -> None:
+    author = User.objects.create_user("mallory", first_name=PAYLOADS[5], is_staff=True)
+    author.groups.set(Group.objects.filter(name=roles.SUPPORT))
+    first = talk("begin", "harm")
+    for number, text in enumerate(PAYLOADS):
+        user_id = f"u{number}{text}"[:200]
+        Recipient.objects.create(user_id=user_id, data={"name": text, text[:100]: text})
+        talk(text, user_id, title=text[:200])
+        entries.post(Actor(Who.USER, "harm"), first.id, text)
+        notes.add(Actor(Who.STAFF, str(author.pk)), first.id, text)
+    support.assign(Actor(Who.STAFF, str(author.pk)), first.id, str(author.pk))
+    Recipient.objects.create(user_id="harm", data={"name": PAYLOADS[7], "plan": PAYLOADS[5]})
+    visit = opened("grace", f"{INBOX}{first.pk}/")
+    page = visit.page
+    page.evaluate("() => { window.alert = () => { window.caught = true; }; }")
+    expect(page.locator("[data-note]")).to_have_count(len(PAYLOADS))
+    page.locator("[data-rows-box]").evaluate("it => { it.scrollTop = it.scrollHeight; }")
+    expect(rows(page)).to_have_count(len(PAYLOADS) + 1)
+    expect(page.locator("[data-pane] h2")).to_have_text(PAYLOADS[7])
+    for node in page.locator("[data-note] .inbox-bubble").all()[:17]:
+        assert "<" in node.inner_text()
+    page.fill("[data-search]", "onerror")
+    expect(page.locator("[data-rows] mark").first).to_be_visible()
+    found = page.evaluate(
+        """() => [...document.querySelectorAll("#inbox *")].filter((it) =>
+          ["SCRIPT", "IFRAME", "OBJECT", "EMBED", "STYLE", "LINK", "META", "BASE", "VIDEO", "IMG", "svg"]
+            .includes(it.tagName) ||
+          [...it.attributes].some((one) => one.name.startsWith("on") ||
+            /^\\s*(javascript|data|vbscript):/i.test(one.value) && one.name === "href")
+        ).map((it) => it.outerHTML)"""
+    )
+    assert found == []
+    assert page.evaluate("window.caught") is None
+    assert visit.requests == []  # nothing was asked of another host
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_can_be_read_by_everybody(opened: Open, scheme: str) -> None:
+    """And two hundred conversations are there without a reload."""
+    Recipient.objects.create(user_id="ada", data={"name": "Ada Lovelace"}, locale="en")
+    made = [
+        Conversation(kind=Kind.SUPPORT, status=Status.OPEN, last_seq=1, entries_made=1)
+        for _ in range(199)
+    ]
+    Conversation.objects.bulk_create(made)
+    Participant.objects.bulk_create(
+        Participant(conversation=one, person_id=f"Person {number}")
+        for number, one in enumerate(made)
+    )
+    row = talk("Where is my **parcel**?")
+    grace = Actor(Who.STAFF, str(User.objects.create_user("grace", is_staff=True).pk))
+    User.objects.get().groups.set(Group.objects.filter(name=roles.SUPPORT))
+    support.assign(grace, row.pk, grace.id)
+    entries.post(grace, row.pk, "At the post office.")
+    notes.add(grace, row.pk, "Ask them to be quicker.")
+    for size, name in ((DESK, "desk"), (PHONE, "phone")):
+        visit = opened("grace", viewport=size, color_scheme=scheme)
+        page = visit.page
+        expect(page.locator("[data-count=open]")).to_have_text("99+")
+        assert (violations(page), visit.fits()) == ([], True)
+        visit.shot(f"staff-inbox-{name}-{scheme}-list")
+        box = page.locator("[data-rows-box]")
+        for _ in range(20):
+            if rows(page).count() == 200:
+                break
+            before = rows(page).count()
+            box.evaluate("it => { it.scrollTop = it.scrollHeight; }")
+            expect(rows(page)).not_to_have_count(before)
+        expect(rows(page)).to_have_count(200)
+        entries.post(Actor(Who.USER, "Person 7"), made[7].pk, f"Hello from {name}")
+        expect(rows(page).first).to_contain_text(f"Hello from {name}")
+        expect(rows(page)).to_have_count(200)
+        page.locator(f"a[data-id='{row.pk}']").click()
+        expect(page.locator("[data-note]")).to_have_count(1)
+        assert (violations(page), visit.fits()) == ([], True)
+        visit.shot(f"staff-inbox-{name}-{scheme}")
+        page.click("[data-canned]")
+        assert violations(page) == []
+        page.keyboard.press("Escape")
+        if name == "phone":
+            page.click("[data-to-person]")
+            expect(page.locator("[data-pane] h2")).to_have_text("Ada Lovelace")
+            assert (violations(page), visit.fits()) == ([], True)
+            visit.shot(f"staff-inbox-{name}-{scheme}-person")
+            page.click("[data-back=thread]")
+            page.click("[data-back=list]")
+            expect(rows(page).first).to_be_visible()
