@@ -11,7 +11,9 @@ from django.core.management import execute_from_command_line
 
 from commsproject import embedded
 
-_NEEDS_NO_SERVER = {"check", "collectstatic", "help", "makemigrations", "spectacular", "version"}
+_NEEDS_NO_SERVER = {
+    *("check", "collectstatic", "help", "makemigrations", "smoke", "spectacular", "version"),
+}
 
 
 def main() -> None:

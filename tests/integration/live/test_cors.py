@@ -78,3 +78,13 @@ def test_other_paths_and_cookies_are_not_for_other_origins(settings: Any) -> Non
     client.force_login(User.objects.create_superuser("ada"))
     answer = client.post("/api/v1/ws-ticket", headers=headers(APP))
     assert answer.status_code == 403
+
+
+def test_the_modules_are_for_pages_of_all_origins() -> None:
+    for name in ("comms-chat.js", "comms-inbox.js", "comms-client.js", "words/ar.js"):
+        answer = APIClient().get(f"/static/comms/{name}", headers=headers(APP))
+        assert answer.status_code == 200
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert answer.headers["Content-Type"].startswith("text/javascript")
+        assert answer.headers["Last-Modified"]
+        answer.close()

@@ -1,4 +1,4 @@
-"""Answers of the API are their caller's: no cache, on the way or in a browser, keeps one."""
+"""What the API and the staff pages answer is their caller's: no cache, on the way or in a browser, keeps it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-_PATH = "/api/v1/"
+_PATHS = ("/api/v1/", "/admin/")
 
 
 class PrivateMiddleware:
@@ -17,6 +17,6 @@ class PrivateMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if request.path.startswith(_PATH):
+        if request.path.startswith(_PATHS):
             response.headers.setdefault("Cache-Control", "no-store")
         return response
