@@ -131,6 +131,11 @@ def dead_letters() -> Sequence[DeadLetter]:
     return list(rows.select_related("delivery")[:6])
 
 
+def blocked() -> Sequence[ProviderState]:
+    """Providers whose breaker is open."""
+    return list(ProviderState.objects.filter(breaker=ProviderState.Breaker.OPEN))
+
+
 def providers() -> Sequence[tuple[ProviderState, str]]:
     """Those that carry something, each with the channels."""
     carried: dict[str, list[str]] = {}
@@ -144,22 +149,12 @@ def providers() -> Sequence[tuple[ProviderState, str]]:
     ]
 
 
-@dataclass(frozen=True)
-class Trouble:
-    """What somebody should look at."""
+def dead_letter_count() -> int:
+    """Those that nobody has replayed, up to CAP."""
+    return DeadLetter.objects.filter(replayed_at__isnull=True).order_by()[:CAP].count()
 
-    dead_letters: int
-    blocked: Sequence[ProviderState]
-    """Providers whose breaker is open."""
-    oldest_due: datetime | None
+
+def oldest_due() -> datetime | None:
     """Since when the longest waiting work is due; None: nothing is due."""
-
-
-def trouble() -> Trouble:
-    unanswered = DeadLetter.objects.filter(replayed_at__isnull=True).order_by()
     overdue = Work.objects.filter(held=False, due_at__lte=timezone.now()).order_by("due_at")
-    return Trouble(
-        dead_letters=unanswered[:CAP].count(),
-        blocked=list(ProviderState.objects.filter(breaker=ProviderState.Breaker.OPEN)),
-        oldest_due=overdue.values_list("due_at", flat=True).first(),
-    )
+    return overdue.values_list("due_at", flat=True).first()

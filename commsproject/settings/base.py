@@ -45,7 +45,7 @@ MIDDLEWARE = [
     "commsproject.common.correlation.CorrelationMiddleware",
     "commsproject.common.logging.AccessLogMiddleware",
     "commsproject.common.csp.CspMiddleware",
-    "commsproject.common.api.private.PrivateMiddleware",
+    "commsproject.common.private.PrivateMiddleware",
     "commsproject.common.health.HealthMiddleware",
     "commsproject.common.metrics.MetricsMiddleware",
     "commsproject.common.live.cors.CorsMiddleware",

@@ -35,7 +35,6 @@ from rest_framework.renderers import JSONRenderer
 
 from commsproject.common import limits, tracing
 from commsproject.common.api import problems, strict_json, throttle
-from commsproject.common.api.private import PrivateMiddleware
 from commsproject.common.api.throttle import RateLimitMiddleware
 from commsproject.common.correlation import CorrelationMiddleware
 from commsproject.common.csp import CspMiddleware
@@ -47,6 +46,7 @@ from commsproject.common.limits import Grant, Standing
 from commsproject.common.logging import note_request
 from commsproject.common.metrics import count_request
 from commsproject.common.models import ApiKey
+from commsproject.common.private import PrivateMiddleware
 from notifications.api.input import NotificationInput, submission
 from notifications.api.notifications import idempotency_key
 from notifications.services import submit

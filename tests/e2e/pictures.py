@@ -9,14 +9,14 @@ from PIL import Image
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 PICTURES = SCREENSHOTS.parents[2] / "docs" / "images"
 NAMES = ("home", "home-dark", "compose", "batch-review", "message", "analytics", "written")
-COLOURS = 128
 
 
 def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     for name in NAMES:
         with Image.open(SCREENSHOTS / f"{name}.png") as picture:
-            small = picture.convert("RGB").quantize(COLOURS)
+            # 256 colours, the rare ones too: red is little on a page, and what one looks for.
+            small = picture.convert("RGB").quantize(method=Image.Quantize.MAXCOVERAGE)
             small.save(PICTURES / f"{name}.png", optimize=True)
 
 

@@ -46,8 +46,7 @@ def test_an_alert_is_acknowledged_on_a_telephone(trouble: Alert, visit: Any) -> 
     on_call.shot("alert-acknowledge-phone")
     page.get_by_role("button", name="Acknowledge").click()
     page.get_by_text("I look at it.").wait_for()
-    width = page.evaluate("document.documentElement.scrollWidth")
-    assert width <= PHONE["width"]
+    assert on_call.fits()
     trouble.refresh_from_db()
     assert trouble.note == "I look at it."
     page.set_viewport_size(DESK)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,8 +16,7 @@ from notifications.services import submit
 from notifications.services.asked import Submission, Target
 from notifications.types import Channel
 from tests.e2e.conftest import PASSWORD, PHONE, Visit
-from tests.e2e.test_conversation import Server
-from tests.processes import eventually
+from tests.e2e.widgets import Server
 from tracking.services import folding
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,16 +24,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def server(transactional_db: None, tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path / "web.log")
-    eventually(lambda: _listens(made.port), 30)
+    made = Server(tmp_path / "web.log", "localhost")
+    made.wait()
     yield made
     made.process.stop()
-
-
-def _listens(port: int) -> bool:
-    with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
-        return True
-    return False
 
 
 def test_the_page_shows_figures_and_follows_what_happens(browser: Browser, server: Server) -> None:
@@ -56,7 +47,7 @@ def test_the_page_shows_figures_and_follows_what_happens(browser: Browser, serve
     expect(page.locator("[data-templates]")).to_contain_text("Welcome")
     expect(page.locator("[data-losses]")).to_contain_text("Bounced")
     assert page.locator(".analytics-week td").count() == 7 * 24
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert staff.fits()
     staff.shot("analytics")
     page.mouse.wheel(0, 1000)
     staff.shot("analytics-below")
@@ -83,7 +74,7 @@ def test_the_page_shows_figures_and_follows_what_happens(browser: Browser, serve
     phone = Visit(browser, server.url, "ada", viewport=PHONE)
     page = phone.go("/admin/analytics/?range=7")
     expect(page.locator("#analytics")).to_have_attribute("aria-busy", "false")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert phone.fits()
     phone.shot("analytics-phone")
     page.locator("[data-providers]").scroll_into_view_if_needed()
     phone.shot("analytics-phone-below")

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from commsproject.common.models import ApiClient
 from commsproject.console import demo, demo_figures
-from notifications import addresses
 from notifications.models import Batch, DeadLetter, Delivery, Notification, Suppression
-from notifications.services import batches, submit, suppress
+from notifications.services import batches, submit
 from notifications.services.asked import Submission, Target
 from notifications.states import State
-from notifications.types import Channel, ErrorClass, Lane, SuppressionReason
+from notifications.types import Channel, ErrorClass, Lane
+from templates_app import links
 from tests.e2e.conftest import PHONE, Visit
 from tests.engine import drain
 
@@ -40,10 +40,6 @@ def agent(transactional_db: None) -> ApiClient:
     made = ApiClient.objects.create(name="demo")
     demo.content()
     return made
-
-
-def fits(page: Page) -> bool:
-    return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
 
 
 def test_a_message_is_composed_seen_and_delivered(visit: Any, agent: ApiClient) -> None:
@@ -79,19 +75,15 @@ def test_a_message_is_composed_seen_and_delivered(visit: Any, agent: ApiClient) 
 def test_many_are_looked_at_let_go_and_followed(
     visit: Any, agent: ApiClient, tmp_path: Path
 ) -> None:
-    suppress.add(
-        channel=Channel.EMAIL,
-        address_hash=addresses.digest(Channel.EMAIL, "left@simulator.test"),
-        scope=Suppression.ALL,
-        reason=SuppressionReason.UNSUBSCRIBE,
-        address="left@simulator.test",
-        source="unsubscribe link",
-    )
     file = tmp_path / "people.csv"
     file.write_text(ROWS)
     staff: Visit = visit()
+    leave(staff, agent, "left@simulator.test")
     page = staff.go(reverse("admin:notifications_suppression_changelist"))
-    expect(page.locator("#result_list")).to_contain_text("left@simulator.test")
+    page.get_by_placeholder("Exact address").fill("left@simulator.test")
+    page.keyboard.press("Enter")
+    expect(page.locator("#result_list")).to_contain_text("Unsubscribed")
+    expect(page.locator("#result_list tbody tr")).to_have_count(1)
 
     page = staff.go(reverse("compose-batch"))
     page.get_by_label("CSV file").set_input_files(file)
@@ -101,9 +93,9 @@ def test_many_are_looked_at_let_go_and_followed(
     page.get_by_role("button", name="Check and preview").click()
     expect(page.get_by_text("1 will not get it")).to_be_visible()
     expect(page.frame_locator("#preview iframe").locator("body")).to_contain_text("Welcome")
+    staff.shot("batch-review")
     page.get_by_role("link", name="Next").click()
     expect(page.get_by_text("Message 2 of 3")).to_be_visible()
-    staff.shot("batch-review")
     page.get_by_role("link", name="Approve").click()
     page.get_by_role("button", name="Approve and send").click()
     expect(page.locator("[data-standing=running]")).to_be_visible()
@@ -113,6 +105,22 @@ def test_many_are_looked_at_let_go_and_followed(
     expect(page.locator("[data-standing=done]")).to_contain_text("100 %")  # by itself
     staff.shot("batch-done")
     assert Batch.objects.get().composer == "ada"
+
+
+def leave(staff: Visit, agent: ApiClient, address: str) -> None:
+    """A person opts out by the link of a message."""
+    send_one(agent, address)
+    drain()
+    delivery = Delivery.objects.get()
+    token = links.unsubscribe_token(
+        channel=delivery.channel,
+        address_hash=delivery.address_hash,
+        scope=Suppression.ALL,
+        delivery_id=delivery.pk,
+    )
+    page = staff.go(reverse("unsubscribe", args=[token]))
+    page.get_by_role("button", name="Unsubscribe").click()
+    expect(page.get_by_role("heading", name="You are unsubscribed")).to_be_visible()
 
 
 def test_a_dead_letter_is_mended_and_replayed(visit: Any, agent: ApiClient) -> None:
@@ -163,12 +171,32 @@ def test_the_home_page_follows_what_happens_on_every_screen(visit: Any, agent: A
     page.evaluate("document.documentElement.classList.add('dark')")
     staff.shot("home-dark")
     phone: Visit = visit(viewport=PHONE)
-    assert fits(phone.go("/admin/"))
+    phone.go("/admin/")
+    assert phone.fits()
     phone.shot("home-phone")
-    assert fits(phone.go(reverse("compose-batch")))
+    phone.go(reverse("compose-batch"))
+    assert phone.fits()
     phone.shot("compose-phone")
 
 
-def send_one(agent: ApiClient) -> None:
-    to = Target(addresses={Channel.EMAIL: "ada@simulator.test"})
+def test_what_takes_long_says_that_it_goes_on(visit: Any) -> None:
+    staff: Visit = visit()
+    page = staff.go("/admin/")
+    batches_page = reverse("admin:notifications_batch_changelist")
+    held: list[Route] = []
+    page.route(f"**{batches_page}", lambda route: held.append(route))
+    page.evaluate(  # while a page is on its way Playwright looks for nothing in the old one
+        """new MutationObserver(() => {
+          if (document.querySelector("[role=progressbar]")) console.log("going");
+        }).observe(document.body, {childList: true})"""
+    )
+    with page.expect_console_message(lambda message: message.text == "going", timeout=20_000):
+        page.get_by_role("link", name="Batches").click(no_wait_after=True)
+    held.pop().continue_()
+    expect(page.get_by_text("Nobody has sent a batch")).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_have_count(0)
+
+
+def send_one(agent: ApiClient, address: str = "ada@simulator.test") -> None:
+    to = Target(addresses={Channel.EMAIL: address})
     submit.accept(agent, [Submission(to=to, content={"subject": "Hello", "text": "It works."})])

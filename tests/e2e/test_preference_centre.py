@@ -90,5 +90,5 @@ def test_staff_see_what_decides_on_desk_and_phone(ada, visit):
             "person": reverse("admin:notifications_recipient_change", args=[ada.pk]),
         }.items():
             page = staff.go(path)
-            assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+            assert staff.fits()
             page.screenshot(path=SCREENSHOTS / f"{name}-{size}.png", full_page=True)

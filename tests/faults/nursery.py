@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Self
 from unittest import mock
 
+from tests import canaries
 from tests.processes import environment, eventually
 
 
@@ -74,6 +75,8 @@ class Nursery:
         self._line.close()
         self._mother.join(10)
         self._mother.close()
+        told = {path.name: canaries.found(path.read_text()) for path in self._logs.glob("*.log")}
+        assert not any(told.values()), told
 
     def kill_all(self) -> None:
         """kill -9."""

@@ -17,6 +17,8 @@ from rest_framework.test import APIClient
 from typing_extensions import override
 
 from notifications.api import door
+from tests import api_calls
+from tests.api_calls import Operation
 
 
 class Home(Executor):
@@ -86,7 +88,9 @@ class FastClient(APIClient):
         if answers:
             return answers[0]
         self.by_itself += 1
-        return _response(*events)
+        response = _response(*events)
+        api_calls.check(Operation("POST", door.PATH), response)
+        return response
 
 
 def _scope(asked: dict[str, Any]) -> dict[str, Any]:

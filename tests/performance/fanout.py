@@ -143,5 +143,10 @@ def _command(server: Server, port: int) -> Sequence[str]:
     return [
         *(sys.executable, "-m", "uvicorn", *application, "--app-dir", str(ROOT)),
         *("--host", "127.0.0.1", "--port", str(port), "--no-access-log", "--lifespan", "off"),
-        *OPTIONS,
+        *(flag for name, value in OPTIONS.items() for flag in _flag(name, value)),
     ]
+
+
+def _flag(name: str, value: object) -> tuple[str, str]:
+    """An option of `uvicorn.Config` as its command line writes it."""
+    return f"--{name.replace('_', '-')}", str(value).lower()

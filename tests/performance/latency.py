@@ -103,10 +103,8 @@ def _message(to: str, template: str, priority: str) -> bytes:
 def web_process(world: World, **env: str) -> Iterator[tuple[int, Child]]:
     """The web process as `make run` starts it."""
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "commsproject.asgi:application"]
-    command += ["--app-dir", str(ROOT), "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--no-access-log", "--lifespan", "off", "--ws", "websockets-sansio"]
-    with world.running("web", command, **env) as child:
+    command = [sys.executable, str(ROOT / "manage.py"), "web"]
+    with world.running("web", command, **{**env, "PORT": str(port)}) as child:
         world.wait(lambda: sinks.listens(port), 30, [child])
         yield port, child
 

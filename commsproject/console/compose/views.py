@@ -131,5 +131,5 @@ def example_file(request: HttpRequest) -> HttpResponse:
 
 
 def _template(request: HttpRequest) -> Template:
-    key = request.GET.get("template", "").replace("\0", "")
+    key = request.GET.get("template", "")
     return get_object_or_404(Template, key=key, archived_at__isnull=True)

@@ -5,6 +5,7 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from commsproject.common.admin import base
+from commsproject.common.models import AuditEvent
 from notifications import addresses, limits
 from notifications.models import (
     Category,
@@ -59,6 +60,19 @@ def test_a_message_is_found_by_what_names_it_exactly(staff, agent):
     assert found(staff, "notification", "+1 415 555 0132") == [theirs]
     for term in ("order-", "u-", "ada", "simulator.test", "%"):
         assert found(staff, "notification", term) == []
+
+
+def test_many_messages_are_cancelled_after_a_question(staff, agent):
+    waiting, sent = send(agent, reference="a"), send(agent, reference="b")
+    sent.deliveries.update(state="delivered")
+    where = reverse(LIST.format("notification"))
+    data = {"action": "cancel_selected", "_selected_action": [waiting.pk, sent.pk]}
+    assert "Cancel 2 messages?" in staff.post(where, data).content.decode()
+    assert waiting.deliveries.get().state == "queued"
+    answer = staff.post(where, {**data, "post": "yes"}, follow=True)
+    assert "1 cancelled, 1 too late." in answer.content.decode()
+    assert [one.deliveries.get().state for one in (waiting, sent)] == ["cancelled", "delivered"]
+    assert AuditEvent.objects.get(object_id=str(waiting.pk)).action == "cancel_selected"
 
 
 def test_a_person_is_found_by_the_exact_id_and_leads_to_the_messages(staff, agent):

@@ -1,232 +1,140 @@
-// Two people write to each other: the smallest client that loses nothing and shows nothing twice.
-// docs/subsystems/live.md says what it does and why.
+// The demo: two clients in one page, each with a line that can be cut; a form that sends.
 
-const { me, other, token } = document.body.dataset;
-const list = document.getElementById("entries");
-const state = document.getElementById("state");
-const typing = document.getElementById("typing");
-const dot = document.getElementById("presence");
-const form = document.getElementById("form");
-const box = document.getElementById("body");
+const { CommsClient } = await import(document.body.dataset.client);
+const { people, key } = JSON.parse(document.getElementById("start").textContent);
+const sides = [...document.querySelectorAll(".side")];
 
-const entries = new Map(); // seq -> entry
-const waiting = new Map(); // client_id -> text, until its entry comes
-let marks = { read: 0, delivered: 0 }; // the other's
-let conversation, head, socket, typingTimer, saidTyping = 0, failures = 0;
+const capital = (name) => name.charAt(0).toUpperCase() + name.slice(1);
+const names = Object.fromEntries(people.map(({ id }) => [id, { name: capital(id) }]));
 
-async function api(method, path, body) {
-  const answer = await fetch(`/api/v1/${path}`, {
-    method,
-    headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
-    body: body && JSON.stringify(body),
+/** A network that can be cut: sockets close, and neither they nor requests get through. */
+class Network {
+  isCut = false;
+  #open = new Set();
+
+  constructor() {
+    const network = this;
+    this.WebSocket = class extends WebSocket {
+      constructor(...args) {
+        if (network.isCut) throw new Error("The line is cut.");
+        super(...args);
+        network.#open.add(this);
+        this.addEventListener("close", () => network.#open.delete(this));
+      }
+    };
+    this.fetch = (...args) => (this.isCut ? Promise.reject(new TypeError("The line is cut.")) : fetch(...args));
+  }
+
+  cut() {
+    this.isCut = true;
+    for (const socket of this.#open) socket.close();
+  }
+
+  mend() {
+    this.isCut = false;
+    dispatchEvent(new Event("online")); // as the browser says when the network is back
+  }
+}
+
+function begin(side, { id, token }, other) {
+  const network = new Network();
+  const client = new CommsClient({ token: () => token, user: id, fetch: network.fetch, WebSocket: network.WebSocket });
+  const chat = side.querySelector("comms-chat");
+  const inbox = side.querySelector("comms-inbox");
+  const pill = side.querySelector(".pill");
+  const told = side.querySelector(".told");
+  const button = side.querySelector(".cut");
+  let cutAt = null;
+  let missed = [];
+
+  side.querySelector("h2").textContent = capital(id);
+  client.on("state", ({ state }) => {
+    pill.className = `pill ${state}`;
+    pill.textContent = network.isCut ? "Line cut" : { live: "Live", connecting: "Connecting", offline: "Offline" }[state];
   });
-  if (!answer.ok) throw new Error(`${method} ${path.split("?")[0]}: ${answer.status}`);
-  return answer.json();
-}
-
-// --- What is known ---------------------------------------------------------------------------
-
-function take(entry) {
-  const known = entries.get(entry.seq);
-  if (known && known.changed_seq > entry.changed_seq) return;
-  entries.set(entry.seq, entry);
-  mark(entry.author, "read", entry.seq); // who writes has read what was before
-  if (entry.author.id === me) waiting.delete(entry.client_id);
-  else if (entry.kind === "text") typing.textContent = "";
-}
-
-function mark(person, kind, seq) {
-  if (person.id !== other) return;
-  marks[kind] = Math.max(marks[kind], seq);
-  if (kind === "read") marks.delivered = Math.max(marks.delivered, seq);
-}
-
-async function fetchMarks() {
-  for (const one of await api("GET", `conversations/${conversation}/participants`)) {
-    mark(one, "read", one.read_seq);
-    mark(one, "delivered", one.delivered_seq);
+  client.on("entry", ({ seq }) => note(seq));
+  client.on("entry.changed", ({ seq }) => note(seq));
+  client.connect();
+  chat.setAttribute("with", other.id);
+  for (const widget of [chat, inbox]) {
+    widget.people = (ids) => Object.fromEntries(ids.map((one) => [one, names[one] ?? { name: one }]));
+    widget.client = client;
   }
-  draw();
-}
 
-async function fetchAll() {
-  const path = `conversations/${conversation}/entries`;
-  let page = await api("GET", head === undefined ? path : `${path}?after=${head}&limit=200`);
-  for (;;) {
-    page.results.forEach(take);
-    head = Math.max(head ?? 0, ...page.results.map((one) => one.changed_seq));
-    if (!page.next) break;
-    page = await api("GET", page.next.split("/api/v1/")[1]);
+  let telling;
+  function note(seq) {
+    if (cutAt === null || network.isCut) return;
+    missed.push(seq);
+    clearTimeout(telling);
+    telling = setTimeout(tell, 300);
   }
-  draw();
-}
 
-// --- What is shown ---------------------------------------------------------------------------
-
-function draw() {
-  const isAtEnd = list.parentElement.scrollHeight - list.parentElement.scrollTop
-    - list.parentElement.clientHeight < 80;
-  const shown = [...entries.values()].sort((a, b) => a.seq - b.seq).map(item);
-  list.replaceChildren(...shown, ...[...waiting].map(([id, text]) => pending(id, text)));
-  if (isAtEnd) list.parentElement.scrollTop = list.parentElement.scrollHeight;
-}
-
-function item(entry) {
-  const row = document.createElement("li");
-  row.dataset.seq = entry.seq;
-  row.classList.toggle("mine", entry.author.id === me);
-  row.classList.toggle("deleted", Boolean(entry.deleted_at));
-  const words = document.createElement("div");
-  if (entry.deleted_at) words.textContent = "Deleted";
-  else words.innerHTML = entry.html; // made safe by the service
-  const about = document.createElement("span");
-  about.className = "meta";
-  const at = new Date(entry.created_at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  about.textContent = entry.author.id === me ? `${at} ${receipt(entry)}` : at;
-  row.append(words, about);
-  return row;
-}
-
-function receipt(entry) {
-  if (marks.read >= entry.seq) return "Read";
-  return marks.delivered >= entry.seq ? "Delivered" : "Sent";
-}
-
-function pending(id, text) {
-  const row = document.createElement("li");
-  row.className = "mine waiting";
-  row.dataset.waiting = id;
-  row.textContent = text;
-  return row;
-}
-
-function tell(text, isLost = false) {
-  state.textContent = text;
-  state.classList.toggle("lost", isLost);
-}
-
-// --- The socket ------------------------------------------------------------------------------
-
-function send(frame) {
-  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(frame));
-}
-
-function sendWaiting() {
-  for (const [client_id, body] of waiting) send({ type: "send", id: client_id, conversation, client_id, body });
-}
-
-function seen() {
-  const type = document.visibilityState === "visible" ? "read" : "delivered";
-  send({ type, conversation, seq: head });
-}
-
-function look() {
-  const isHere = document.visibilityState === "visible";
-  send({ type: "presence", state: isHere ? "active" : "away", ...(isHere && { looking_at: { conversations: conversation } }) });
-  if (isHere) seen();
-}
-
-async function connect() {
-  const after = Math.min(1000 * 2 ** failures, 15000) * (0.5 + Math.random() / 2);
-  try {
-    await fetchAll();
-    const { ticket } = await api("POST", "ws-ticket");
-    const scheme = location.protocol === "https:" ? "wss" : "ws";
-    socket = new WebSocket(`${scheme}://${location.host}/ws/`, ["comms.v1", `ticket.${ticket}`]);
-  } catch (error) {
-    failures += 1;
-    tell("Reconnecting", true);
-    setTimeout(connect, after);
-    return;
+  function tell() {
+    const numbers = missed.length > 6 ? `${missed[0]} to ${missed.at(-1)}` : missed.join(", ");
+    told.textContent = missed.length
+      ? `Resumed after number ${cutAt}: got ${numbers}. Nothing missing, nothing twice.`
+      : `Resumed after number ${cutAt}: nothing was missed.`;
+    cutAt = null;
   }
-  socket.onmessage = ({ data }) => hear(JSON.parse(data));
-  socket.onclose = () => {
-    failures += 1;
-    tell("Reconnecting", true);
-    dot.className = "presence";
-    setTimeout(connect, after);
-  };
+
+  button.addEventListener("click", () => {
+    const isCut = !network.isCut;
+    button.setAttribute("aria-pressed", isCut);
+    button.textContent = isCut ? "Mend the line" : "Cut the line";
+    side.classList.toggle("lost", isCut);
+    if (isCut) {
+      const keys = chat.shadowRoot?.querySelector("[data-name]")?.dataset.name.split("/")[0];
+      cutAt = (keys && client.position("conversations", keys)) ?? 0;
+      missed = [];
+      told.textContent = `Cut after number ${cutAt}. Write on both sides: what ${capital(id)} writes waits here.`;
+      network.cut();
+    } else {
+      network.mend();
+      telling = setTimeout(tell, 1500);
+    }
+  });
 }
 
-function hear(frame) {
-  switch (frame.type) {
-    case "hello":
-      send({ type: "subscribe", id: "subscribe", conversations: { [conversation]: head } });
-      send({ type: "presence.watch", users: [other] });
-      break;
-    case "ack":
-      if (frame.id !== "subscribe") break;
-      failures = 0;
-      tell("Connected");
-      fetchMarks().catch(() => {}); // frames of marks have no number: what was missed is asked for
-      sendWaiting();
-      look();
-      break;
-    case "entry":
-    case "entry.changed":
-      head = frame.seq;
-      take(frame.entry);
-      seen();
-      break;
-    case "resync":
-      fetchAll().then(seen);
-      break;
-    case "read":
-    case "delivered":
-      mark(frame.person, frame.type, frame.seq);
-      break;
-    case "presence":
-      if (frame.user_id === other) dot.className = `presence ${frame.state}`;
-      return;
-    case "typing":
-      typing.textContent = `${frame.person.id} is writing`;
-      clearTimeout(typingTimer);
-      typingTimer = setTimeout(() => { typing.textContent = ""; }, frame.lasts_ms);
-      return;
-    default:
-      return;
-  }
-  draw();
-}
+sides.forEach((side, index) => begin(side, people[index], people[1 - index]));
 
-// --- The person ------------------------------------------------------------------------------
+// --- The bell ------------------------------------------------------------------------------------
 
-form.addEventListener("submit", (event) => {
+const form = document.getElementById("ring");
+const whose = form.querySelector(".whose");
+form.elements.to.append(...people.map(({ id }) => new Option(capital(id), id)));
+const point = () => { whose.textContent = capital(form.elements.to.value); };
+form.elements.to.addEventListener("change", point);
+point();
+
+form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  const text = box.value.trim();
-  if (!text) return;
-  box.value = "";
-  saidTyping = 0;
-  waiting.set(crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, text);
-  draw();
-  list.parentElement.scrollTop = list.parentElement.scrollHeight;
-  sendWaiting();
-});
-
-box.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
-    event.preventDefault();
-    form.requestSubmit();
+  const { to, title, body, actions } = form.elements;
+  const content = { title: title.value, body: body.value };
+  const call = { to: { user_id: to.value }, channels: ["inapp"], content };
+  if (actions.checked) {
+    call.actions = [
+      { key: "good", label: "Suits me", style: "primary" },
+      { key: "later", label: "Another day" },
+    ];
   }
+  const answer = form.querySelector(".answer");
+  const response = await fetch("/api/v1/notifications", {
+    method: "POST",
+    headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
+    body: JSON.stringify(call),
+  }).catch(() => null);
+  const said = await response?.json().catch(() => null);
+  answer.textContent = response?.ok ? `Accepted. Look at ${capital(to.value)}’s bell.` : (said?.detail || "The service did not answer.");
+  document.getElementById("call").textContent =
+    `POST /api/v1/notifications\n${JSON.stringify(call, null, 2)}\n\n${response?.status ?? ""}\n${JSON.stringify(said, null, 2)}`;
 });
 
-box.addEventListener("input", () => {
-  if (Date.now() - saidTyping < 2500) return;
-  saidTyping = Date.now();
-  send({ type: "typing", conversation });
+// --- How it looks --------------------------------------------------------------------------------
+
+const widgets = [...document.querySelectorAll("comms-chat, comms-inbox")];
+document.getElementById("language").addEventListener("change", ({ target }) => {
+  for (const widget of widgets) widget.lang = target.value;
 });
-
-document.addEventListener("visibilitychange", look);
-
-async function begin() {
-  try {
-    ({ id: conversation } = await api("POST", "conversations", { kind: "direct", participants: [other] }));
-  } catch {
-    tell("Reconnecting", true);
-    setTimeout(begin, 2000);
-    return;
-  }
-  connect();
-}
-
-begin();
+document.getElementById("theme").addEventListener("change", ({ target }) => {
+  for (const one of [document.documentElement, ...widgets]) one.setAttribute("theme", target.value);
+});
