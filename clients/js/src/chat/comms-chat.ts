@@ -1,0 +1,581 @@
+/** `<comms-chat>`: the conversations of a person, and one of them. */
+
+import { html, nothing, type TemplateResult } from "lit-html";
+import { repeat } from "lit-html/directives/repeat.js";
+import type { LiveClient } from "../live.js";
+import { Conversations, cursor } from "../rest.js";
+import { CommsElement } from "../widgets/element.js";
+import { icon } from "../widgets/icons.js";
+import * as paths from "../widgets/paths.js";
+import type { Conversation, Entry, EntryFrame, MarkFrame, PresenceFrame, Somebody } from "../wire.js";
+import english from "../words/chat.en.json";
+import { avatar } from "./avatar.js";
+import styles from "./chat.css";
+import { Composer } from "./composer.js";
+import { Files } from "./files.js";
+import { Log } from "./log.js";
+import { summary, told, waiting, type Step, type View, type Word } from "./message.js";
+import { Thread } from "./thread.js";
+
+const MOST_FOLLOWED = 150;
+const MOST_WATCHED = 50;
+/** No frame tells of a conversation that somebody else began. */
+const LOOK_MS = 30_000;
+const FOREVER = "9999-12-31T00:00:00Z";
+
+export class CommsChat extends CommsElement<Word> implements View {
+  static override observedAttributes = [...CommsElement.observedAttributes, "conversation", "with", "support"];
+
+  protected readonly catalogue = "chat";
+  protected readonly english = english;
+  files!: Files;
+  thread!: Thread;
+  #calls!: Conversations;
+  active: string | null = null;
+  step: Step = "";
+  #me = "";
+  #list: Conversation[] = [];
+  #next: string | undefined;
+  #isArchive = false;
+  #open: Thread | null = null;
+  #opening = 0;
+  #composer: Composer | null = null;
+  readonly #log = new Log(
+    this.root,
+    () => this.draw(),
+    () => this.#see(),
+  );
+  #presence = new Map<string, PresenceFrame>();
+  #watching: (() => void) | null = null;
+  #said = "";
+  #problem = "";
+  #isMenuOpen = false;
+  #isReady = false;
+  #isSignedOut = false;
+  #isOver = false;
+  #missed = 0;
+
+  constructor() {
+    super(styles);
+  }
+
+  // --- Beginning ---------------------------------------------------------------------------------
+
+  protected async begin(line: LiveClient): Promise<void> {
+    const changed = () => this.draw();
+    this.#open = null;
+    this.#list = [];
+    this.#isReady = false;
+    const calls = (this.#calls = new Conversations(line.http));
+    this.files = new Files(calls, changed);
+    this.#composer = new Composer({
+      line,
+      calls,
+      t: this.t,
+      find: (selector) => this.find(selector),
+      changed,
+      authorOf: (entry) => this.name(entry.author),
+      lastOwn: () => this.#lastOwn(),
+      tell: (text) => this.#tell(text),
+    });
+    this.during(line.on("entry", (frame) => this.#entry(frame)));
+    this.during(line.on("entry.changed", (frame) => this.#changed(frame)));
+    this.during(line.on("read", (frame) => this.#mark(frame)));
+    this.during(line.on("delivered", (frame) => this.#mark(frame)));
+    this.during(line.on("presence", (frame) => this.#came(frame)));
+    this.during(line.on("typing", (frame) => this.#with(frame.conversation, (thread) => thread.startTyping(frame))));
+    this.during(line.on("sent", (sent) => this.#with(sent.conversation, (thread) => thread.acknowledge(sent.clientId))));
+    this.during(line.on("unsent", (one) => this.#with(one.conversation, (thread) => this.#unsent(thread))));
+    this.during(line.on("reset", ({ key }) => this.#with(key, (thread) => void this.#load(thread))));
+    this.during(line.on("gone", ({ key }) => this.#gone(key)));
+    this.during(line.on("signedout", () => this.#set(() => (this.#isSignedOut = true))));
+    this.during(line.on("state", ({ state }) => state === "live" && void this.#refresh()));
+    const look = setInterval(() => document.visibilityState === "visible" && void this.#refresh(), LOOK_MS);
+    this.during(() => clearInterval(look));
+    document.addEventListener("visibilitychange", this.#returned);
+    this.during(() => document.removeEventListener("visibilitychange", this.#returned));
+    this.during(() => this.#watching?.());
+    await this.#refresh();
+  }
+
+  /** What may have changed while there was no connection, and what no frame tells: new conversations. */
+  async #refresh(): Promise<void> {
+    const line = this.line;
+    if (!line) return;
+    try {
+      this.#me ||= await line.me();
+      await (this.#isAlone ? this.#refreshOne() : this.#refreshList(line));
+      this.#isReady = true;
+      this.#isSignedOut = false;
+    } catch {
+      // the connection tells
+    }
+    this.draw();
+  }
+
+  get #isAlone(): boolean {
+    return ["conversation", "with", "support"].some((name) => this.hasAttribute(name));
+  }
+
+  async #refreshOne(): Promise<void> {
+    const found = this.#open ? await this.#calls.get(this.#open.id) : await this.#only();
+    if (this.#open) this.#open.conversation = found;
+    else this.#enter(found);
+  }
+
+  async #only(): Promise<Conversation> {
+    const [id, other] = [this.getAttribute("conversation"), this.getAttribute("with")];
+    if (id) return this.#calls.get(id);
+    if (other) return this.#calls.start("direct", [other]);
+    const { results } = await this.#calls.list({ kind: "support", limit: 1 });
+    return results[0] ?? this.#calls.start("support", []);
+  }
+
+  async #refreshList(line: LiveClient): Promise<void> {
+    const page = await this.#calls.list({ archived: this.#isArchive, limit: 50 });
+    if (this.line !== line) return;
+    const fresh = new Set(page.results.map((one) => one.id));
+    const isFirst = !this.#list.length;
+    if (isFirst) this.#next = cursor(page.next);
+    this.#list = [...page.results, ...this.#list.filter((one) => !fresh.has(one.id) && !isFirst)].sort(latestFirst);
+    this.#follow(page.results);
+    const again = page.results.find((one) => one.id === this.#open?.id);
+    if (again && this.#open) this.#open.conversation = again;
+    else if (this.#open) this.#open.conversation = await this.#calls.get(this.#open.id);
+  }
+
+  #follow(some: Conversation[]): void {
+    const followed = Object.fromEntries(some.slice(0, MOST_FOLLOWED).map((one) => [one.id, one.last_seq]));
+    this.line?.subscribe({ conversations: followed });
+    for (const one of some) if (one.me?.unread) this.line?.delivered(one.id, one.last_seq);
+    const people = [...this.#list, ...some].flatMap((one) => this.#others(one)).filter((one) => one.kind === "user");
+    this.#watch([...new Set(people.map((one) => one.id))].slice(0, MOST_WATCHED));
+  }
+
+  #watch(users: string[]): void {
+    const before = this.#watching;
+    this.#watching = users.length ? (this.line?.watchPresence(users) ?? null) : null;
+    before?.();
+  }
+
+  // --- One conversation --------------------------------------------------------------------------
+
+  /** Show a conversation. */
+  open(id: string): void {
+    const found = this.#list.find((one) => one.id === id);
+    if (found) this.#enter(found);
+    else void this.#calls.get(id).then((one) => this.#enter(one));
+  }
+
+  #enter(conversation: Conversation): void {
+    if (!this.line || this.#open?.id === conversation.id) return;
+    const thread = new Thread(this.line, this.#calls, conversation, this.#me, () => this.draw());
+    this.thread = this.#open = thread;
+    this.active = null;
+    this.#missed = 0;
+    this.#isMenuOpen = false;
+    this.#problem = "";
+    this.#log.forget();
+    if (this.#isAlone) this.#follow([conversation]);
+    void this.#load(thread);
+  }
+
+  async #load(thread: Thread): Promise<void> {
+    const opening = (this.#opening += 1);
+    try {
+      await thread.load();
+    } catch (error) {
+      if (this.#opening !== opening) return;
+      this.#tell((error as Error).message);
+      return;
+    }
+    this.#look();
+    if (this.#opening !== opening) return;
+        if (!this.#isAlone) this.#composer?.focus();
+  }
+
+  #leave(): void {
+    const id = this.#open?.id;
+    this.#open = null;
+    this.line?.presence("active");
+    this.drawNow();
+    this.find(`[data-thread="${id}"]`)?.focus();
+  }
+
+  #lastOwn(): Entry | undefined {
+    const own = (entry: Entry) => this.thread.isMine(entry) && entry.kind === "text" && !entry.deleted_at;
+    return this.thread.chunks.flatMap((chunk) => chunk.entries).findLast(own);
+  }
+
+  // --- What comes --------------------------------------------------------------------------------
+
+  #with(id: string, action: (thread: Thread) => void): void {
+    if (this.#open?.id === id) this.#set(() => this.#open && action(this.#open));
+  }
+
+  #set(change: () => void): void {
+    change();
+    this.draw();
+  }
+
+  #entry({ conversation, seq, entry }: EntryFrame): void {
+    const isMine = entry.author.kind === "user" && entry.author.id === this.#me;
+    if (!isMine) this.line?.delivered(conversation, seq);
+    this.#with(conversation, (thread) => {
+      if (!thread.take(entry) || isMine) return;
+      if (!this.#log.isAtEnd) this.#missed += 1;
+    });
+    const found = this.#list.find((one) => one.id === conversation);
+    if (found) {
+      found.last_seq = seq;
+      found.active_at = entry.created_at;
+      if (entry.kind === "text") found.latest = entry;
+      if (found.me && !isMine && entry.kind === "text") found.me.unread += 1;
+      this.#list = [...this.#list].sort(latestFirst);
+    } else if (!this.#isAlone && !isMine) void this.#refresh(); // it was put away until now
+    if (entry.kind === "system") void this.#refresh(); // somebody came or left
+    else if (!isMine) this.#said = `${this.name(entry.author)}: ${summary(this, entry)}`;
+    this.draw();
+  }
+
+  #changed({ conversation, entry }: EntryFrame): void {
+    this.#with(conversation, (thread) => thread.take(entry));
+    const found = this.#list.find((one) => one.latest?.id === entry.id);
+    if (found) this.#set(() => (found.latest = entry));
+  }
+
+  #mark(frame: MarkFrame): void {
+    this.#with(frame.conversation, (thread) => thread.mark(frame));
+    const found = this.#list.find((one) => one.id === frame.conversation);
+    const isOwn = frame.type === "read" && frame.person.kind === "user" && frame.person.id === this.#me;
+    if (isOwn && found?.me && frame.seq >= found.last_seq) this.#set(() => found.me && (found.me.unread = 0));
+  }
+
+  #came(frame: PresenceFrame): void {
+    this.#set(() => this.#presence.set(frame.user_id, frame));
+  }
+
+  #unsent(thread: Thread): void {
+    const before = thread.pending.length;
+    thread.takeUnsent();
+    if (thread.pending.length > before) this.#log.toEnd();
+  }
+
+  #gone(id: string): void {
+    this.#list = this.#list.filter((one) => one.id !== id);
+    if (this.#open?.id === id) this.#open = null;
+    this.draw();
+  }
+
+  // --- What is seen ------------------------------------------------------------------------------
+
+  readonly #returned = (): void => {
+    if (document.visibilityState === "visible") void this.#refresh();
+    this.#look();
+  };
+
+  #look(): void {
+    if (!this.#open) return;
+    const isHere = document.visibilityState === "visible";
+    this.line?.presence(isHere ? "active" : "away", isHere ? { conversation: this.#open.id } : undefined);
+    this.#see();
+  }
+
+  /** What is at the end is read when the end is seen. */
+  #see(): void {
+    const thread = this.#open;
+    if (!thread?.isLoaded || !this.#log.isAtEnd || document.visibilityState !== "visible") return;
+    if (!this.checkVisibility()) return;
+    this.line?.read(thread.id, thread.head);
+    const marks = this.#list.find((one) => one.id === thread.id)?.me;
+    if (this.#missed || marks?.unread) {
+      this.#missed = 0;
+      if (marks) marks.unread = 0;
+      this.draw();
+    }
+  }
+
+  #tell(text: string): void {
+    this.#set(() => (this.#problem = text));
+  }
+
+  async attempt(action: () => Promise<unknown>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      this.#tell((error as Error).message);
+    }
+  }
+
+  // --- What is done ------------------------------------------------------------------------------
+
+  activate(entry: Entry | null, step: Step = ""): void {
+    this.active = entry?.id ?? null;
+    this.step = step;
+    this.drawNow();
+    if (step) this.find(".active .toolbar button")?.focus();
+  }
+
+  react(entry: Entry, emoji: string): void {
+    const isOn = entry.reactions.some(
+      (one) => one.emoji === emoji && one.by.some((person) => this.thread.isMine({ author: person })),
+    );
+    this.activate(entry);
+    this.find(`#e${entry.seq}`)?.focus({ preventScroll: true });
+    void this.attempt(async () => {
+      const call = isOn ? "unreact" : "react";
+      const now = await this.#calls[call](entry.conversation, entry.id, emoji);
+      this.#with(entry.conversation, (thread) => thread.take(now));
+    });
+  }
+
+  reply(entry: Entry): void {
+    this.activate(null);
+    this.#composer?.reply(entry);
+  }
+
+  edit(entry: Entry): void {
+    this.activate(null);
+    this.#composer?.edit(entry);
+  }
+
+  erase(entry: Entry): void {
+    this.activate(null);
+    this.find(`#e${entry.seq}`)?.focus();
+    void this.attempt(() => this.#calls.remove(entry.conversation, entry.id));
+  }
+
+  /** The quoted entry; what lies between is loaded. */
+  show(id: string): void {
+    void this.attempt(async () => {
+      const thread = this.thread;
+      while (!thread.find(id) && (await thread.older(200)));
+      const found = thread.find(id);
+      if (found) this.#log.show(thread, found);
+    });
+  }
+
+  #mute(conversation: Conversation): void {
+    void this.attempt(async () => {
+      const isMuted = Boolean(conversation.me?.muted_until);
+      this.#update(await this.#calls.mute(conversation.id, isMuted ? null : FOREVER));
+    });
+  }
+
+  #archive(conversation: Conversation): void {
+    void this.attempt(async () => {
+      await this.#calls.archive(conversation.id, !conversation.me?.archived_at);
+      if (!this.#isAlone) this.#gone(conversation.id);
+    });
+  }
+
+  #update(now: Conversation | undefined): void {
+    if (!now) return;
+    this.#isMenuOpen = false;
+    this.#list = this.#list.map((one) => (one.id === now.id ? now : one));
+    this.#with(now.id, (thread) => (thread.conversation = now));
+  }
+
+  #turn(isArchive: boolean): void {
+    this.#isArchive = isArchive;
+    this.#list = [];
+    this.#isReady = false;
+    void this.#refresh();
+    this.draw();
+  }
+
+  async #more(): Promise<void> {
+    await this.attempt(async () => {
+      const page = await this.#calls.list({ archived: this.#isArchive, limit: 50, cursor: this.#next });
+      if (!page) return;
+      const known = new Set(this.#list.map((one) => one.id));
+      this.#next = cursor(page.next);
+      this.#list = [...this.#list, ...page.results.filter((one) => !known.has(one.id))];
+      if (this.#list.length <= MOST_FOLLOWED) this.#follow(page.results);
+    });
+    this.draw();
+  }
+
+  // --- Names -------------------------------------------------------------------------------------
+
+  name(person: Somebody): string {
+    if (person.kind === "staff") return this.t("team");
+    return person.kind === "agent" ? this.t("agent") : this.nameOf(person.id);
+  }
+
+  #others({ participants }: Conversation): Somebody[] {
+    return participants.filter((one) => one.kind !== "user" || one.id !== this.#me);
+  }
+
+  #title(conversation: Conversation): string {
+    if (conversation.title) return conversation.title;
+    if (conversation.kind === "support") return this.t("team");
+    const names = this.#others(conversation).map((one) => this.name(one));
+    return new Intl.ListFormat(this.locale).format(names) || this.t("you");
+  }
+
+  /** Of a direct conversation. */
+  #partner(conversation: Conversation): Somebody | undefined {
+    const others = this.#others(conversation).filter((one) => one.kind === "user");
+    return conversation.kind === "direct" ? others[0] : undefined;
+  }
+
+  #stateOf(conversation: Conversation): PresenceFrame["state"] | undefined {
+    if (this.line?.state !== "live") return undefined;
+    return this.#presence.get(this.#partner(conversation)?.id ?? "")?.state;
+  }
+
+  get reachable(): string | null {
+    return this.active ?? this.thread.chunks.at(-1)?.entries.findLast((one) => one.kind === "text")?.id ?? null;
+  }
+
+  // --- How it looks ------------------------------------------------------------------------------
+
+  protected override beforeDrawing(): void {
+    this.#log.keep();
+  }
+
+  protected override afterDrawing(): void {
+    if (this.#open) this.#log.restore(this.#open);
+  }
+
+  protected template(): TemplateResult {
+    const open = this.#open;
+    return html`<div class="chat ${this.#isAlone ? "alone" : ""} ${open ? "opened" : ""}" dir=${this.direction} lang=${this.locale}>
+      ${this.#isAlone ? nothing : this.#threads()}
+      ${open && this.#composer ? this.#conversation(open, this.#composer) : this.#nothingOpen()}
+      <p class="unseen" role="status" aria-live="polite">${this.#said}</p>
+    </div>`;
+  }
+
+  #nothingOpen(): TemplateResult {
+    if (!this.#isAlone && this.#isReady) return html`<section class="thread empty"><p class="hint">${this.t("choose")}</p></section>`;
+    return html`<section class="thread empty">${this.#banner() || html`<p class="hint">${this.t("loading")}</p>`}</section>`;
+  }
+
+  #threads(): TemplateResult {
+    const t = this.t;
+    return html`<nav class="threads" aria-label=${t("messages")}>
+      <header><h2>${this.#isArchive ? t("archived") : t("messages")}</h2>
+        <button type="button" class="icon" aria-pressed=${this.#isArchive} aria-label=${t("archived")} title=${t("archived")} @click=${() => this.#turn(!this.#isArchive)}>${icon(paths.archive)}</button>
+      </header>
+      ${this.#open ? nothing : this.#banner()}
+      ${this.#list.length
+        ? html`<ul>${repeat(this.#list, (one) => one.id, (one) => html`<li>${this.#row(one)}</li>`)}</ul>`
+        : html`<p class="hint">${this.#isReady ? t("noThreads") : t("loading")}</p>`}
+      ${this.#next ? html`<button type="button" class="more" @click=${() => void this.#more()}>${t("more")}</button>` : nothing}
+    </nav>`;
+  }
+
+  #row(one: Conversation): TemplateResult {
+    const title = this.#title(one);
+    const unread = one.me?.unread ?? 0;
+    const latest = one.latest;
+    const isOpen = this.#open?.id === one.id;
+    const text = latest ? (latest.kind === "system" ? told(this, latest) : summary(this, latest)) : "";
+    return html`<button type="button" class="row ${unread ? "unread" : ""}" data-thread=${one.id} aria-current=${isOpen ? "true" : nothing} @click=${() => this.#enter(one)}>
+      ${avatar(title, this.pictureOf(this.#partner(one)?.id ?? ""), this.#stateOf(one))}
+      <span class="words"><b class="cut" dir="auto">${title}</b><span class="cut" dir="auto">${text}</span></span>
+      <span class="side"><time datetime=${one.active_at}>${this.#short(one.active_at)}</time>
+        ${unread ? html`<span class="badge" aria-label=${this.t("unread", { count: unread })}>${unread > 99 ? "99+" : unread}</span>` : nothing}
+        ${one.me?.muted_until ? icon(paths.mute) : nothing}</span>
+    </button>`;
+  }
+
+  #short(moment: string): string {
+    const isToday = new Date(moment).toDateString() === new Date().toDateString();
+    return this.time(moment, isToday ? { hour: "numeric", minute: "2-digit" } : { day: "numeric", month: "short" });
+  }
+
+  #conversation(thread: Thread, composer: Composer): TemplateResult {
+    const t = this.t;
+    const { conversation } = thread;
+    const title = this.#title(conversation);
+    const isEmpty = thread.isLoaded && !thread.chunks.length && !thread.pending.length;
+    const drag = (isOver: boolean) => (event: DragEvent) => this.#drag(event, isOver);
+    return html`<section class="thread ${this.#isOver ? "over" : ""}" aria-label=${title} data-drop=${t("drop")}
+        @dragover=${drag(true)} @dragleave=${drag(false)} @drop=${(event: DragEvent) => this.#drop(event, thread, composer)}>
+      <header>
+        ${this.#isAlone ? nothing : html`<button type="button" class="icon back" aria-label=${t("back")} @click=${() => this.#leave()}>${icon(paths.back)}</button>`}
+        ${avatar(title, this.pictureOf(this.#partner(conversation)?.id ?? ""), this.#stateOf(conversation))}
+        <div class="words"><h2 class="cut" dir="auto">${title}</h2><p class="cut">${this.#subtitle(conversation)}</p></div>
+        ${this.#menu(conversation)}
+      </header>
+      ${this.#banner()}
+      ${this.#log.render(this, html`
+        ${isEmpty ? html`<p class="hint">${t("noEntries")}</p>` : nothing}
+        ${repeat(thread.pending, (one) => one.clientId, (one) =>
+          waiting(this, one, () => this.line?.retry(one.clientId), () => this.line?.discard(one.clientId)))}`)}
+      <p class="typing" role="status">${this.#typing(thread)}</p>
+      ${this.#log.isAtEnd ? nothing : html`<button type="button" class="end icon" aria-label=${t("toEnd")} title=${t("toEnd")} @click=${() => this.#log.toEnd()}>${icon(paths.down)}${this.#missed ? html`<span class="badge">${this.#missed}</span>` : nothing}</button>`}
+      ${this.#problem ? html`<p class="toast" role="alert"><span>${this.#problem}</span><button type="button" class="icon" aria-label=${t("discard")} @click=${() => this.#tell("")}>${icon(paths.close)}</button></p>` : nothing}
+      ${composer.render(thread.id)}
+    </section>`;
+  }
+
+  #banner(): TemplateResult | typeof nothing {
+    if (this.#isSignedOut) return html`<p class="banner" role="status">${this.t("signedOut")}</p>`;
+    const state = this.line?.state;
+    if (state === "live" || !state) return html`<p class="banner none" role="status"></p>`;
+    return html`<p class="banner ${state}" role="status">${this.t(state)}</p>`;
+  }
+
+  #subtitle(conversation: Conversation): string {
+    const partner = this.#partner(conversation);
+    if (!partner) return this.t("people", { count: conversation.participants.length });
+    const presence = this.#presence.get(partner.id);
+    if (this.line?.state !== "live" || !presence) return "";
+    if (presence.state === "active") return this.t("online");
+    if (presence.state === "away") return this.t("away");
+    return presence.last_seen ? this.t("lastSeen", { time: this.time(presence.last_seen, { dateStyle: "medium", timeStyle: "short" }) }) : "";
+  }
+
+  #typing(thread: Thread): TemplateResult | typeof nothing {
+    const [first, second] = [...thread.typing.values()];
+    if (!first) return nothing;
+    const text = second ? this.t("typingMany") : this.t("typing", { name: this.name(first.person) });
+    return html`<span class="dots" aria-hidden="true"><i></i><i></i><i></i></span><span dir="auto">${text}</span>`;
+  }
+
+  #menu(conversation: Conversation): TemplateResult {
+    const t = this.t;
+    const close = () => this.#set(() => (this.#isMenuOpen = false));
+    const left = (event: FocusEvent) => {
+      if (!(event.currentTarget as Element).contains(event.relatedTarget as Node | null)) close();
+    };
+    const key = (event: KeyboardEvent) => {
+      if (event.key !== "Escape" || !this.#isMenuOpen) return;
+      event.stopPropagation();
+      close();
+      (event.currentTarget as Element).querySelector<HTMLElement>("button")?.focus();
+    };
+    return html`<div class="menu" @focusout=${left} @keydown=${key}>
+      <button type="button" class="icon" aria-label=${t("options")} title=${t("options")} aria-expanded=${this.#isMenuOpen} @click=${() => this.#set(() => (this.#isMenuOpen = !this.#isMenuOpen))}>${icon(paths.more)}</button>
+      ${this.#isMenuOpen
+        ? html`<div class="choices">
+            <button type="button" @click=${() => this.#mute(conversation)}>${icon(paths.mute)}${conversation.me?.muted_until ? t("unmute") : t("mute")}</button>
+            <button type="button" @click=${() => this.#archive(conversation)}>${icon(paths.archive)}${conversation.me?.archived_at ? t("unarchive") : t("archive")}</button>
+          </div>`
+        : nothing}
+    </div>`;
+  }
+
+  // --- Files that are dropped --------------------------------------------------------------------
+
+  #drag(event: DragEvent, isOver: boolean): void {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    if (this.#isOver !== isOver) this.#set(() => (this.#isOver = isOver));
+  }
+
+  #drop(event: DragEvent, thread: Thread, composer: Composer): void {
+    this.#drag(event, false);
+    composer.add(thread.id, event.dataTransfer?.files ?? []);
+  }
+}
+
+function latestFirst(one: Conversation, other: Conversation): number {
+  return other.active_at.localeCompare(one.active_at);
+}
+
+customElements.define("comms-chat", CommsChat);

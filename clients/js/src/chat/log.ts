@@ -1,0 +1,243 @@
+/**
+ * What was written, to scroll through. Chunks that are far from what is seen are as high as they were,
+ * and empty; so ten thousand entries cost no more than two hundred.
+ */
+
+import { html, nothing, type TemplateResult } from "lit-html";
+import { repeat } from "lit-html/directives/repeat.js";
+import type { Entry } from "../wire.js";
+import { message, sameDay, type View } from "./message.js";
+import type { Chunk, Thread } from "./thread.js";
+
+const FAR = "1500px 0px";
+const NEAR_TOP_PX = 1200;
+const AT_END_PX = 60;
+const OLDER = 200;
+
+/** Of what is seen: where it was before something was drawn. */
+interface Anchor {
+  element: Element;
+  top: number;
+}
+
+export class Log {
+  readonly #heights = new Map<string, number>();
+  #observer: IntersectionObserver | null = null;
+  #anchor: Anchor | null = null;
+  #isAtEnd = true;
+
+  constructor(
+    private readonly root: ParentNode,
+    /** Something is to be drawn. */
+    private readonly changed: () => void,
+    /** Somebody has scrolled, or something has been drawn. */
+    private readonly moved: () => void,
+  ) {}
+
+  get #scroller(): HTMLElement | null {
+    return this.root.querySelector<HTMLElement>(".scroller");
+  }
+
+  get isAtEnd(): boolean {
+    return this.#isAtEnd;
+  }
+
+  toEnd(): void {
+    this.#isAtEnd = true;
+    this.#stick();
+  }
+
+  /** Another thread: nothing is known of it. */
+  forget(): void {
+    this.#heights.clear();
+    this.#anchor = null;
+    this.#isAtEnd = true;
+  }
+
+  render(view: View, rest: TemplateResult | typeof nothing): TemplateResult {
+    const { thread, t } = view;
+    let previous: Entry | undefined;
+    const chunk = (one: Chunk) => {
+      const before = previous;
+      previous = one.entries.at(-1);
+      return this.#chunk(view, one, before);
+    };
+    return html`<div class="scroller" @scroll=${this.#scrolled}>
+      ${thread.hasOlder ? html`<p class="hint">${t("loading")}</p>` : nothing}
+      <div role="list" class="log" @keydown=${this.#walk} @focusin=${(event: Event) => this.#reach(view, event)}>
+        ${repeat(thread.chunks, (one) => this.#name(thread, one), chunk)}${rest}
+      </div>
+    </div>`;
+  }
+
+  #name(thread: Thread, chunk: Chunk): string {
+    return `${thread.id}/${chunk.id}`;
+  }
+
+  #chunk(view: View, chunk: Chunk, before: Entry | undefined): TemplateResult {
+    const name = this.#name(view.thread, chunk);
+    const height = this.#heights.get(name);
+    let previous = before;
+    return html`<div class="chunk" data-name=${name}>${height !== undefined
+      ? nothing
+      : repeat(
+          chunk.entries,
+          (entry) => entry.id,
+          (entry) => {
+            const last = previous;
+            previous = entry;
+            return html`${this.#between(view, entry, last)}${message(view, entry, last)}`;
+          },
+        )}</div>`;
+  }
+
+  /** A day begins; here begins what is new. */
+  #between(view: View, entry: Entry, previous: Entry | undefined): (TemplateResult | typeof nothing)[] {
+    const { thread, t } = view;
+    const isDay = !previous || !sameDay(previous.created_at, entry.created_at);
+    const isFresh =
+      thread.readUntil > 0 &&
+      entry.seq > thread.readUntil &&
+      (previous?.seq ?? 0) <= thread.readUntil &&
+      (previous !== undefined || !thread.hasOlder) &&
+      !thread.isMine(entry);
+    return [
+      isDay ? html`<div role="listitem" class="day"><span>${this.#day(view, entry.created_at)}</span></div>` : nothing,
+      isFresh ? html`<div role="listitem" class="day fresh"><span>${t("fresh")}</span></div>` : nothing,
+    ];
+  }
+
+  #day(view: View, moment: string): string {
+    const now = Date.now();
+    if (sameDay(moment, new Date(now).toISOString())) return view.t("today");
+    if (sameDay(moment, new Date(now - 86_400_000).toISOString())) return view.t("yesterday");
+    return view.time(moment, { dateStyle: "long" });
+  }
+
+  // --- Scrolling ---------------------------------------------------------------------------------
+
+  /** Before something is drawn. */
+  keep(): void {
+    const scroller = this.#scroller;
+    this.#anchor = scroller && !this.#isAtEnd ? anchorOf(scroller) : null;
+  }
+
+  /** After it. */
+  restore(thread: Thread): void {
+    const scroller = this.#scroller;
+    this.#watch(scroller);
+    if (!scroller) return;
+    if (this.#isAtEnd) this.#stick();
+    else if (this.#anchor?.element.isConnected) {
+      const moved = this.#anchor.element.getBoundingClientRect().top - this.#anchor.top;
+      if (moved) scroller.scrollTop += moved;
+    }
+    this.#older(scroller, thread);
+    this.moved();
+  }
+
+  /** Scroll an entry into view that is loaded. False where it is not. */
+  show(thread: Thread, entry: Entry): void {
+    const chunk = thread.chunks.find((one) => one.entries.some((other) => other.id === entry.id));
+    if (!chunk) return;
+    this.#isAtEnd = false;
+    this.#heights.delete(this.#name(thread, chunk));
+    this.changed();
+    requestAnimationFrame(() => {
+      const found = this.root.querySelector<HTMLElement>(`#e${entry.seq}`);
+      found?.scrollIntoView({ block: "center" });
+      found?.focus({ preventScroll: true });
+    });
+  }
+
+  #stick(): void {
+    const scroller = this.#scroller;
+    if (scroller) scroller.scrollTop = scroller.scrollHeight;
+  }
+
+  readonly #scrolled = (event: Event): void => {
+    const scroller = event.currentTarget as HTMLElement;
+    const wasAtEnd = this.#isAtEnd;
+    this.#isAtEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < AT_END_PX;
+    if (wasAtEnd !== this.#isAtEnd || scroller.scrollTop < NEAR_TOP_PX) this.changed();
+    this.moved();
+  };
+
+  #older(scroller: HTMLElement, thread: Thread): void {
+    if (thread.isLoaded && scroller.scrollTop < NEAR_TOP_PX) thread.older(OLDER).catch(() => undefined);
+  }
+
+  #watch(scroller: HTMLElement | null): void {
+    if (!scroller) {
+      this.#observer?.disconnect();
+      this.#observer = null;
+      return;
+    }
+    if (this.#observer?.root !== scroller) {
+      this.#observer?.disconnect();
+      this.#observer = new IntersectionObserver((seen) => this.#seen(seen), { root: scroller, rootMargin: FAR });
+    }
+    for (const chunk of scroller.querySelectorAll<HTMLElement>(".chunk")) {
+      const height = this.#heights.get(chunk.dataset["name"] ?? "");
+      chunk.style.height = height === undefined ? "" : `${height}px`;
+      this.#observer.observe(chunk);
+    }
+  }
+
+  #seen(seen: IntersectionObserverEntry[]): void {
+    let isChanged = false;
+    for (const { target, isIntersecting, boundingClientRect } of seen) {
+      const name = (target as HTMLElement).dataset["name"] ?? "";
+      if (isIntersecting === !this.#heights.has(name)) continue;
+      if (isIntersecting) this.#heights.delete(name);
+      else if (target.contains(rootOf(target).activeElement)) continue;
+      else this.#heights.set(name, boundingClientRect.height);
+      isChanged = true;
+    }
+    if (isChanged) this.changed();
+  }
+
+  // --- By keyboard -------------------------------------------------------------------------------
+
+  readonly #walk = (event: KeyboardEvent): void => {
+    const target = event.target as HTMLElement;
+    const entry = target.closest<HTMLElement>(".entry");
+    if (!entry) return;
+    if (target !== entry) {
+      if (event.key === "Escape") entry.focus();
+      return;
+    }
+    if (event.key === "ArrowUp" || event.key === "ArrowDown") {
+      event.preventDefault();
+      const all = [...(event.currentTarget as HTMLElement).querySelectorAll<HTMLElement>(".entry[data-id]")];
+      all[all.indexOf(entry) + (event.key === "ArrowUp" ? -1 : 1)]?.focus();
+    } else if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      entry.querySelector<HTMLElement>(".toolbar button")?.focus();
+    }
+  };
+
+  /** Whatever has the focus is the one that Tab comes back to, and has its actions. */
+  #reach(view: View, event: Event): void {
+    const id = (event.target as Element).closest<HTMLElement>(".entry")?.dataset["id"];
+    const entry = id === undefined ? undefined : view.thread.find(id);
+    if (entry && view.active !== entry.id) view.activate(entry);
+  }
+}
+
+function rootOf(element: Element): Document | ShadowRoot {
+  return element.getRootNode() as Document | ShadowRoot;
+}
+
+/** The first entry that can be seen. */
+function anchorOf(scroller: HTMLElement): Anchor | null {
+  const edge = scroller.getBoundingClientRect().top;
+  for (const chunk of scroller.querySelectorAll(".chunk")) {
+    if (chunk.getBoundingClientRect().bottom <= edge) continue;
+    for (const element of [...chunk.children, chunk]) {
+      const { top, bottom } = element.getBoundingClientRect();
+      if (bottom > edge) return { element, top };
+    }
+  }
+  return null;
+}

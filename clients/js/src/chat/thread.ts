@@ -1,0 +1,197 @@
+/** One conversation as far as it is loaded: what was written, who has read what, who is writing. */
+
+import type { LiveClient } from "../live.js";
+import type { Unsent } from "../outbox.js";
+import type { Conversations } from "../rest.js";
+import type { Conversation, Entry, MarkFrame, Somebody, TypingFrame } from "../wire.js";
+
+/** Entries that are drawn together, or not at all while they are far from what is seen. */
+export interface Chunk {
+  /** Of its first entry, when it was made: it names the chunk. */
+  readonly id: number;
+  entries: Entry[];
+}
+
+const CHUNK = 50;
+
+export type Receipt = "sent" | "delivered" | "read";
+
+export class Thread {
+  chunks: Chunk[] = [];
+  hasOlder = false;
+  isLoaded = false;
+  /** Up to here it was read when it was opened. */
+  readUntil = 0;
+  /** What is not acknowledged, refused, or acknowledged and not yet come back. */
+  pending: Unsent[] = [];
+  readonly typing = new Map<string, { person: Somebody; timer: ReturnType<typeof setTimeout> }>();
+  #byId = new Map<string, Chunk>();
+  #own = new Set<string>();
+  #acknowledged = new Map<string, Unsent>();
+  #isLoadingOlder = false;
+
+  constructor(
+    private readonly line: LiveClient,
+    private readonly calls: Conversations,
+    public conversation: Conversation,
+    readonly me: string,
+    private readonly changed: () => void,
+  ) {
+    this.readUntil = conversation.me?.read_seq ?? 0;
+    this.takeUnsent();
+  }
+
+  get id(): string {
+    return this.conversation.id;
+  }
+
+  get last(): Entry | undefined {
+    return this.chunks.at(-1)?.entries.at(-1);
+  }
+
+  /** Of the last change there is, to say how far one has read. */
+  get head(): number {
+    return Math.max(this.line.position("conversations", this.id) ?? 0, this.last?.seq ?? 0);
+  }
+
+  isMine({ author }: { author: Somebody }): boolean {
+    return author.kind === "user" && author.id === this.me;
+  }
+
+  get others(): Conversation["participants"] {
+    return this.conversation.participants.filter((one) => one.kind !== "user" || one.id !== this.me);
+  }
+
+  // --- Loading -----------------------------------------------------------------------------------
+
+  /** The latest page, in place of what there was. */
+  async load(): Promise<void> {
+    const page = await this.calls.entries(this.id, { limit: CHUNK });
+    this.chunks = [];
+    this.#byId.clear();
+    this.#put(page.results);
+    this.hasOlder = page.previous !== null;
+    this.isLoaded = true;
+    this.line.subscribe({ conversations: { [this.id]: page.last_seq } });
+    this.changed();
+  }
+
+  /** The page before, or several. False where there is none, or one is on its way. */
+  async older(limit = CHUNK): Promise<boolean> {
+    const first = this.chunks[0]?.entries[0];
+    if (!first || !this.hasOlder || this.#isLoadingOlder) return false;
+    this.#isLoadingOlder = true;
+    try {
+      const page = await this.calls.entries(this.id, { before: first.seq, limit });
+      if (this.chunks[0]?.entries[0] !== first) return false; // loaded anew meanwhile
+      this.#put(page.results);
+      this.hasOlder = page.previous !== null;
+    } finally {
+      this.#isLoadingOlder = false;
+      this.changed();
+    }
+    return true;
+  }
+
+  /** Those of one page, which are all before or all after what is there. */
+  #put(entries: Entry[]): void {
+    const chunks: Chunk[] = [];
+    for (let at = entries.length; at > 0; at -= CHUNK) {
+      const some = entries.slice(Math.max(0, at - CHUNK), at);
+      const chunk = { id: some[0]?.seq ?? 0, entries: some };
+      chunks.unshift(chunk);
+      for (const entry of some) this.#note(entry, chunk);
+    }
+    this.chunks = [...chunks, ...this.chunks];
+  }
+
+  find(id: string): Entry | undefined {
+    return this.#byId.get(id)?.entries.find((one) => one.id === id);
+  }
+
+  // --- What comes --------------------------------------------------------------------------------
+
+  /** Whether it is new at the end. */
+  take(entry: Entry): boolean {
+    if (!this.isLoaded) return false;
+    const chunk = this.#byId.get(entry.id);
+    if (chunk) {
+      chunk.entries = chunk.entries.map((one) =>
+        one.id === entry.id && one.changed_seq <= entry.changed_seq ? entry : one,
+      );
+      return false;
+    }
+    if (entry.seq < (this.last?.seq ?? 0)) return false; // older than what is loaded
+    this.#append(entry);
+    this.stopTyping(entry.author);
+    return true;
+  }
+
+  #append(entry: Entry): void {
+    let chunk = this.chunks.at(-1);
+    if (!chunk || chunk.entries.length >= CHUNK) {
+      chunk = { id: entry.seq, entries: [] };
+      this.chunks = [...this.chunks, chunk];
+    }
+    chunk.entries = [...chunk.entries, entry];
+    this.#note(entry, chunk);
+  }
+
+  #note(entry: Entry, chunk: Chunk): void {
+    this.#byId.set(entry.id, chunk);
+    this.#mark(entry.author, "read", entry.seq); // who writes has read what was before
+    if (!this.isMine(entry) || !entry.client_id) return;
+    this.#own.add(entry.client_id);
+    if (this.#acknowledged.delete(entry.client_id)) this.takeUnsent();
+  }
+
+  // --- What is on its way ------------------------------------------------------------------------
+
+  takeUnsent(): void {
+    const waiting = this.line.unsent(this.id).filter((one) => !this.#own.has(one.clientId));
+    this.pending = [...this.#acknowledged.values(), ...waiting];
+  }
+
+  /** The service has it; it is shown as waiting until it comes as an entry. */
+  acknowledge(clientId: string): void {
+    const found = this.pending.find((one) => one.clientId === clientId);
+    if (found && !this.#own.has(clientId)) this.#acknowledged.set(clientId, found);
+  }
+
+  // --- People ------------------------------------------------------------------------------------
+
+  mark({ person, type, seq }: Pick<MarkFrame, "person" | "type" | "seq">): void {
+    this.#mark(person, type, seq);
+  }
+
+  #mark(person: Somebody, type: MarkFrame["type"], seq: number): void {
+    const found = this.conversation.participants.find((one) => one.kind === person.kind && one.id === person.id);
+    if (!found) return;
+    found.delivered_seq = Math.max(found.delivered_seq, seq);
+    if (type === "read") found.read_seq = Math.max(found.read_seq, seq);
+  }
+
+  /** How far it has come with all others. */
+  receipt({ seq }: Entry): Receipt {
+    const all = (field: "read_seq" | "delivered_seq") =>
+      this.others.length > 0 && this.others.every((one) => one[field] >= seq);
+    if (all("read_seq")) return "read";
+    return all("delivered_seq") ? "delivered" : "sent";
+  }
+
+  startTyping({ person, lasts_ms }: TypingFrame): void {
+    if (this.isMine({ author: person })) return; // another tab
+    this.stopTyping(person);
+    const timer = setTimeout(() => {
+      this.stopTyping(person);
+      this.changed();
+    }, lasts_ms);
+    this.typing.set(`${person.kind}:${person.id}`, { person, timer });
+  }
+
+  stopTyping(person: Somebody): void {
+    const name = `${person.kind}:${person.id}`;
+    clearTimeout(this.typing.get(name)?.timer);
+    this.typing.delete(name);
+  }
+}

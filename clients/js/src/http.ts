@@ -1,0 +1,197 @@
+/** Requests to the service's REST API, in the name of one person. */
+
+import type { Problem } from "./wire.js";
+
+/** What the service refused, or `status` 0 where it could not be reached. */
+export class CommsError extends Error {
+  override name = "CommsError";
+
+  constructor(
+    readonly status: number,
+    /** Stable, for programs: `not_found`, `rate_limited`; `unreachable` where there was no answer. */
+    readonly code: string,
+    message: string,
+    readonly errors: NonNullable<Problem["errors"]> = [],
+    /** Seconds. */
+    readonly retryAfter?: number,
+  ) {
+    super(message);
+  }
+
+  /** Whether the same may succeed later. */
+  get isTemporary(): boolean {
+    return this.status === 0 || this.status >= 500 || TEMPORARY.has(this.code);
+  }
+}
+
+const TEMPORARY = new Set(["rate_limited", "unavailable", "internal", "service_unavailable"]);
+
+export function refusal(status: number, problem: Partial<Problem>, retryAfter?: number): CommsError {
+  const message = problem.detail || problem.title || `The service answered ${status}.`;
+  return new CommsError(status, problem.code ?? "error", message, problem.errors, retryAfter);
+}
+
+export type TokenSource = () => string | Promise<string>;
+
+export interface HttpOptions {
+  /** Of the service: `https://comms.example.com`. The page's own origin unless told. */
+  url?: string;
+  /** Gives the user's token; asked again when the last one ends or is refused. */
+  token?: TokenSource;
+  /** Staff pages of the service itself: the session cookie and its CSRF token stand for a token. */
+  session?: boolean;
+  fetch?: typeof fetch;
+}
+
+export type Query = Record<string, string | number | boolean | readonly string[] | null | undefined>;
+
+export interface Upload {
+  /** 0 to 1. */
+  onProgress?: (part: number) => void;
+  signal?: AbortSignal;
+}
+
+const EARLY_MS = 30_000;
+/** A network may swallow a request without a word. */
+const LONGEST_MS = 30_000;
+
+export class Http {
+  readonly base: string;
+  #token: Promise<string> | null = null;
+  #until = Infinity;
+
+  constructor(readonly options: HttpOptions) {
+    this.base = (options.url || globalThis.location?.origin || "").replace(/\/+$/, "");
+  }
+
+  /** The address of the socket. */
+  get socket(): string {
+    return `${this.base.replace(/^http/, "ws")}/ws/`;
+  }
+
+  /** The next token is asked for anew. */
+  forget(): void {
+    this.#token = null;
+  }
+
+  /** The answer's JSON; null where it has none. Raises `CommsError`. */
+  async request<T>(method: string, path: string, body?: unknown, query?: Query): Promise<T> {
+    const url = this.#address(path, query);
+    for (let attempt = 0; ; attempt += 1) {
+      const answer = await this.#fetch(url, method, body);
+      if (answer.status === 401 && this.options.token && attempt === 0) {
+        this.forget();
+        continue;
+      }
+      return parsed<T>(answer.status, await answer.text(), answer.headers.get("Retry-After"));
+    }
+  }
+
+  /** A form with one file. By XMLHttpRequest, since fetch tells nothing of its progress. */
+  async upload<T>(path: string, file: Blob, name: string, { onProgress, signal }: Upload = {}): Promise<T> {
+    const form = new FormData();
+    form.append("file", file, name);
+    const headers = await this.#headers();
+    signal?.throwIfAborted();
+    return new Promise<T>((resolve, reject) => {
+      const request = new XMLHttpRequest();
+      request.open("POST", this.#address(path));
+      for (const [header, value] of Object.entries(headers)) request.setRequestHeader(header, value);
+      request.upload.onprogress = (event) => onProgress?.(event.total ? event.loaded / event.total : 0);
+      request.onload = () => {
+        try {
+          resolve(parsed<T>(request.status, request.responseText, request.getResponseHeader("Retry-After")));
+        } catch (error) {
+          reject(error);
+        }
+      };
+      request.onerror = () => reject(unreachable());
+      request.onabort = () => reject(signal?.reason ?? unreachable());
+      signal?.addEventListener("abort", () => request.abort(), { once: true });
+      request.send(form);
+    });
+  }
+
+  #address(path: string, query: Query = {}): string {
+    const url = new URL(`${this.base}/api/v1/${path}`);
+    for (const [name, value] of Object.entries(query)) {
+      if (value == null) continue;
+      for (const one of Array.isArray(value) ? value : [value]) url.searchParams.append(name, String(one));
+    }
+    return url.href;
+  }
+
+  async #fetch(url: string, method: string, body: unknown): Promise<Response> {
+    const headers = await this.#headers();
+    const init: RequestInit = {
+      method,
+      headers,
+      credentials: this.options.session ? "same-origin" : "omit",
+      cache: "no-store",
+      signal: AbortSignal.timeout(LONGEST_MS),
+    };
+    if (body !== undefined) {
+      headers["Content-Type"] = "application/json";
+      init.body = JSON.stringify(body);
+    }
+    try {
+      return await (this.options.fetch ?? fetch)(url, init);
+    } catch {
+      throw unreachable();
+    }
+  }
+
+  async #headers(): Promise<Record<string, string>> {
+    if (this.options.token) return { Authorization: `Bearer ${await this.#bearer()}` };
+    return this.options.session ? { "X-CSRFToken": csrfToken() } : {};
+  }
+
+  /** The last token as long as it holds. */
+  async #bearer(): Promise<string> {
+    if (!this.#token || Date.now() > this.#until) {
+      this.#until = Infinity;
+      this.#token = Promise.resolve(this.options.token?.() ?? "");
+    }
+    try {
+      const token = await this.#token;
+      const expiry = claim(token, "exp");
+      if (typeof expiry === "number") this.#until = expiry * 1000 - EARLY_MS;
+      return token;
+    } catch (error) {
+      this.forget();
+      throw error;
+    }
+  }
+}
+
+function parsed<T>(status: number, text: string, retryAfter: string | null): T {
+  let body: unknown = null;
+  try {
+    body = text ? JSON.parse(text) : null;
+  } catch {
+    // a proxy's page
+  }
+  if (status >= 200 && status < 300) return body as T;
+  const seconds = Number(retryAfter);
+  throw refusal(status, (body ?? {}) as Partial<Problem>, seconds > 0 ? seconds : undefined);
+}
+
+function unreachable(): CommsError {
+  return new CommsError(0, "unreachable", "The service cannot be reached.");
+}
+
+/** A claim of a JWT, unverified; undefined for a token that is none. */
+export function claim(token: string, name: string): unknown {
+  try {
+    const part = (token.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/");
+    const bytes = Uint8Array.from(atob(part), (character) => character.charCodeAt(0));
+    return (JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>)[name];
+  } catch {
+    return undefined;
+  }
+}
+
+function csrfToken(): string {
+  const field = document.querySelector<HTMLInputElement>("input[name=csrfmiddlewaretoken]");
+  return field?.value ?? /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? "";
+}

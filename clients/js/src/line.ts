@@ -1,0 +1,275 @@
+/** The socket: opened with a ticket, and opened again after every end of it. */
+
+import { CommsError, refusal } from "./http.js";
+import type { Hello, Problem } from "./wire.js";
+
+export type Frame = { type: string } & Record<string, unknown>;
+export type SocketClass = new (url: string, protocols: string[]) => WebSocket;
+
+export interface LineOptions {
+  url: string;
+  ticket: () => Promise<string>;
+  WebSocket?: SocketClass;
+}
+
+export interface Listener {
+  /** The service has said hello. What is thrown ends the connection, which is then tried again. */
+  opened(hello: Hello): Promise<void>;
+  heard(frame: Frame): void;
+  /** `retryAt`: when the next attempt is due, in milliseconds since 1970; none: never, by itself. */
+  changed(state: State, retryAt?: number): void;
+  /** The login is over: a new attempt needs a new token. */
+  ended(): void;
+  signedOut(error: CommsError): void;
+}
+
+/** `live`: what is subscribed to comes. */
+export type State = "offline" | "connecting" | "live";
+
+const HELLO_MS = 15_000;
+const ANSWER_MS = 20_000;
+const PROBE_MS = 5_000;
+const SLACK_MS = 5_000;
+const LONGEST_MS = 30_000;
+
+const enum Code {
+  UNAUTHENTICATED = 4401,
+  ENDED = 4403,
+  FLOOD = 4429,
+  CROWD = 4430,
+}
+
+/** At least so long after a close code. */
+const FLOORS: Record<number, number> = { [Code.FLOOD]: 5_000, [Code.CROWD]: 10_000 };
+/** A restart, a lost connection: everybody comes back at the time that was given to them. */
+const SPREAD = new Set([1001, 1005, 1006, 1012]);
+
+/**
+ * Milliseconds until the next attempt. `failures`: attempts since the last one that went well. Full
+ * jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+ */
+export function pause(code: number, failures: number, hint: number, random = Math.random()): number {
+  if (failures === 0 && SPREAD.has(code)) return hint;
+  return Math.max(FLOORS[code] ?? 0, random * Math.min(LONGEST_MS, 500 * 2 ** failures));
+}
+
+interface Waiting {
+  resolve: (answer: Frame) => void;
+  reject: (error: CommsError) => void;
+  timer: ReturnType<typeof setTimeout>;
+}
+
+export class Line {
+  state: State = "offline";
+  #wanted = false;
+  #socket: WebSocket | null = null;
+  #hello: Hello | null = null;
+  #failures = 0;
+  #attempt = 0;
+  #ids = 0;
+  #waiting = new Map<string, Waiting>();
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #watchdog: ReturnType<typeof setTimeout> | undefined;
+  #unlisten: (() => void) | null = null;
+
+  constructor(
+    private readonly options: LineOptions,
+    private readonly listener: Listener,
+  ) {}
+
+  connect(): void {
+    if (this.#wanted) return;
+    this.#wanted = true;
+    this.#unlisten = this.#listen();
+    void this.#open();
+  }
+
+  close(): void {
+    this.#wanted = false;
+    this.#unlisten?.();
+    this.#drop();
+    this.#become("offline");
+  }
+
+  /** End this connection, to open another: what it said cannot be relied on. */
+  cut(): void {
+    if (this.#socket) this.#lost(1006);
+  }
+
+  get isOpen(): boolean {
+    return this.#hello !== null;
+  }
+
+  send(frame: Frame): void {
+    if (this.#hello && this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(frame));
+  }
+
+  /** The `ack`. Rejects with what the service says, or `unreachable` where the connection ends. */
+  ask(frame: Frame): Promise<Frame> {
+    if (!this.isOpen) return Promise.reject(lost());
+    const id = String((this.#ids += 1));
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.cut(), ANSWER_MS);
+      this.#waiting.set(id, { resolve, reject, timer });
+      this.send({ ...frame, id });
+    });
+  }
+
+  // --- Opening -----------------------------------------------------------------------------------
+
+  async #open(): Promise<void> {
+    const attempt = (this.#attempt += 1);
+    clearTimeout(this.#retry);
+    this.#become("connecting");
+    try {
+      const ticket = await this.options.ticket();
+      if (attempt !== this.#attempt) return;
+      this.#attach(new (this.options.WebSocket ?? WebSocket)(this.options.url, ["comms.v1", `ticket.${ticket}`]));
+    } catch (error) {
+      if (attempt === this.#attempt) this.#refused(error);
+    }
+  }
+
+  #attach(socket: WebSocket): void {
+    this.#socket = socket;
+    this.#watch(HELLO_MS);
+    socket.onmessage = ({ data }) => {
+      if (socket === this.#socket) this.#heard(JSON.parse(String(data)) as Frame);
+    };
+    socket.onclose = ({ code }) => {
+      if (socket === this.#socket) this.#lost(code);
+    };
+  }
+
+  #refused(error: unknown): void {
+    if (error instanceof CommsError && (error.status === 401 || error.status === 403)) {
+      this.close();
+      this.listener.signedOut(error);
+      return;
+    }
+    const least = error instanceof CommsError ? (error.retryAfter ?? 0) * 1000 : 0;
+    this.#later(Math.max(least, pause(0, (this.#failures += 1), 0)));
+  }
+
+  #heard(frame: Frame): void {
+    if (this.#hello) this.#watch(this.#hello.heartbeat_ms * 2 + SLACK_MS);
+    switch (frame.type) {
+      case "hello":
+        void this.#greeted(frame as unknown as Hello);
+        return;
+      case "ack":
+      case "pong":
+        this.#settle(frame)?.resolve(frame);
+        return;
+      case "error": {
+        const problem = frame as unknown as Problem & { retry_after?: number };
+        const waiting = this.#settle(frame);
+        if (waiting) waiting.reject(refusal(400, problem, problem.retry_after));
+        else this.listener.heard(frame);
+        return;
+      }
+      default:
+        this.listener.heard(frame);
+    }
+  }
+
+  async #greeted(hello: Hello): Promise<void> {
+    this.#hello = hello;
+    this.#watch(hello.heartbeat_ms * 2 + SLACK_MS);
+    const socket = this.#socket;
+    try {
+      await this.listener.opened(hello);
+    } catch {
+      if (socket === this.#socket) this.cut();
+      return;
+    }
+    if (socket !== this.#socket) return;
+    this.#failures = 0;
+    this.#become("live");
+  }
+
+  #settle(frame: Frame): Waiting | undefined {
+    const waiting = this.#waiting.get(String(frame["id"]));
+    this.#waiting.delete(String(frame["id"]));
+    clearTimeout(waiting?.timer);
+    return waiting;
+  }
+
+  // --- The end of a connection -------------------------------------------------------------------
+
+  #lost(code: number): void {
+    const hint = this.#hello?.reconnect_after_ms ?? 0;
+    const wasOpen = this.isOpen;
+    this.#drop();
+    if (code === Code.ENDED) this.listener.ended();
+    this.#later(pause(code, wasOpen ? this.#failures : this.#failures + 1, hint));
+    this.#failures += 1;
+  }
+
+  #drop(): void {
+    this.#attempt += 1;
+    clearTimeout(this.#retry);
+    clearTimeout(this.#watchdog);
+    const socket = this.#socket;
+    this.#socket = this.#hello = null;
+    socket?.close();
+    for (const { reject, timer } of this.#waiting.values()) {
+      clearTimeout(timer);
+      reject(lost());
+    }
+    this.#waiting.clear();
+  }
+
+  #later(wait: number): void {
+    if (!this.#wanted) return;
+    this.#become("offline", Date.now() + wait);
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => void this.#open(), wait);
+  }
+
+  #become(state: State, retryAt?: number): void {
+    if (state === this.state && retryAt === undefined) return;
+    this.state = state;
+    this.listener.changed(state, retryAt);
+  }
+
+  // --- Is anybody there? -------------------------------------------------------------------------
+
+  /** Without a word for so long the connection is dead, though nothing says so. */
+  #watch(wait: number): void {
+    clearTimeout(this.#watchdog);
+    this.#watchdog = setTimeout(() => this.cut(), wait);
+  }
+
+  #probe(): void {
+    if (!this.#wanted) return;
+    if (this.isOpen) {
+      this.#watch(PROBE_MS);
+      this.send({ type: "ping" });
+    } else if (this.#socket === null && this.state === "offline") {
+      void this.#open();
+    }
+  }
+
+  /** The browser knows when the network or the person is back. */
+  #listen(): () => void {
+    if (!globalThis.document) return () => undefined;
+    const back = () => this.#probe();
+    const gone = () => this.cut();
+    const seen = () => document.visibilityState === "visible" && this.#probe();
+    addEventListener("online", back);
+    addEventListener("offline", gone);
+    addEventListener("pageshow", seen);
+    document.addEventListener("visibilitychange", seen);
+    return () => {
+      removeEventListener("online", back);
+      removeEventListener("offline", gone);
+      removeEventListener("pageshow", seen);
+      document.removeEventListener("visibilitychange", seen);
+    };
+  }
+}
+
+function lost(): CommsError {
+  return new CommsError(0, "unreachable", "The connection was lost.");
+}

@@ -1,0 +1,92 @@
+"""`/demo/`, the first thing a newcomer sees: two people, a bell, and a line that can be cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.axe import violations
+from tests.e2e.conftest import DESK, PHONE, SCREENSHOTS
+from tests.e2e.widgets import Server
+from tests.engine import drain
+from tests.processes import eventually
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
+
+
+@pytest.fixture
+def page(browser: Browser, transactional_db: None, tmp_path: Path) -> Iterator[Page]:
+    server = Server(tmp_path / "web.log", "localhost")
+    context = browser.new_context(viewport=DESK, locale="en-GB")
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+
+    def hear(message: Any) -> None:
+        if message.type == "error":
+            errors.append(message.text)
+
+    page.on("console", hear)
+    try:
+        server.wait()
+        page.goto(f"{server.url}/demo/")
+        yield page
+    finally:
+        context.close()
+        server.process.stop()
+    assert errors == []
+
+
+def test_it_is_all_there_on_one_page(page: Page) -> None:
+    left, right = (page.locator(".side").nth(index) for index in (0, 1))
+    for side in (left, right):
+        expect(side.locator(".pill")).to_have_text("Live")
+
+    def say(side: Any, text: str) -> None:
+        side.locator("textarea").fill(text)
+        side.locator("textarea").press("Enter")
+
+    say(left, "Hello **Bob**")
+    expect(right.locator(".entry strong")).to_have_text("Bob")
+    expect(left.get_by_role("img", name="Read")).to_be_visible()
+
+    left.get_by_role("button", name="Cut the line").click()
+    expect(left.locator(".pill")).to_have_text("Line cut")
+    say(right, "Can you hear me?")
+    say(right, "Hello?")
+    say(left, "I am in a tunnel")
+    expect(left.locator(".waiting")).to_have_count(1)
+    expect(right.locator(".entry[data-id]")).to_have_count(3)
+    expect(left.locator(".entry[data-id]")).to_have_count(1)
+    left.get_by_role("button", name="Mend the line").click()
+    for side in (left, right):
+        expect(side.locator(".entry[data-id]")).to_have_count(4)
+    expect(left.locator(".told")).to_contain_text("Nothing missing, nothing twice.")
+    assert [side.locator(".entry[data-id] .text").all_inner_texts() for side in (left, right)] == [
+        ["Hello Bob", "Can you hear me?", "Hello?", "I am in a tunnel"]
+    ] * 2
+
+    bell = left.locator("comms-inbox")
+    page.get_by_role("button", name="Send it").click()
+    expect(page.locator(".answer")).to_contain_text("Accepted")
+    eventually(drain)
+    expect(bell.locator(".badge")).to_have_text("1")
+    bell.locator(".bell").click()
+    bell.get_by_role("button", name="Suits me").click()
+    expect(bell.get_by_role("button", name="Done: Suits me")).to_be_disabled()
+    assert violations(page) == []
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / "demo_1440.png")
+    page.keyboard.press("Escape")
+    page.set_viewport_size(PHONE)
+    page.emulate_media(color_scheme="dark")
+    page.select_option("#language", "ar")
+    expect(left.locator("textarea")).to_have_attribute("placeholder", "اكتب رسالة")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert violations(page) == []
+    page.screenshot(path=SCREENSHOTS / "demo_390.png", full_page=True)
