@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from email.utils import getaddresses
@@ -47,6 +48,35 @@ def credentials_are_whole(
         )
         for name, entry in settings.PROVIDERS.items()
         if entry.get("MISSING")
+    ]
+
+
+OLDER = {
+    "SENDGRID_WEBHOOK_URL": "PUBLIC_URL",
+    "TWILIO_WEBHOOK_URL": "PUBLIC_URL",
+    "SMTP_HOST": "SMTP_URL",
+    "SMTP_PORT": "SMTP_URL",
+    "SMTP_USER": "SMTP_URL",
+    "SMTP_PASSWORD": "SMTP_URL",
+    "FCM_SERVER_KEY": "FCM_SERVICE_ACCOUNT",
+    "APNS_CERT_PATH": "APNS_KEY",
+}
+"""Variables of older set-ups, and where what they said belongs now."""
+
+
+@register()
+def older_names_are_not_read(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """notifications.W005 for each variable that somebody may think is read."""
+    return [
+        checks.Warning(
+            f"{older} is set, and nothing reads it.",
+            hint=f"{today} says that now: docs/deployment/README.md.",
+            id="notifications.W005",
+        )
+        for older, today in OLDER.items()
+        if older in os.environ
     ]
 
 

@@ -1,6 +1,6 @@
 """The pinned versions against the snapshot of what is publicly known of them:
 
-    python -m tests.advisories
+python -m tests.advisories
 """
 
 from __future__ import annotations
@@ -41,11 +41,13 @@ def hits(
     """One line for each that a pinned version has, and that nobody has accepted."""
     for one in advisories:
         for (name, version), files in locked.items():
-            is_of_it = name == one["package"]
-            if is_of_it and SpecifierSet(one["affected"], prereleases=True).contains(version):
-                if "accepted" not in one:
-                    ids = ", ".join(one["ids"])
-                    yield f"{name} {version} ({', '.join(files)}): {ids}. {one['about']}"
+            if name == one["package"] and _affects(one, version) and "accepted" not in one:
+                ids = ", ".join(one["ids"])
+                yield f"{name} {version} ({', '.join(files)}): {ids}. {one['about']}"
+
+
+def _affects(one: Mapping[str, Any], version: str) -> bool:
+    return SpecifierSet(one["affected"], prereleases=True).contains(version)
 
 
 def age(known: Mapping[str, Any], today: date) -> timedelta:
@@ -53,19 +55,16 @@ def age(known: Mapping[str, Any], today: date) -> timedelta:
     return today - looked_up
 
 
-def main() -> int:
-    """1 where something is known against a version that is pinned."""
+def main() -> str:
+    """What is known against versions that are pinned; empty for nothing."""
     known, locked = snapshot(), pins()
     found = list(hits(known["advisory"], locked))
-    for line in found:
-        print(line, file=sys.stderr)
-    print(
-        f"{len(locked)} pinned packages, {len(known['advisory'])} advisories looked up on "
-        f"{known['looked_up']}: {len(found) or 'no'} hits"
-    )
+    many, day = len(known["advisory"]), known["looked_up"]
+    result = f"{len(locked)} pinned packages, {many} advisories of {day}: {len(found) or 'no'} hits"
     if age(known, datetime.now(UTC).date()) > timedelta(days=known["old_after_days"]):
-        print(f"{SNAPSHOT.relative_to(ROOT)} is old: look the packages up again", file=sys.stderr)
-    return 1 if found else 0
+        result += f"\n{SNAPSHOT.relative_to(ROOT)} is old: look the packages up again"
+    sys.stdout.write(f"{result}\n")
+    return "\n".join(found)
 
 
 if __name__ == "__main__":

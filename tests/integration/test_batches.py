@@ -37,6 +37,7 @@ from notifications.services import audit, batches, bulk
 from notifications.services.asked import Row
 from notifications.states import State
 from notifications.types import Lane, Sent
+from tests.documents import ROOT, fences
 from tests.engine import drain, make_everything_due
 from tests.factories import (
     AddressFactory,
@@ -950,7 +951,7 @@ def test_a_category_counts_for_every_row(api):
 
 # --- The page about batches --------------------------------------------------------------------
 
-HOW_TO = docs.ROOT / "docs" / "how-to" / "send-a-batch.md"
+HOW_TO = ROOT / "docs" / "how-to" / "send-a-batch.md"
 
 
 def test_the_states_and_actions_of_the_page_are_those_of_the_code():
@@ -970,7 +971,7 @@ def test_the_examples_of_the_page_work(api):
     answer = api.post(f"/api/v1{path}", body, format="json", headers=headers)
     assert answer.status_code == 202, answer.content
     assert answer.json()["accepted"] == 2
-    (example,) = docs.fences(HOW_TO, "csv")
+    (example,) = fences(HOW_TO, "csv")
     query = "content=" + quote(json.dumps(body["content"])) + "&data=" + quote('{"team": "T"}')
     answer = api.post(f"{URL}?{query}", example, content_type=CSV)
     assert answer.json()["accepted"] == 2, answer.content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections import defaultdict
@@ -15,10 +16,11 @@ from uuid import UUID
 
 import pytest
 import time_machine
+from django.apps import apps
 from django.conf import settings
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.management import get_commands, load_command_class
-from django.urls import get_resolver
+from django.urls import Resolver404, get_resolver, resolve
 from django.utils.module_loading import import_string
 from environ import Env
 from rest_framework.test import APIClient
@@ -27,6 +29,7 @@ from commsproject.common.api import problems
 from commsproject.common.errors import CommsError
 from commsproject.common.identity.scopes import Scope
 from commsproject.console import demo
+from notifications import checks
 from notifications.models import Delivery, SimulatedMessage
 from notifications.providers import (
     apns,
@@ -61,7 +64,7 @@ _READ = re.compile(
     r"""env(?:\.\w+|iron\.get)\(\s*"([A-Z0-9_]+)"|environ\[\s*"([A-Z0-9_]+)"|variable: ClassVar\[str\] = "([A-Z0-9_]+)\""""
 )
 _PRESENT = re.compile(r"_(?:present|on_with)\(([^)]*)\)")
-_NOT_OURS = {"ACME_API_KEY", "API", "HOME", "ID", "KEY", "PYTHON"}
+_NOT_OURS = {"ACME_API_KEY", "HOME", "PYTHON"}
 """Of the shell, of make, or of the made-up provider."""
 LIVE_VARIABLES = set(
     re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", "".join(p.read_text() for p in LIVE.glob("*.py")))
@@ -109,6 +112,16 @@ def read_variables(text: str) -> set[str]:
     for names in _PRESENT.findall(text):
         found |= set(re.findall(r'"([A-Z_]+)"', names))
     return found
+
+
+@cache
+def variables() -> set[str]:
+    return read_variables(source(*CODE))
+
+
+@cache
+def names_in_capitals() -> set[str]:
+    return set(re.findall(r"\b[A-Z][A-Z0-9_]+\b", source(*CODE))) | LIVE_VARIABLES
 
 
 every_page = each("page", PAGES)
@@ -171,6 +184,38 @@ def test_files_and_objects_exist(page: Path) -> None:
 
 
 @every_page
+def test_addresses_of_the_service_exist(page: Path) -> None:
+    ours = re.compile(r"(?:`|http://localhost:8002)(/(?:admin|api|demo|webhooks)/[\w/.-]+)")
+    for path in ours.findall(prose(page)):
+        if path != "/api/v1":
+            resolve(path)
+
+
+@every_page
+def test_calls_exist(page: Path) -> None:
+    call = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (?:/api/v1/)?([a-z][^?\s]*)\S*")
+    for span in spans(page):
+        if found := call.fullmatch(span):
+            assert hasattr(view(found[2]), found[1].lower()), f"{named(page)} names {span}"
+
+
+def view(path: str) -> Any:
+    """The class that answers; `{...}` in the path stands for an id, a key or a number."""
+    for one in (UUID(int=1), 1):
+        with contextlib.suppress(Resolver404):
+            match: Any = resolve("/api/v1/" + re.sub(r"{\w+}", str(one), path))
+            return match.func.cls
+    return None
+
+
+def test_metrics_are_on_their_page() -> None:
+    told = re.findall(r"`(comms_[a-z_]+)", prose(ROOT / "docs/subsystems/metrics.md"))
+    for page in PAGES:
+        named = set(re.findall(r"`(comms_[a-z_]+)", prose(page))) - {"comms_client"}
+        assert named <= set(told), page
+
+
+@every_page
 def test_no_page_knows_the_machine_it_was_written_on(page: Path) -> None:
     assert not re.search(r"/(work|root|home/\w+)/|/tmp/", page.read_text())
 
@@ -180,7 +225,7 @@ def test_no_page_knows_the_machine_it_was_written_on(page: Path) -> None:
 
 @every_page
 def test_variables_are_read_by_the_code(page: Path) -> None:
-    read = read_variables(source(*CODE))
+    read = variables()
     rows = [
         *tables(page, "Variable", "Value"),
         *tables(page, "Variable", "Meaning"),
@@ -190,16 +235,15 @@ def test_variables_are_read_by_the_code(page: Path) -> None:
     if page.name == "README.md" and page.parent == ROOT:
         for _, needed, also, _page in tables(page, "Provider", "On with", "Also", "Page"):
             tabled |= set(_SPAN.findall(needed + also))
-    assigned = {
-        name for text in fences(page, "sh") for name in re.findall(r"\b([A-Z][A-Z_]+)=", text)
-    }
-    assert tabled | assigned <= read | _NOT_OURS | LIVE_VARIABLES
+    script = "\n".join(fences(page, "sh"))
+    given = set(re.findall(r"\b([A-Z][A-Z_]+)=", script)) - set(re.findall(r"\$(\w+)", script))
+    assert tabled | given <= read | _NOT_OURS | LIVE_VARIABLES
 
 
 @every_page
 def test_names_in_capitals_are_in_the_code(page: Path) -> None:
     """Settings, constants, variables: none that has been renamed."""
-    known = set(re.findall(r"\b[A-Z][A-Z0-9_]+\b", source(*CODE))) | LIVE_VARIABLES
+    known = names_in_capitals()
     for span in spans(page):
         if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", span) and span != "NAME_FILE":
             assert span in known, f"{named(page)} names {span}"
@@ -217,6 +261,27 @@ def test_every_variable_of_the_service_is_documented() -> None:
     assert not {name for name in wanted if f"`{name}`" not in text}
 
 
+def test_names_of_older_set_ups_are_told_and_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[str, str] = {}
+    for older, today in tables(ROOT / "docs/deployment/README.md", "Older name", "Today"):
+        told |= dict.fromkeys(_SPAN.findall(older), _SPAN.findall(today)[0])
+    assert told == checks.OLDER
+    assert told.keys() >= {
+        "SENDGRID_WEBHOOK_URL",
+        "TWILIO_WEBHOOK_URL",
+        "SMTP_HOST",
+        "FCM_SERVER_KEY",
+        "APNS_CERT_PATH",
+    }
+    assert not told.keys() & variables()
+    assert set(told.values()) <= variables()
+    assert not checks.older_names_are_not_read(None)
+    for name in told:
+        monkeypatch.setenv(name, "x")
+    warned = checks.older_names_are_not_read(None)
+    assert [one.msg.split()[0] for one in warned] == list(told)
+
+
 # --- Tables that repeat the code -------------------------------------------------------------
 
 
@@ -227,6 +292,25 @@ def design() -> Path:
 def test_the_states_are_those_of_the_code() -> None:
     found = [bare(row[0]) for row in tables(design(), "State", "Group", "Means")]
     assert sorted(found) == sorted(State.values)
+
+
+def test_the_rows_are_those_of_the_code() -> None:
+    found = [
+        name for row in tables(design(), "Row", "What it is") for name in _SPAN.findall(row[0])
+    ]
+    models = [model for app in CODE for model in apps.get_app_config(label(app)).get_models()]
+    assert sorted(found) == sorted(model.__name__ for model in models)
+
+
+def label(app: str) -> str:
+    return "common" if app == "commsproject" else app
+
+
+def test_the_files_of_the_flow_are_those_of_the_code() -> None:
+    rows = tables(design(), "Of a message", "Files of `notifications/services/`")
+    found = [name for row in rows for name in re.findall(r"\w+", row[1])]
+    files = (ROOT / "notifications" / "services").glob("[!_]*.py")
+    assert sorted(found) == sorted(file.stem for file in files)
 
 
 def test_the_error_classes_are_those_of_the_code() -> None:
