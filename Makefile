@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 .DEFAULT_GOAL := help
-.PHONY: help install run test faults fuzz rollout live e2e pictures bench check openapi widgets lock clean
+.PHONY: help install run test faults fuzz rollout live e2e pictures bench check openapi widgets lock sbom clean
 
 V := .venv/bin/python -m
 PROD := SECRET_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKL \
@@ -54,12 +54,13 @@ pictures: .venv/.dev ## those of the docs, from the screenshots of the last `mak
 bench: .venv/.bench ## how fast it is, beside others (ARGS="--help" tells what can be chosen)
 	@.venv/bin/python -m tests.performance $(ARGS)
 
-check: .venv/.dev ## lint, types, import contracts, migrations, Django's own checks, deploy/
+check: .venv/.dev ## lint, types, import contracts, known vulnerabilities, migrations, Django's own checks, deploy/
 	$(V) ruff check .
 	$(V) ruff format --check .
 	$(V) mypy .
 	.venv/bin/lint-imports
 	$(V) tests.widgets
+	$(V) tests.advisories
 	.venv/bin/python manage.py makemigrations --check --dry-run
 	$(PROD) .venv/bin/python manage.py check --deploy --fail-level WARNING
 	.venv/bin/hadolint Dockerfile
@@ -76,6 +77,9 @@ widgets: ## build clients/js into the console's static files; needs Node.js 20 o
 lock: .venv/.dev ## pin what requirements/*.in ask for
 	cd requirements && for name in base local dev bench otel; do \
 	  ../$(V) uv pip compile --quiet --no-header --python-version 3.11 $$name.in -o $$name.txt || exit; done
+
+sbom: .venv/.dev ## write sbom.json: what the service is installed with, as CycloneDX
+	$(V) uv tool run --from cyclonedx-bom==7.5.0 cyclonedx-py requirements --output-reproducible -o sbom.json requirements/base.txt
 
 clean: ## remove the virtual environment and the caches, not the data
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

@@ -19,14 +19,14 @@ from commsproject.common.live.frames import (
     ServerFrame,
 )
 from commsproject.common.live.frames import UUID as UUID_SCHEMA
-from commsproject.common.live.people import Person, Session
+from commsproject.common.live.people import Kind, Person, Session
 from commsproject.common.live.presence import typing
-from commsproject.common.live.registry import Command, Feed, Wish
+from commsproject.common.live.registry import Command, Feed, OwnFeed, Wish
 from conversations import access, examples, selectors
 from conversations.errors import NotAllowed
 from conversations.markup import MAX_LENGTH
 from conversations.models import Conversation
-from conversations.services import attachments, entries, marks, team
+from conversations.services import attachments, entries, marks, start, team
 from conversations.services.sequence import FEED
 from conversations.types import Actor, EntryKind, Medium, Who
 
@@ -123,6 +123,14 @@ DELIVERED = ServerFrame(
     {"type": "delivered", "conversation": _ID, "seq": 42, "person": {"kind": "user", "id": "u-43"}},
 )
 
+JOINED = ServerFrame(
+    "joined",
+    "You are in this conversation from now on: somebody began it, or brought you in. Fetch it, and "
+    "subscribe to it. It may be lost: fetch your list with each connection.",
+    _SEQ_OF,
+    {"type": "joined", "conversation": _ID, "seq": 42},
+)
+
 SUPPORT = ServerFrame(
     team.FEED,
     "Something is new about a support conversation, be it a note: fetch it. Staff only; it has no seq.",
@@ -165,16 +173,8 @@ class ConversationFeed(Feed):
             yield one.key, one.seq, {"type": frame.type, **content}
 
 
-class SupportFeed(Feed):
-    """One key, `team`. Nothing of it is kept: who comes back fetches the list anew."""
-
-    name = team.FEED
-    frames = (SUPPORT,)
-
-    @override
-    def authorise(self, wishes: Collection[Wish]) -> Mapping[Wish, int]:
-        people = {actor_of(person): (person, key) for person, key in wishes if key == team.KEY}
-        return {people[one]: 0 for one in access.who_see_support(people.keys())}
+class _Unkept(Feed):
+    """Nothing of it is kept: who comes back fetches the list anew."""
 
     @override
     def heads(self, keys: Collection[str]) -> Mapping[str, int]:
@@ -185,6 +185,29 @@ class SupportFeed(Feed):
         self, after: Mapping[str, int], limit: int
     ) -> Iterable[tuple[str, int, Mapping[str, Any]]]:
         return ()
+
+
+class OwnConversationsFeed(_Unkept, OwnFeed):
+    """Which conversations are a person's own: frames of any other come to its followers alone."""
+
+    name = start.FEED
+    frames = (JOINED,)
+
+    @override
+    def key(self, person: Person) -> str | None:
+        return person.id if person.kind is Kind.USER else None
+
+
+class SupportFeed(_Unkept):
+    """One key, `team`."""
+
+    name = team.FEED
+    frames = (SUPPORT,)
+
+    @override
+    def authorise(self, wishes: Collection[Wish]) -> Mapping[Wish, int]:
+        people = {actor_of(person): (person, key) for person, key in wishes if key == team.KEY}
+        return {people[one]: 0 for one in access.who_see_support(people.keys())}
 
 
 def _id(key: str) -> UUID | None:
@@ -269,6 +292,7 @@ def _may_watch(person: Person, user_ids: Collection[str]) -> Collection[str]:
 
 def register(registry: ModuleType) -> None:
     registry.add_feed(ConversationFeed())
+    registry.add_feed(OwnConversationsFeed())
     registry.add_feed(SupportFeed())
     for command in (SEND, MARK_READ, MARK_DELIVERED):
         registry.add_command(command)

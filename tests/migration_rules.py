@@ -67,14 +67,28 @@ def _of_a_table_in_use(one: Operation, app: str, state: ProjectState) -> Iterato
     what = one.describe()
     if isinstance(one, operations.AddField) and _refuses_old_rows(one.field):
         yield f"{what}: the release that runs does not fill it. Let it be null, or give db_default."
+    if isinstance(one, operations.AddField) and _has_index(one.field):
+        yield f"{what}: {_INDEX}"
     if isinstance(one, operations.AlterField):
         old = state.models[app, one.model_name_lower].fields[one.name_lower]
         if _rewrites(old, one.field):
             yield f"{what}: rewrites or locks the table. Add a new column instead."
+        if _has_index(one.field) and not _has_index(old):
+            yield f"{what}: {_INDEX}"
+    if isinstance(one, operations.AlterUniqueTogether) and one.option_value:
+        yield f"{what}: {_INDEX}"
     if isinstance(one, operations.AddIndex) and not isinstance(one, AddIndexConcurrently):
         yield f"{what}: locks the table while it is built. AddIndexConcurrently, atomic = False."
     if isinstance(one, operations.AddConstraint) and not isinstance(one, AddConstraintNotValid):
         yield f"{what}: locks the table. AddConstraintNotValid and ValidateConstraint, or an index."
+
+
+_INDEX = "builds an index while the table is locked. Without it, and then AddIndexConcurrently."
+
+
+def _has_index(field: models.Field[Any, Any]) -> bool:
+    """A foreign key has one unless told."""
+    return field.unique or field.db_index
 
 
 def _refuses_old_rows(field: models.Field[Any, Any]) -> bool:
@@ -86,5 +100,8 @@ def _rewrites(old: models.Field[Any, Any], new: models.Field[Any, Any]) -> bool:
     """Not where only Python looks at what changes, nor where a limit is raised or taken away."""
     if old.get_internal_type() != new.get_internal_type():
         return True
-    narrower = (new.max_length or 0) < (old.max_length or 0)
-    return narrower or (old.null and not new.null) or (new.unique and not old.unique)
+    unlimited = float("inf")
+    narrower = (new.max_length or unlimited) < (old.max_length or unlimited)
+    precise = ("max_digits", "decimal_places")
+    other = any(getattr(old, name, None) != getattr(new, name, None) for name in precise)
+    return narrower or other or (old.null and not new.null) or (new.unique and not old.unique)

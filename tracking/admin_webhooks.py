@@ -120,6 +120,15 @@ class WebhookEndpointAdmin(EditableAdmin[WebhookEndpoint]):
         if change and obj.is_active and "is_active" in form.changed_data:
             endpoints.enable(obj)
 
+    @override
+    def delete_model(self, request: HttpRequest, obj: WebhookEndpoint) -> None:
+        endpoints.delete(obj)
+
+    @override
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[WebhookEndpoint]) -> None:
+        for row in queryset:
+            endpoints.delete(row)
+
     @admin.display(description="Endpoint")
     def name(self, row: WebhookEndpoint) -> str:
         return shorten(row.description or row.url)

@@ -19,9 +19,20 @@ const stylesheets = {
   },
 };
 
+/** Templates without their indentation. Where a space is meant, it does not stand between lines. */
+const templates = {
+  name: "templates",
+  setup({ onLoad }) {
+    onLoad({ filter: /src.*\.ts$/ }, ({ path }) => ({
+      contents: readFileSync(path, "utf8").replace(/>\n\s+</g, "><").replace(/\n\s+/g, "\n"),
+      loader: "ts",
+    }));
+  },
+};
+
 const common = {
   absWorkingDir: here,
-  plugins: [stylesheets],
+  plugins: [stylesheets, templates],
   outdir: out,
   bundle: true,
   minify: true,

@@ -82,7 +82,7 @@ def _lead(stopping: threading.Event) -> None:
         # Django opens a lost connection again by itself where a job has a transaction of its own:
         # the lock is gone then, and somebody else may lead.
         while not stopping.is_set() and _still_leads():
-            run_due()
+            run_due(stopping.is_set)
             stopping.wait(_TICK_SECONDS)
     finally:
         _give_up_lock()
@@ -106,18 +106,23 @@ def _give_up_lock() -> None:
     connection.close()
 
 
-def run_due() -> list[str]:
-    """Run every job that is due and return their names. One job's error never stops another."""
+def run_due(is_stopping: Callable[[], bool] = lambda: False) -> list[str]:
+    """Run every job that is due, as long as it is not time to stop, and return their names. One job's
+    error never stops another.
+    """
     known = set(ScheduledJob.objects.values_list("name", flat=True))
     ScheduledJob.objects.bulk_create(
         [ScheduledJob(name=name, next_run_at=Now()) for name in _jobs if name not in known],
         ignore_conflicts=True,
     )
     due = ScheduledJob.objects.filter(name__in=_jobs, next_run_at__lte=Now())
-    names = list(due.values_list("name", flat=True))
-    for name in names:
+    ran = []
+    for name in list(due.values_list("name", flat=True)):
+        if is_stopping():  # after a pause all of them are due, which takes its time
+            break
         _run(_jobs[name])
-    return names
+        ran.append(name)
+    return ran
 
 
 def _run(one: Job) -> None:

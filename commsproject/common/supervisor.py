@@ -34,7 +34,7 @@ class Service:
 class Pace:
     """How long things may take, in seconds."""
 
-    stop: float = 7.0
+    stop: float = 6.5
     first_restart: float = 0.5
     last_restart: float = 30.0
     healthy: float = 30.0

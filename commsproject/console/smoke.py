@@ -70,7 +70,7 @@ class Smoke:
 
     def _health(self) -> str:
         answer = self._call("GET", "/health/ready", key="")
-        return f"ready, {answer.get('status', 'ok')}"
+        return f"ready, {answer['status']}"
 
     def _key(self) -> str:
         caller = self._call("GET", "/api/v1/whoami")
@@ -128,7 +128,10 @@ class Smoke:
             host, port = receiver.server_address[:2]
             url = self._asked.webhook_url or f"http://{host!s}:{port}/"
             body = {"url": url, "description": "manage.py smoke"}
-            made = self._call("POST", "/api/v1/webhook-endpoints", json=body)
+            try:
+                made = self._call("POST", "/api/v1/webhook-endpoints", json=body)
+            except Failed as error:
+                raise Failed(f"{error} {_HOW_TO_BE_CALLED}") from None
             try:
                 self._call("POST", f"/api/v1/webhook-endpoints/{made['id']}/test")
                 return _heard(receiver.heard, made["secret"], self._asked.seconds)
@@ -167,16 +170,37 @@ class Smoke:
             answer = self._http.request(method, path, headers=headers, **options)
         except httpx2.HTTPError as error:
             raise Failed(f"{method} {path}: {type(error).__name__}: {error}.") from None
-        if answer.is_error:
-            raise Failed(f"{method} {path} answers {answer.status_code}: {_detail(answer)}")
-        return answer.json() if answer.content else {}
+        told = _told(answer)
+        if not answer.is_success:
+            where = answer.headers.get("location", "")
+            why = told.get("detail") or (f"give {where} as URL." if where else _STRANGER)
+            raise Failed(f"{method} {path} answers {answer.status_code}: {why}")
+        if not told and answer.status_code != 204:
+            raise Failed(f"{method} {path} answers {answer.status_code}: {_STRANGER}")
+        return _Answer(told, what=f"{method} {path}")
 
 
-def _detail(answer: httpx2.Response) -> str:
+_STRANGER = "no answer of this service; is it behind another address?"
+
+
+class _Answer(dict[str, Any]):
+    """An answer in JSON; what it lacks is Failed."""
+
+    def __init__(self, told: dict[str, Any], what: str) -> None:
+        super().__init__(told)
+        self._what = what
+
+    def __missing__(self, name: str) -> Any:
+        raise Failed(f"{self._what} answers without `{name}`: {_STRANGER}")
+
+
+def _told(answer: httpx2.Response) -> dict[str, Any]:
+    """Empty for what is none of the service's answers."""
     try:
-        return str(answer.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        return "no answer of this service; is it behind another address?"
+        told = answer.json()
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _id_of(sent: dict[str, Any]) -> str:
@@ -200,6 +224,11 @@ def _frame(socket: Any, kind: str, seconds: float, about: str = "") -> None:
 
 
 # --- The webhook's other end -------------------------------------------------------------------
+
+_HOW_TO_BE_CALLED = (
+    "The service calls --webhook-url, which has to lead to --listen here: https on a public address, or "
+    "one of its WEBHOOK_NETWORKS (127.0.0.0/8 for a service on this machine)."
+)
 
 _Heard = tuple[dict[str, str], bytes]
 
@@ -255,10 +284,7 @@ def _heard(heard: queue.Queue[_Heard], secret: str, seconds: float) -> str:
             raise Failed("a webhook came, but the endpoint's secret did not sign it.")
         if json.loads(body)["type"] == TEST:
             return f"{TEST} came, signed"
-    raise Failed(
-        f"no webhook came in {seconds:g} s. The service has to reach --webhook-url, which leads to "
-        "--listen; a private address has to be in its WEBHOOK_NETWORKS."
-    )
+    raise Failed(f"no webhook came in {seconds:g} s. {_HOW_TO_BE_CALLED}")
 
 
 def _signature(secret: str, headers: dict[str, str], body: bytes) -> str:

@@ -26,7 +26,7 @@ from commsproject.embedded.server import Server
 from commsproject.embedded.system import EmbeddedError
 from commsproject.embedded.valkey import Valkey
 
-__all__ = ["EmbeddedError", "Postgres", "Server", "Valkey", "provide", "provided"]
+__all__ = ["EmbeddedError", "Postgres", "Server", "Valkey", "provide", "provided", "release"]
 
 provided: list[Server] = []  # what this process uses by `provide`
 
@@ -52,3 +52,12 @@ def provide(environ: MutableMapping[str, str], root: Path) -> None:
         urls = list(pool.map(Server.start, servers))
     environ.update({kind.variable: url for kind, url in zip(kinds, urls, strict=True)})
     provided.extend(servers)
+
+
+def release() -> None:
+    """Use them no longer: both at once, where the exit would stop one after the other.
+
+    Raises EmbeddedError.
+    """
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(Server.stop, provided))

@@ -36,7 +36,7 @@ class Postgres:
     variable: ClassVar[str] = "DATABASE_URL"
     # A fast shutdown, and where its checkpoint takes long an immediate one: that loses nothing.
     stop_signals: ClassVar[Sequence[tuple[signal.Signals, float]]] = (
-        (signal.SIGINT, 2.5),
+        (signal.SIGINT, 2.0),
         (signal.SIGQUIT, 6.0),
     )
     major = "18"

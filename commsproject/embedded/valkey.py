@@ -20,7 +20,7 @@ class Valkey:
 
     name: ClassVar[str] = "valkey"
     variable: ClassVar[str] = "REDIS_URL"
-    stop_signals: ClassVar[Sequence[tuple[signal.Signals, float]]] = ((signal.SIGTERM, 2.5),)
+    stop_signals: ClassVar[Sequence[tuple[signal.Signals, float]]] = ((signal.SIGTERM, 2.0),)
 
     def __init__(self, home: Home, *, durable: bool) -> None:
         self._home = home

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from commsproject.common import outbox
 from commsproject.common.errors import Conflict, InvalidInput
+from commsproject.common.live import publish
 from conversations import access
 from conversations.access import Membership
 from conversations.errors import NotAllowed
@@ -20,6 +21,7 @@ from conversations.services import entries
 from conversations.types import Actor, Kind, Role, Status, Who
 
 MOST_PARTICIPANTS = 500
+FEED = "own_conversations"
 
 
 @transaction.atomic
@@ -55,6 +57,7 @@ def start(
         "conversation.created",
         [{"conversation_id": str(conversation.id), "kind": kind.value, "sender_id": actor.id}],
     )
+    _tell_new(conversation, people)
     return conversation, True
 
 
@@ -118,6 +121,7 @@ def add(actor: Actor, conversation_id: UUID, user_ids: Sequence[str]) -> Members
             )
     if new:
         _tell(membership, "joined", [one.id for one in new])
+        _tell_new(conversation, new)
     return membership
 
 
@@ -204,6 +208,13 @@ def _changeable(actor: Actor, conversation_id: UUID) -> Membership:
 def _check_not_direct(membership: Membership) -> None:
     if membership.conversation.kind == Kind.DIRECT:
         raise Conflict("A direct conversation stays between the two; archive or mute it.")
+
+
+def _tell_new(conversation: Conversation, people: Collection[Actor]) -> None:
+    """That they are in it from now on, to whoever of them is there: another has no frame of it yet."""
+    user_ids = [one.id for one in people if one.who is Who.USER]
+    frame = {"type": "joined", "conversation": str(conversation.id), "seq": conversation.last_seq}
+    publish.ephemeral(FEED, user_ids, frame)
 
 
 def _tell(membership: Membership, what: str, people: Sequence[str], **more: Any) -> None:

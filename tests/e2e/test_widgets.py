@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 from PIL import Image
-from playwright.sync_api import Browser, FilePayload, expect
+from playwright.sync_api import APIResponse, Browser, FilePayload, Route, expect
 
 from conversations.models import Conversation, Entry
 from conversations.types import Who
@@ -22,6 +22,7 @@ from tests.e2e.conftest import DESK, PHONE
 from tests.e2e.widgets import WAIT, Server, Shop, Visit, Visitor, embedded
 from tests.inboxes import deliver
 from tests.integration.conversations.people import person, start, write
+from tests.processes import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -103,6 +104,8 @@ def test_two_people_have_everything(visit: Visit) -> None:
     expect(ada.entry("At ten?").locator(".meta")).to_contain_text("edited")
     expect(ada.entry("At nine?")).to_have_count(0)
 
+    # A link that does not come once is asked for again.
+    bob.page.route("**/attachments/*", lambda route: route.abort(), times=1)
     ada.chat.locator("input[type=file]").set_input_files(picture())
     expect(ada.chat.locator(".uploads progress")).to_have_count(0)
     ada.box.press("Enter")
@@ -175,10 +178,46 @@ def test_the_list(visit: Visit) -> None:
     write(bob, direct, "Back again")
     ada.chat.get_by_role("button", name="Archived").click()
     expect(rows.locator("b")).to_have_text(["bob", "Oslo"])
-    later = start(person("eve"), "direct", "ada")
-    write(person("eve"), later, "You do not know me")
-    ada.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    expect(rows.locator("b")).to_have_text(["eve", "bob", "Oslo"])
+    ada.page.evaluate(_NAMES)  # which the page knows only now
+    expect(rows.locator("b")).to_have_text(["Dr bob", "Oslo"])
+
+
+_NAMES = """
+document.querySelector("comms-chat").people = (ids) => Object.fromEntries(ids.map((id) => [id, { name: `Dr ${id}` }]))
+"""
+
+
+@pytest.mark.timeout(400)
+def test_who_writes_for_the_first_time_is_there_at_once(visit: Visit) -> None:
+    ada = visit("ada")
+    ada.page.add_init_script(_NO_CLOCK)
+    ada.go()
+    ada.is_live_list()
+    eve, rows = person("eve"), ada.chat.locator(".row[data-thread]")
+    direct = start(eve, "direct", "ada")
+    expect(rows.locator("b")).to_have_text(["eve"])
+    write(eve, direct, "You do not know me")
+    expect(rows.first).to_contain_text("You do not know me")
+    expect(rows.locator(".badge")).to_have_text(["1"])
+
+    # What comes while the thread is on its way is not lost.
+    held: list[tuple[Route, APIResponse]] = []
+    ada.page.route("**/entries?*", lambda route: held.append((route, route.fetch())), times=1)
+    rows.first.click()
+    eventually(lambda: ada.page.wait_for_timeout(50) or len(held) == 1)
+    write(eve, direct, "In between")
+    expect(rows.first).to_contain_text("In between")
+    route, answer = held[0]
+    route.fulfill(response=answer)
+    expect(ada.entries).to_have_count(2)
+    assert ada.said() == ["You do not know me", "In between"]
+
+
+_NO_CLOCK = """
+const every = window.setInterval;
+window.setInterval = (action, wait) => (wait === 30_000 ? 0 : every(action, wait));
+"""
+"""No look at the list each half minute: what comes has to be told."""
 
 
 @pytest.mark.timeout(600)
@@ -653,8 +692,11 @@ _MISBEHAVING = """async () => {
   await until(() => heard.includes(16));
   sockets[1].say({ type: "resync", feed: "conversations", key: id, seq: 9000 });
   sockets[1].say(entry(9001));
+  const many = Array.from({ length: 250 }, (_, at) => [`c${at}`, 0]);
+  client.subscribe({ inbox: 0, conversations: Object.fromEntries(many) });
+  const [letGo, added] = sockets[1].sent.slice(-2).map((one) => Object.values(one.conversations).length);
   client.close();
-  return { heard, askedAgain, resumed, written, sent: [sent.clientId, last.clientId], states, resets, asked, protocols: first.protocols };
+  return { letGo, added, heard, askedAgain, resumed, written, sent: [sent.clientId, last.clientId], states, resets, asked, protocols: first.protocols };
 }"""
 
 
@@ -665,6 +707,7 @@ def test_a_client_keeps_the_order_whatever_the_line_does(visit: Visit) -> None:
     assert told["resumed"] == 9
     assert told["written"] == ["c2", "c3"] == told["sent"]
     assert told["resets"] == [9000]
+    assert (told["letGo"], told["added"]) == (52, 199)  # and the inbox: 200 are the most
     assert told["protocols"] == ["comms.v1", "ticket.t"]
     assert told["asked"].count("POST ws-ticket") == 2
     assert "GET entries?after=11&limit=200" in told["asked"]

@@ -201,8 +201,11 @@ class Visitor:
         """Those that the service has."""
         return self.chat.locator(".entry[data-id]")
 
-    def is_live(self) -> None:
+    def is_live_list(self) -> None:
         expect(self.chat.locator(".banner.none")).to_have_count(1, timeout=WAIT)
+
+    def is_live(self) -> None:
+        self.is_live_list()
         expect(self.box).to_be_visible(timeout=WAIT)
 
     def say(self, text: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
+from commsproject.common import egress
 from commsproject.common.errors import NotFound
 from notifications import queue
 from notifications.models import (
@@ -44,6 +45,8 @@ from tests.factories import ApiClientFactory
 from tests.inboxes import announce
 from tests.integration.test_engine import claim, event, open_window, outcome
 from tests.integration.test_queue import batch_of, chunk, works
+from tracking.models import WebhookAttempt, WebhookEndpoint
+from tracking.services import endpoints, webhooks_out
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -228,6 +231,22 @@ def test_a_change_waits_for_the_run_that_is_under_way(
     assert changing[0].result(10) == 1
     assert Schedule.objects.get().next_at == then
     assert Notification.objects.count() == 1
+
+
+# --- Webhook endpoints ---------------------------------------------------------------------------
+
+
+def test_an_endpoint_is_deleted_while_a_call_of_it_is_written_down(beside: Start[Any]) -> None:
+    row = WebhookEndpoint.objects.create(client=ApiClientFactory.create(), url="https://a.example/")
+    endpoints.test(row)
+    (call,) = webhooks_out.claim({})
+    with transaction.atomic():
+        webhooks_out.record([webhooks_out.Result(call, egress.Answer(204, 0.1))])
+        deleting = beside(lambda: endpoints.delete(row))
+        until_it_waits(deleting)
+    deleting.result(10)
+    assert not WebhookEndpoint.objects.exists()
+    assert not WebhookAttempt.objects.exists()
 
 
 # --- Announcements -------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ import yaml
 from django.conf import settings
 from django.core.management import get_commands, load_command_class
 
+from commsproject.common import egress
+from notifications.providers import smtp
 from notifications.types import Lane
 from tests.image import dockerfile
 from tests.image.build import ignored
@@ -160,6 +162,18 @@ def test_containers_do_what_the_service_can() -> None:
                     assert container[probe]["exec"]["command"] == PROBE
     assert lanes == set(Lane.values)
     assert probed == 8
+
+
+def test_the_network_lets_through_what_the_service_calls() -> None:
+    open_ports = {
+        port["port"]
+        for _, document in manifests()
+        if document["kind"] == "NetworkPolicy"
+        for rule in document["spec"].get("egress", ())
+        for port in rule["ports"]
+    }
+    servers = {53, 5432, 6379, 5671, 5672, 4318}  # names, PostgreSQL, Valkey, RabbitMQ, traces
+    assert open_ports == servers | egress.PORTS | set(smtp.PORTS.values())
 
 
 def test_autoscalers_ask_for_what_the_adapter_gives() -> None:

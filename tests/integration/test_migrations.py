@@ -152,13 +152,22 @@ def test_what_counts_as_shipped_exists() -> None:
 
 _INDEX = models.Index(fields=["name"], name="i")
 _CHECK = models.CheckConstraint(condition=models.Q(name="x"), name="c")
+_BUILDS = "builds an index while the table is locked"
+
+
+def _key(**options: Any) -> models.Field[Any, Any]:
+    return models.ForeignKey("common.Thing", models.CASCADE, null=True, **options)
+
+
 _THING = migrations.CreateModel("Other", [("name", models.TextField())])
 
 ALLOWED = [
     _THING,
     migrations.AddField("Thing", "a", models.TextField(null=True)),
     migrations.AddField("Thing", "a", models.TextField(db_default="")),
+    migrations.AddField("Thing", "a", _key(db_index=False)),
     migrations.AlterField("Thing", "name", models.CharField(max_length=200)),
+    migrations.AlterField("Thing", "name", models.CharField()),
     migrations.AlterField("Thing", "name", models.CharField(max_length=100, null=True)),
     migrations.AlterField("Thing", "name", models.CharField(max_length=100, choices=[("a", "b")])),
     migrations.RemoveIndex("Thing", "i"),
@@ -168,6 +177,16 @@ ALLOWED = [
 ]
 REFUSED = [
     (migrations.AddField("Thing", "a", models.TextField(default="")), "does not fill it"),
+    (migrations.AddField("Thing", "a", models.TextField(null=True, db_index=True)), _BUILDS),
+    (migrations.AddField("Thing", "a", models.TextField(null=True, unique=True)), _BUILDS),
+    (migrations.AddField("Thing", "a", _key()), _BUILDS),
+    (migrations.AlterField("Thing", "note", models.TextField(null=True, db_index=True)), _BUILDS),
+    (migrations.AlterUniqueTogether("Thing", {("name", "note")}), _BUILDS),
+    (migrations.AlterField("Thing", "title", models.CharField(max_length=9)), "rewrites or locks"),
+    (
+        migrations.AlterField("Thing", "price", models.DecimalField(None, None, 9, 4)),
+        "rewrites or locks",
+    ),
     (migrations.RemoveField("Thing", "name"), "still asks for it"),
     (migrations.DeleteModel("Thing"), "still asks for it"),
     (migrations.RenameField("Thing", "name", "title"), "by the old name"),
@@ -190,6 +209,8 @@ def findings(*operations: Any) -> list[str]:
         ("id", models.BigAutoField(primary_key=True)),
         ("name", models.CharField(max_length=100)),
         ("note", models.TextField(null=True)),
+        ("title", models.CharField()),
+        ("price", models.DecimalField(max_digits=9, decimal_places=2)),
     ]
     state.add_model(ModelState("common", "Thing", fields, {"indexes": [_INDEX]}))
     kind = type("Migration", (migrations.Migration,), {"operations": list(operations)})

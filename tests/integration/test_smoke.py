@@ -12,6 +12,8 @@ from commsproject.common.identity import keys
 from commsproject.common.identity.scopes import Scope
 from commsproject.common.models import ApiClient
 from commsproject.console.management.commands.smoke import PARTS
+from tests.fakes.behaviours import Status
+from tests.fakes.http import FakeHttpServer
 from tests.inboxes import person
 from tests.processes import free_port
 
@@ -29,6 +31,9 @@ def smoke(*arguments: str) -> dict[str, str]:
     "arguments",
     [
         ("comms.example.com", "--api-key", "k"),
+        ("https://", "--api-key", "k"),
+        ("https://[", "--api-key", "k"),
+        ("https://comms.example.com:99999", "--api-key", "k"),
         ("https://comms.example.com", "--api-key", ""),
         ("https://comms.example.com", "--api-key", "k", "--listen", "here"),
         ("https://comms.example.com", "--api-key", "k", "--listen", "127.0.0.1:70000"),
@@ -49,6 +54,26 @@ def test_where_nobody_listens_each_part_says_so() -> None:
     assert {line.split()[0] for line in said.values()} == {"FAILED", "skipped"}
 
 
+@pytest.mark.parametrize(
+    ("answer", "health"),
+    [
+        (Status(301, headers={"Location": "https://c.example/"}), "give https://c.example/ as URL"),
+        (Status(200, "<h1>Welcome to nginx</h1>"), "no answer of this service"),
+        (Status(200, {"hello": "world"}), "answers without `status`: no answer of this service"),
+        (Status(502), "no answer of this service"),
+    ],
+)
+def test_who_answers_but_is_not_the_service_is_told_so(answer: Status, health: str) -> None:
+    server = FakeHttpServer()
+    server.script.always(answer)
+    server.start()
+    said = smoke(server.url, "--api-key", "k", "--user-token", "t")
+    server.stop()
+    assert health in said["health"]
+    assert list(said) == list(PARTS)
+    assert {line.split()[0] for line in said.values()} == {"FAILED"}
+
+
 def test_a_service_without_workers_is_told_from_one_that_is_well(
     live_server: Any, settings: Any
 ) -> None:
@@ -59,7 +84,10 @@ def test_a_service_without_workers_is_told_from_one_that_is_well(
     assert said["send"].startswith("ok message")
     assert "No worker runs" in said["receipt"]
     assert said["socket"].startswith("FAILED ws://")  # this server knows no sockets
-    assert "answers 400" in said["webhook"]  # a private address
+    assert (
+        "answers 400: It begins with https://. The service calls --webhook-url" in said["webhook"]
+    )
+    assert "WEBHOOK_NETWORKS (127.0.0.0/8" in said["webhook"]
 
 
 def test_keys_that_are_not_what_they_should_be(live_server: Any) -> None:

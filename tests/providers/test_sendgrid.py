@@ -462,7 +462,9 @@ def test_events_that_are_none_do_not_lose_the_others(caplog):
 def _arrived(mail: SentMail) -> Arrived:
     payload = mail.payload
     content = {part["type"]: part["value"] for part in payload["content"]}
-    reply_to = [f"{each.get('name', '')} <{each['email']}>" for each in payload.get("reply_to_list", [])]
+    reply_to = [
+        f"{each.get('name', '')} <{each['email']}>" for each in payload.get("reply_to_list", [])
+    ]
     headers = payload.get("headers", {})
     visible = {key: payload.get(key) for key in ("subject", "content", "headers", "from")}
     return Arrived(

@@ -156,6 +156,22 @@ def test_a_staff_page_opens_only_after_both_steps(settings: Any, subtests: pytes
                     assert answer["Location"].startswith(login)
 
 
+def test_a_session_is_in_a_cookie_that_no_script_and_no_other_site_has(
+    production: dict[str, Any],
+) -> None:
+    with override_settings(**production):
+        User.objects.create_superuser("ada", password=PASSWORD)
+        client = Client(headers={"Host": HOST})
+        before = client.get(reverse("admin:login"), secure=True).cookies
+        answer = sign_in(client, secure=True)
+        assert answer.status_code == 302
+        session = answer.cookies["sessionid"]
+        assert (session["secure"], session["httponly"]) == (True, True)
+        assert (session["samesite"], session["domain"], session["path"]) == ("Lax", "", "/")
+        assert "sessionid" not in before, "what somebody was given before is worth nothing after"
+        assert answer.cookies["csrftoken"].value != before["csrftoken"].value
+
+
 def test_after_signing_in_nobody_is_led_elsewhere(settings: Any) -> None:
     """CWE-601: `next` is a page of ours or it is the first page; at either step."""
     settings.ALLOWED_HOSTS = ["testserver"]

@@ -128,8 +128,7 @@ def owned() -> dict[str, Any]:
     kinds = (Notification, Delivery, Batch, Schedule, WebhookEndpoint, DeadLetter, Bounce)
     personal = (Recipient, Address, Device, InboxItem)
     return {
-        kind.__name__: list(kind.objects.order_by("pk").values())  # type: ignore[attr-defined]  # all have it
-        for kind in (*kinds, *personal)
+        kind.__name__: list(kind.objects.order_by("pk").values()) for kind in (*kinds, *personal)
     }
 
 

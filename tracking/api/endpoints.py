@@ -225,7 +225,7 @@ class WebhookEndpointById(APIView):
         responses={204: None},
     )
     def delete(self, request: Request, endpoint_id: UUID) -> Response:
-        endpoints.get(agent(request).client, endpoint_id).delete()
+        endpoints.delete(endpoints.get(agent(request).client, endpoint_id))
         return Response(status=http.HTTP_204_NO_CONTENT)
 
 

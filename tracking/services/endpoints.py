@@ -104,6 +104,18 @@ def _matches(wanted: str, kind: str) -> bool:
     return kind.startswith(wanted[:-1]) if wanted.endswith(".*") else kind == wanted
 
 
+@transaction.atomic
+def delete(endpoint: WebhookEndpoint) -> None:
+    """With what waits for it and its log.
+
+    Locked first, and from the top: a worker may just be making a delivery or writing down a try, which
+    has to come before or after, not in between.
+    """
+    WebhookEndpoint.objects.select_for_update().filter(id=endpoint.id).first()
+    list(endpoint.deliveries.select_for_update().order_by("id").values_list("id"))
+    endpoint.delete()
+
+
 def enable(endpoint: WebhookEndpoint) -> None:
     """Send again what waits, from now on."""
     endpoint.is_active, endpoint.disabled_reason, endpoint.failing_since = True, "", None

@@ -254,19 +254,13 @@ export class Line {
   /** The browser knows when the network or the person is back. */
   #listen(): () => void {
     if (!globalThis.document) return () => undefined;
-    const back = () => this.#probe();
-    const gone = () => this.cut();
+    const heard = new AbortController();
     const seen = () => document.visibilityState === "visible" && this.#probe();
-    addEventListener("online", back);
-    addEventListener("offline", gone);
-    addEventListener("pageshow", seen);
-    document.addEventListener("visibilitychange", seen);
-    return () => {
-      removeEventListener("online", back);
-      removeEventListener("offline", gone);
-      removeEventListener("pageshow", seen);
-      document.removeEventListener("visibilitychange", seen);
-    };
+    addEventListener("online", () => this.#probe(), heard);
+    addEventListener("offline", () => this.cut(), heard);
+    addEventListener("pageshow", seen, heard);
+    document.addEventListener("visibilitychange", seen, heard);
+    return () => heard.abort();
   }
 }
 

@@ -10,6 +10,7 @@ import type {
   EntryFrame,
   Hello,
   History,
+  JoinedFrame,
   Key,
   MarkFrame,
   NotificationFrame,
@@ -35,6 +36,8 @@ export interface Subscription {
   conversations?: Record<string, Position>;
   inbox?: Position;
   announcements?: Position;
+  /** Null: nothing of it is kept. */
+  own_conversations?: null;
   /** Other feeds of the service, by name. */
   [feed: string]: Position | Record<string, Position> | undefined;
 }
@@ -63,6 +66,8 @@ export interface EventMap {
   "entry.changed": EntryFrame;
   read: MarkFrame;
   delivered: MarkFrame;
+  /** Somebody has begun a conversation with this person, or brought them in: subscribe to it. */
+  joined: JoinedFrame;
   typing: TypingFrame;
   presence: PresenceFrame;
   notification: NotificationFrame;
@@ -89,10 +94,11 @@ const NUMBERED: Record<string, { feed: string; field?: string }> = {
   notification: { feed: "inbox" },
   announcement: { feed: "announcements" },
 };
-const UNNUMBERED = new Set(["read", "delivered", "typing", "presence", "error"]);
+const UNNUMBERED = new Set(["read", "delivered", "joined", "typing", "presence", "error"]);
 
 /** Changes of a conversation that are fetched one after the other; beyond it is `reset`. */
 const MOST_MISSED = 2000;
+const MOST_KEYS = 200;
 const TYPING_MS = 2000;
 const MARKS_MS = 250;
 /** In a second: a connection may send 20 frames. */
@@ -179,16 +185,26 @@ export class LiveClient {
 
   // --- Following ---------------------------------------------------------------------------------
 
-  /** Follow keys, now and after every reconnection; those that are followed already stay as they are. */
+  /**
+   * Follow keys, now and after every reconnection; those that are followed already stay as they are.
+   * Beyond what one connection may follow, conversations that were asked for longest ago are let go.
+   */
   subscribe(what: Subscription): void {
     for (const [feed, value] of Object.entries(what)) {
       if (value === undefined) continue;
       const keys = typeof value === "object" && value !== null ? value : { "": value };
       for (const [key, seq] of Object.entries(keys)) {
         const place = named(feed, key);
-        if (this.#followed.has(place)) continue;
-        this.#followed.set(place, { feed, key, seq, isAsked: false, held: null, gapAt: null, behindAt: null });
+        const fresh = { feed, key, seq, isAsked: false, held: null, gapAt: null, behindAt: null };
+        const one = this.#followed.get(place) ?? fresh;
+        this.#followed.delete(place); // to the end
+        this.#followed.set(place, one);
       }
+    }
+    const tooMany = this.#followed.size - MOST_KEYS;
+    if (tooMany > 0) {
+      const longest = [...this.#followed.values()].filter(({ feed }) => feed === "conversations").slice(0, tooMany);
+      this.unsubscribe({ conversations: longest.map(({ key }) => key) });
     }
     this.#askAgain();
   }
@@ -406,7 +422,7 @@ export class LiveClient {
     if (typeof subject === "string" && subject) return subject;
     const answer = await this.http.request<{ user_id?: string }>("GET", "whoami");
     if (answer.user_id) return answer.user_id;
-    throw new CommsError(403, "forbidden", "This is for people: give a user's token.");
+    throw new CommsError(403, "forbidden", "Give a user's token.");
   }
 
   async #opened(_hello: Hello): Promise<void> {

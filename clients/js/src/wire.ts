@@ -234,6 +234,14 @@ export interface MarkFrame {
   person: Somebody;
 }
 
+/** A person is in this conversation from now on. */
+export interface JoinedFrame {
+  type: "joined";
+  conversation: string;
+  /** Its last. */
+  seq: number;
+}
+
 export interface TypingFrame {
   type: "typing";
   conversation: string;

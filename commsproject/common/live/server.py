@@ -14,6 +14,7 @@ from typing import Any
 from commsproject.common.live.frames import MAX_FRAME
 
 OPTIONS: dict[str, Any] = {
+    "server_header": False,  # what we are made of is nobody's business
     "ws": "websockets-sansio",
     "ws_max_size": MAX_FRAME,
     # 40 KB for each socket otherwise, and frames are small.

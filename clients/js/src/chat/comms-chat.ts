@@ -19,8 +19,9 @@ import { Thread } from "./thread.js";
 
 const MOST_FOLLOWED = 150;
 const MOST_WATCHED = 50;
-/** No frame tells of a conversation that somebody else began. */
+/** A frame that tells of another conversation may be lost; and many may come at once. */
 const LOOK_MS = 30_000;
+const SOON_MS = 200;
 const FOREVER = "9999-12-31T00:00:00Z";
 
 export class CommsChat extends CommsElement<Word> implements View {
@@ -38,7 +39,6 @@ export class CommsChat extends CommsElement<Word> implements View {
   #next: string | undefined;
   #isArchive = false;
   #open: Thread | null = null;
-  #opening = 0;
   #composer: Composer | null = null;
   readonly #log = new Log(
     this.root,
@@ -54,6 +54,7 @@ export class CommsChat extends CommsElement<Word> implements View {
   #isSignedOut = false;
   #isOver = false;
   #missed = 0;
+  #due: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
     super(styles);
@@ -83,6 +84,7 @@ export class CommsChat extends CommsElement<Word> implements View {
     this.during(line.on("read", (frame) => this.#mark(frame)));
     this.during(line.on("delivered", (frame) => this.#mark(frame)));
     this.during(line.on("presence", (frame) => this.#came(frame)));
+    this.during(line.on("joined", () => this.#refreshSoon()));
     this.during(line.on("typing", (frame) => this.#with(frame.conversation, (thread) => thread.startTyping(frame))));
     this.during(line.on("sent", (sent) => this.#with(sent.conversation, (thread) => thread.acknowledge(sent.clientId))));
     this.during(line.on("unsent", (one) => this.#with(one.conversation, (thread) => this.#unsent(thread))));
@@ -92,13 +94,23 @@ export class CommsChat extends CommsElement<Word> implements View {
     this.during(line.on("state", ({ state }) => state === "live" && void this.#refresh()));
     const look = setInterval(() => document.visibilityState === "visible" && void this.#refresh(), LOOK_MS);
     this.during(() => clearInterval(look));
-    document.addEventListener("visibilitychange", this.#returned);
-    this.during(() => document.removeEventListener("visibilitychange", this.#returned));
+    const here = new AbortController();
+    document.addEventListener("visibilitychange", () => this.#returned(), here);
+    this.during(() => here.abort());
     this.during(() => this.#watching?.());
+    line.subscribe({ own_conversations: null });
     await this.#refresh();
   }
 
-  /** What may have changed while there was no connection, and what no frame tells: new conversations. */
+  /** Once for all that has come until then. */
+  #refreshSoon(): void {
+    this.#due ??= setTimeout(() => {
+      this.#due = undefined;
+      void this.#refresh();
+    }, SOON_MS);
+  }
+
+  /** What may have changed while there was no connection, and what frames do not tell. */
   async #refresh(): Promise<void> {
     const line = this.line;
     if (!line) return;
@@ -107,6 +119,7 @@ export class CommsChat extends CommsElement<Word> implements View {
       await (this.#isAlone ? this.#refreshOne() : this.#refreshList(line));
       this.#isReady = true;
       this.#isSignedOut = false;
+      if (this.#open && !this.#open.isLoaded && !this.#open.isLoading) void this.#load(this.#open);
     } catch {
       // the connection tells
     }
@@ -132,8 +145,9 @@ export class CommsChat extends CommsElement<Word> implements View {
   }
 
   async #refreshList(line: LiveClient): Promise<void> {
-    const page = await this.#calls.list({ archived: this.#isArchive, limit: 50 });
-    if (this.line !== line) return;
+    const archived = this.#isArchive;
+    const page = await this.#calls.list({ archived, limit: 50 });
+    if (this.line !== line || this.#isArchive !== archived) return;
     const fresh = new Set(page.results.map((one) => one.id));
     const isFirst = !this.#list.length;
     if (isFirst) this.#next = cursor(page.next);
@@ -181,17 +195,14 @@ export class CommsChat extends CommsElement<Word> implements View {
   }
 
   async #load(thread: Thread): Promise<void> {
-    const opening = (this.#opening += 1);
     try {
       await thread.load();
     } catch (error) {
-      if (this.#opening !== opening) return;
-      this.#tell((error as Error).message);
+      if (this.#open === thread) this.#tell((error as Error).message);
       return;
     }
     this.#look();
-    if (this.#opening !== opening) return;
-        if (!this.#isAlone) this.#composer?.focus();
+    if (this.#open === thread && !this.#isAlone) this.#composer?.focus();
   }
 
   #leave(): void {
@@ -232,8 +243,8 @@ export class CommsChat extends CommsElement<Word> implements View {
       if (entry.kind === "text") found.latest = entry;
       if (found.me && !isMine && entry.kind === "text") found.me.unread += 1;
       this.#list = [...this.#list].sort(latestFirst);
-    } else if (!this.#isAlone && !isMine) void this.#refresh(); // it was put away until now
-    if (entry.kind === "system") void this.#refresh(); // somebody came or left
+    } else if (!this.#isAlone && !isMine) this.#refreshSoon(); // it was put away until now
+    if (entry.kind === "system") this.#refreshSoon(); // somebody came or left
     else if (!isMine) this.#said = `${this.name(entry.author)}: ${summary(this, entry)}`;
     this.draw();
   }
@@ -269,10 +280,10 @@ export class CommsChat extends CommsElement<Word> implements View {
 
   // --- What is seen ------------------------------------------------------------------------------
 
-  readonly #returned = (): void => {
+  #returned(): void {
     if (document.visibilityState === "visible") void this.#refresh();
     this.#look();
-  };
+  }
 
   #look(): void {
     if (!this.#open) return;
@@ -369,8 +380,7 @@ export class CommsChat extends CommsElement<Word> implements View {
     });
   }
 
-  #update(now: Conversation | undefined): void {
-    if (!now) return;
+  #update(now: Conversation): void {
     this.#isMenuOpen = false;
     this.#list = this.#list.map((one) => (one.id === now.id ? now : one));
     this.#with(now.id, (thread) => (thread.conversation = now));
@@ -387,7 +397,6 @@ export class CommsChat extends CommsElement<Word> implements View {
   async #more(): Promise<void> {
     await this.attempt(async () => {
       const page = await this.#calls.list({ archived: this.#isArchive, limit: 50, cursor: this.#next });
-      if (!page) return;
       const known = new Set(this.#list.map((one) => one.id));
       this.#next = cursor(page.next);
       this.#list = [...this.#list, ...page.results.filter((one) => !known.has(one.id))];

@@ -8,7 +8,6 @@ const MOST_TRIES = 5;
 
 export class Files {
   #known = new Map<string, Links>();
-  #asked = new Set<string>();
   #tries = new Map<string, number>();
 
   constructor(
@@ -19,9 +18,9 @@ export class Files {
   /** The address of a small picture, once it is known. */
   thumbnail(conversation: string, file: Attachment): string | undefined {
     const links = this.#known.get(file.id);
-    if (!links && !this.#asked.has(file.id)) {
-      this.#asked.add(file.id);
-      this.#fetch(conversation, file).then(this.changed, () => undefined);
+    if (!links && !this.#tries.has(file.id)) {
+      this.#tries.set(file.id, 0);
+      this.#show(conversation, file);
     }
     return links?.thumbnail_url ?? undefined;
   }
@@ -31,19 +30,19 @@ export class Files {
     const known = this.#known.get(file.id);
     const isGood = known && Date.parse(known.expires_at) - EARLY_MS > Date.now();
     const links = isGood ? known : await this.#fetch(conversation, file);
-    const link = document.createElement("a");
-    link.href = links.url;
-    link.target = "_blank";
-    link.rel = "noopener";
-    link.click();
+    window.open(links.url, "_blank", "noopener");
   }
 
-  /** A picture did not come: its link has ended, or the line was bad. */
+  /** A picture, or its link, did not come: the line was bad. A link that has ended does not count. */
   again(conversation: string, file: Attachment): void {
-    const tries = (this.#tries.get(file.id) ?? 0) + 1;
+    const hasEnded = Date.parse(this.#known.get(file.id)?.expires_at ?? "") < Date.now();
+    const tries = hasEnded ? 1 : (this.#tries.get(file.id) ?? 0) + 1;
     this.#tries.set(file.id, tries);
-    if (tries > MOST_TRIES) return;
-    setTimeout(() => this.#fetch(conversation, file).then(this.changed, () => undefined), tries * 1000);
+    if (tries <= MOST_TRIES) setTimeout(() => this.#show(conversation, file), tries * 1000);
+  }
+
+  #show(conversation: string, file: Attachment): void {
+    this.#fetch(conversation, file).then(this.changed, () => this.again(conversation, file));
   }
 
   async #fetch(conversation: string, file: Attachment): Promise<Links> {

@@ -29,6 +29,8 @@ export class Thread {
   #own = new Set<string>();
   #acknowledged = new Map<string, Unsent>();
   #isLoadingOlder = false;
+  /** What comes while the latest page is on its way, which may not have it. */
+  #meanwhile: Entry[] | null = null;
 
   constructor(
     private readonly line: LiveClient,
@@ -39,6 +41,10 @@ export class Thread {
   ) {
     this.readUntil = conversation.me?.read_seq ?? 0;
     this.takeUnsent();
+  }
+
+  get isLoading(): boolean {
+    return this.#meanwhile !== null;
   }
 
   get id(): string {
@@ -66,13 +72,20 @@ export class Thread {
 
   /** The latest page, in place of what there was. */
   async load(): Promise<void> {
-    const page = await this.calls.entries(this.id, { limit: CHUNK });
+    const meanwhile: Entry[] = (this.#meanwhile = []);
+    let page;
+    try {
+      page = await this.calls.entries(this.id, { limit: CHUNK });
+    } finally {
+      if (this.#meanwhile === meanwhile) this.#meanwhile = null;
+    }
     this.chunks = [];
     this.#byId.clear();
     this.#put(page.results);
     this.hasOlder = page.previous !== null;
     this.isLoaded = true;
     this.line.subscribe({ conversations: { [this.id]: page.last_seq } });
+    for (const entry of meanwhile) this.take(entry);
     this.changed();
   }
 
@@ -113,6 +126,7 @@ export class Thread {
 
   /** Whether it is new at the end. */
   take(entry: Entry): boolean {
+    this.#meanwhile?.push(entry);
     if (!this.isLoaded) return false;
     const chunk = this.#byId.get(entry.id);
     if (chunk) {
@@ -139,7 +153,7 @@ export class Thread {
 
   #note(entry: Entry, chunk: Chunk): void {
     this.#byId.set(entry.id, chunk);
-    this.#mark(entry.author, "read", entry.seq); // who writes has read what was before
+    this.mark({ person: entry.author, type: "read", seq: entry.seq }); // who writes has read what was before
     if (!this.isMine(entry) || !entry.client_id) return;
     this.#own.add(entry.client_id);
     if (this.#acknowledged.delete(entry.client_id)) this.takeUnsent();
@@ -161,10 +175,6 @@ export class Thread {
   // --- People ------------------------------------------------------------------------------------
 
   mark({ person, type, seq }: Pick<MarkFrame, "person" | "type" | "seq">): void {
-    this.#mark(person, type, seq);
-  }
-
-  #mark(person: Somebody, type: MarkFrame["type"], seq: number): void {
     const found = this.conversation.participants.find((one) => one.kind === person.kind && one.id === person.id);
     if (!found) return;
     found.delivered_seq = Math.max(found.delivered_seq, seq);

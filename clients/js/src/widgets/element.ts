@@ -83,6 +83,7 @@ export abstract class CommsElement<Word extends string> extends HTMLElement {
       get: () => value,
       set: (now: unknown) => {
         value = now;
+        this.#people.clear();
         if (SOURCES.includes(name)) this.#again();
         else this.draw();
       },

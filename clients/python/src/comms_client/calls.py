@@ -15,9 +15,10 @@ from comms_client.errors import ApiError, error_of
 
 KEY = "Idempotency-Key"
 _SAFE = frozenset({"GET", "PUT", "DELETE"})
-_NOT_DONE = frozenset({429, 503})
+_NOT_DONE = frozenset({429})
 """The service did nothing: any call may be made again."""
-_PERHAPS_DONE = frozenset({500, 502, 504})
+_PERHAPS_DONE = frozenset({500, 502, 503, 504})
+"""503 too: the service says so where its database went away, which may be while it stored the work."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def wait_after_failure(
 
 def result(answer: httpx.Response) -> Any:
     """What the operation gives: JSON, text, None. Raises ApiError."""
-    if answer.is_error:
+    if not answer.is_success:
         raise problem(answer)
     if not answer.content:
         return None
@@ -95,6 +96,8 @@ def problem(answer: httpx.Response) -> ApiError:
         told = answer.json()
     except ValueError:  # a proxy's page
         told = {}
+    if answer.has_redirect_location:
+        told = {"detail": f"The service is at {answer.headers['location']}: give that address."}
     request_id = answer.headers.get("x-request-id", "")
     return error_of(answer.status_code, told if isinstance(told, dict) else {}, request_id)
 

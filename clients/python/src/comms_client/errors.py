@@ -15,6 +15,12 @@ class FieldError:
     code: str
     message: str
 
+    @classmethod
+    def of(cls, told: Any) -> FieldError:
+        """Of whatever came: a newer service says more, a proxy something else."""
+        known = told if isinstance(told, Mapping) else {}
+        return cls(*(str(known.get(name, "")) for name in ("field", "code", "message")))
+
 
 class CommsError(Exception):
     """Whatever this package raises."""
@@ -35,7 +41,8 @@ class ApiError(CommsError):
         self.code = str(problem.get("code", ""))
         self.title = str(problem.get("title", ""))
         self.detail = str(problem.get("detail", ""))
-        self.errors = tuple(FieldError(**error) for error in problem.get("errors", ()))
+        errors = problem.get("errors")
+        self.errors = tuple(map(FieldError.of, errors if isinstance(errors, list) else ()))
         self.request_id = request_id
         """What the service's log calls this request."""
         super().__init__(f"{status} {self.code}: {self.detail}")

@@ -7,6 +7,7 @@ import io
 import itertools
 import os
 import sys
+from typing import NoReturn
 
 from django.conf import settings
 from django.core.management import CommandError, call_command, get_commands
@@ -50,7 +51,18 @@ class Command(DatabaseCommand):
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             pass
+        self._end()
+
+    def _end(self) -> NoReturn:
+        """Stop the servers and be gone: on a busy machine Python takes seconds to take itself apart,
+        of the ten that are promised for everything.
+        """
+        try:
+            embedded.release()
+        except embedded.EmbeddedError as error:
+            raise CommandError(str(error)) from error
         self._say("stopped")
+        os._exit(0)
 
     def _say(self, text: str) -> None:
         for line in text.splitlines():

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from commsproject.common import heartbeat
 from commsproject.common.commands import listen_on
+from commsproject.common.heads import BoundedHeads
 from commsproject.common.live.server import OPTIONS
 
 STOP_SECONDS = 5
@@ -30,6 +31,7 @@ class Command(BaseCommand):
             "commsproject.asgi:application",
             host=host,
             port=port,
+            http=BoundedHeads,
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -80,8 +81,8 @@ def _asked(options: dict[str, Any]) -> Asked:
     host, _, port = options["listen"].rpartition(":")
     if not port.isdecimal() or int(port) > 65535:
         raise CommandError("--listen is HOST:PORT.")
-    if not options["url"].startswith(("http://", "https://")):
-        raise CommandError("URL begins with http:// or https://.")
+    if not _is_address(options["url"]):
+        raise CommandError("URL is http:// or https:// and a host.")
     if not options["api_key"]:
         raise CommandError("Give --api-key: manage.py create_api_key NAME prints one.")
     return Asked(
@@ -93,6 +94,14 @@ def _asked(options: dict[str, Any]) -> Asked:
         webhook_url=options["webhook_url"],
         seconds=options["seconds"],
     )
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _development_token() -> str:

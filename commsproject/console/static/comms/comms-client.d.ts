@@ -222,6 +222,13 @@ export interface MarkFrame {
     seq: number;
     person: Somebody;
 }
+/** A person is in this conversation from now on. */
+export interface JoinedFrame {
+    type: "joined";
+    conversation: string;
+    /** Its last. */
+    seq: number;
+}
 export interface TypingFrame {
     type: "typing";
     conversation: string;
@@ -499,6 +506,8 @@ export interface Subscription {
     conversations?: Record<string, Position>;
     inbox?: Position;
     announcements?: Position;
+    /** Null: nothing of it is kept. */
+    own_conversations?: null;
     /** Other feeds of the service, by name. */
     [feed: string]: Position | Record<string, Position> | undefined;
 }
@@ -527,6 +536,8 @@ export interface EventMap {
     "entry.changed": EntryFrame;
     read: MarkFrame;
     delivered: MarkFrame;
+    /** Somebody has begun a conversation with this person, or brought them in: subscribe to it. */
+    joined: JoinedFrame;
     typing: TypingFrame;
     presence: PresenceFrame;
     notification: NotificationFrame;
@@ -563,7 +574,10 @@ export declare class LiveClient {
     me(): Promise<string>;
     /** Any other call of the REST API: `request("GET", "inbox/counts")`. */
     request<T>(method: string, path: string, body?: unknown, query?: Query): Promise<T>;
-    /** Follow keys, now and after every reconnection; those that are followed already stay as they are. */
+    /**
+     * Follow keys, now and after every reconnection; those that are followed already stay as they are.
+     * Beyond what one connection may follow, conversations that were asked for longest ago are let go.
+     */
     subscribe(what: Subscription): void;
     unsubscribe(what: {
         conversations?: string[];

@@ -1,0 +1,66 @@
+"""Who is brought into a conversation hears of it at once, and nobody else does."""
+
+from __future__ import annotations
+
+from commsproject.common.live.people import Kind as PersonKind
+from commsproject.common.live.people import Person
+from conversations.live import JOINED
+from conversations.services import entries, start
+from conversations.types import Actor, Kind, Who
+from tests.integration.live.conftest import Run
+from tests.integration.live.saying import app
+from tests.live_client import Client, connected, user
+
+ADA = Actor(Who.USER, "ada")
+
+
+async def joined(client: Client) -> tuple[str, int]:
+    frame = await client.frame()
+    JOINED.check(frame)
+    return frame["conversation"], frame["seq"]
+
+
+def test_who_is_brought_in_is_told(live: Run) -> None:
+    async def story() -> None:
+        async with connected(user("bob")) as bob, connected(user("eve")) as eve:
+            for client in (bob, eve):
+                answer = await client.ask(type="subscribe", own_conversations=None)
+                assert "refused" not in answer or answer["refused"] == []
+            pair, _ = await app(start.start, ADA, Kind.DIRECT, ["bob"])
+            assert await joined(bob) == (str(pair.id), 0)
+            await app(start.start, ADA, Kind.DIRECT, ["bob"])  # the same
+            group, _ = await app(start.start, ADA, Kind.GROUP, [], title="Trip")
+            await app(entries.post, ADA, group.id, "Before")
+            await app(start.add, ADA, group.id, ["eve", "ada"])
+            assert await joined(eve) == (str(group.id), 2)  # what was said, and that she came
+            await app(start.leave, Actor(Who.USER, "eve"), group.id)
+            await app(start.add, ADA, group.id, ["eve"])
+            assert await joined(eve) == (str(group.id), 4)
+            # What it tells leads to the conversation itself, and to nobody else's.
+            answer = await eve.ask(
+                type="subscribe", conversations={str(group.id): 3, str(pair.id): 0}
+            )
+            assert answer["refused"] == [{"feed": "conversations", "key": str(pair.id)}]
+            assert (await eve.frame("entry"))["seq"] == 4
+            assert await bob.nothing()
+            assert await eve.nothing()
+
+    live(story())
+
+
+def test_it_is_each_persons_own(live: Run) -> None:
+    """Staff have none; a key of somebody else's cannot be named."""
+
+    async def story() -> None:
+        async with connected(user("bob")) as bob:
+            answer = await bob.ask(type="subscribe", own_conversations={"ada": 0})
+            assert answer["code"] == "invalid"
+            await bob.ask(type="subscribe", own_conversations=None)
+            await bob.ask(type="unsubscribe", own_conversations=True)
+            await app(start.start, ADA, Kind.DIRECT, ["bob"])
+            assert await bob.nothing()
+        async with connected(Person(PersonKind.STAFF, "1")) as staff:
+            answer = await staff.ask(type="subscribe", own_conversations=None)
+            assert [one["feed"] for one in answer["refused"]] == ["own_conversations"]
+
+    live(story())
