@@ -88,7 +88,7 @@ _INDEX = "builds an index while the table is locked. Without it, and then AddInd
 
 def _has_index(field: models.Field[Any, Any]) -> bool:
     """A foreign key has one unless told."""
-    return field.unique or field.db_index
+    return field.unique or bool(getattr(field, "db_index", False))
 
 
 def _refuses_old_rows(field: models.Field[Any, Any]) -> bool:

@@ -84,7 +84,9 @@ class Conflict(CommsError):
 
 
 class ServiceUnavailable(CommsError):
-    """A part this request needs is away; nothing was stored, try again."""
+    """A part this request needs is away. Where the database was lost during the commit, what was asked
+    may have been done.
+    """
 
     code = "unavailable"
     status = 503

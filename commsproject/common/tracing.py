@@ -59,15 +59,22 @@ def start() -> None:
     if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         return
     try:
-        share = float(os.environ.get("OTEL_TRACES_SAMPLER_ARG", "1"))
-    except ValueError:
-        raise ImproperlyConfigured("OTEL_TRACES_SAMPLER_ARG is a share, such as 0.1.") from None
-    try:
-        _tracing = _made(share)
+        _tracing = _made(_share())
     except ImportError:
         raise ImproperlyConfigured(
             "OTEL_EXPORTER_OTLP_ENDPOINT is set: install requirements/otel.txt."
         ) from None
+
+
+def _share() -> float:
+    """Raises ImproperlyConfigured."""
+    try:
+        share = float(os.environ.get("OTEL_TRACES_SAMPLER_ARG", "1"))
+    except ValueError:
+        share = -1
+    if not 0 <= share <= 1:
+        raise ImproperlyConfigured("OTEL_TRACES_SAMPLER_ARG is a share, such as 0.1.")
+    return share
 
 
 def is_on() -> bool:

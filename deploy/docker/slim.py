@@ -3,7 +3,7 @@
     python slim.py /opt/venv/lib/python3.11/site-packages /app/staticfiles
 
 A rule that finds nothing fails the build: a package that has changed its shape must not come back
-unnoticed. `make image-check` runs the service on what is left.
+unnoticed. `make rollout` runs the service on what is left.
 """
 
 from __future__ import annotations

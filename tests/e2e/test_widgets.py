@@ -182,9 +182,10 @@ def test_the_list(visit: Visit) -> None:
     expect(rows.locator("b")).to_have_text(["Dr bob", "Oslo"])
 
 
-_NAMES = """
-document.querySelector("comms-chat").people = (ids) => Object.fromEntries(ids.map((id) => [id, { name: `Dr ${id}` }]))
-"""
+_NAMES = """() => {
+  const named = (ids) => ids.map((id) => [id, { name: `Dr ${id}` }]);
+  document.querySelector("comms-chat").people = (ids) => Object.fromEntries(named(ids));
+}"""
 
 
 @pytest.mark.timeout(400)
@@ -202,9 +203,14 @@ def test_who_writes_for_the_first_time_is_there_at_once(visit: Visit) -> None:
 
     # What comes while the thread is on its way is not lost.
     held: list[tuple[Route, APIResponse]] = []
+
+    def is_held() -> bool:
+        ada.page.wait_for_timeout(50)  # which lets the browser's events in
+        return bool(held)
+
     ada.page.route("**/entries?*", lambda route: held.append((route, route.fetch())), times=1)
     rows.first.click()
-    eventually(lambda: ada.page.wait_for_timeout(50) or len(held) == 1)
+    eventually(is_held)
     write(eve, direct, "In between")
     expect(rows.first).to_contain_text("In between")
     route, answer = held[0]

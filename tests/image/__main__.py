@@ -1,4 +1,4 @@
-"""`make image-check`: builds the image's content in a clean folder, weighs it, and sends a message by it.
+"""`make rollout`: builds the image's content in a clean folder, weighs it, and sends a message by it.
 
 Where there is an engine, `docker build .` is the better test; this one needs none.
 """

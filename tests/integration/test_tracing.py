@@ -142,9 +142,10 @@ def test_a_share_is_the_same_messages_everywhere(
 
 def test_a_share_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "a tenth")
-    with pytest.raises(ImproperlyConfigured, match="OTEL_TRACES_SAMPLER_ARG"):
-        tracing.start()
+    for share in ("a tenth", "1.5", "-0.1", "nan"):
+        monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", share)
+        with pytest.raises(ImproperlyConfigured, match="OTEL_TRACES_SAMPLER_ARG"):
+            tracing.start()
 
 
 def test_without_the_packages_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

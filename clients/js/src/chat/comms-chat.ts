@@ -95,7 +95,14 @@ export class CommsChat extends CommsElement<Word> implements View {
     const look = setInterval(() => document.visibilityState === "visible" && void this.#refresh(), LOOK_MS);
     this.during(() => clearInterval(look));
     const here = new AbortController();
-    document.addEventListener("visibilitychange", () => this.#returned(), here);
+    document.addEventListener(
+      "visibilitychange",
+      () => {
+        if (document.visibilityState === "visible") void this.#refresh();
+        this.#look();
+      },
+      here,
+    );
     this.during(() => here.abort());
     this.during(() => this.#watching?.());
     line.subscribe({ own_conversations: null });
@@ -279,11 +286,6 @@ export class CommsChat extends CommsElement<Word> implements View {
   }
 
   // --- What is seen ------------------------------------------------------------------------------
-
-  #returned(): void {
-    if (document.visibilityState === "visible") void this.#refresh();
-    this.#look();
-  }
 
   #look(): void {
     if (!this.#open) return;
@@ -530,9 +532,8 @@ export class CommsChat extends CommsElement<Word> implements View {
   }
 
   #subtitle(conversation: Conversation): string {
-    const partner = this.#partner(conversation);
-    if (!partner) return this.t("people", { count: conversation.participants.length });
-    const presence = this.#presence.get(partner.id);
+    if (conversation.kind === "group") return this.t("people", { count: conversation.participants.length });
+    const presence = this.#presence.get(this.#partner(conversation)?.id ?? "");
     if (this.line?.state !== "live" || !presence) return "";
     if (presence.state === "active") return this.t("online");
     if (presence.state === "away") return this.t("away");
