@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
@@ -43,12 +44,20 @@ class Call(NamedTuple):
 seen: set[Call] = set()
 
 
+_one_at_a_time = threading.Lock()
+"""drf-spectacular loads its extensions when it is first asked, which threads must not do together."""
+
+
 @cache
+def _generated() -> dict[str, Any]:
+    found: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    return found
+
+
 def description() -> dict[str, Any]:
     """The OpenAPI document as it is served."""
-    generator = SchemaGenerator()
-    found: dict[str, Any] = generator.get_schema(request=None, public=True)
-    return found
+    with _one_at_a_time:
+        return _generated()
 
 
 @cache
