@@ -96,7 +96,9 @@ def test_migrating_waits_for_no_table_and_for_every_other_migration() -> None:
             for name in ("lock_timeout", "statement_timeout"):
                 cursor.execute(f"SHOW {name}")
                 seen[name] = cursor.fetchone()[0]
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+            )
             seen["locks"] = cursor.fetchone()[0]
 
     pre_migrate.connect(look)
