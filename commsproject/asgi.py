@@ -20,7 +20,7 @@ from notifications.api import door  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": door.NotificationDoor(http, ThreadPoolExecutor(door.AT_ONCE, "door")),
+        "http": door.NotificationDoor(http, ThreadPoolExecutor(1, "door")),
         "websocket": URLRouter(
             [path("ws/", LiveConsumer.as_asgi()), re_path("", NoSocket.as_asgi())]
         ),

@@ -26,16 +26,20 @@ def bound(**fields: str) -> Iterator[None]:
         yield
 
 
+def request_id(given: str) -> str:
+    """The caller's own if it is well formed, else a new one."""
+    return given if _ACCEPTABLE.fullmatch(given) else new_id().hex
+
+
 class CorrelationMiddleware:
-    """Take the caller's `X-Request-Id` if it is well formed, else make one; answer with it."""
+    """Each request has its id while it is worked on, and its answer carries it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        given = request.headers.get(HEADER, "")
-        request_id = given if _ACCEPTABLE.fullmatch(given) else new_id().hex
-        with bound(request_id=request_id):
+        own = request_id(request.headers.get(HEADER, ""))
+        with bound(request_id=own):
             response = self.get_response(request)
-        response.headers[HEADER] = request_id
+        response.headers[HEADER] = own
         return response

@@ -15,6 +15,8 @@ from typing import Any
 import structlog
 from django.http import HttpRequest, HttpResponse
 
+_http = structlog.get_logger("http")
+
 _SECRETS = re.compile(
     r"(?P<email>(?<![\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(\.[\w-]+)+)"
     r"|(?P<jwt>\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*)"
@@ -125,20 +127,23 @@ class AccessLogMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         started = time.monotonic()
         response = self.get_response(request)
-        note_request(request, response, started)
+        match = request.resolver_match
+        note_request(request.method, match.route if match else None, response.status_code, started)
         return response
 
 
-def note_request(request: HttpRequest, response: HttpResponse, started: float) -> None:
+def note_request(
+    method: str | None, route: str | None, status: int, started: float, **more: str
+) -> None:
     """Method, route, status, milliseconds. The route, not the path: paths of unsubscribe links carry
     tokens.
     """
-    match = request.resolver_match
-    structlog.get_logger("http").log(
-        logging.WARNING if response.status_code >= 500 else logging.INFO,
+    _http.log(
+        logging.WARNING if status >= 500 else logging.INFO,
         "request",
-        method=request.method,
-        route=match.route if match else None,
-        status=response.status_code,
+        method=method,
+        route=route,
+        status=status,
         ms=round((time.monotonic() - started) * 1000, 1),
+        **more,
     )

@@ -1,7 +1,8 @@
 """`/metrics` for Prometheus: what this process counts, and what collectors read from PostgreSQL.
 
-A collector is a function with `@collector` in an app's `metrics.py`; it is called at each scrape,
-so it asks for little. Counts of requests are this process's own: docs/subsystems/metrics.md.
+A collector is a function with `@collector` in an app's `metrics.py`; it is called at each scrape
+of a web process, so it asks for little. What a process counts itself is in `own`, and all that a
+worker or a scheduler tells (`metrics_port`): docs/subsystems/metrics.md.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from commsproject.common.api import problems
-from commsproject.common.errors import CommsError, ServiceUnavailable
+from commsproject.common.errors import CommsError, NotFound, ServiceUnavailable
 from commsproject.common.models import ScheduledJob
 
 PATH = "/metrics"
@@ -41,6 +42,8 @@ NO_ROUTE = "none"
 
 log = structlog.get_logger(__name__)
 registry = CollectorRegistry()
+own = CollectorRegistry()
+"""Of this process, of whichever kind it is."""
 disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, for nobody
 
 _LOOPBACK = {"127.0.0.1", "::1"}
@@ -50,18 +53,18 @@ _requests = Counter(
     "comms_http_requests",
     "Requests answered by this process.",
     ["method", "route", "status"],
-    registry=registry,
+    registry=own,
 )
 _seconds = Histogram(
     "comms_http_request_seconds",
     "How long this process took to answer.",
     ["route"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-    registry=registry,
+    registry=own,
 )
-ProcessCollector(registry=registry)
-PlatformCollector(registry=registry)
-GCCollector(registry=registry)
+ProcessCollector(registry=own)
+PlatformCollector(registry=own)
+GCCollector(registry=own)
 
 Collect = Callable[[], Iterable[Metric]]
 
@@ -109,25 +112,28 @@ class MetricsMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path == PATH:
-            return _answer(request)
+            return answer(request, _text)
         started = time.monotonic()
         response = self.get_response(request)
-        count_request(request, response, started)
+        match = request.resolver_match
+        count_request(
+            request.method, match.route if match else NO_ROUTE, response.status_code, started
+        )
         return response
 
 
-def count_request(request: HttpRequest, response: HttpResponse, started: float) -> None:
-    match = request.resolver_match
-    route = match.route if match else NO_ROUTE
-    method = request.method if request.method in _METHODS else "other"
-    _requests.labels(method, route, response.status_code).inc()
+def count_request(method: str | None, route: str, status: int, started: float) -> None:
+    _requests.labels(method if method in _METHODS else "other", route, status).inc()
     _seconds.labels(route).observe(time.monotonic() - started)
 
 
-def _answer(request: HttpRequest) -> HttpResponse:
+def answer(request: HttpRequest, text: Callable[[], bytes]) -> HttpResponse:
+    """`text` to who may read it."""
     try:
+        if request.path != PATH:
+            raise NotFound
         _check_access(request)
-        return HttpResponse(_text(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+        return HttpResponse(text(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
     except problems.Unauthenticated as error:
         return problems.answer(error, {"WWW-Authenticate": "Bearer"})
     except CommsError as error:
@@ -144,11 +150,15 @@ def _check_access(request: HttpRequest) -> None:
         raise problems.Forbidden("Metrics are closed until METRICS_TOKEN is set.")
 
 
+def own_text() -> bytes:
+    return generate_latest(own)
+
+
 def _text() -> bytes:
     """Raises ServiceUnavailable: half of the numbers would look like the whole."""
     autodiscover_modules("metrics")
     try:
-        return generate_latest(registry)
+        return own_text() + generate_latest(registry)
     except (OperationalError, InterfaceError) as error:
         log.warning("no metrics without the database", error=type(error).__name__)
         raise ServiceUnavailable("The database cannot be reached; try again.") from None

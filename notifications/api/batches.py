@@ -40,7 +40,7 @@ from notifications.api.batch_input import (
     RowInput,
     read,
 )
-from notifications.api.notifications import KEY_HEADER, idempotency_key
+from notifications.api.notifications import KEY, idempotency_key, replayed
 from notifications.errors import (
     BatchState,
     KeyInFlight,
@@ -186,11 +186,7 @@ class Batches(APIView):
             "`tags` separated by commas. A row that is wrong is counted and listed under "
             "`results`; it does not stop the others. Nothing is sent before the last row is here."
         ),
-        parameters=[
-            OpenApiParameter(
-                KEY_HEADER, str, OpenApiParameter.HEADER, description="At most 255 characters."
-            )
-        ],
+        parameters=[KEY],
         request={
             "application/json": JsonBatchInput,
             "application/x-ndjson": RowInput,
@@ -211,11 +207,11 @@ class Batches(APIView):
     )
     def post(self, request: Request) -> Response:
         asked = read(request, idempotency_key(request))
-        batch, replayed = bulk.receive(agent(request).client, asked.request, asked.upload)
+        batch, is_replayed = bulk.receive(agent(request).client, asked.request, asked.upload)
         return Response(
             _shown([batch])[0],
             status=http.HTTP_202_ACCEPTED,
-            headers={"Idempotent-Replayed": "true"} if replayed else None,
+            headers=replayed(is_replayed),
         )
 
     @extend_schema(

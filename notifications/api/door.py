@@ -14,12 +14,13 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
 from uuid import UUID
 
+import orjson
 import structlog
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
@@ -29,14 +30,12 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
-from django.urls import ResolverMatch, resolve
+from django.urls import resolve
 from rest_framework.exceptions import ValidationError
-from rest_framework.renderers import JSONRenderer
 
 from commsproject.common import limits, tracing
 from commsproject.common.api import problems, strict_json, throttle
-from commsproject.common.api.throttle import RateLimitMiddleware
-from commsproject.common.correlation import CorrelationMiddleware
+from commsproject.common.correlation import request_id
 from commsproject.common.csp import CspMiddleware
 from commsproject.common.errors import InvalidInput, ServiceUnavailable
 from commsproject.common.grouping import Full, Grouped
@@ -48,7 +47,7 @@ from commsproject.common.metrics import count_request
 from commsproject.common.models import ApiKey
 from commsproject.common.private import PrivateMiddleware
 from notifications.api.input import NotificationInput, submission
-from notifications.api.notifications import idempotency_key
+from notifications.api.notifications import checked_key
 from notifications.services import submit
 from notifications.services.asked import Submission
 from notifications.services.submit import Accepted
@@ -61,9 +60,6 @@ MAX_BODY = 65_536
 MOST = 100
 """Messages of one transaction."""
 
-AT_ONCE = 2
-"""Transactions side by side: one waits for the disk while the other is worked on."""
-
 ROOM = 2_000
 """Messages that wait for theirs. Whoever comes then is told to come again."""
 
@@ -72,14 +68,22 @@ _NEVER = frozenset({b"cookie", b"origin", b"content-encoding", b"transfer-encodi
 
 log = structlog.get_logger(__name__)
 
+_OWN = (b"authorization", b"idempotency-key", b"x-request-id")
+
+_JUDGED = (b"host", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto")
+"""Headers that Django may read to know where a request came to, and whether by TLS."""
+
+_FRAMES = 64
+"""Kinds of callers whose frame is kept."""
+
 _ACCEPTED = frozenset({b"*/*", b"application/json"})
 _BEARER = f"Bearer {keys.MARK}".encode()
-_RENDERER = JSONRenderer()
 _ALLOW = "GET, POST, HEAD, OPTIONS"  # the view's
 
 _UNDONE = frozenset({"40P01", "40001", "55P03"})
 """What PostgreSQL calls a deadlock, a conflict and a lock not had in time."""
 
+_Header = tuple[bytes, bytes]
 Event = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
@@ -102,15 +106,24 @@ _Answer = _Taken | ServiceUnavailable | None
 """None: Django is to answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """What a request's headers say besides the message."""
+
+    raw_key: str
+    idempotency_key: str
+    request_id: str
+    frame: Sequence[_Header]
+
+
 class NotificationDoor:
-    """ASGI: in front of `app`. Transactions run on `pool`, which needs `AT_ONCE` threads."""
+    """ASGI: in front of `app`. Transactions run on `pool`, one at a time."""
 
     def __init__(self, app: App, pool: Executor) -> None:
         self._app = app
         self._form = NotificationInput()
-        self._group: Grouped[_Asked, _Answer] = Grouped(
-            _answers, pool, most=MOST, at_once=AT_ONCE, room=ROOM
-        )
+        self._frame = lru_cache(_FRAMES)(_frame)
+        self._group: Grouped[_Asked, _Answer] = Grouped(_answers, pool, most=MOST, room=ROOM)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if not _is_plain(scope):
@@ -119,40 +132,41 @@ class NotificationDoor:
         started = time.monotonic()
         events = await _received(receive)
         body = b"".join(event.get("body", b"") for event in events)
-        request = ASGIRequest(scope, BytesIO(body))
-        asked = self._asked(request, body)
+        caller = self._caller(scope)
+        asked = self._asked(caller, body) if caller else None
         answer = await self._answer(asked) if asked else None
-        if answer is None:
+        if caller is None or answer is None:
             await self._app(scope, _again(events, receive), send)
             return
-        response = self._finished(request, answer, started)
-        await send(
-            {
-                "type": "http.response.start",
-                "status": response.status_code,
-                "headers": [
-                    (name.encode("ascii").lower(), value.encode("latin1"))
-                    for name, value in response.items()
-                ],
-            }
-        )
-        await send({"type": "http.response.body", "body": response.content})
+        status, headers, content = _response(answer, caller.frame)
+        headers.append((b"x-request-id", caller.request_id.encode("ascii")))
+        note_request("POST", self._route, status, started, request_id=caller.request_id)
+        count_request("POST", self._route, status, started)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
 
-    def _asked(self, request: ASGIRequest, body: bytes) -> _Asked | None:
+    def _caller(self, scope: Mapping[str, Any]) -> _Caller | None:
+        """None: Django is to answer."""
+        headers = dict(scope["headers"])
+        judged = tuple((name, headers[name]) for name in _JUDGED if name in headers)
+        frame = self._frame(scope["scheme"], scope["server"], judged)
+        if frame is None:
+            return None
+        raw_key, key, id_ = (headers.get(name, b"").decode("latin1") for name in _OWN)
+        return _Caller(raw_key.partition(" ")[2].strip(), key, request_id(id_), frame)
+
+    def _asked(self, caller: _Caller, body: bytes) -> _Asked | None:
         """The message, where its form is right and nothing about it is unusual."""
         try:
-            request.get_host()
-            if settings.SECURE_SSL_REDIRECT and not request.is_secure():
-                return None
             raw = strict_json.loads(body)
             fields = self._form.run_validation(raw)
-            found = submission(fields, idempotency_key=idempotency_key(request), raw=raw)
-        except (DisallowedHost, strict_json.BadJSON, ValidationError, InvalidInput):
+            key = checked_key(caller.idempotency_key)
+            found = submission(fields, idempotency_key=key, raw=raw)
+        except (strict_json.BadJSON, ValidationError, InvalidInput):
             return None
         if isinstance(found, tuple) or found.dry_run:
             return None
-        _, _, raw_key = request.headers["Authorization"].partition(" ")
-        return _Asked(raw_key.strip(), found)
+        return _Asked(caller.raw_key, found)
 
     async def _answer(self, asked: _Asked) -> _Answer:
         try:
@@ -160,32 +174,9 @@ class NotificationDoor:
         except Full:
             return ServiceUnavailable("Too many messages wait to be stored.", retry_after=1)
 
-    def _finished(
-        self, request: ASGIRequest, answer: _Taken | ServiceUnavailable, started: float
-    ) -> HttpResponse:
-        """The answer with all that Django's has, noted as Django's is."""
-        request.resolver_match = self._match
-
-        def answered(_request: HttpRequest) -> HttpResponse:
-            return _response(request, answer)
-
-        def framed(_request: HttpRequest) -> HttpResponse:
-            response = PrivateMiddleware(RateLimitMiddleware(answered))(request)
-            for middleware in (XFrameOptionsMiddleware, SecurityMiddleware):
-                middleware(answered).process_response(request, response)
-            return response
-
-        def noted(_request: HttpRequest) -> HttpResponse:
-            response = CspMiddleware(framed)(request)
-            note_request(request, response, started)
-            count_request(request, response, started)
-            return response
-
-        return CorrelationMiddleware(noted)(request)
-
     @cached_property
-    def _match(self) -> ResolverMatch:
-        return resolve(PATH)
+    def _route(self) -> str:
+        return resolve(PATH).route
 
 
 def _is_plain(scope: Mapping[str, Any]) -> bool:
@@ -298,15 +289,57 @@ def _standing(grant: Grant, place: int) -> Standing | None:
     return None
 
 
-def _response(request: HttpRequest, answer: _Taken | ServiceUnavailable) -> HttpResponse:
+# --- What Django adds to an answer --------------------------------------------------------------
+
+
+def _frame(
+    scheme: str, server: tuple[str, int], headers: tuple[_Header, ...]
+) -> Sequence[_Header] | None:
+    """The headers of each answer to requests with these, by Django's middlewares themselves; None
+    where they would let none in.
+    """
+    scope = {"type": "http", "method": "POST", "path": PATH, "scheme": scheme, "server": server}
+    request = ASGIRequest({**scope, "headers": headers}, BytesIO())
+    try:
+        request.get_host()
+    except DisallowedHost:
+        return None
+    if settings.SECURE_SSL_REDIRECT and not request.is_secure():
+        return None
+
+    def answered(_request: HttpRequest) -> HttpResponse:
+        return HttpResponse(headers={"Allow": _ALLOW}, content_type="application/json")
+
+    def private(_request: HttpRequest) -> HttpResponse:
+        response = PrivateMiddleware(answered)(request)
+        for middleware in (XFrameOptionsMiddleware, SecurityMiddleware):
+            middleware(answered).process_response(request, response)
+        return response
+
+    return [_header(*item) for item in CspMiddleware(private)(request).items()]
+
+
+def _header(name: str, value: str) -> _Header:
+    return name.lower().encode("ascii"), value.encode("latin1")
+
+
+def _response(
+    answer: _Taken | ServiceUnavailable, frame: Sequence[_Header]
+) -> tuple[int, list[_Header], bytes]:
+    """Status, headers, content."""
     if isinstance(answer, ServiceUnavailable):
-        return problems.answer(answer)
+        problem = problems.answer(answer)
+        own = [_header(*item) for item in problem.items()]
+        names = {name for name, _ in own} | {b"allow"}
+        return (
+            problem.status_code,
+            [*(one for one in frame if one[0] not in names), *own],
+            problem.content,
+        )
+    content = orjson.dumps(answer.accepted.response)
+    headers = [*frame, (b"content-length", str(len(content)).encode("ascii"))]
     if answer.standing is not None:
-        throttle.tell(request, answer.standing)
-    content = _RENDERER.render(answer.accepted.response)
-    response = HttpResponse(content, status=HTTPStatus.ACCEPTED, content_type="application/json")
+        headers += [_header(*item) for item in throttle.fields(answer.standing).items()]
     if answer.accepted.replayed:
-        response["Idempotent-Replayed"] = "true"
-    response["Allow"] = _ALLOW
-    response["Content-Length"] = str(len(content))
-    return response
+        headers.append((b"idempotent-replayed", b"true"))
+    return HTTPStatus.ACCEPTED, headers, content

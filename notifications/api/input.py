@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import json
 import unicodedata
 from collections.abc import Mapping
 from datetime import timedelta
@@ -17,6 +15,7 @@ from typing_extensions import override
 
 from commsproject.common.api.serializers import Moment, StrictSerializer, Text
 from notifications import addresses, timetable, weblinks
+from notifications.services import keys
 from notifications.services.asked import Submission, Target
 from notifications.services.broadcast import Topical
 from notifications.services.bulk import BatchRequest
@@ -292,8 +291,7 @@ def submission(
     """What `NotificationInput` validated, with the fingerprint of the request body `raw`; to a topic,
     a batch.
     """
-    canonical = json.dumps(raw, sort_keys=True, separators=(",", ":")).encode()
-    fingerprint = hashlib.sha256(canonical).digest()
+    fingerprint = keys.fingerprint(raw)
     known = {name: value for name, value in fields.items() if name not in {"to", "dry_run"}}
     known["channels"] = [Channel(name) for name in fields.get("channels", [])]
     known["priority"] = Lane(fields["priority"])

@@ -46,6 +46,9 @@ from notifications.states import State, furthest
 
 KEY_HEADER = "Idempotency-Key"
 MAX_KEY = 255
+KEY = OpenApiParameter(
+    KEY_HEADER, str, OpenApiParameter.HEADER, description=f"At most {MAX_KEY} characters."
+)
 
 _REQUEST = OpenApiExample(
     "An email with inline content",
@@ -113,11 +116,7 @@ class Notifications(APIView):
             "`Idempotency-Key`, repeating the request gives the first answer again, marked "
             "`Idempotent-Replayed: true`."
         ),
-        parameters=[
-            OpenApiParameter(
-                KEY_HEADER, str, OpenApiParameter.HEADER, description="At most 255 characters."
-            )
-        ],
+        parameters=[KEY],
         request=NotificationInput,
         responses={202: AcceptedOutput, 200: AcceptedOutput},
         examples=[_REQUEST, _BY_TEMPLATE, _TO_A_TOPIC, _ANSWER],
@@ -142,7 +141,7 @@ class Notifications(APIView):
         return Response(
             result.response,
             status=http.HTTP_200_OK if result.dry_run else http.HTTP_202_ACCEPTED,
-            headers={"Idempotent-Replayed": "true"} if result.replayed else None,
+            headers=replayed(result.replayed),
         )
 
     def _broadcast(self, request: Request, to: Topical, asked: BatchRequest) -> Response:
@@ -152,7 +151,7 @@ class Notifications(APIView):
         return Response(
             {"id": batch.id, "status": state, "deliveries": [], "batch": batch.id},
             status=http.HTTP_202_ACCEPTED,
-            headers={"Idempotent-Replayed": "true"} if is_replayed else None,
+            headers=replayed(is_replayed),
         )
 
     @extend_schema(
@@ -269,10 +268,18 @@ class ConvertNotification(APIView):
 
 def idempotency_key(request: Request | HttpRequest) -> str:
     """Empty where there is none. Raises `InvalidInput`."""
-    key = request.headers.get(KEY_HEADER, "")
+    return checked_key(request.headers.get(KEY_HEADER, ""))
+
+
+def checked_key(key: str) -> str:
     if len(key) > MAX_KEY or not key.isprintable():
         raise InvalidInput.of(KEY_HEADER, "bad_key", f"At most {MAX_KEY} printable characters.")
     return key
+
+
+def replayed(is_replayed: bool) -> dict[str, str] | None:
+    """The headers of an answer that may be the first one again."""
+    return {"Idempotent-Replayed": "true"} if is_replayed else None
 
 
 def _state(name: str) -> State:

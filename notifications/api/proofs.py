@@ -17,8 +17,11 @@ from commsproject.common.errors import CommsError
 from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
 from notifications.api.input import LocaleField, TargetInput
+from notifications.api.notifications import KEY, idempotency_key, replayed
 from notifications.api.output import AcceptedOutput
 from notifications.errors import (
+    KeyInFlight,
+    KeyReused,
     NoChannel,
     NoProvider,
     TemplateProblem,
@@ -26,6 +29,7 @@ from notifications.errors import (
     UnknownRecipient,
 )
 from notifications.services import proofs
+from notifications.services.keys import Once, fingerprint
 from notifications.types import Channel
 from templates_app import selectors as templates
 
@@ -64,11 +68,23 @@ class TestSend(APIView):
     @extend_schema(
         operation_id="templates_test_send",
         summary="Send a version of a template, also a draft, to somebody to look at",
-        description="It goes the way of any message, tagged `test-send`.",
+        description=(
+            "It goes the way of any message, tagged `test-send`. With an `Idempotency-Key`, repeating "
+            "the request gives the first answer again, marked `Idempotent-Replayed: true`."
+        ),
+        parameters=[KEY],
         request=ProofInput,
         responses={202: AcceptedOutput},
     )
-    @can_fail(NoChannel, NoProvider, TemplateProblem, TextTooLong, UnknownRecipient)
+    @can_fail(
+        KeyInFlight,
+        KeyReused,
+        NoChannel,
+        NoProvider,
+        TemplateProblem,
+        TextTooLong,
+        UnknownRecipient,
+    )
     def post(self, request: Request, key: str) -> Response:
         fields = validated(ProofInput, request)
         template = templates.get(key)
@@ -82,7 +98,10 @@ class TestSend(APIView):
             {**sample.get("data", {}), **fields.get("data", {})},
             locale=fields.get("locale") or sample.get("locale", ""),
             channels=fields["channels"],
+            once=Once(idempotency_key(request), fingerprint(request.data, f"test-send {key} ")),
         )
         if isinstance(result, CommsError):
             raise result
-        return Response(result.response, status=http.HTTP_202_ACCEPTED)
+        return Response(
+            result.response, status=http.HTTP_202_ACCEPTED, headers=replayed(result.replayed)
+        )

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field
 from rest_framework import serializers
+from rest_framework import status as http
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -15,13 +16,17 @@ from typing_extensions import override
 from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.pages import page, page_of
 from commsproject.common.api.serializers import Moment, StrictSerializer, validated
+from commsproject.common.errors import NotFound
 from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
 from notifications import addresses, timetable
 from notifications.api import rows
 from notifications.api.batch_input import BatchInput
 from notifications.api.input import Line, NotificationInput, ZoneField
+from notifications.api.notifications import KEY, idempotency_key, replayed
 from notifications.errors import (
+    KeyInFlight,
+    KeyReused,
     NameTaken,
     NoChannel,
     NoProvider,
@@ -34,6 +39,7 @@ from notifications.services import schedule as service
 from notifications.services.asked import Row, Target
 from notifications.services.broadcast import Topical
 from notifications.services.bulk import Rejected
+from notifications.services.keys import Once, fingerprint
 from notifications.timetable import Missed
 
 NEXT_RUNS = 5
@@ -252,17 +258,33 @@ class Schedules(APIView):
         summary="Send a message or a batch again and again",
         description=(
             "The message is checked as if it were sent now. A run whose message is refused later "
-            "(its template was archived, say) is told of in `last_error`; the next one is tried."
+            "(its template was archived, say) is told of in `last_error`; the next one is tried. With "
+            "an `Idempotency-Key`, repeating the request gives the schedule that it made, as it is "
+            "now, marked `Idempotent-Replayed: true`; 404 where that is deleted."
         ),
+        parameters=[KEY],
         request=ScheduleInput,
         responses={201: ScheduleDetail},
         examples=[_REQUEST],
     )
-    @can_fail(NameTaken, NoChannel, NoProvider, TemplateProblem, TextTooLong, UnknownRecipient)
+    @can_fail(
+        KeyInFlight,
+        KeyReused,
+        NameTaken,
+        NoChannel,
+        NoProvider,
+        NotFound,
+        TemplateProblem,
+        TextTooLong,
+        UnknownRecipient,
+    )
     def post(self, request: Request) -> Response:
         fields = _fields(validated(ScheduleInput, request))
-        made = service.create(agent(request).client, fields)
-        return Response(ScheduleDetail(made).data, status=201)
+        once = Once(idempotency_key(request), fingerprint(request.data, "schedule "))
+        made, is_replayed = service.create(agent(request).client, fields, once)
+        return Response(
+            ScheduleDetail(made).data, status=http.HTTP_201_CREATED, headers=replayed(is_replayed)
+        )
 
     @extend_schema(
         operation_id="schedules_list",

@@ -8,9 +8,10 @@ from typing import Any
 
 from commsproject.common.errors import InvalidInput
 from commsproject.common.models import ApiClient
-from notifications.services import submit
+from notifications.services import keys, submit
 from notifications.services.asked import Submission, Target
-from notifications.services.submit import Result
+from notifications.services.keys import Once
+from notifications.services.submit import Accepted, Result
 from notifications.types import Channel
 from templates_app import preview
 from templates_app.build import invalid
@@ -28,13 +29,24 @@ def send(
     *,
     locale: str = "",
     channels: Sequence[Channel] = (),
+    once: Once | None = None,
 ) -> Result:
     """Accept one message that says what the version says: a draft's parts go out as they are
     rendered now, those of a published version as any message of it.
 
-    Raises `InvalidInput` with all that is wrong with sources or data.
+    Raises `InvalidInput` with all that is wrong with sources or data, and `KeyReused`.
     """
-    asked = Submission(to=to, locale=locale, channels=channels, tags=[TAG])
+    once = once or Once()
+    if first := keys.known(client, once):  # the draft may be another by now
+        return Accepted(first.response or {}, replayed=True)
+    asked = Submission(
+        to=to,
+        locale=locale,
+        channels=channels,
+        tags=[TAG],
+        idempotency_key=once.key,
+        fingerprint=once.fingerprint,
+    )
     if version.published_at is None:
         asked = replace(asked, parts=_parts(version, data, locale))
     else:

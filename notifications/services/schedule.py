@@ -20,10 +20,11 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from commsproject.common.errors import InvalidInput, NotFound
-from commsproject.common.models import ApiClient
+from commsproject.common.models import ApiClient, IdempotencyKey
 from notifications.errors import NameTaken
 from notifications.models import Schedule
-from notifications.services import scheduled
+from notifications.services import keys, scheduled
+from notifications.services.keys import Once
 from notifications.timetable import MOST_CAUGHT_UP, Missed, owed
 
 log = structlog.get_logger(__name__)
@@ -60,17 +61,34 @@ def next_runs(schedule: Schedule) -> Iterator[datetime]:
             yield run.astimezone(zone)
 
 
-def create(client: ApiClient, fields: Mapping[str, Any]) -> Schedule:
-    """`fields` are those of `Schedule`, checked for form.
+def create(
+    client: ApiClient, fields: Mapping[str, Any], once: Once | None = None
+) -> tuple[Schedule, bool]:
+    """The schedule, and whether it is the one that the same request made before.
 
-    Raises `NameTaken`, `InvalidInput` where it would never run, and what `submit` would refuse the
-    message for if it were sent now.
+    `fields` are those of `Schedule`, checked for form. Raises `NameTaken`, `InvalidInput` where it
+    would never run, what `submit` would refuse the message for if it were sent now, and what `keys`
+    raise.
     """
+    once = once or Once()
+    if first := keys.known(client, once):
+        return _made_with(first), True
     schedule = Schedule(client=client, **fields)
     schedule.next_at = _next(schedule)
     scheduled.rehearse(schedule)
-    _save(schedule, force_insert=True)
-    return schedule
+    with transaction.atomic():
+        if first := keys.claim(client, once, {"schedule": str(schedule.id)}):
+            return _made_with(first), True
+        _save(schedule, force_insert=True)
+    return schedule, False
+
+
+def _made_with(key: IdempotencyKey) -> Schedule:
+    """As it is now. Raises `NotFound` where it was deleted since."""
+    row = Schedule.objects.filter(id=(key.response or {})["schedule"]).first()
+    if row is None:
+        raise NotFound("The schedule that was made with this key is deleted; use a new key.")
+    return row
 
 
 def change(client: ApiClient, schedule_id: UUID, fields: Mapping[str, Any]) -> Schedule:

@@ -13,9 +13,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
-from django.db.utils import OperationalError
-from psycopg.errors import LockNotAvailable
+from django.db import transaction
 
 from commsproject.common import clock, tracing
 from commsproject.common.copy import as_json, copy_rows, copy_values
@@ -39,18 +37,17 @@ from notifications.services import (
     explain,
     fallback,
     goals,
+    keys,
     people,
     status,
 )
 from notifications.services.asked import Submission
+from notifications.services.keys import Claim, Name, Once
 from notifications.services.people import Person
 from notifications.services.plan import Planned, PlannedDelivery, Shared, plan
 from notifications.services.status import StatusChange
 from notifications.states import PENDING, State, furthest
 from notifications.types import Channel, Lane
-
-KEY_LOCK_MS = 2000
-"""How long a second request with the same key waits for the first before it is told 409."""
 
 
 @dataclass(frozen=True)
@@ -93,97 +90,77 @@ def accept_all(asked: Sequence[Asked]) -> list[Result]:
                 results[index] = Accepted(_rehearsed(item), dry_run=True)
             else:
                 planned[index] = item
-        results.update(_claim_keys(asked, planned))
+        answers = {index: _response(item) for index, item in planned.items()}
+        results.update(_claim_keys(asked, answers))
         fresh_ones = [item for index, item in planned.items() if index not in results]
         for lane in write(fresh_ones):
             transaction.on_commit(partial(queue.ring, lane), robust=True)
         committed = [item.id for item in fresh_ones]
-        transaction.on_commit(partial(tracing.accepted, committed), robust=True)
-        for index, item in planned.items():
-            results.setdefault(index, Accepted(_response(item)))
+        # No partial: Django says of a robust hook that failed what its __qualname__ is.
+        transaction.on_commit(lambda: tracing.accepted(committed), robust=True)
+        for index, answer in answers.items():
+            results.setdefault(index, Accepted(answer))
     return [results[index] for index in range(len(asked))]
 
 
 # --- Idempotency -----------------------------------------------------------------------------
 
 
-_Key = tuple[UUID, str]
-"""Of an agent: another's may read the same."""
-
-
-def _key(asked: Asked) -> _Key | None:
+def _name(asked: Asked) -> Name | None:
     client, submission = asked
     return (client.id, submission.idempotency_key) if submission.idempotency_key else None
 
 
 def _replays(asked: Sequence[Asked]) -> dict[int, Result]:
     """What was answered before, for the keys that are known."""
-    wanted = {key for one in asked if not one[1].dry_run and (key := _key(one))}
+    wanted = {name for one in asked if not one[1].dry_run and (name := _name(one))}
     known = _known(wanted)
     return {
-        index: _replay(known[key], one[1])
+        index: _replay(known[name], one[1])
         for index, one in enumerate(asked)
-        if (key := _key(one)) in known and not one[1].dry_run
+        if (name := _name(one)) in known and not one[1].dry_run
     }
 
 
-def _known(keys: Collection[_Key]) -> dict[_Key | None, IdempotencyKey]:
-    if not keys:
+def _known(names: Collection[Name]) -> dict[Name | None, IdempotencyKey]:
+    if not names:
         return {}
     rows = IdempotencyKey.objects.filter(
-        client__in={client for client, _ in keys}, key__in={key for _, key in keys}
+        client__in={client for client, _ in names}, key__in={key for _, key in names}
     )
     return {(row.client_id, row.key): row for row in rows}
 
 
 def _replay(row: IdempotencyKey, submission: Submission) -> Result:
-    if bytes(row.fingerprint) != submission.fingerprint:
-        return KeyReused("Use a new key for a new request, or repeat the first one unchanged.")
+    try:
+        keys.check(row, submission.fingerprint)
+    except KeyReused as error:
+        return error
     return Accepted(row.response or {}, replayed=True)
 
 
-def _claim_keys(asked: Sequence[Asked], planned: Mapping[int, Planned]) -> dict[int, Result]:
-    """Write the keys with their answers; the result of those that somebody else wrote first.
-
-    Sorted, so that two lists with the same keys wait for each other instead of deadlocking.
-    """
-    by_key: dict[_Key, list[int]] = defaultdict(list)
-    for index in planned:
-        if key := _key(asked[index]):
-            by_key[key].append(index)
+def _claim_keys(
+    asked: Sequence[Asked], answers: Mapping[int, Mapping[str, Any]]
+) -> dict[int, Result]:
+    """Write the keys with their answers; the result of those that somebody else wrote first."""
     results: dict[int, Result] = {}
-    for indexes in by_key.values():  # the same key twice in one list: the first one counts
-        for later in indexes[1:]:
-            results[later] = KeyReused("This key occurs twice in the same request.")
-    first_ones = [by_key[key][0] for key in sorted(by_key)]
-    rows = [_key_row(*asked[index], planned[index]) for index in first_ones]
-    if not rows:
-        return results
+    first: dict[Name, int] = {}
+    for index in answers:
+        if (name := _name(asked[index])) and first.setdefault(name, index) != index:
+            results[index] = KeyReused("This key occurs twice in the same request.")
+    claims = [
+        Claim(name[0], Once(name[1], asked[index][1].fingerprint), answers[index])
+        for name, index in first.items()
+    ]
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = {KEY_LOCK_MS}")
-            IdempotencyKey.objects.bulk_create(rows, ignore_conflicts=True)
-            cursor.execute("SET LOCAL lock_timeout = 0")
-    except OperationalError as error:
-        if not isinstance(error.__cause__, LockNotAvailable):
-            raise
-        in_flight = KeyInFlight("The first request with this key is not done yet.", retry_after=1)
-        return {index: in_flight for indexes in by_key.values() for index in indexes}
-    mine = {row.id for row in rows}
-    for key, row in _known(by_key).items():
-        if key in by_key and row.id not in mine:
-            index = by_key[key][0]
-            results[index] = _replay(row, asked[index][1])
+        stored = keys.write(claims)
+    except KeyInFlight as error:
+        return {index: error for index in answers if _name(asked[index])}
+    others = first.keys() - stored
+    for name, row in _known(others).items():
+        if name in others:
+            results[first[name]] = _replay(row, asked[first[name]][1])
     return results
-
-
-def _key_row(client: ApiClient, submission: Submission, item: Planned) -> IdempotencyKey:
-    return IdempotencyKey(
-        client=client,
-        key=submission.idempotency_key,
-        fingerprint=submission.fingerprint,
-        response=_response(item),
-    )
 
 
 # --- Rows ------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ than it needs.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -70,11 +70,19 @@ class RateLimitMiddleware:
         response = self.get_response(request)
         standing: Standing | None = getattr(request, _STANDING, None)
         if standing is not None:
-            bucket = standing.bucket
-            name = f'"{bucket.name.partition(":")[0]}"'
-            response["RateLimit-Policy"] = f"{name};q={bucket.count};w={math.ceil(bucket.seconds)}"
-            response["RateLimit"] = f"{name};r={standing.free};t={math.ceil(standing.back)}"
+            for name, value in fields(standing).items():
+                response[name] = value
         return response
+
+
+def fields(standing: Standing) -> Mapping[str, str]:
+    """How a caller stands, as headers."""
+    bucket = standing.bucket
+    name = f'"{bucket.name.partition(":")[0]}"'
+    return {
+        "RateLimit-Policy": f"{name};q={bucket.count};w={math.ceil(bucket.seconds)}",
+        "RateLimit": f"{name};r={standing.free};t={math.ceil(standing.back)}",
+    }
 
 
 def tell(request: HttpRequest, standing: Standing) -> None:

@@ -13,7 +13,7 @@ Work = Callable[[Sequence[int]], Sequence[int]]
 
 
 def grouped(work: Work, *, most: int = 10, room: int = 100) -> Grouped[int, int]:
-    return Grouped(work, ThreadPoolExecutor(1), most=most, at_once=1, room=room)
+    return Grouped(work, ThreadPoolExecutor(1), most=most, room=room)
 
 
 def test_what_comes_while_one_is_worked_on_is_the_next_list() -> None:
