@@ -26,7 +26,7 @@ from conversations import access, examples, selectors
 from conversations.errors import NotAllowed
 from conversations.markup import MAX_LENGTH
 from conversations.models import Conversation
-from conversations.services import attachments, entries, marks, start, team
+from conversations.services import attachments, entries, marks, own, team
 from conversations.services.sequence import FEED
 from conversations.types import Actor, EntryKind, Medium, Who
 
@@ -125,8 +125,9 @@ DELIVERED = ServerFrame(
 
 JOINED = ServerFrame(
     "joined",
-    "You are in this conversation from now on: somebody began it, or brought you in. Fetch it, and "
-    "subscribe to it. It may be lost: fetch your list with each connection.",
+    "This conversation is in your list from now on: somebody began it, brought you in, or wrote into "
+    "it while you had it archived. Fetch it, and subscribe to it. It may be lost: fetch your list "
+    "with each connection.",
     _SEQ_OF,
     {"type": "joined", "conversation": _ID, "seq": 42},
 )
@@ -190,7 +191,7 @@ class _Unkept(Feed):
 class OwnConversationsFeed(_Unkept, OwnFeed):
     """Which conversations are a person's own: frames of any other come to its followers alone."""
 
-    name = start.FEED
+    name = own.FEED
     frames = (JOINED,)
 
     @override

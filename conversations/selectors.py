@@ -13,7 +13,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 
 from conversations import access, markup
 from conversations.models import Attachment, Conversation, Entry, Participant, Reaction
-from conversations.types import Actor, EntryKind
+from conversations.types import Actor, EntryKind, Who
 
 MOST = 200
 """Entries of one page."""
@@ -219,16 +219,26 @@ def conversations_as_json(
     rows = Participant.objects.filter(conversation__in=[one.id for one in found], left_at=None)
     for row in rows.order_by("joined_at", "id"):
         people[row.conversation_id].append(row)
-    latest = _latest(found)
-    return [_conversation(actor, one, people.get(one.id, []), latest.get(one.id)) for one in found]
+    last = latest([one.id for one in found])
+    shown = dict(zip(last, as_json(list(last.values())), strict=True))
+    return [_conversation(actor, one, people.get(one.id, []), shown.get(one.id)) for one in found]
 
 
-def _latest(conversations: Sequence[Conversation]) -> dict[UUID, dict[str, Any]]:
+def latest(ids: Iterable[UUID]) -> dict[UUID, Entry]:
+    """By conversation: what somebody wrote last."""
     texts = Entry.objects.filter(conversation=OuterRef("id"), kind=EntryKind.TEXT)
     last = Subquery(texts.order_by("-seq").values("id")[:1])
-    ours = Conversation.objects.filter(id__in=[one.id for one in conversations])
-    found = list(Entry.objects.filter(id__in=list(ours.values_list(last, flat=True))))
-    return dict(zip((one.conversation_id for one in found), as_json(found), strict=True))
+    keys = Conversation.objects.filter(id__in=ids).values_list(last, flat=True)
+    return {one.conversation_id: one for one in Entry.objects.filter(id__in=list(keys))}
+
+
+def about(ids: Iterable[UUID]) -> dict[UUID, Participant]:
+    """By support conversation: whom it is about, who has been in it for longest, also where they have
+    left.
+    """
+    people = Participant.objects.filter(conversation__in=ids, who=Who.USER)
+    first = people.order_by("conversation_id", "joined_at", "id").distinct("conversation_id")
+    return {one.conversation_id: one for one in first.select_related("conversation")}
 
 
 def _conversation(

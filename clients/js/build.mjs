@@ -45,7 +45,11 @@ const common = {
 await build({ ...common, entryPoints: { "comms-client": "src/client.ts" } });
 await build({
   ...common,
-  entryPoints: { "comms-chat": "src/chat/comms-chat.ts", "comms-inbox": "src/inbox/comms-inbox.ts" },
+  entryPoints: {
+    "comms-chat": "src/chat/comms-chat.ts",
+    "comms-search": "src/chat/search.ts",
+    "comms-inbox": "src/inbox/comms-inbox.ts",
+  },
   banner: { js: "/*! With lit-html, Google LLC, BSD-3-Clause: lit.LICENSE.txt */" },
 });
 copyFileSync(join(here, "node_modules/lit-html/LICENSE"), join(out, "lit.LICENSE.txt"));

@@ -55,7 +55,7 @@ class Search(View):
                 "One found",
                 value={
                     "results": [
-                        {"entry": examples.ENTRY, "snippet": "See you at **<mark>nine</mark>**."}
+                        {"entry": examples.ENTRY, "snippet": "See you at <mark>nine</mark>."}
                     ],
                     "next": None,
                     "previous": None,

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from uuid import UUID
 
 from django.db import transaction
 
 from commsproject.common.errors import CommsError, Conflict, InvalidInput
 from commsproject.common.models import ApiClient
-from conversations import reply_to
+from conversations import markup, reply_to, selectors
 from conversations.models import Attachment, Entry, Notice, Participant
 from conversations.services import attachments as files
 from conversations.services import entries, notices, reminders
-from conversations.types import Actor, EntryKind, Kind, Medium, Who
+from conversations.types import Actor, EntryKind, Kind, Medium
 from notifications.models import Address, Category
 from notifications.services import submit
 from notifications.services.asked import Submission, Target
@@ -26,7 +26,9 @@ from tracking.models import InboundMessage
 
 CATEGORY = "support"
 TEMPLATE = "support-reply"
-"""Made at its first use; from then on it is staff's. It gets `text` and `subject`, which may be empty."""
+"""Made at its first use; from then on it is staff's. It gets `text`, the same as `blocks` for HTML
+(`conversations.markup.Block`), and `subject`, which may be empty.
+"""
 
 MOST_BYTES = 7_000_000
 """Of the files of an email: larger ones are refused by many mailboxes."""
@@ -73,11 +75,9 @@ def ways(conversation_id: UUID) -> list[Way]:
 
 
 def _person(conversation_id: UUID) -> Participant | None:
-    """Whom the conversation is about: who has been in it for longest."""
-    people = Participant.objects.filter(
-        conversation=conversation_id, who=Who.USER, left_at=None
-    ).select_related("conversation")
-    return people.order_by("joined_at", "id").first()
+    """Whom it is about; nobody where they have left."""
+    person = selectors.about([conversation_id]).get(conversation_id)
+    return person if person is not None and person.left_at is None else None
 
 
 def _last(person: Participant) -> tuple[str, str]:
@@ -142,14 +142,18 @@ def _carry(entry: Entry, medium: Medium) -> None:
     _make_template()
     agent, _ = ApiClient.objects.get_or_create(name=reminders.SYSTEM, defaults={"is_active": False})
     channel, enclosed = _CHANNELS[medium], _enclosed(entry, medium)
-    text = entry.body or ", ".join(one["filename"] for one in enclosed)
+    body = entry.body or ", ".join(one["filename"] for one in enclosed)
     (result,) = submit.accept(
         agent,
         [
             Submission(
                 to=Target(user_id=person.person_id, addresses={channel: way.address}),
                 template=TEMPLATE,
-                data={"text": text, "subject": person.conversation.title},
+                data={
+                    "text": markup.text(body),
+                    "blocks": [asdict(one) for one in markup.blocks(body)],
+                    "subject": person.conversation.title,
+                },
                 channels=[channel],
                 category=_category().key,
                 reply_to=_reply_to(person, medium),
@@ -205,7 +209,9 @@ def _category() -> Category:
 
 
 def _make_template() -> None:
-    sample = {"text": "Have you tried the other one?", "subject": "It does not work"}
+    answer = "Have you tried the **other** one?"
+    blocks = [asdict(one) for one in markup.blocks(answer)]
+    sample = {"text": markup.text(answer), "blocks": blocks, "subject": "It does not work"}
     notices.make(
         TEMPLATE,
         "Answer of the support team",
@@ -214,11 +220,27 @@ def _make_template() -> None:
     )
 
 
+_HTML = """\
+{% for block in blocks %}\
+{% if block.is_quote %}<blockquote>{% endif %}\
+<p>{% if block.marker %}{{ block.marker }} {% endif %}{% for run in block.runs %}\
+{% if run.link %}<a href="{{ run.link }}">{{ run.text }}</a>\
+{% elif run.style == "strong" %}<strong>{{ run.text }}</strong>\
+{% elif run.style == "em" %}<em>{{ run.text }}</em>\
+{% elif run.style == "s" %}<s>{{ run.text }}</s>\
+{% elif run.style == "code" %}<code>{{ run.text }}</code>\
+{% else %}{{ run.text }}{% endif %}\
+{% if run.ends_line %}<br>{% endif %}{% endfor %}</p>\
+{% if block.is_quote %}</blockquote>{% endif %}
+{% endfor %}"""
+
+
 def _parts(subject: str) -> dict[str, dict[str, str]]:
     return {
         "email": {
             "subject": "{% if subject %}Re: {{ subject }}{% else %}" + subject + "{% endif %}",
             "text": "{{ text }}",
+            "html": _HTML,
         },
         "sms": {"text": "{{ text }}"},
     }

@@ -16,11 +16,11 @@ from django.contrib.postgres.search import (
     SearchRank,
 )
 from django.db import connection
-from django.db.models import F, FloatField, Q, QuerySet
+from django.db.models import Case, F, FloatField, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Cast
 
 from commsproject.common.errors import InvalidInput
-from conversations import access, selectors, terms
+from conversations import access, markup, selectors, terms
 from conversations.models import Entry
 from conversations.terms import Terms
 from conversations.types import Actor
@@ -128,8 +128,13 @@ def _where(actor: Actor, wanted: Wanted) -> QuerySet[Entry]:
 
 
 def _results(ids: Sequence[UUID], query: Query) -> list[dict[str, Any]]:
+    """The snippets are of what is shown, without marks of Markdown."""
+    entries = Entry.objects.in_bulk(ids)
+    if not entries:
+        return []
+    shown = [When(id=id_, then=Value(markup.text(one.body))) for id_, one in entries.items()]
     snippet = SearchHeadline(
-        "body",
+        Case(*shown, output_field=TextField()),
         query,
         config="simple",
         start_sel=_START,
@@ -139,10 +144,10 @@ def _results(ids: Sequence[UUID], query: Query) -> list[dict[str, Any]]:
         max_fragments=2,
         fragment_delimiter=" … ",
     )
-    entries = Entry.objects.annotate(snippet=snippet).in_bulk(ids)
-    known = [entries[id_] for id_ in ids if id_ in entries]
+    snippets = dict(Entry.objects.filter(id__in=entries).values_list("id", snippet))
+    known = [entries[id_] for id_ in ids if id_ in snippets]
     return [
-        {"entry": as_json, "snippet": _marked(entry.snippet)}
+        {"entry": as_json, "snippet": _marked(snippets[entry.id])}
         for entry, as_json in zip(known, selectors.as_json(known), strict=True)
     ]
 

@@ -12,16 +12,14 @@ from django.utils import timezone
 
 from commsproject.common import outbox
 from commsproject.common.errors import Conflict, InvalidInput
-from commsproject.common.live import publish
 from conversations import access
 from conversations.access import Membership
 from conversations.errors import NotAllowed
 from conversations.models import Conversation, Participant
-from conversations.services import entries
+from conversations.services import entries, own
 from conversations.types import Actor, Kind, Role, Status, Who
 
 MOST_PARTICIPANTS = 500
-FEED = "own_conversations"
 
 
 @transaction.atomic
@@ -211,10 +209,7 @@ def _check_not_direct(membership: Membership) -> None:
 
 
 def _tell_new(conversation: Conversation, people: Collection[Actor]) -> None:
-    """That they are in it from now on, to whoever of them is there: another has no frame of it yet."""
-    user_ids = [one.id for one in people if one.who is Who.USER]
-    frame = {"type": "joined", "conversation": str(conversation.id), "seq": conversation.last_seq}
-    publish.ephemeral(FEED, user_ids, frame)
+    own.tell_listed(conversation, [one.id for one in people if one.who is Who.USER])
 
 
 def _tell(membership: Membership, what: str, people: Sequence[str], **more: Any) -> None:

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from commsproject.common.live import publish
 from conversations.access import Membership
 from conversations.models import Entry
+from conversations.services import own
 from conversations.services.sequence import FEED
 from conversations.services.team import tell_team
 
@@ -32,15 +33,18 @@ def write(membership: Membership, entry: Entry, *, status: str, remind_at: datet
     }
     with connection.cursor() as cursor:
         cursor.execute(_WRITE, values)
-        numbers = cursor.fetchone()
-    if numbers is None:
+        written = cursor.fetchone()
+    if written is None:
         return False
+    *numbers, returned = written
     entry.seq, entry.number = numbers
     entry.changed_seq = entry.seq
     conversation.last_seq, conversation.entries_made = numbers
     conversation.active_at, conversation.status = entry.created_at, status
     publish.advanced(FEED, {str(conversation.id): entry.seq})
     tell_team(conversation)
+    if returned:
+        own.tell_listed(conversation, returned)
     return True
 
 
@@ -69,7 +73,8 @@ WITH numbered AS (
         %(mentions)s::varchar[], %(created_at)s
     FROM numbered
 ), awake AS (
-    SELECT id, archived_at IS NOT NULL AS is_put_away, who = 'user' AND left_at IS NULL AS is_there
+    SELECT id, person_id, archived_at IS NOT NULL AS is_put_away,
+        who = 'user' AND left_at IS NULL AS is_there
     FROM numbered, conversations_participant
     WHERE conversation_id = %(conversation_id)s AND %(kind)s = 'text'
         AND (muted_until IS NULL OR muted_until <= %(created_at)s)
@@ -91,5 +96,7 @@ WITH numbered AS (
 ), forgotten AS (
     DELETE FROM conversations_reminder USING numbered WHERE participant_id = %(me)s
 )
-SELECT last_seq, entries_made FROM numbered
+SELECT last_seq, entries_made,
+    ARRAY(SELECT person_id FROM awake WHERE is_put_away AND is_there)
+FROM numbered
 """

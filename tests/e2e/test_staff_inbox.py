@@ -4,6 +4,7 @@ names and messages that mean harm; what it looks like.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 from django.urls import reverse
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import APIResponse, Browser, Page, Route, WebSocketRoute, expect
 
 from commsproject.common.identity import issuer
 from commsproject.console import roles
@@ -261,6 +262,73 @@ def test_a_server_is_killed_while_they_write(opened: Open, server: Server, tmp_p
     shown = grace.locator(".inbox-attached img")
     expect(shown).to_have_attribute("alt", "shot.png")
     eventually(lambda: shown.evaluate("it => it.complete && it.naturalWidth > 0"))
+
+
+def test_what_comes_while_a_thread_is_fetched_anew_is_not_lost(opened: Open) -> None:
+    row = talk()
+    grace = opened("grace").page
+    sockets: list[WebSocketRoute] = []
+
+    def led(route: WebSocketRoute) -> None:
+        route.connect_to_server()
+        sockets.append(route)
+
+    grace.route_web_socket("**/ws/", led)
+    grace.goto(f"{grace.url}{row.pk}/")
+    expect(bubbles(grace)).to_have_count(1)
+    expect(grace.locator("[data-state]")).to_have_text("Live")
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        held.append((route, route.fetch()))
+
+    grace.route("**/thread", hold, times=1)
+    row.refresh_from_db()
+    gone = {"type": "resync", "feed": "conversations", "key": str(row.pk), "seq": row.last_seq}
+    sockets[-1].send(json.dumps(gone))
+
+    def is_held() -> bool:
+        grace.wait_for_timeout(50)  # which lets the browser's events in
+        return bool(held)
+
+    eventually(is_held)
+    entries.post(ada(), row.id, "In **between**")
+    expect(rows(grace).first).to_contain_text("In between")
+    expect(bubbles(grace)).to_have_count(2)
+    route, answer = held[0]
+    route.fulfill(response=answer)  # of before
+    expect(grace.locator("[data-entries][aria-busy]")).to_have_count(0)
+    expect(bubbles(grace)).to_have_text(["My parcel is lost", "In between"])
+
+
+SIGNED_IN = """
+async () => {
+  const { CommsClient } = await import("/static/comms/comms-client.js");
+  const of = (more) => new CommsClient({ session: true, user: "staff:1", storage: null, ...more });
+  const live = async (client) => {
+    client.connect();
+    const ends = new Promise((done) => client.on("signedout", ({ status }) => done(status)));
+    const is = new Promise((done) => client.on("state", ({ state }) => state === "live" && done("live")));
+    const found = await Promise.race([is, ends]);
+    client.close();
+    return found;
+  };
+  const asked = (client, path) => client.request("GET", path).then(() => 200, ({ status }) => status);
+  const answers = [await live(of()), await of().me(), await asked(of(), "inbox")];
+  for (const one of document.querySelectorAll("input[name=csrfmiddlewaretoken]")) one.remove();
+  document.cookie = "csrftoken=; max-age=0; path=/";
+  answers.push(await live(of()));
+  return answers;
+}
+"""
+
+
+def test_a_client_goes_by_the_session_of_the_page(opened: Open) -> None:
+    """For the socket, with the page's CSRF token and not without; no way to what is of end users."""
+    page = opened("grace").page
+    assert page.evaluate(SIGNED_IN) == ["live", "staff:1", 401, 403]
+    page.context.clear_cookies()
+    assert page.evaluate(SIGNED_IN)[0] in {401, 403}
 
 
 def test_everything_is_done_by_keys_alone(opened: Open) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,15 @@ from django.utils import timezone
 from PIL import Image
 from playwright.sync_api import APIResponse, Browser, FilePayload, Route, expect
 
+from conversations import markup
 from conversations.models import Conversation, Entry
 from conversations.types import Who
-from notifications.models import Category
+from notifications.models import Category, QuietHours
 from tests.e2e.axe import violations
 from tests.e2e.conftest import DESK, PHONE
 from tests.e2e.widgets import WAIT, Server, Shop, Visit, Visitor, embedded
 from tests.inboxes import deliver
-from tests.integration.conversations.people import person, start, write
+from tests.integration.conversations.people import call, person, start, write
 from tests.processes import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -64,6 +65,29 @@ def both(visit: Visit, **of_bob: Any) -> tuple[Visitor, Visitor]:
     return ada, bob
 
 
+def fill(talk: Any, until: int) -> None:
+    """Entries of both, up to a seq."""
+    conversation = Conversation.objects.get(id=talk["id"])
+    now = timezone.now()
+    Entry.objects.bulk_create(
+        (
+            Entry(
+                conversation=conversation,
+                seq=number,
+                changed_seq=number,
+                number=number,
+                who=Who.USER,
+                person_id=("ada", "bob")[number // 3 % 2],
+                body=f"message {number}",
+                created_at=now,
+            )
+            for number in range(conversation.last_seq + 1, until + 1)
+        ),
+        batch_size=1000,
+    )
+    Conversation.objects.filter(id=conversation.id).update(last_seq=until, entries_made=until)
+
+
 def picture() -> FilePayload:
     content = BytesIO()
     Image.new("RGB", (640, 480), "#4f46e5").save(content, "PNG")
@@ -96,11 +120,13 @@ def test_two_people_have_everything(visit: Visit) -> None:
     bob.act("Hello", "Reply")
     expect(bob.chat.locator(".about")).to_contain_text("Reply to ada")
     bob.say("At nine?")
-    expect(ada.entry("At nine?").locator(".quote")).to_contain_text("Hello **Bob**")
+    expect(ada.entry("At nine?").locator(".quote")).to_have_text("adaHello Bob")
 
+    bob.box.fill("Half of what")
     bob.act("At nine?", "Edit")
     expect(bob.box).to_have_value("At nine?")
     bob.say("At ten?")
+    expect(bob.box).to_have_value("Half of what")
     expect(ada.entry("At ten?").locator(".meta")).to_contain_text("edited")
     expect(ada.entry("At nine?")).to_have_count(0)
 
@@ -131,6 +157,11 @@ def test_two_people_have_everything(visit: Visit) -> None:
     expect(ada.chat.locator(".uploads li")).to_have_count(2)
     expect(ada.chat.locator(".uploads progress")).to_have_count(0)
     ada.chat.get_by_role("button", name="Remove plan.txt").click()
+    ada.box.press("ArrowUp")
+    expect(ada.chat.locator(".about")).to_contain_text("Edit your message")
+    ada.box.press("Escape")
+    expect(ada.chat.locator(".about")).to_have_count(0)
+    expect(ada.chat.locator(".uploads li")).to_have_count(1)
     ada.say("My notes")
     expect(bob.entry("My notes").locator(".file")).to_contain_text("notes.txt")
 
@@ -190,11 +221,21 @@ _NAMES = """() => {
 
 @pytest.mark.timeout(400)
 def test_who_writes_for_the_first_time_is_there_at_once(visit: Visit) -> None:
+    bob, eve = person("bob"), person("eve")
+    old = start(bob, "direct", "ada")
+    write(bob, old, "Hello")
+    call(person("ada"), "post", f"/{old['id']}/archive")
     ada = visit("ada")
     ada.page.add_init_script(_NO_CLOCK)
     ada.go()
     ada.is_live_list()
-    eve, rows = person("eve"), ada.chat.locator(".row[data-thread]")
+    rows = ada.chat.locator(".row[data-thread]")
+    expect(rows).to_have_count(0)
+    write(bob, old, "Out of the **archive**")
+    expect(rows.locator("b")).to_have_text(["bob"])
+    expect(rows.first).to_contain_text("Out of the archive")
+    call(person("ada"), "post", f"/{old['id']}/archive")
+
     direct = start(eve, "direct", "ada")
     expect(rows.locator("b")).to_have_text(["eve"])
     write(eve, direct, "You do not know me")
@@ -217,6 +258,42 @@ def test_who_writes_for_the_first_time_is_there_at_once(visit: Visit) -> None:
     route.fulfill(response=answer)
     expect(ada.entries).to_have_count(2)
     assert ada.said() == ["You do not know me", "In between"]
+
+
+@pytest.mark.timeout(400)
+def test_what_was_written_is_found(visit: Visit) -> None:
+    bob = person("bob")
+    direct, group = start(bob, "direct", "ada"), start(bob, "group", "ada", title="Oslo")
+    write(bob, direct, "The **ferry** leaves at nine")
+    fill(direct, 300)
+    write(person("ada"), group, "Is there a ferry?")
+    ada = visit("ada", viewport=PHONE).go()
+    search, found = ada.chat.get_by_role("searchbox"), ada.chat.locator(".search .row")
+    ada.chat.get_by_role("button", name="Search messages").click()
+    expect(search).to_be_focused()
+    search.fill("fer")
+    expect(found.locator("b")).to_have_text(["You · Oslo", "bob"])
+    expect(found.locator(".snippet")).to_have_text(["there a ferry", "ferry leaves at nine"])
+    expect(found.locator("mark")).to_have_text(["ferry", "ferry"])
+    ada.shot("widget-search-phone")
+    assert violations(ada.page) == []
+    found.last.click()  # what lies between is loaded
+    expect(ada.entry("The ferry leaves")).to_be_focused()
+    expect(ada.entry("The ferry leaves")).to_be_in_viewport()
+    ada.chat.get_by_role("button", name="Back", exact=True).click()
+    search.fill("a camel")
+    expect(ada.chat.get_by_role("status").filter(has_text="Nothing found")).to_be_visible()
+    search.press("Escape")
+    expect(ada.chat.get_by_role("button", name="Search messages")).to_be_focused()
+
+    ada.go(conversation=str(direct["id"]))
+    ada.is_live()
+    ada.chat.get_by_role("button", name="Search messages").click()
+    search.fill("ferry")
+    expect(found.locator("b")).to_have_text(["bob"])
+    found.click()
+    expect(found).to_have_count(0)
+    expect(ada.entry("The ferry leaves")).to_be_focused()
 
 
 _NO_CLOCK = """
@@ -278,25 +355,7 @@ def test_somebody_is_offline_for_half_a_minute(visit: Visit) -> None:
 
 @pytest.mark.timeout(600)
 def test_ten_thousand_entries_scroll(visit: Visit) -> None:
-    conversation = Conversation.objects.get(id=start(person("ada"), "direct", "bob")["id"])
-    now = timezone.now()
-    Entry.objects.bulk_create(
-        (
-            Entry(
-                conversation=conversation,
-                seq=number,
-                changed_seq=number,
-                number=number,
-                who=Who.USER,
-                person_id=("ada", "bob")[number // 3 % 2],
-                body=f"message {number}",
-                created_at=now,
-            )
-            for number in range(1, 10_001)
-        ),
-        batch_size=1000,
-    )
-    Conversation.objects.filter(id=conversation.id).update(last_seq=10_000, entries_made=10_000)
+    fill(start(person("ada"), "direct", "bob"), 10_000)
     ada = visit("ada").go(**{"with": "bob"})
     expect(ada.entry("message 10000")).to_be_visible()
     scroller = ada.chat.locator(".scroller")
@@ -535,6 +594,36 @@ def test_a_choice_is_kept(visit: Visit) -> None:
         ada.go(**{"with": "bob"})
 
 
+def test_quiet_hours_are_kept(visit: Visit) -> None:
+    ada = visit("ada", timezone_id="Europe/Berlin").go(**{"with": "bob"})
+    periods = ada.inbox.locator(".quiet li")
+
+    def change(action: Callable[[], None]) -> None:
+        with ada.page.expect_response(lambda answer: answer.request.method == "PUT"):
+            action()
+
+    def look() -> None:
+        ada.bell.click()
+        ada.inbox.get_by_role("button", name="Preferences").click()
+        expect(ada.inbox.get_by_role("heading", name="Quiet hours")).to_be_visible()
+
+    look()
+    expect(periods).to_have_count(0)
+    change(ada.inbox.get_by_role("button", name="Add quiet hours").click)
+    change(lambda: ada.inbox.get_by_label("To", exact=True).fill("06:30"))
+    ada.shot("widget-quiet-hours")
+    assert violations(ada.page) == []
+    ada.go(**{"with": "bob"})
+    look()
+    expect(ada.inbox.locator(".quiet")).to_contain_text("Europe/Berlin")
+    expect(ada.inbox.get_by_label("From", exact=True)).to_have_value("22:00")
+    expect(ada.inbox.get_by_label("To", exact=True)).to_have_value("06:30")
+    (kept,) = QuietHours.objects.all()
+    assert (kept.recipient.user_id, kept.recipient.time_zone) == ("ada", "Europe/Berlin")
+    change(ada.inbox.get_by_role("button", name="Remove", exact=True).click)
+    expect(periods).to_have_count(0)
+
+
 # --- Hostile text ----------------------------------------------------------------------------
 
 _SCRIPT = "window.hacked=1"
@@ -613,7 +702,7 @@ def test_hostile_names_and_messages_are_text(visit: Visit) -> None:
     expect(ada.chat.locator(".author").first).to_have_text(HOSTILE[0])
     expect(ada.chat.locator(".thread h2")).to_have_text(HOSTILE[1])
     shown = ada.entries.evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
-    assert shown == [f"{HOSTILE[0]}: {text}" for text in HOSTILE]
+    assert shown == [f"{HOSTILE[0]}: {markup.excerpt(text, 1000)}" for text in HOSTILE]
     as_they_are = [text for text in HOSTILE if text[0] == "<" and "`" not in text]
     texts = ada.entries.locator(".text").all_text_contents()
     assert [text for text in as_they_are if text not in texts] == []

@@ -11,15 +11,26 @@ export type { EventMap, Options, Position, SendOptions, Sent, Subscription } fro
 export type { Unsent } from "./outbox.js";
 export type * from "./wire.js";
 
+export interface ClientOptions extends Options {
+  /** Staff pages of the service itself: the session cookie and its CSRF token stand for a token. */
+  session?: boolean;
+}
+
 export class CommsClient extends LiveClient {
   readonly conversations: Conversations;
   readonly inbox: Inbox;
   readonly preferences: OwnPreferences;
 
-  constructor(options: Options) {
-    super(options);
+  constructor({ session, ...options }: ClientOptions) {
+    super(session ? { ...options, headers: csrf, credentials: "same-origin" } : options);
     this.conversations = new Conversations(this.http);
     this.inbox = new Inbox(this.http);
     this.preferences = new OwnPreferences(this.http, () => this.me());
   }
+}
+
+function csrf(): Record<string, string> {
+  const field = document.querySelector<HTMLInputElement>("input[name=csrfmiddlewaretoken]");
+  const token = field?.value ?? /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1];
+  return { "X-CSRFToken": token ?? "" };
 }

@@ -38,8 +38,9 @@ export interface HttpOptions {
   url?: string;
   /** Gives the user's token; asked again when the last one ends or is refused. */
   token?: TokenSource;
-  /** Staff pages of the service itself: the session cookie and its CSRF token stand for a token. */
-  session?: boolean;
+  /** Instead of a token: what each request says, and whether cookies go with it. */
+  headers?: () => Record<string, string>;
+  credentials?: RequestCredentials;
   fetch?: typeof fetch;
 }
 
@@ -126,7 +127,7 @@ export class Http {
     const init: RequestInit = {
       method,
       headers,
-      credentials: this.options.session ? "same-origin" : "omit",
+      credentials: this.options.credentials ?? "omit",
       cache: "no-store",
       signal: AbortSignal.timeout(LONGEST_MS),
     };
@@ -143,7 +144,7 @@ export class Http {
 
   async #headers(): Promise<Record<string, string>> {
     if (this.options.token) return { Authorization: `Bearer ${await this.#bearer()}` };
-    return this.options.session ? { "X-CSRFToken": csrfToken() } : {};
+    return this.options.headers?.() ?? {};
   }
 
   /** The last token as long as it holds. */
@@ -189,9 +190,4 @@ export function claim(token: string, name: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-function csrfToken(): string {
-  const field = document.querySelector<HTMLInputElement>("input[name=csrfmiddlewaretoken]");
-  return field?.value ?? /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? "";
 }

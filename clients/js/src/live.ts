@@ -66,7 +66,7 @@ export interface EventMap {
   "entry.changed": EntryFrame;
   read: MarkFrame;
   delivered: MarkFrame;
-  /** Somebody has begun a conversation with this person, or brought them in: subscribe to it. */
+  /** A conversation is in this person's list from now on: subscribe to it. */
   joined: JoinedFrame;
   typing: TypingFrame;
   presence: PresenceFrame;

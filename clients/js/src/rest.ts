@@ -14,7 +14,9 @@ import type {
   Item,
   Links,
   Page,
+  Period,
   Preferences,
+  QuietHours,
 } from "./wire.js";
 
 /** A page's `next` or `previous` as the `cursor` of another call. */
@@ -171,8 +173,17 @@ export class OwnPreferences {
     return this.http.request<Preferences>("PUT", await this.#path(), { preferences });
   }
 
-  async #path(): Promise<string> {
-    return `recipients/${encodeURIComponent(await this.person())}/preferences`;
+  async quietHours() {
+    return this.http.request<QuietHours>("GET", await this.#path("quiet-hours"));
+  }
+
+  /** In place of those there were. */
+  async setQuietHours(periods: Period[], timeZone?: string) {
+    return this.http.request<QuietHours>("PUT", await this.#path("quiet-hours"), { periods, time_zone: timeZone });
+  }
+
+  async #path(what = "preferences"): Promise<string> {
+    return `recipients/${encodeURIComponent(await this.person())}/${what}`;
   }
 }
 

@@ -202,6 +202,20 @@ export interface Preferences {
   paused_until: Moment | null;
 }
 
+/** Local time, `22:00`; the end is on the next day where it is not after the start. */
+export interface Period {
+  start: string;
+  end: string;
+  /** On which it starts, Monday is 0. None: every day. */
+  days: number[];
+}
+
+export interface QuietHours {
+  periods: Period[];
+  /** Empty: UTC. */
+  time_zone: string;
+}
+
 export interface Problem {
   code: string;
   title: string;
@@ -234,7 +248,7 @@ export interface MarkFrame {
   person: Somebody;
 }
 
-/** A person is in this conversation from now on. */
+/** This conversation is in the person's list from now on: begun, brought in, or out of the archive. */
 export interface JoinedFrame {
   type: "joined";
   conversation: string;

@@ -81,6 +81,8 @@ class Socket:
             return
         try:
             await self._send(message)
+        except OSError:  # ASGI's word for a client that has gone: we hear of that next
+            pass
         except RuntimeError:  # a frame after the close, which came while we waited
             if not self._is_closing:
                 raise

@@ -89,9 +89,9 @@ def pane(viewer: User, conversation: Conversation) -> dict[str, Any]:
 
 
 def about(conversation: Conversation) -> str:
-    people = Participant.objects.filter(conversation=conversation, who=Who.USER)
-    order = people.order_by("joined_at", "id")
-    return order.values_list("person_id", flat=True).first() or ""
+    """The id of whom it is about; empty of nobody."""
+    person = selectors.about([conversation.id]).get(conversation.id)
+    return person.person_id if person is not None else ""
 
 
 def _known(person: Recipient) -> dict[str, Any]:

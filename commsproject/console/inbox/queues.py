@@ -139,16 +139,15 @@ def _written(user: User, text: str) -> list[dict[str, Any]]:
 def as_json(user: User, rows: Sequence[Conversation]) -> list[dict[str, Any]]:
     """By the same few queries however many they are."""
     ids = [row.id for row in rows]
-    about = _about(ids)
-    latest = _latest(ids)
+    about = {key: one.person_id for key, one in selectors.about(ids).items()}
+    latest = selectors.latest(ids)
     read = dict(
         TeamMark.objects.filter(user=user, conversation__in=ids).values_list(
             "conversation_id", "read_seq"
         )
     )
     asked = _asked(ids)
-    users = [about[row.id] for row in rows if row.id in about]
-    names = people.names(users)
+    names = people.names(about.values())
     writers = people.authors(latest.values())
     return [
         {
@@ -170,26 +169,12 @@ def _is_unread(row: Conversation, asked: int, read: int | None) -> bool:
     return row.status == Status.OPEN if read is None else asked > read
 
 
-def _about(ids: Iterable[UUID]) -> dict[UUID, str]:
-    """Whom each is about: the person who has been in it for longest, also where they have left."""
-    rows = Participant.objects.filter(conversation__in=ids, who=Who.USER)
-    first = rows.order_by("conversation_id", "joined_at", "id").distinct("conversation_id")
-    return dict(first.values_list("conversation_id", "person_id"))
-
-
 def _asked(ids: Iterable[UUID]) -> dict[UUID, int]:
     """The seq of what somebody else than staff wrote last."""
     texts = Entry.objects.filter(conversation=OuterRef("id"), kind=EntryKind.TEXT)
     last = Subquery(texts.exclude(who=Who.STAFF).order_by("-seq").values("seq")[:1])
     rows = Conversation.objects.filter(id__in=ids).annotate(asked=last)
     return {key: seq for key, seq in rows.values_list("id", "asked") if seq is not None}
-
-
-def _latest(ids: Iterable[UUID]) -> dict[UUID, Entry]:
-    texts = Entry.objects.filter(conversation=OuterRef("id"), kind=EntryKind.TEXT)
-    last = Subquery(texts.order_by("-seq").values("id")[:1])
-    keys = Conversation.objects.filter(id__in=ids).values_list(last, flat=True)
-    return {one.conversation_id: one for one in Entry.objects.filter(id__in=list(keys))}
 
 
 def _line(entry: Entry, writers: Mapping[tuple[str, str], str]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def test_everybody_finds_what_they_may_read(ada: APIClient, api: APIClient) -> N
 
 def test_words_phrases_and_beginnings(ada: APIClient) -> None:
     chat = start(ada, "direct", "bob")
-    trip = "A trip to Oslo, then 1 < Bergen & Göteborg"
+    trip = "A trip to Oslo, then 1 < **Bergen** & Göteborg"
     write(ada, chat, trip)
     write(person("bob"), chat, "To Oslo? That is a long trip.")
     write(ada, chat, "Nothing of it")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from html import unescape
 from typing import Any
 from uuid import UUID
 
@@ -411,11 +412,19 @@ def test_a_reply_goes_as_the_person_came(grace: Staff) -> None:
         "label": "Email",
         "address": "eve@simulator.test",
     }
-    answer = grace.reply(row, "It is **on** its way.", medium="email")
+    told = "It is **on** its <way>.\n\n- [See](https://example.com/7)\n- `5 < 7`\n  & more"
+    answer = grace.reply(row, told, medium="email")
     drain()
     (mail,) = SimulatedMessage.objects.all()
     assert (mail.address, mail.parts["subject"]) == ("eve@simulator.test", "Re: Order 7")
-    assert mail.parts["text"] == "It is **on** its way."
+    assert mail.parts["text"] == (
+        "It is on its <way>.\n\n- See (https://example.com/7)\n- 5 < 7\n  & more"
+    )
+    shown = unescape(mail.parts["html"]).replace("\n", "")
+    assert "<p>It is <strong>on</strong> its <way>.</p>" in shown
+    assert '<p>- <a href="https://example.com/7">See</a></p>' in shown
+    assert "<p>- <code>5 < 7</code><br>& more</p>" in shown
+    assert "<way>" not in mail.parts["html"]
     assert not Reminder.objects.filter(participant__who=Who.USER).exists()  # told already
     sent = grace.get(row, "news", since=0)["sent"][answer["id"]]
     assert sent["state"] in {"Sent", "Delivered"}
@@ -427,6 +436,17 @@ def test_a_reply_goes_as_the_person_came(grace: Staff) -> None:
 
     grace.act(row, "edit", {"entry": answer["id"], "body": "Never mind"}, 409)
     grace.reply(row, "x", 409, medium="sms")  # no number is known of her
+
+
+def test_who_has_left_is_answered_by_nobody_elses_address(grace: Staff) -> None:
+    """The pane, the words and the ways are of one person: whom the conversation is about."""
+    row = talk()
+    add_address("bob", Channel.EMAIL, "bob@example.org", is_verified=True)
+    Participant.objects.create(conversation=row, person_id="bob")
+    Participant.objects.filter(conversation=row, person_id="ada").update(left_at=timezone.now())
+    assert grace.get(row, "person")["id"] == "ada"
+    assert [way["medium"] for way in grace.get(row, "thread")["ways"]] == ["chat"]
+    grace.reply(row, "This is for Ada.", 409, medium="email")
 
 
 @pytest.mark.usefixtures("mailbox")
@@ -444,9 +464,10 @@ def test_text_messages_come_and_go(grace: Staff, settings: Any, tmp_path: Any) -
     row = Conversation.objects.get()
     assert Participant.objects.get().person_id == "ada"
     assert [way["medium"] for way in grace.get(row, "thread")["ways"]] == ["sms", "chat", "email"]
-    grace.reply(row, "At the post office.", medium="sms")
+    grace.reply(row, "At the **post** office.", medium="sms")
     drain()
-    assert [one.address for one in SimulatedMessage.objects.all()] == [number]
+    (sms,) = SimulatedMessage.objects.all()
+    assert (sms.address, sms.parts["text"]) == (number, "At the post office.")
     comes(Channel.SMS, number, "Which one?")
     assert [one.medium for one in row.entries.order_by("seq")] == ["sms"] * 3
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from django.utils import timezone
+
 from commsproject.common.live.people import Kind as PersonKind
 from commsproject.common.live.people import Person
 from conversations.live import JOINED
-from conversations.services import entries, start
+from conversations.services import entries, marks, start
 from conversations.types import Actor, Kind, Who
 from tests.integration.live.conftest import Run
 from tests.integration.live.saying import app
@@ -44,6 +48,31 @@ def test_who_is_brought_in_is_told(live: Run) -> None:
             assert (await eve.frame("entry"))["seq"] == 4
             assert await bob.nothing()
             assert await eve.nothing()
+
+    live(story())
+
+
+def test_what_comes_out_of_the_archive_is_told(live: Run) -> None:
+    bob_, eve_ = Actor(Who.USER, "bob"), Actor(Who.USER, "eve")
+
+    async def story() -> None:
+        async with connected(user("bob")) as bob, connected(user("ada")) as ada:
+            for client in (ada, bob):
+                await client.ask(type="subscribe", own_conversations=None)
+            group, _ = await app(start.start, ADA, Kind.GROUP, ["bob", "eve"], title="Trip")
+            for client in (ada, bob):
+                assert await joined(client) == (str(group.id), 0)
+            for actor in (ADA, bob_, eve_):
+                await app(marks.archive, actor, group.id, on=True)
+            await app(marks.mute, eve_, group.id, timezone.now() + timedelta(days=1))
+            entry, _ = await app(entries.post, ADA, group.id, "Still there?")
+            for client in (ada, bob):  # her own other devices, too
+                assert await joined(client) == (str(group.id), entry.seq)
+            await app(entries.post, ADA, group.id, "Anybody?")  # it is in the list already
+            await app(marks.archive, bob_, group.id, on=True)
+            await app(start.rename, ADA, group.id, "A trip")  # which is no text
+            for client in (ada, bob):
+                assert await client.nothing()
 
     live(story())
 

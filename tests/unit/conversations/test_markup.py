@@ -27,6 +27,29 @@ def test_a_small_part_of_markdown(body: str, html: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "text", "excerpt"),
+    [
+        ("**a** *b* ~~c~~ `d`\ne", "a b c d\ne", "a b c d e"),
+        ("a\n\nb", "a\n\nb", "a b"),
+        (
+            "[us](https://example.com) or <https://example.com>, <mailto:a@example.com>",
+            "us (https://example.com) or https://example.com, mailto:a@example.com",
+            "us or https://example.com, mailto:a@example.com",
+        ),
+        ("- a\n  b\n- **c**\n\nd", "- a\n  b\n- c\n\nd", "a b c d"),
+        ("3. a\n4. b", "3. a\n4. b", "a b"),
+        ("> a\n> - b\n\nc", "> a\n\n> - b\n\nc", "a b c"),
+        ("```\n*a*\n  b\n```", "*a*\n  b", "*a* b"),
+        (r"\*a\* 5 < 7 &amp; <b>", "*a* 5 < 7 & <b>", "*a* 5 < 7 & <b>"),
+        (" \n", "", ""),
+    ],
+)
+def test_the_same_without_looks(body: str, text: str, excerpt: str) -> None:
+    assert markup.text(body) == text
+    assert markup.excerpt(body) == excerpt
+
+
+@pytest.mark.parametrize(
     "body",
     [
         "<script>alert(1)</script>",

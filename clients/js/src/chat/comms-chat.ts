@@ -1,11 +1,12 @@
 /** `<comms-chat>`: the conversations of a person, and one of them. */
 
 import { html, nothing, type TemplateResult } from "lit-html";
-import { repeat } from "lit-html/directives/repeat.js";
+import { CommsError } from "../http.js";
 import type { LiveClient } from "../live.js";
 import { Conversations, cursor } from "../rest.js";
+import { drawEach } from "../widgets/each.js";
 import { CommsElement } from "../widgets/element.js";
-import { icon } from "../widgets/icons.js";
+import { icon, tool } from "../widgets/icons.js";
 import * as paths from "../widgets/paths.js";
 import type { Conversation, Entry, EntryFrame, MarkFrame, PresenceFrame, Somebody } from "../wire.js";
 import english from "../words/chat.en.json";
@@ -18,6 +19,7 @@ import { summary, told, waiting, type Step, type View, type Word } from "./messa
 import { Thread } from "./thread.js";
 
 const MOST_FOLLOWED = 150;
+const PAGE = 50;
 const MOST_WATCHED = 50;
 /** A frame that tells of another conversation may be lost; and many may come at once. */
 const LOOK_MS = 30_000;
@@ -49,6 +51,7 @@ export class CommsChat extends CommsElement<Word> implements View {
   #watching: (() => void) | null = null;
   #said = "";
   #problem = "";
+  #drawSearch: (() => void) | undefined;
   #isMenuOpen = false;
   #isReady = false;
   #isSignedOut = false;
@@ -77,34 +80,34 @@ export class CommsChat extends CommsElement<Word> implements View {
       changed,
       authorOf: (entry) => this.name(entry.author),
       lastOwn: () => this.#lastOwn(),
-      tell: (text) => this.#tell(text),
+      failed: (error, what) => this.#failed(error, what),
     });
-    this.during(line.on("entry", (frame) => this.#entry(frame)));
-    this.during(line.on("entry.changed", (frame) => this.#changed(frame)));
-    this.during(line.on("read", (frame) => this.#mark(frame)));
-    this.during(line.on("delivered", (frame) => this.#mark(frame)));
-    this.during(line.on("presence", (frame) => this.#came(frame)));
-    this.during(line.on("joined", () => this.#refreshSoon()));
-    this.during(line.on("typing", (frame) => this.#with(frame.conversation, (thread) => thread.startTyping(frame))));
-    this.during(line.on("sent", (sent) => this.#with(sent.conversation, (thread) => thread.acknowledge(sent.clientId))));
-    this.during(line.on("unsent", (one) => this.#with(one.conversation, (thread) => this.#unsent(thread))));
-    this.during(line.on("reset", ({ key }) => this.#with(key, (thread) => void this.#load(thread))));
-    this.during(line.on("gone", ({ key }) => this.#gone(key)));
-    this.during(line.on("signedout", () => this.#set(() => (this.#isSignedOut = true))));
-    this.during(line.on("state", ({ state }) => state === "live" && void this.#refresh()));
-    const look = setInterval(() => document.visibilityState === "visible" && void this.#refresh(), LOOK_MS);
-    this.during(() => clearInterval(look));
-    const here = new AbortController();
-    document.addEventListener(
-      "visibilitychange",
-      () => {
-        if (document.visibilityState === "visible") void this.#refresh();
-        this.#look();
+    this.hear(line, {
+      entry: (frame) => this.#entry(frame),
+      "entry.changed": (frame) => this.#changed(frame),
+      read: (frame) => this.#mark(frame),
+      delivered: (frame) => this.#mark(frame),
+      presence: (frame) => this.#set(() => this.#presence.set(frame.user_id, frame)),
+      joined: () => this.#refreshSoon(),
+      typing: (frame) => this.#with(frame.conversation, (thread) => thread.startTyping(frame)),
+      sent: (sent) => this.#with(sent.conversation, (thread) => thread.acknowledge(sent.clientId)),
+      unsent: (one) => this.#with(one.conversation, (thread) => this.#unsent(thread)),
+      reset: ({ key }) => {
+        this.#refreshSoon();
+        this.#with(key, (thread) => void this.#load(thread));
       },
-      here,
-    );
-    this.during(() => here.abort());
+      gone: ({ key }) => this.#gone(key),
+      signedout: () => this.#set(() => (this.#isSignedOut = true)),
+      state: ({ state }) => state === "live" && void this.#refresh(),
+    });
+    const seen = () => document.visibilityState === "visible" && void this.#refresh();
+    const look = setInterval(seen, LOOK_MS);
+    this.during(() => clearInterval(look));
     this.during(() => this.#watching?.());
+    this.onDocument("visibilitychange", () => {
+      seen();
+      this.#look();
+    });
     line.subscribe({ own_conversations: null });
     await this.#refresh();
   }
@@ -140,7 +143,7 @@ export class CommsChat extends CommsElement<Word> implements View {
   async #refreshOne(): Promise<void> {
     const found = this.#open ? await this.#calls.get(this.#open.id) : await this.#only();
     if (this.#open) this.#open.conversation = found;
-    else this.#enter(found);
+    else void this.#enter(found);
   }
 
   async #only(): Promise<Conversation> {
@@ -153,12 +156,14 @@ export class CommsChat extends CommsElement<Word> implements View {
 
   async #refreshList(line: LiveClient): Promise<void> {
     const archived = this.#isArchive;
-    const page = await this.#calls.list({ archived, limit: 50 });
+    const isFirst = !this.#list.length;
+    const page = await this.#calls.list({ archived, limit: isFirst ? MOST_FOLLOWED : PAGE });
     if (this.line !== line || this.#isArchive !== archived) return;
     const fresh = new Set(page.results.map((one) => one.id));
-    const isFirst = !this.#list.length;
+    const last = page.next && page.results.at(-1)?.active_at;
     if (isFirst) this.#next = cursor(page.next);
-    this.#list = [...page.results, ...this.#list.filter((one) => !fresh.has(one.id) && !isFirst)].sort(latestFirst);
+    const older = this.#list.filter((one) => last && one.active_at <= last && !fresh.has(one.id)); // the others went
+    this.#list = [...page.results, ...older].sort(latestFirst);
     this.#follow(page.results);
     const again = page.results.find((one) => one.id === this.#open?.id);
     if (again && this.#open) this.#open.conversation = again;
@@ -181,14 +186,15 @@ export class CommsChat extends CommsElement<Word> implements View {
 
   // --- One conversation --------------------------------------------------------------------------
 
-  /** Show a conversation. */
-  open(id: string): void {
-    const found = this.#list.find((one) => one.id === id);
-    if (found) this.#enter(found);
-    else void this.#calls.get(id).then((one) => this.#enter(one));
+  /** Show a conversation, or one entry of it. */
+  async open(id: string, entry?: string): Promise<void> {
+    await this.attempt(async () => {
+      await this.#enter(this.#list.find((one) => one.id === id) ?? (await this.#calls.get(id)));
+      if (entry) this.show(entry);
+    });
   }
 
-  #enter(conversation: Conversation): void {
+  async #enter(conversation: Conversation): Promise<void> {
     if (!this.line || this.#open?.id === conversation.id) return;
     const thread = new Thread(this.line, this.#calls, conversation, this.#me, () => this.draw());
     this.thread = this.#open = thread;
@@ -197,19 +203,21 @@ export class CommsChat extends CommsElement<Word> implements View {
     this.#isMenuOpen = false;
     this.#problem = "";
     this.#log.forget();
+    const loaded = this.#load(thread);
+    this.drawNow();
     if (this.#isAlone) this.#follow([conversation]);
-    void this.#load(thread);
+    else this.#composer?.focus();
+    await loaded;
   }
 
   async #load(thread: Thread): Promise<void> {
     try {
       await thread.load();
     } catch (error) {
-      if (this.#open === thread) this.#tell((error as Error).message);
+      if (this.#open === thread) this.#failed(error);
       return;
     }
     this.#look();
-    if (this.#open === thread && !this.#isAlone) this.#composer?.focus();
   }
 
   #leave(): void {
@@ -217,7 +225,7 @@ export class CommsChat extends CommsElement<Word> implements View {
     this.#open = null;
     this.line?.presence("active");
     this.drawNow();
-    this.find(`[data-thread="${id}"]`)?.focus();
+    (this.find(".search input") ?? this.find(`[data-thread="${id}"]`))?.focus();
   }
 
   #lastOwn(): Entry | undefined {
@@ -237,7 +245,7 @@ export class CommsChat extends CommsElement<Word> implements View {
   }
 
   #entry({ conversation, seq, entry }: EntryFrame): void {
-    const isMine = entry.author.kind === "user" && entry.author.id === this.#me;
+    const isMine = this.#isMe(entry.author);
     if (!isMine) this.line?.delivered(conversation, seq);
     this.#with(conversation, (thread) => {
       if (!thread.take(entry) || isMine) return;
@@ -265,12 +273,8 @@ export class CommsChat extends CommsElement<Word> implements View {
   #mark(frame: MarkFrame): void {
     this.#with(frame.conversation, (thread) => thread.mark(frame));
     const found = this.#list.find((one) => one.id === frame.conversation);
-    const isOwn = frame.type === "read" && frame.person.kind === "user" && frame.person.id === this.#me;
+    const isOwn = frame.type === "read" && this.#isMe(frame.person);
     if (isOwn && found?.me && frame.seq >= found.last_seq) this.#set(() => found.me && (found.me.unread = 0));
-  }
-
-  #came(frame: PresenceFrame): void {
-    this.#set(() => this.#presence.set(frame.user_id, frame));
   }
 
   #unsent(thread: Thread): void {
@@ -308,15 +312,21 @@ export class CommsChat extends CommsElement<Word> implements View {
     }
   }
 
-  #tell(text: string): void {
-    this.#set(() => (this.#problem = text));
+  #failed(error: unknown, what?: string): void {
+    const reason = this.reason(error);
+    this.#set(() => (this.#problem = what ? `${what}: ${reason}` : reason));
+  }
+
+  /** What the service says, or that it is not reached. */
+  reason(error: unknown): string {
+    return error instanceof CommsError && error.status ? error.message : this.t("offline");
   }
 
   async attempt(action: () => Promise<unknown>): Promise<void> {
     try {
       await action();
     } catch (error) {
-      this.#tell((error as Error).message);
+      this.#failed(error);
     }
   }
 
@@ -331,7 +341,7 @@ export class CommsChat extends CommsElement<Word> implements View {
 
   react(entry: Entry, emoji: string): void {
     const isOn = entry.reactions.some(
-      (one) => one.emoji === emoji && one.by.some((person) => this.thread.isMine({ author: person })),
+      (one) => one.emoji === emoji && one.by.some((person) => this.#isMe(person)),
     );
     this.activate(entry);
     this.find(`#e${entry.seq}`)?.focus({ preventScroll: true });
@@ -398,13 +408,32 @@ export class CommsChat extends CommsElement<Word> implements View {
 
   async #more(): Promise<void> {
     await this.attempt(async () => {
-      const page = await this.#calls.list({ archived: this.#isArchive, limit: 50, cursor: this.#next });
+      const page = await this.#calls.list({ archived: this.#isArchive, limit: PAGE, cursor: this.#next });
       const known = new Set(this.#list.map((one) => one.id));
       this.#next = cursor(page.next);
       this.#list = [...this.#list, ...page.results.filter((one) => !known.has(one.id))];
       if (this.#list.length <= MOST_FOLLOWED) this.#follow(page.results);
     });
     this.draw();
+  }
+
+  // --- Search ------------------------------------------------------------------------------------
+
+  /** The module is loaded when somebody looks for something. */
+  #startSearch(): void {
+    void this.attempt(async () => {
+      const address = new URL("comms-search.js", import.meta.url).href;
+      const { search } = (await import(address)) as typeof import("./search.js");
+      const place = this.find(".finder");
+      if (!place) return;
+      this.#drawSearch = search(place, {
+        view: this,
+        calls: this.#calls,
+        conversation: this.#isAlone ? this.#open?.id : undefined,
+        titleOf: (id) => this.#list.filter((one) => one.id === id).map((one) => this.#title(one)).join(),
+        open: (entry) => void this.open(entry.conversation, entry.id),
+      });
+    });
   }
 
   // --- Names -------------------------------------------------------------------------------------
@@ -414,8 +443,16 @@ export class CommsChat extends CommsElement<Word> implements View {
     return person.kind === "agent" ? this.t("agent") : this.nameOf(person.id);
   }
 
+  called(person: Somebody): string {
+    return this.#isMe(person) ? this.t("you") : this.name(person);
+  }
+
+  #isMe({ kind, id }: Somebody): boolean {
+    return kind === "user" && id === this.#me;
+  }
+
   #others({ participants }: Conversation): Somebody[] {
-    return participants.filter((one) => one.kind !== "user" || one.id !== this.#me);
+    return participants.filter((one) => !this.#isMe(one));
   }
 
   #title(conversation: Conversation): string {
@@ -447,7 +484,9 @@ export class CommsChat extends CommsElement<Word> implements View {
   }
 
   protected override afterDrawing(): void {
-    if (this.#open) this.#log.restore(this.#open);
+    this.#drawSearch?.();
+    drawEach(this.find(".threads > ul"), "li", this.#list, (one) => one.id, (one) => this.#row(one));
+    if (this.#open) this.#log.restore(this);
   }
 
   protected template(): TemplateResult {
@@ -468,11 +507,13 @@ export class CommsChat extends CommsElement<Word> implements View {
     const t = this.t;
     return html`<nav class="threads" aria-label=${t("messages")}>
       <header><h2>${this.#isArchive ? t("archived") : t("messages")}</h2>
-        <button type="button" class="icon" aria-pressed=${this.#isArchive} aria-label=${t("archived")} title=${t("archived")} @click=${() => this.#turn(!this.#isArchive)}>${icon(paths.archive)}</button>
+        ${tool(paths.search, t("search"), () => this.#startSearch(), { kind: "find" })}
+        ${tool(paths.archive, t("archived"), () => this.#turn(!this.#isArchive), { pressed: this.#isArchive })}
       </header>
+      <div class="finder"></div>
       ${this.#open ? nothing : this.#banner()}
       ${this.#list.length
-        ? html`<ul>${repeat(this.#list, (one) => one.id, (one) => html`<li>${this.#row(one)}</li>`)}</ul>`
+        ? html`<ul></ul>`
         : html`<p class="hint">${this.#isReady ? t("noThreads") : t("loading")}</p>`}
       ${this.#next ? html`<button type="button" class="more" @click=${() => void this.#more()}>${t("more")}</button>` : nothing}
     </nav>`;
@@ -483,14 +524,19 @@ export class CommsChat extends CommsElement<Word> implements View {
     const unread = one.me?.unread ?? 0;
     const latest = one.latest;
     const isOpen = this.#open?.id === one.id;
-    const text = latest ? (latest.kind === "system" ? told(this, latest) : summary(this, latest)) : "";
-    return html`<button type="button" class="row ${unread ? "unread" : ""}" data-thread=${one.id} aria-current=${isOpen ? "true" : nothing} @click=${() => this.#enter(one)}>
+    return html`<button type="button" class="row ${unread ? "unread" : ""}" data-thread=${one.id} aria-current=${isOpen ? "true" : nothing} @click=${() => void this.#enter(one)}>
       ${avatar(title, this.pictureOf(this.#partner(one)?.id ?? ""), this.#stateOf(one))}
-      <span class="words"><b class="cut" dir="auto">${title}</b><span class="cut" dir="auto">${text}</span></span>
+      <span class="words"><b class="cut" dir="auto">${title}</b><span class="cut" dir="auto">${latest ? this.#preview(one, latest) : ""}</span></span>
       <span class="side"><time datetime=${one.active_at}>${this.#short(one.active_at)}</time>
         ${unread ? html`<span class="badge" aria-label=${this.t("unread", { count: unread })}>${unread > 99 ? "99+" : unread}</span>` : nothing}
         ${one.me?.muted_until ? icon(paths.mute) : nothing}</span>
     </button>`;
+  }
+
+  #preview({ kind }: Conversation, latest: Entry): string {
+    if (latest.kind === "system") return told(this, latest);
+    const text = summary(this, latest);
+    return kind === "group" || this.#isMe(latest.author) ? `${this.called(latest.author)}: ${text}` : text;
   }
 
   #short(moment: string): string {
@@ -507,19 +553,19 @@ export class CommsChat extends CommsElement<Word> implements View {
     return html`<section class="thread ${this.#isOver ? "over" : ""}" aria-label=${title} data-drop=${t("drop")}
         @dragover=${drag(true)} @dragleave=${drag(false)} @drop=${(event: DragEvent) => this.#drop(event, thread, composer)}>
       <header>
-        ${this.#isAlone ? nothing : html`<button type="button" class="icon back" aria-label=${t("back")} @click=${() => this.#leave()}>${icon(paths.back)}</button>`}
+        ${this.#isAlone ? nothing : tool(paths.back, t("back"), () => this.#leave(), { kind: "back" })}
         ${avatar(title, this.pictureOf(this.#partner(conversation)?.id ?? ""), this.#stateOf(conversation))}
         <div class="words"><h2 class="cut" dir="auto">${title}</h2><p class="cut">${this.#subtitle(conversation)}</p></div>
+        ${this.#isAlone ? tool(paths.search, t("search"), () => this.#startSearch(), { kind: "find" }) : nothing}
         ${this.#menu(conversation)}
       </header>
+      ${this.#isAlone ? html`<div class="finder"></div>` : nothing}
       ${this.#banner()}
-      ${this.#log.render(this, html`
-        ${isEmpty ? html`<p class="hint">${t("noEntries")}</p>` : nothing}
-        ${repeat(thread.pending, (one) => one.clientId, (one) =>
-          waiting(this, one, () => this.line?.retry(one.clientId), () => this.line?.discard(one.clientId)))}`)}
+      ${this.#log.render(this, isEmpty ? t("noEntries") : "", thread.pending.map((one) =>
+        waiting(this, one, () => this.line?.retry(one.clientId), () => this.line?.discard(one.clientId))))}
       <p class="typing" role="status">${this.#typing(thread)}</p>
-      ${this.#log.isAtEnd ? nothing : html`<button type="button" class="end icon" aria-label=${t("toEnd")} title=${t("toEnd")} @click=${() => this.#log.toEnd()}>${icon(paths.down)}${this.#missed ? html`<span class="badge">${this.#missed}</span>` : nothing}</button>`}
-      ${this.#problem ? html`<p class="toast" role="alert"><span>${this.#problem}</span><button type="button" class="icon" aria-label=${t("discard")} @click=${() => this.#tell("")}>${icon(paths.close)}</button></p>` : nothing}
+      ${this.#log.isAtEnd ? nothing : tool(paths.down, t("toEnd"), () => this.#log.toEnd(), { kind: "end", badge: this.#missed })}
+      ${this.#problem ? html`<p class="toast" role="alert"><span>${this.#problem}</span>${tool(paths.close, t("discard"), () => this.#set(() => (this.#problem = "")))}</p>` : nothing}
       ${composer.render(thread.id)}
     </section>`;
   }
@@ -560,7 +606,7 @@ export class CommsChat extends CommsElement<Word> implements View {
       (event.currentTarget as Element).querySelector<HTMLElement>("button")?.focus();
     };
     return html`<div class="menu" @focusout=${left} @keydown=${key}>
-      <button type="button" class="icon" aria-label=${t("options")} title=${t("options")} aria-expanded=${this.#isMenuOpen} @click=${() => this.#set(() => (this.#isMenuOpen = !this.#isMenuOpen))}>${icon(paths.more)}</button>
+      ${tool(paths.more, t("options"), () => this.#set(() => (this.#isMenuOpen = !this.#isMenuOpen)), { expanded: this.#isMenuOpen })}
       ${this.#isMenuOpen
         ? html`<div class="choices">
             <button type="button" @click=${() => this.#mute(conversation)}>${icon(paths.mute)}${conversation.me?.muted_until ? t("unmute") : t("mute")}</button>

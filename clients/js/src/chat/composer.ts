@@ -3,10 +3,10 @@
 import { html, nothing, type TemplateResult } from "lit-html";
 import { newId, type LiveClient } from "../live.js";
 import type { Conversations } from "../rest.js";
-import { icon } from "../widgets/icons.js";
+import { icon, tool } from "../widgets/icons.js";
 import * as paths from "../widgets/paths.js";
 import type { Attachment, Entry } from "../wire.js";
-import type { Translate } from "./message.js";
+import { summary, type Translate } from "./message.js";
 
 /** A file on its way. */
 interface Upload {
@@ -21,7 +21,12 @@ interface Draft {
   text: string;
   uploads: Upload[];
   replyTo?: Entry;
-  editing?: Entry;
+}
+
+/** What was written is as it was afterwards. */
+interface Edit {
+  entry: Entry;
+  text: string;
 }
 
 export interface Desk {
@@ -33,8 +38,8 @@ export interface Desk {
   lastOwn(): Entry | undefined;
   /** Something is to be drawn. */
   changed(): void;
-  /** Something is to be told to the person. */
-  tell(text: string): void;
+  /** The person is to be told why something failed. */
+  failed(error: unknown, what?: string): void;
 }
 
 const MOST_LETTERS = 10_000;
@@ -43,35 +48,36 @@ const ROWS_PX = 160;
 
 export class Composer {
   #drafts = new Map<string, Draft>();
+  #edits = new Map<string, Edit>();
 
   constructor(private readonly desk: Desk) {}
 
   render(conversation: string): TemplateResult {
     const { t } = this.desk;
     const draft = this.#draft(conversation);
-    const about = draft.editing ?? draft.replyTo;
-    const isReady = draft.uploads.every((one) => one.done);
-    const isEmpty = !draft.text.trim() && !draft.uploads.length;
+    const edit = this.#edits.get(conversation);
+    const about = edit?.entry ?? draft.replyTo;
+    const label = t(edit ? "save" : "send");
     return html`<form class="composer" @submit=${(event: Event) => this.#submit(event, conversation)}>
       ${about
         ? html`<div class="about">
-            <span class="bar"><b dir="auto">${draft.editing ? t("editing") : t("replyTo", { name: this.desk.authorOf(about) })}</b><span dir="auto">${about.body || about.attachments[0]?.name}</span></span>
-            <button type="button" class="icon" aria-label=${t("cancel")} @click=${() => this.#leave(conversation)}>${icon(paths.close)}</button>
+            <span class="bar"><b dir="auto">${edit ? t("editing") : t("replyTo", { name: this.desk.authorOf(about) })}</b><span dir="auto">${summary(this.desk, about)}</span></span>
+            ${tool(paths.close, t("cancel"), () => this.#leave(conversation))}
           </div>`
         : nothing}
       ${draft.uploads.length
         ? html`<ul class="uploads">${draft.uploads.map((one) => this.#upload(draft, one))}</ul>`
         : nothing}
       <div class="row">
-        ${draft.editing
+        ${edit
           ? nothing
-          : html`<button type="button" class="icon" aria-label=${t("attach")} title=${t("attach")} @click=${() => this.desk.find("input")?.click()}>${icon(paths.attach)}</button>
+          : html`${tool(paths.attach, t("attach"), () => this.desk.find("input")?.click())}
               <input type="file" multiple hidden tabindex="-1" @change=${(event: Event) => this.#picked(event, conversation)}>`}
-        <textarea rows="1" dir="auto" maxlength=${MOST_LETTERS} aria-label=${t("write")} placeholder=${t("write")} .value=${draft.text}
+        <textarea rows="1" dir="auto" maxlength=${MOST_LETTERS} aria-label=${t("write")} placeholder=${t("write")} .value=${(edit ?? draft).text}
           @input=${(event: InputEvent) => this.#typed(event, conversation)}
           @keydown=${(event: KeyboardEvent) => this.#key(event, conversation)}
           @paste=${(event: ClipboardEvent) => this.#pasted(event, conversation)}></textarea>
-        <button class="icon main" aria-label=${draft.editing ? t("save") : t("send")} title=${draft.editing ? t("save") : t("send")} aria-disabled=${isEmpty || !isReady}>${icon(draft.editing ? paths.check : paths.send)}</button>
+        <button class="icon main" aria-label=${label} title=${label} aria-disabled=${!(edit ? edit.text.trim() : isReady(draft))}>${icon(edit ? paths.check : paths.send)}</button>
       </div>
     </form>`;
   }
@@ -82,20 +88,17 @@ export class Composer {
 
   focus(): void {
     this.#box?.focus();
+    this.#grow();
   }
 
   reply(entry: Entry): void {
-    const draft = this.#draft(entry.conversation);
-    delete draft.editing;
-    draft.replyTo = entry;
+    this.#edits.delete(entry.conversation);
+    this.#draft(entry.conversation).replyTo = entry;
     this.#return();
   }
 
-  edit(entry: Entry): void {
-    const draft = this.#draft(entry.conversation);
-    delete draft.replyTo;
-    draft.editing = entry;
-    draft.text = entry.body;
+  edit(entry: Entry, text = entry.body): void {
+    this.#edits.set(entry.conversation, { entry, text });
     this.#return();
   }
 
@@ -116,20 +119,14 @@ export class Composer {
     return found;
   }
 
-  /** Back to the box, which grows with its text. */
+  /** Back to the box, which grows with its text: now, for a moment later the person may be elsewhere. */
   #return(): void {
     this.desk.changed();
-    requestAnimationFrame(() => {
-      this.focus();
-      this.#grow();
-    });
+    queueMicrotask(() => this.focus());
   }
 
   #leave(conversation: string): void {
-    const draft = this.#draft(conversation);
-    if (draft.editing) draft.text = "";
-    delete draft.editing;
-    delete draft.replyTo;
+    if (!this.#edits.delete(conversation)) delete this.#draft(conversation).replyTo;
     this.#return();
   }
 
@@ -143,22 +140,24 @@ export class Composer {
   // --- Events ------------------------------------------------------------------------------------
 
   #typed(event: InputEvent, conversation: string): void {
-    const draft = this.#draft(conversation);
-    draft.text = (event.target as HTMLTextAreaElement).value;
+    const edit = this.#edits.get(conversation);
+    const { value } = event.target as HTMLTextAreaElement;
+    (edit ?? this.#draft(conversation)).text = value;
     this.#grow();
     this.desk.changed();
-    if (draft.text && !draft.editing) this.desk.line.typing(conversation);
+    if (value && !edit) this.desk.line.typing(conversation);
   }
 
   #key(event: KeyboardEvent, conversation: string): void {
     const draft = this.#draft(conversation);
+    const isEditing = this.#edits.has(conversation);
     if (event.isComposing) return;
     if (event.key === "Enter" && !event.shiftKey) {
       this.#submit(event, conversation);
-    } else if (event.key === "Escape" && (draft.editing || draft.replyTo)) {
+    } else if (event.key === "Escape" && (isEditing || draft.replyTo)) {
       event.stopPropagation();
       this.#leave(conversation);
-    } else if (event.key === "ArrowUp" && !draft.text && !draft.editing) {
+    } else if (event.key === "ArrowUp" && !draft.text && !isEditing) {
       const last = this.desk.lastOwn();
       if (!last) return;
       event.preventDefault();
@@ -181,30 +180,34 @@ export class Composer {
 
   #submit(event: Event, conversation: string): void {
     event.preventDefault();
-    const draft = this.#draft(conversation);
-    const text = draft.text.trim();
-    const files = draft.uploads.flatMap((one) => one.done?.id ?? []);
-    if (files.length < draft.uploads.length || (!text && !files.length)) return;
-    if (draft.editing) void this.#save(draft.editing, text);
-    else {
-      void this.desk.line.send(conversation, text, {
-        clientId: newId(),
-        ...(draft.replyTo && { replyTo: draft.replyTo.id }),
-        ...(files.length && { attachments: files }),
-      });
-    }
-    this.#drafts.delete(conversation);
+    const edit = this.#edits.get(conversation);
+    if (edit) void this.#save(edit);
+    else this.#write(conversation);
     this.#return();
   }
 
-  async #save(entry: Entry, text: string): Promise<void> {
+  #write(conversation: string): void {
+    const draft = this.#draft(conversation);
+    if (!isReady(draft)) return;
+    const files = draft.uploads.flatMap((one) => one.done?.id ?? []);
+    void this.desk.line.send(conversation, draft.text.trim(), {
+      clientId: newId(),
+      ...(draft.replyTo && { replyTo: draft.replyTo.id }),
+      ...(files.length && { attachments: files }),
+    });
+    this.#drafts.delete(conversation);
+  }
+
+  async #save({ entry, text: written }: Edit): Promise<void> {
+    const text = written.trim();
+    if (!text) return;
+    this.#edits.delete(entry.conversation);
     if (text === entry.body) return;
     try {
       await this.desk.calls.edit(entry.conversation, entry.id, text);
     } catch (error) {
-      this.edit(entry);
-      this.#draft(entry.conversation).text = text;
-      this.desk.tell((error as Error).message);
+      this.edit(entry, text);
+      this.desk.failed(error);
     }
   }
 
@@ -221,8 +224,7 @@ export class Composer {
       });
     } catch (error) {
       draft.uploads = draft.uploads.filter((one) => one !== upload);
-      const reason = (error as Error).message;
-      if (!upload.stop.signal.aborted) this.desk.tell(`${file.name}: ${reason}`);
+      if (!upload.stop.signal.aborted) this.desk.failed(error, file.name);
     }
     this.desk.changed();
   }
@@ -237,7 +239,11 @@ export class Composer {
     return html`<li>
       ${icon(paths.file)}<span class="cut" dir="auto">${upload.name}</span>
       ${upload.done ? nothing : html`<progress max="1" .value=${upload.part} aria-label=${upload.name}></progress>`}
-      <button type="button" class="icon" aria-label=${label} @click=${remove}>${icon(paths.close)}</button>
+      ${tool(paths.close, label, remove)}
     </li>`;
   }
+}
+
+function isReady({ text, uploads }: Draft): boolean {
+  return uploads.every((one) => one.done) && Boolean(text.trim() || uploads.length);
 }

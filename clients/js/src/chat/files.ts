@@ -1,13 +1,16 @@
-/** Links to attachments, which are good for five minutes: fetched when they are needed, and kept until then. */
+/**
+ * Links to attachments, which are good for five minutes: fetched when they are needed, and kept until
+ * then. How long that is is measured here: the clock of a device may be wrong.
+ */
 
 import type { Conversations } from "../rest.js";
 import type { Attachment, Links } from "../wire.js";
 
-const EARLY_MS = 20_000;
+const GOOD_MS = 280_000;
 const MOST_TRIES = 5;
 
 export class Files {
-  #known = new Map<string, Links>();
+  #known = new Map<string, Links & { until: number }>();
   #tries = new Map<string, number>();
 
   constructor(
@@ -28,14 +31,13 @@ export class Files {
   /** In a new tab, or as a download. */
   async open(conversation: string, file: Attachment): Promise<void> {
     const known = this.#known.get(file.id);
-    const isGood = known && Date.parse(known.expires_at) - EARLY_MS > Date.now();
-    const links = isGood ? known : await this.#fetch(conversation, file);
+    const links = known && known.until > Date.now() ? known : await this.#fetch(conversation, file);
     window.open(links.url, "_blank", "noopener");
   }
 
   /** A picture, or its link, did not come: the line was bad. A link that has ended does not count. */
   again(conversation: string, file: Attachment): void {
-    const hasEnded = Date.parse(this.#known.get(file.id)?.expires_at ?? "") < Date.now();
+    const hasEnded = (this.#known.get(file.id)?.until ?? Infinity) < Date.now();
     const tries = hasEnded ? 1 : (this.#tries.get(file.id) ?? 0) + 1;
     this.#tries.set(file.id, tries);
     if (tries <= MOST_TRIES) setTimeout(() => this.#show(conversation, file), tries * 1000);
@@ -47,7 +49,7 @@ export class Files {
 
   async #fetch(conversation: string, file: Attachment): Promise<Links> {
     const links = await this.calls.attachment(conversation, file.id);
-    this.#known.set(file.id, links);
+    this.#known.set(file.id, { ...links, until: Date.now() + GOOD_MS });
     return links;
   }
 }

@@ -4,7 +4,7 @@
  */
 
 import { html, nothing, type TemplateResult } from "lit-html";
-import { repeat } from "lit-html/directives/repeat.js";
+import { boxes, drawEach } from "../widgets/each.js";
 import type { Entry } from "../wire.js";
 import { message, sameDay, type View } from "./message.js";
 import type { Chunk, Thread } from "./thread.js";
@@ -38,6 +38,10 @@ export class Log {
     return this.root.querySelector<HTMLElement>(".scroller");
   }
 
+  get #chunks(): Element | null {
+    return this.root.querySelector(".chunks");
+  }
+
   get isAtEnd(): boolean {
     return this.#isAtEnd;
   }
@@ -54,19 +58,10 @@ export class Log {
     this.#isAtEnd = true;
   }
 
-  render(view: View, rest: TemplateResult | typeof nothing): TemplateResult {
-    const { thread, t } = view;
-    let previous: Entry | undefined;
-    const chunk = (one: Chunk) => {
-      const before = previous;
-      previous = one.entries.at(-1);
-      return this.#chunk(view, one, before);
-    };
+  render(view: View, hint: string, rest: TemplateResult[]): TemplateResult {
     return html`<div class="scroller" @scroll=${this.#scrolled}>
-      ${thread.hasOlder ? html`<p class="hint">${t("loading")}</p>` : nothing}
-      <div role="list" class="log" @keydown=${this.#walk} @focusin=${(event: Event) => this.#reach(view, event)}>
-        ${repeat(thread.chunks, (one) => this.#name(thread, one), chunk)}${rest}
-      </div>
+      ${view.thread.hasOlder || hint ? html`<p class="hint">${hint || view.t("loading")}</p>` : nothing}
+      <div role="list" class="log" @keydown=${this.#walk} @focusin=${(event: Event) => this.#reach(view, event)}><div class="chunks"></div>${rest}</div>
     </div>`;
   }
 
@@ -74,21 +69,18 @@ export class Log {
     return `${thread.id}/${chunk.id}`;
   }
 
-  #chunk(view: View, chunk: Chunk, before: Entry | undefined): TemplateResult {
-    const name = this.#name(view.thread, chunk);
-    const height = this.#heights.get(name);
-    let previous = before;
-    return html`<div class="chunk" data-name=${name}>${height !== undefined
-      ? nothing
-      : repeat(
-          chunk.entries,
-          (entry) => entry.id,
-          (entry) => {
-            const last = previous;
-            previous = entry;
-            return html`${this.#between(view, entry, last)}${message(view, entry, last)}`;
-          },
-        )}</div>`;
+  #fill(view: View): void {
+    const { thread } = view;
+    let previous: Entry | undefined;
+    drawEach(this.#chunks, "div", thread.chunks, (one) => this.#name(thread, one), (chunk) => {
+      const before = previous;
+      previous = chunk.entries.at(-1);
+      if (this.#heights.has(this.#name(thread, chunk))) return nothing;
+      return chunk.entries.map((entry, at) => {
+        const last = at ? chunk.entries[at - 1] : before;
+        return html`${this.#between(view, entry, last)}${message(view, entry, last)}`;
+      });
+    });
   }
 
   /** A day begins; here begins what is new. */
@@ -123,8 +115,9 @@ export class Log {
   }
 
   /** After it. */
-  restore(thread: Thread): void {
+  restore(view: View): void {
     const scroller = this.#scroller;
+    this.#fill(view);
     this.#watch(scroller);
     if (!scroller) return;
     if (this.#isAtEnd) this.#stick();
@@ -132,7 +125,7 @@ export class Log {
       const moved = this.#anchor.element.getBoundingClientRect().top - this.#anchor.top;
       if (moved) scroller.scrollTop += moved;
     }
-    this.#older(scroller, thread);
+    this.#older(scroller, view.thread);
     this.moved();
   }
 
@@ -143,7 +136,8 @@ export class Log {
     this.#isAtEnd = false;
     this.#heights.delete(this.#name(thread, chunk));
     this.changed();
-    requestAnimationFrame(() => {
+    // As soon as it is drawn: the next frame may tell of a scroll to the end that was before.
+    queueMicrotask(() => {
       const found = this.root.querySelector<HTMLElement>(`#e${entry.seq}`);
       found?.scrollIntoView({ block: "center" });
       found?.focus({ preventScroll: true });
@@ -177,8 +171,8 @@ export class Log {
       this.#observer?.disconnect();
       this.#observer = new IntersectionObserver((seen) => this.#seen(seen), { root: scroller, rootMargin: FAR });
     }
-    for (const chunk of scroller.querySelectorAll<HTMLElement>(".chunk")) {
-      const height = this.#heights.get(chunk.dataset["name"] ?? "");
+    for (const chunk of boxes(this.#chunks)) {
+      const height = this.#heights.get(chunk.dataset["key"] ?? "");
       chunk.style.height = height === undefined ? "" : `${height}px`;
       this.#observer.observe(chunk);
     }
@@ -187,7 +181,7 @@ export class Log {
   #seen(seen: IntersectionObserverEntry[]): void {
     let isChanged = false;
     for (const { target, isIntersecting, boundingClientRect } of seen) {
-      const name = (target as HTMLElement).dataset["name"] ?? "";
+      const name = (target as HTMLElement).dataset["key"] ?? "";
       if (isIntersecting === !this.#heights.has(name)) continue;
       if (isIntersecting) this.#heights.delete(name);
       else if (target.contains(rootOf(target).activeElement)) continue;
@@ -232,7 +226,7 @@ function rootOf(element: Element): Document | ShadowRoot {
 /** The first entry that can be seen. */
 function anchorOf(scroller: HTMLElement): Anchor | null {
   const edge = scroller.getBoundingClientRect().top;
-  for (const chunk of scroller.querySelectorAll(".chunk")) {
+  for (const chunk of boxes(scroller.querySelector(".chunks"))) {
     if (chunk.getBoundingClientRect().bottom <= edge) continue;
     for (const element of [...chunk.children, chunk]) {
       const { top, bottom } = element.getBoundingClientRect();

@@ -1,7 +1,7 @@
 /** How one entry looks. */
 
 import { html, nothing, type TemplateResult } from "lit-html";
-import { icon } from "../widgets/icons.js";
+import { icon, tool } from "../widgets/icons.js";
 import * as paths from "../widgets/paths.js";
 import { nodes } from "../widgets/safe.js";
 import type { Files } from "./files.js";
@@ -25,6 +25,8 @@ export interface View {
   time(moment: string | number, options: Intl.DateTimeFormatOptions): string;
   locale: string;
   name(person: Somebody): string;
+  /** The same, but "You" for who reads it. */
+  called(person: Somebody): string;
   /** The entry whose actions are shown, and of which action the next step. */
   active: string | null;
   step: Step;
@@ -36,6 +38,8 @@ export interface View {
   edit(entry: Entry): void;
   erase(entry: Entry): void;
   show(id: string): void;
+  /** Why something failed, for the person to read. */
+  reason(error: unknown): string;
   /** What fails is told to the person. */
   attempt(action: () => Promise<unknown>): Promise<void>;
 }
@@ -46,7 +50,7 @@ export function message(view: View, entry: Entry, previous: Entry | undefined): 
   const isMine = thread.isMine(entry);
   const isFirst = !follows(entry, previous);
   const isActive = view.active === entry.id;
-  const label = `${isMine ? t("you") : view.name(entry.author)}: ${summary(view, entry)}`;
+  const label = `${view.called(entry.author)}: ${summary(view, entry)}`;
   return html`<div role="listitem"
     class="entry ${isMine ? "mine" : "theirs"} ${isFirst ? "first" : ""} ${isActive ? "active" : ""}"
     id=${`e${entry.seq}`} data-id=${entry.id} tabindex=${view.reachable === entry.id ? 0 : -1} aria-label=${label}
@@ -69,7 +73,7 @@ export function message(view: View, entry: Entry, previous: Entry | undefined): 
     </div>
     ${entry.reactions.length
       ? html`<div class="reactions">${entry.reactions.map((one) => {
-          const names = one.by.map((person) => (thread.isMine({ author: person }) ? t("you") : view.name(person)));
+          const names = one.by.map((person) => view.called(person));
           const isOn = one.by.some((person) => thread.isMine({ author: person }));
           const told = `${one.emoji}: ${list(view, names)}`;
           return html`<button type="button" aria-pressed=${isOn} aria-label=${told} title=${told} @click=${() => view.react(entry, one.emoji)}>${one.emoji}<span>${one.by.length}</span></button>`;
@@ -127,7 +131,8 @@ export function sameDay(one: string, other: string): boolean {
 
 export function summary(view: Pick<View, "t">, entry: Entry): string {
   if (entry.deleted_at) return view.t("deleted");
-  return entry.body || entry.attachments.map((file) => file.name).join(", ") || view.t("file");
+  const text = words(entry).textContent?.replace(/\s+/g, " ").trim();
+  return text || entry.attachments.map((file) => file.name).join(", ") || view.t("file");
 }
 
 function system(view: View, entry: Entry): TemplateResult {
@@ -181,9 +186,8 @@ function mark(path: string, label: string): TemplateResult {
 
 function toolbar(view: View, entry: Entry, isMine: boolean, isActive: boolean): TemplateResult {
   const { t } = view;
-  const reachable = isActive ? 0 : -1;
-  const button = (path: string, label: string, click: () => void) =>
-    html`<button type="button" class="icon" tabindex=${reachable} aria-label=${label} title=${label} @click=${click}>${icon(path)}</button>`;
+  const tabindex = isActive ? 0 : -1;
+  const button = (path: string, label: string, click: () => void) => tool(path, label, click, { tabindex });
   return html`<div class="toolbar" role="group" aria-label=${t("actions")}>
     ${isActive && view.step === "react"
       ? EMOJI.map((emoji) => html`<button type="button" class="icon" aria-label=${t("reactWith", { emoji })} @click=${() => view.react(entry, emoji)}>${emoji}</button>`)

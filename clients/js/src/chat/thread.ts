@@ -73,6 +73,7 @@ export class Thread {
   /** The latest page, in place of what there was. */
   async load(): Promise<void> {
     const meanwhile: Entry[] = (this.#meanwhile = []);
+    this.isLoaded = false; // and stays so where it fails, to be tried again
     let page;
     try {
       page = await this.calls.entries(this.id, { limit: CHUNK });

@@ -1,18 +1,18 @@
 /** `<comms-inbox>`: a bell with the number of unread notifications, and the feed behind it. */
 
 import { html, nothing, type TemplateResult } from "lit-html";
-import { repeat } from "lit-html/directives/repeat.js";
 import type { LiveClient } from "../live.js";
 import { Inbox, OwnPreferences, type Which } from "../rest.js";
+import { drawEach } from "../widgets/each.js";
 import { CommsElement } from "../widgets/element.js";
-import { icon } from "../widgets/icons.js";
+import { icon, tool } from "../widgets/icons.js";
 import * as paths from "../widgets/paths.js";
 import { safeLink } from "../widgets/safe.js";
 import type { Action, Changed, Item, ItemOrGone } from "../wire.js";
 import english from "../words/inbox.en.json";
 import { Feed, type Filter } from "./feed.js";
 import styles from "./inbox.css";
-import { Centre } from "./preferences.js";
+import { Centre, type Desk } from "./preferences.js";
 
 export type Word = keyof typeof english;
 export type Translate = (word: Word, values?: Record<string, string | number>) => string;
@@ -26,7 +26,7 @@ interface Tab {
   tag: string;
 }
 
-export class CommsInbox extends CommsElement<Word> {
+export class CommsInbox extends CommsElement<Word> implements Desk {
   static override observedAttributes = [...CommsElement.observedAttributes, "inline", "tags"];
 
   protected readonly catalogue = "inbox";
@@ -51,35 +51,33 @@ export class CommsInbox extends CommsElement<Word> {
     this.#calls = new Inbox(line.http);
     const feed = (this.#feed = new Feed(this.#calls, () => this.draw()));
     const own = new OwnPreferences(line.http, () => line.me());
-    this.#centre = new Centre(own, this.t, () => this.draw(), () => this.#tell("failed"));
-    this.during(line.on("notification", ({ notification, counts }) => {
-      if (counts) feed.counts = counts;
-      if (notification) this.#came(notification);
-      this.draw();
-    }));
-    this.during(line.on("announcement", ({ announcement }) => {
-      if (announcement) this.#came(announcement);
-      void this.#try(() => feed.count());
-    }));
-    this.during(line.on("reset", ({ feed: name }) => {
-      if (name !== "conversations") void this.#try(async () => Promise.all([feed.count(), this.#isSeen && feed.load()]));
-    }));
-    this.during(line.on("signedout", () => this.#tell("signedOut")));
-    this.during(line.on("state", ({ state }) => {
-      if (state === "live") void this.#follow(line, feed);
-    }));
-    document.addEventListener("visibilitychange", this.#look);
-    document.addEventListener("pointerdown", this.#elsewhere);
-    this.during(() => document.removeEventListener("visibilitychange", this.#look));
-    this.during(() => document.removeEventListener("pointerdown", this.#elsewhere));
+    this.#centre = new Centre(own, this);
+    this.hear(line, {
+      notification: ({ notification, counts }) => {
+        if (counts) feed.counts = counts;
+        if (notification) this.#came(notification);
+        this.draw();
+      },
+      announcement: ({ announcement }) => {
+        if (announcement) this.#came(announcement);
+        void this.attempt(() => feed.count());
+      },
+      reset: ({ feed: name }) => {
+        if (name !== "conversations") void this.attempt(async () => Promise.all([feed.count(), this.#isSeen && feed.load()]));
+      },
+      signedout: () => this.#tell("signedOut"),
+      state: ({ state }) => state === "live" && void this.#follow(line, feed),
+    });
+    this.onDocument("visibilitychange", () => this.#see());
+    this.onDocument("pointerdown", (event) => this.#elsewhere(event));
     await this.#follow(line, feed);
-    if (this.#isSeen) await this.#try(() => feed.load());
+    if (this.#isSeen) await this.attempt(() => feed.load());
   }
 
   /** From the numbers on: once. What fails is tried again with the next connection. */
   async #follow(line: LiveClient, feed: Feed): Promise<void> {
     if (line.position("inbox") !== undefined && feed.isCounted) return;
-    await this.#try(async () => line.subscribe({ ...(await feed.count()) }));
+    await this.attempt(async () => line.subscribe({ ...(await feed.count()) }));
   }
 
   get #isInline(): boolean {
@@ -101,7 +99,7 @@ export class CommsInbox extends CommsElement<Word> {
 
   // --- What is done ------------------------------------------------------------------------------
 
-  async #try(action: () => Promise<unknown>): Promise<void> {
+  async attempt(action: () => Promise<unknown>): Promise<void> {
     try {
       await action();
       this.#problem = "";
@@ -123,7 +121,7 @@ export class CommsInbox extends CommsElement<Word> {
     const panel = this.find(".panel");
     panel?.classList.toggle("flipped", isBeyond(panel));
     panel?.focus();
-    void this.#try(async () => this.#feed?.load());
+    void this.attempt(async () => this.#feed?.load());
   }
 
   close(): void {
@@ -132,13 +130,11 @@ export class CommsInbox extends CommsElement<Word> {
     this.find(".bell")?.focus();
   }
 
-  readonly #elsewhere = (event: Event): void => {
+  #elsewhere(event: Event): void {
     if (!this.#isOpen || event.composedPath().includes(this)) return;
     this.#isOpen = false;
     this.draw();
-  };
-
-  readonly #look = (): void => this.#see();
+  }
 
   /** What is shown to a person is seen. */
   #see(): void {
@@ -151,7 +147,7 @@ export class CommsInbox extends CommsElement<Word> {
   }
 
   async #change(call: Promise<Changed>): Promise<void> {
-    await this.#try(async () => {
+    await this.attempt(async () => {
       const { counts } = await call;
       if (this.#feed) this.#feed.counts = counts;
     });
@@ -165,7 +161,7 @@ export class CommsInbox extends CommsElement<Word> {
 
   #readAll(tag: string): void {
     const which: Which = tag ? { all: true, tag } : { all: true };
-    void this.#try(async () => {
+    void this.attempt(async () => {
       for (let more = true; more; ) {
         const done = await this.#calls.read(which);
         if (this.#feed) this.#feed.counts = done.counts;
@@ -196,7 +192,7 @@ export class CommsInbox extends CommsElement<Word> {
   }
 
   async #press(item: Item, action: Action): Promise<void> {
-    await this.#try(async () => this.#feed?.take(await this.#calls.act(item.id, action.key)));
+    await this.attempt(async () => this.#feed?.take(await this.#calls.act(item.id, action.key)));
     this.#go(item, action.link);
   }
 
@@ -221,6 +217,7 @@ export class CommsInbox extends CommsElement<Word> {
   // --- How it looks ------------------------------------------------------------------------------
 
   protected override afterDrawing(): void {
+    drawEach(this.find(".feed ul"), "li", this.#feed?.items ?? [], (one) => one.id, (one) => this.#item(one));
     this.#see();
   }
 
@@ -250,8 +247,6 @@ export class CommsInbox extends CommsElement<Word> {
 
   #panel(feed: Feed): TemplateResult {
     const t = this.t;
-    const button = (path: string, label: string, click: () => void) =>
-      html`<button type="button" class="icon" aria-label=${label} title=${label} @click=${click}>${icon(path)}</button>`;
     const turn = (isChoosing: boolean) => () => {
       this.#isChoosing = isChoosing;
       if (isChoosing) void this.#centre?.load();
@@ -259,10 +254,10 @@ export class CommsInbox extends CommsElement<Word> {
       this.find(".panel")?.focus();
     };
     const head = this.#isChoosing
-      ? html`${button(paths.back, t("back"), turn(false))}<h2>${t("settings")}</h2>`
-      : html`<h2>${t("title")}</h2>${button(paths.twice, t("readAll"), () => this.#readAll(feed.tag))}${button(paths.settings, t("settings"), turn(true))}`;
+      ? html`${tool(paths.back, t("back"), turn(false))}<h2>${t("settings")}</h2>`
+      : html`<h2>${t("title")}</h2>${tool(paths.twice, t("readAll"), () => this.#readAll(feed.tag))}${tool(paths.settings, t("settings"), turn(true))}`;
     return html`<section class="panel" role=${this.#isInline ? "region" : "dialog"} aria-label=${this.#isChoosing ? t("settings") : t("title")} tabindex="-1">
-      <header>${head}${this.#isInline ? nothing : button(paths.close, t("close"), () => this.close())}</header>
+      <header>${head}${this.#isInline ? nothing : tool(paths.close, t("close"), () => this.close())}</header>
       ${this.#notice()}
       ${this.#isChoosing ? this.#centre?.render() : this.#tabs(feed)}
     </section>`;
@@ -287,13 +282,13 @@ export class CommsInbox extends CommsElement<Word> {
     const count = { all: 0, unread: feed.counts.unread, snoozed: feed.counts.snoozed, archived: 0 };
     return html`<div class="tabs" role="tablist" aria-label=${t("title")} @keydown=${walk}>
         ${tabs.map((one) => html`<button type="button" role="tab" aria-selected=${isOn(one)} aria-controls="feed" tabindex=${isOn(one) ? 0 : -1} dir="auto"
-          @click=${() => void this.#try(() => feed.turn(one.filter, one.tag))}>${one.label}${count[one.filter] && !one.tag ? html` <small>${count[one.filter]}</small>` : nothing}</button>`)}
+          @click=${() => void this.attempt(() => feed.turn(one.filter, one.tag))}>${one.label}${count[one.filter] && !one.tag ? html` <small>${count[one.filter]}</small>` : nothing}</button>`)}
       </div>
       <div class="feed" id="feed" role="tabpanel" tabindex="0" aria-label=${tabs.find(isOn)?.label ?? ""}>
         ${feed.items.length
-          ? html`<ul>${repeat(feed.items, (one) => one.id, (one) => this.#item(one))}</ul>`
+          ? html`<ul></ul>`
           : html`<p class="hint">${feed.isLoaded ? t("nothing") : t("loading")}</p>`}
-        ${feed.hasMore ? html`<button type="button" class="more" @click=${() => void this.#try(() => feed.more())}>${t("more")}</button>` : nothing}
+        ${feed.hasMore ? html`<button type="button" class="more" @click=${() => void this.attempt(() => feed.more())}>${t("more")}</button>` : nothing}
       </div>`;
   }
 
@@ -303,7 +298,7 @@ export class CommsInbox extends CommsElement<Word> {
     const link = item.link ? safeLink(item.link) : undefined;
     const image = item.image ? safeLink(item.image) : undefined;
     const open = (event: MouseEvent) => void this.#openItem(event, item);
-    return html`<li class="item ${isUnread ? "unread" : ""} ${item.priority}">
+    return html`<div class="item ${isUnread ? "unread" : ""} ${item.priority}">
       ${image ? html`<img src=${image} alt="" loading="lazy">` : nothing}
       <div class="body">
         ${link
@@ -316,7 +311,7 @@ export class CommsInbox extends CommsElement<Word> {
         ${item.snoozed_until ? html`<span class="until">${t("until", { time: this.time(item.snoozed_until, { dateStyle: "medium", timeStyle: "short" }) })}</span>` : nothing}
       </div>
       ${this.#toolbar(item, isUnread)}
-    </li>`;
+    </div>`;
   }
 
   #actions(item: Item): TemplateResult {
@@ -330,8 +325,6 @@ export class CommsInbox extends CommsElement<Word> {
 
   #toolbar(item: Item, isUnread: boolean): TemplateResult {
     const t = this.t;
-    const button = (path: string, label: string, click: () => void, more?: boolean) =>
-      html`<button type="button" class="icon" aria-label=${label} title=${label} aria-expanded=${more ?? nothing} @click=${click}>${icon(path)}</button>`;
     const isSnoozing = this.#snoozing === item.id;
     const choose = () => {
       this.#snoozing = isSnoozing ? "" : item.id;
@@ -344,11 +337,11 @@ export class CommsInbox extends CommsElement<Word> {
       this.draw();
     };
     return html`<div class="menu tools" @focusout=${left}>
-      ${button(isUnread ? paths.check : paths.dot, isUnread ? t("read") : t("keep"), () => this.#toggleRead(item))}
+      ${tool(isUnread ? paths.check : paths.dot, isUnread ? t("read") : t("keep"), () => this.#toggleRead(item))}
       ${isSnoozed
-        ? button(paths.bell, t("unarchive"), () => this.#snooze(item, null))
-        : item.place === "inbox" ? button(paths.clock, t("snooze"), choose, isSnoozing) : nothing}
-      ${isSnoozed ? nothing : button(paths.archive, item.place === "archived" ? t("unarchive") : t("archive"), () => this.#archive(item))}
+        ? tool(paths.bell, t("unarchive"), () => this.#snooze(item, null))
+        : item.place === "inbox" ? tool(paths.clock, t("snooze"), choose, { expanded: isSnoozing }) : nothing}
+      ${isSnoozed ? nothing : tool(paths.archive, item.place === "archived" ? t("unarchive") : t("archive"), () => this.#archive(item))}
       ${isSnoozing
         ? html`<div class="choices">${(["hour", "tomorrow", "week"] as const).map((one) => html`<button type="button" @click=${() => this.#snooze(item, moment(one))}>${t(one)}</button>`)}</div>`
         : nothing}

@@ -4,6 +4,7 @@ import { html, type TemplateResult } from "lit-html";
 import type { OwnPreferences } from "../rest.js";
 import type { Category, Choice, Preferences } from "../wire.js";
 import type { Translate } from "./comms-inbox.js";
+import { Quiet } from "./quiet.js";
 
 const CHANNELS = ["email", "sms", "push", "inapp"] as const;
 
@@ -16,31 +17,40 @@ export function isOn(has: Preferences, category: Category, channel: string): boo
   return chosen(category.key, channel) ?? (either.length ? either.every(Boolean) : (chosen("", "") ?? !category.is_opt_in));
 }
 
+/** What is needed of the widget. */
+export interface Desk {
+  t: Translate;
+  locale: string;
+  /** What fails is told to the person; what has changed is drawn. */
+  attempt(action: () => Promise<unknown>): Promise<void>;
+}
+
 export class Centre {
   #has: Preferences | null = null;
+  readonly #quiet: Quiet;
 
   constructor(
     private readonly calls: OwnPreferences,
-    private readonly t: Translate,
-    private readonly changed: () => void,
-    private readonly failed: () => void,
-  ) {}
+    private readonly desk: Desk,
+  ) {
+    this.#quiet = new Quiet(calls, desk);
+  }
 
-  async load(): Promise<void> {
-    await this.#try(() => this.calls.get());
+  load(): Promise<void> {
+    return this.desk.attempt(() => Promise.all([this.#take(this.calls.get()), this.#quiet.load()]));
   }
 
   render(): TemplateResult {
-    const { t } = this;
+    const { t } = this.desk;
     const has = this.#has;
     if (!has) return html`<p class="hint">${t("loading")}</p>`;
     return html`<div class="centre"><p>${t("choose")}</p>
       <table><thead><tr><th scope="col">${t("subject")}</th>${CHANNELS.map((one) => html`<th scope="col">${t(one)}</th>`)}</tr></thead>
-      <tbody>${has.categories.map((one) => this.#row(has, one))}</tbody></table></div>`;
+      <tbody>${has.categories.map((one) => this.#row(has, one))}</tbody></table>${this.#quiet.render()}</div>`;
   }
 
   #row(has: Preferences, category: Category): TemplateResult {
-    const { t } = this;
+    const { t } = this.desk;
     if (!category.is_optional) {
       return html`<tr><th scope="row" dir="auto">${category.name}</th><td colspan=${CHANNELS.length}>${t("always")}</td></tr>`;
     }
@@ -51,15 +61,10 @@ export class Centre {
   }
 
   #choose(choice: Choice): void {
-    void this.#try(() => this.calls.set([choice]));
+    void this.desk.attempt(() => this.#take(this.calls.set([choice])));
   }
 
-  async #try(call: () => Promise<Preferences>): Promise<void> {
-    try {
-      this.#has = await call();
-    } catch {
-      this.failed();
-    }
-    this.changed();
+  async #take(now: Promise<Preferences>): Promise<void> {
+    this.#has = await now;
   }
 }

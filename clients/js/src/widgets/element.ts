@@ -1,8 +1,9 @@
 /** What both widgets have: a place to draw, a client, a language, a direction. Templates are Lit's. */
 
 import { render, type TemplateResult } from "lit-html";
+import type { Handler } from "../events.js";
 import { CommsError } from "../http.js";
-import { LiveClient } from "../live.js";
+import { LiveClient, type EventMap } from "../live.js";
 import base from "./base.css";
 
 export interface Person {
@@ -95,6 +96,19 @@ export abstract class CommsElement<Word extends string> extends HTMLElement {
     this.#offs.push(off);
   }
 
+  /** Until then. */
+  protected hear(line: LiveClient, handlers: { [Type in keyof EventMap]?: Handler<EventMap[Type]> }): void {
+    for (const [type, handler] of Object.entries(handlers)) {
+      this.during(line.on(type as keyof EventMap, handler as Handler<unknown>));
+    }
+  }
+
+  /** Until then. */
+  protected onDocument(type: string, handler: (event: Event) => void): void {
+    document.addEventListener(type, handler);
+    this.during(() => document.removeEventListener(type, handler));
+  }
+
   #again(): void {
     this.#stop();
     queueMicrotask(() => this.#start());
@@ -108,7 +122,11 @@ export abstract class CommsElement<Word extends string> extends HTMLElement {
     const line = (this.line = this.client ?? new LiveClient({ ...(url && { url }), token }));
     this.during(line.on("state", () => this.draw()));
     void this.begin(line);
-    if (line !== this.client) line.connect();
+    if (line === this.client) return;
+    line.connect();
+    this.onDocument("visibilitychange", () => {
+      if (document.visibilityState === "visible") line.connect(); // signed in again, perhaps
+    });
   }
 
   #stop(): void {

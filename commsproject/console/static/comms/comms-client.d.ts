@@ -186,6 +186,18 @@ export interface Preferences {
     categories: Category[];
     paused_until: Moment | null;
 }
+/** Local time, `22:00`; the end is on the next day where it is not after the start. */
+export interface Period {
+    start: string;
+    end: string;
+    /** On which it starts, Monday is 0. None: every day. */
+    days: number[];
+}
+export interface QuietHours {
+    periods: Period[];
+    /** Empty: UTC. */
+    time_zone: string;
+}
 export interface Problem {
     code: string;
     title: string;
@@ -222,7 +234,7 @@ export interface MarkFrame {
     seq: number;
     person: Somebody;
 }
-/** A person is in this conversation from now on. */
+/** This conversation is in the person's list from now on: begun, brought in, or out of the archive. */
 export interface JoinedFrame {
     type: "joined";
     conversation: string;
@@ -294,8 +306,9 @@ export interface HttpOptions {
     url?: string;
     /** Gives the user's token; asked again when the last one ends or is refused. */
     token?: TokenSource;
-    /** Staff pages of the service itself: the session cookie and its CSRF token stand for a token. */
-    session?: boolean;
+    /** Instead of a token: what each request says, and whether cookies go with it. */
+    headers?: () => Record<string, string>;
+    credentials?: RequestCredentials;
     fetch?: typeof fetch;
 }
 export type Query = Record<string, string | number | boolean | readonly string[] | null | undefined>;
@@ -410,6 +423,9 @@ export declare class OwnPreferences {
     get(): Promise<Preferences>;
     /** Each choice is written, others stay. All or none. */
     set(preferences: Choice[]): Promise<Preferences>;
+    quietHours(): Promise<QuietHours>;
+    /** In place of those there were. */
+    setQuietHours(periods: Period[], timeZone?: string): Promise<QuietHours>;
 }
 
 /**
@@ -536,7 +552,7 @@ export interface EventMap {
     "entry.changed": EntryFrame;
     read: MarkFrame;
     delivered: MarkFrame;
-    /** Somebody has begun a conversation with this person, or brought them in: subscribe to it. */
+    /** A conversation is in this person's list from now on: subscribe to it. */
     joined: JoinedFrame;
     typing: TypingFrame;
     presence: PresenceFrame;
@@ -614,9 +630,13 @@ export declare class LiveClient {
 export declare function newId(): string;
 
 /** A client of the communication service, for pages and programs. README.md has examples. */
+export interface ClientOptions extends Options {
+    /** Staff pages of the service itself: the session cookie and its CSRF token stand for a token. */
+    session?: boolean;
+}
 export declare class CommsClient extends LiveClient {
     readonly conversations: Conversations;
     readonly inbox: Inbox;
     readonly preferences: OwnPreferences;
-    constructor(options: Options);
+    constructor({ session, ...options }: ClientOptions);
 }

@@ -21,7 +21,7 @@ export class Thread {
     for (const kind of ["read", "delivered"]) client.on(kind, (frame) => this.mark(kind, frame));
     client.on("typing", (frame) => this.typed(frame));
     client.on("presence", (frame) => this.present(frame));
-    client.on("reset", ({ feed, key }) => feed === "conversations" && key === this.id && this.reload());
+    client.on("reset", ({ feed, key }) => feed === "conversations" && key === this.id && this.again());
     setInterval(() => this.id && !document.hidden && this.news(), NEWS_SECONDS * 1000);
     document.addEventListener("visibilitychange", () => this.look());
   }
@@ -50,10 +50,14 @@ export class Thread {
     await this.reload();
   }
 
+  /** What comes while it is on its way, which may not have it, comes after it. */
   async reload() {
     const id = this.id;
+    const meanwhile = (this.meanwhile = []);
     const found = await get(`${id}/thread`);
-    if (this.id !== id) return;
+    if (this.id !== id || this.meanwhile !== meanwhile) return;
+    this.meanwhile = undefined;
+    this.isStale = false;
     this.row = found.conversation;
     this.entries = new Map();
     this.notes = new Map();
@@ -72,7 +76,21 @@ export class Thread {
     this.client.subscribe({ conversations: { [id]: found.last_seq } });
     this.stopWatching?.();
     this.stopWatching = this.row.person.id ? this.client.watchPresence([this.row.person.id]) : undefined;
+    for (const [entry, isNew] of meanwhile) this.take(entry, isNew);
     this.look();
+  }
+
+  /** What is shown is out of date as a whole. Where it cannot be fetched now, `news` asks again. */
+  async again() {
+    this.isStale = true;
+    part("entries").setAttribute("aria-busy", "true");
+    try {
+      await this.reload();
+    } catch {
+      return;
+    } finally {
+      part("entries").removeAttribute("aria-busy");
+    }
   }
 
   leave() {
@@ -120,6 +138,7 @@ export class Thread {
   async news() {
     const id = this.id;
     if (!id || !this.entries) return;
+    if (this.isStale) await this.again();
     const since = this.hasOlder ? Math.min(...this.entries.keys()) : 0;
     try {
       const found = await get(`${id}/news`, { since });
@@ -137,6 +156,8 @@ export class Thread {
   // --- What comes ----------------------------------------------------------------------------
 
   take(entry, isNew = false) {
+    this.meanwhile?.push([entry, isNew]);
+    if (!this.entries) return;
     const known = this.entries.get(entry.seq);
     if (known && known.changed_seq > entry.changed_seq) return;
     if (!isNew && !known) return; // not shown
