@@ -31,6 +31,10 @@ class TextTooLong(InvalidInput):
     title = "The text message takes more segments than are allowed"
 
 
+REFUSED = (NoChannel, NoProvider, TemplateProblem, TextTooLong, UnknownRecipient)
+"""Why a message is not taken in, beyond wrong fields."""
+
+
 class KeyReused(Conflict):
     code = "idempotency_key_reused"
     status = 422
@@ -41,6 +45,10 @@ class KeyInFlight(Conflict):
     code = "idempotency_key_in_flight"
     status = 409
     title = "A request with this Idempotency-Key is being carried out"
+
+
+OF_A_KEY = (KeyInFlight, KeyReused)
+"""What whatever takes an `Idempotency-Key` may answer."""
 
 
 class AlreadyReplayed(Conflict):

@@ -1,8 +1,8 @@
 """Every call of the API that a test makes is held against the published description, and noted.
 
 Where the whole suite ran, an operation that no test called with success, or whose call none saw refused
-for anything but missing credentials, fails the run: the summary names it. A part of the suite says
-nothing of the rest.
+for anything but missing credentials, fails the run: the summary names it. A run of a part, or one that
+failed, cannot know: its summary says so.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 METHODS = ("get", "post", "put", "patch", "delete")
 ROOT = "urn:comms:openapi"
+PROBLEM = "application/problem+json"
 
 
 class Operation(NamedTuple):
@@ -122,8 +123,7 @@ def check(operation: Operation, response: Any) -> None:
     told = operations()[operation]["responses"]
     status = str(response.status_code)
     where = f"{operation.method} {operation.path} answered {status}"
-    code = getattr(response, "data", None)
-    code = code.get("code") if isinstance(code, dict) else None
+    code = _code(response)
     assert status in told, f"{where} ({code}), which its description does not have"
     place = _resolved("paths", operation.path, operation.method.lower(), "responses", status)
     content = at(place).get("content", {})
@@ -131,11 +131,21 @@ def check(operation: Operation, response: Any) -> None:
     if response.streaming or not response.content:
         return
     assert kind in content, f"{where} as {kind}, described as {list(content)}"
+    if kind == PROBLEM:
+        codes = list(content[kind]["examples"])
+        assert code in codes, f"{where} with {code!r}, where its description has {codes}"
     if kind.endswith("json"):
         found = validator(*place, "content", kind, "schema")
         body = response.content.decode()
         for error in found.iter_errors(json.loads(body)):
             raise AssertionError(f"{where}, unlike its description: {error}")
+
+
+def _code(response: Any) -> str:
+    """Of a problem; empty for other answers."""
+    if response.headers.get("Content-Type", "") != PROBLEM:
+        return ""
+    return str(json.loads(response.content)["code"])
 
 
 def uncalled(calls: set[Call]) -> list[str]:
@@ -168,7 +178,8 @@ class ApiCalls:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._seen: set[Call] = set()
-        self._left_out: list[str] = []
+        self._left_out: list[str] | None = None
+        """None: not looked at."""
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -187,6 +198,12 @@ class ApiCalls:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self._left_out is None and self._seen:
+            called = len({call.operation for call in self._seen})
+            terminalreporter.line(
+                f"{called} of {len(operations())} operations of the API were called. That each is, "
+                "with success and in vain, is seen to where the whole suite passes."
+            )
         if self._left_out:
             terminalreporter.section("operations of the API that no test called", red=True)
             for line in self._left_out:

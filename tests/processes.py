@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 from django.conf import settings
 from django.db import connection
@@ -85,6 +86,18 @@ def running(*command: str, log: Path, **env: str) -> Iterator[Process]:
     finally:
         if process.runs:
             process.kill()
+
+
+SCRAPER = "scrape-me"
+"""What `METRICS_TOKEN` is, for `scraped`."""
+
+
+def scraped(port: int) -> str:
+    """What the process that tells its metrics there says."""
+    headers = {"Authorization": f"Bearer {SCRAPER}"}
+    asked = Request(f"http://127.0.0.1:{port}/metrics", headers=headers)
+    with urlopen(asked, timeout=60) as answer:
+        return str(answer.read().decode())
 
 
 def free_port() -> int:

@@ -27,7 +27,11 @@ class DatabaseCommand(BaseCommand):
 
 def listen_on() -> tuple[str, int]:
     """Host and port of the web process, by `HOST` and `PORT`. Raises CommandError."""
-    host, text = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "8002")
+    text = os.environ.get("PORT", "8002")
     if not text.isdecimal() or not 0 < int(text) < 65536:
         raise CommandError(f"PORT is {text!r}. It must be a number from 1 to 65535.")
-    return host, int(text)
+    return listening_host(), int(text)
+
+
+def listening_host() -> str:
+    return os.environ.get("HOST", "127.0.0.1")

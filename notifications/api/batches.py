@@ -41,18 +41,7 @@ from notifications.api.batch_input import (
     read,
 )
 from notifications.api.notifications import KEY, idempotency_key, replayed
-from notifications.errors import (
-    BatchState,
-    KeyInFlight,
-    KeyReused,
-    NoChannel,
-    NoProvider,
-    SecondPerson,
-    TemplateProblem,
-    TextTooLong,
-    UnknownRecipient,
-    UploadStopped,
-)
+from notifications.errors import OF_A_KEY, REFUSED, BatchState, SecondPerson, UploadStopped
 from notifications.models import Batch
 from notifications.services import batches, bulk, results
 from notifications.services.results import Result, Status
@@ -195,16 +184,7 @@ class Batches(APIView):
         responses={202: BatchOutput},
         examples=[_REQUEST],
     )
-    @can_fail(
-        KeyInFlight,
-        KeyReused,
-        NoChannel,
-        NoProvider,
-        TemplateProblem,
-        TextTooLong,
-        UnknownRecipient,
-        UploadStopped,
-    )
+    @can_fail(*OF_A_KEY, UploadStopped, *REFUSED)
     def post(self, request: Request) -> Response:
         asked = read(request, idempotency_key(request))
         batch, is_replayed = bulk.receive(agent(request).client, asked.request, asked.upload)

@@ -19,15 +19,7 @@ from commsproject.common.identity.scopes import Scope
 from notifications.api.input import LocaleField, TargetInput
 from notifications.api.notifications import KEY, idempotency_key, replayed
 from notifications.api.output import AcceptedOutput
-from notifications.errors import (
-    KeyInFlight,
-    KeyReused,
-    NoChannel,
-    NoProvider,
-    TemplateProblem,
-    TextTooLong,
-    UnknownRecipient,
-)
+from notifications.errors import OF_A_KEY, REFUSED
 from notifications.services import proofs
 from notifications.services.keys import Once, fingerprint
 from notifications.types import Channel
@@ -76,15 +68,7 @@ class TestSend(APIView):
         request=ProofInput,
         responses={202: AcceptedOutput},
     )
-    @can_fail(
-        KeyInFlight,
-        KeyReused,
-        NoChannel,
-        NoProvider,
-        TemplateProblem,
-        TextTooLong,
-        UnknownRecipient,
-    )
+    @can_fail(*OF_A_KEY, *REFUSED)
     def post(self, request: Request, key: str) -> Response:
         fields = validated(ProofInput, request)
         template = templates.get(key)

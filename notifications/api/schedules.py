@@ -24,16 +24,7 @@ from notifications.api import rows
 from notifications.api.batch_input import BatchInput
 from notifications.api.input import Line, NotificationInput, ZoneField
 from notifications.api.notifications import KEY, idempotency_key, replayed
-from notifications.errors import (
-    KeyInFlight,
-    KeyReused,
-    NameTaken,
-    NoChannel,
-    NoProvider,
-    TemplateProblem,
-    TextTooLong,
-    UnknownRecipient,
-)
+from notifications.errors import OF_A_KEY, REFUSED, NameTaken
 from notifications.models import Schedule
 from notifications.services import schedule as service
 from notifications.services.asked import Row, Target
@@ -267,17 +258,7 @@ class Schedules(APIView):
         responses={201: ScheduleDetail},
         examples=[_REQUEST],
     )
-    @can_fail(
-        KeyInFlight,
-        KeyReused,
-        NameTaken,
-        NoChannel,
-        NoProvider,
-        NotFound,
-        TemplateProblem,
-        TextTooLong,
-        UnknownRecipient,
-    )
+    @can_fail(*OF_A_KEY, NameTaken, NotFound, *REFUSED)
     def post(self, request: Request) -> Response:
         fields = _fields(validated(ScheduleInput, request))
         once = Once(idempotency_key(request), fingerprint(request.data, "schedule "))
@@ -323,7 +304,7 @@ class ScheduleById(APIView):
         request=ScheduleChange,
         responses=ScheduleDetail,
     )
-    @can_fail(NameTaken, NoChannel, NoProvider, TemplateProblem, TextTooLong, UnknownRecipient)
+    @can_fail(NameTaken, *REFUSED)
     def patch(self, request: Request, schedule_id: UUID) -> Response:
         fields = _fields(validated(ScheduleChange, request))
         changed = service.change(agent(request).client, schedule_id, fields)

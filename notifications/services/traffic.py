@@ -14,7 +14,9 @@ from typing import Self
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
+from prometheus_client import Histogram
 
+from commsproject.common import metrics
 from notifications.congestion import Congestion
 from notifications.types import ErrorClass, ProviderError
 
@@ -26,6 +28,15 @@ AGAIN = 0.1
 """Seconds: by how much this process may itself be late, to blame a provider for being slow, and when
 it looks again.
 """
+
+
+_seconds = Histogram(
+    "comms_provider_call_seconds",
+    "How long calls of this process to a provider took, by how they ended.",
+    ["provider", "outcome"],
+    buckets=(0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20),
+    registry=metrics.own,
+)
 
 
 class NoRoom(Exception):
@@ -129,6 +140,7 @@ class Turn:
 
     def _learn(self, error: BaseException | None) -> None:
         traffic, now = self._traffic, time.monotonic()
+        _seconds.labels(traffic.name, _outcome(error)).observe(now - self.began)
         state, others = traffic.congestion, traffic.out - 1
         if error is None or _is_about_the_message(error):
             state.answered(now - self.began, others, now)
@@ -136,6 +148,14 @@ class Turn:
             state.throttled(self.began, others, now)
         elif not self._slow and _is_silence(error):
             traffic.lost(self.began)
+
+
+def _outcome(error: BaseException | None) -> str:
+    """As attempts have it: what is no refusal leaves open whether it was sent."""
+    if error is None:
+        return "sent"
+    known = error.error_class if isinstance(error, ProviderError) else ErrorClass.AMBIGUOUS
+    return known.value
 
 
 def _is_about_the_message(error: BaseException) -> bool:

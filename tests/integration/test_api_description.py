@@ -6,10 +6,14 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from tests import api_calls, api_snapshot
-from tests.api_calls import Call, Operation
+import pytest
+from django.http import HttpResponse
 
-PROBLEM = "application/problem+json"
+from commsproject.common.api import problems
+from commsproject.common.errors import CommsError, Conflict
+from notifications.errors import KeyInFlight, NameTaken
+from tests import api_calls, api_snapshot
+from tests.api_calls import PROBLEM, Call, Operation
 
 
 def test_nothing_is_without_a_description() -> None:
@@ -108,6 +112,20 @@ def test_a_loss_is_noticed() -> None:
     assert "GET /api/v1/whoami" in gone
     assert "AcceptedOutput.status" in gone
     assert [one for one in gone if one.startswith("new")] == ["new demand: TopicInputRequest.owner"]
+
+
+def test_a_code_that_is_not_described_is_noticed() -> None:
+    """Of every answer that a test gets: `api_calls.recorded`."""
+    send = Operation("POST", "/api/v1/notifications")
+    api_calls.check(send, answered(KeyInFlight()))
+    for error in (NameTaken(), Conflict()):  # of a status that is described
+        with pytest.raises(AssertionError, match=error.code):
+            api_calls.check(send, answered(error))
+
+
+def answered(error: CommsError) -> HttpResponse:
+    assert error.status == KeyInFlight.status
+    return problems.answer(error)
 
 
 def test_what_no_test_calls_is_named() -> None:

@@ -12,9 +12,11 @@ from typing import Any, TypeVar
 import pytest
 from django.db import connection, connections, transaction
 from django.utils import timezone
+from rest_framework.test import APIClient
 
 from commsproject.common import egress
 from commsproject.common.errors import NotFound
+from commsproject.common.models import ApiClient
 from notifications import queue
 from notifications.models import (
     Announcement,
@@ -247,6 +249,27 @@ def test_an_endpoint_is_deleted_while_a_call_of_it_is_written_down(beside: Start
     deleting.result(10)
     assert not WebhookEndpoint.objects.exists()
     assert not WebhookAttempt.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("post", "/test", None),
+        ("post", "/rotate-secret", None),
+        ("patch", "", {"description": "late"}),
+        ("patch", "", {"is_active": True}),
+    ],
+)
+def test_what_is_asked_of_an_endpoint_that_is_just_deleted_finds_nothing(
+    beside: Start[Any], agent: ApiClient, api: APIClient, method: str, path: str, body: Any
+) -> None:
+    row = WebhookEndpoint.objects.create(client=agent, url="https://a.example/")
+    url = f"/api/v1/webhook-endpoints/{row.id}{path}"
+    with transaction.atomic():
+        endpoints.delete(row)
+        asking = beside(lambda: getattr(api, method)(url, body, format="json"))
+        until_it_waits(asking)
+    assert asking.result(10).status_code == 404
 
 
 # --- Announcements -------------------------------------------------------------------------------

@@ -176,6 +176,50 @@ def test_the_network_lets_through_what_the_service_calls() -> None:
     assert open_ports == servers | egress.PORTS | set(smtp.PORTS.values())
 
 
+def test_prometheus_finds_every_process() -> None:
+    """By the port that each tells its metrics at, on whatever machine it is."""
+    compose_port = compose()["x-service"]["environment"]["METRICS_PORT"]
+    (compose_job,) = scraping("scrape-compose.yml")
+    by_port: dict[int, set[str]] = {int(compose_port): set(), 8002: set()}
+    for name, one in compose()["services"].items():
+        if one["image"].startswith("comms:") and one["command"] != ["migrate"]:
+            by_port[8002 if one["command"] == ["web"] else int(compose_port)].add(name)
+    found = {one["port"]: set(one["names"]) for one in compose_job["dns_sd_configs"]}
+    assert found == by_port
+
+    (config,) = yaml.safe_load((KUBERNETES / "base/kustomization.yaml").read_text())[
+        "configMapGenerator"
+    ]
+    told = int(dict(line.split("=") for line in config["literals"])["METRICS_PORT"])
+    reached = {
+        (component, port["port"])
+        for _, document in manifests()
+        if document["kind"] == "NetworkPolicy"
+        for rule in document["spec"].get("ingress", ())
+        for port in rule["ports"]
+        for expression in document["spec"]["podSelector"]["matchExpressions"]
+        for component in expression["values"]
+    }
+    (job,) = scraping("scrape-kubernetes.yml")
+    kept = re.compile(job["relabel_configs"][0]["regex"])
+    for _, document in manifests():
+        if document["kind"] == "Deployment":
+            component = document["metadata"]["name"].removeprefix("comms-")
+            (container,) = document["spec"]["template"]["spec"]["containers"]
+            (port,) = container["ports"]
+            assert port["containerPort"] == (8002 if container["args"] == ["web"] else told)
+            assert kept.fullmatch(f"comms;{port['name']}")
+            assert (component, port["containerPort"]) in reached
+
+
+def scraping(name: str) -> list[dict[str, Any]]:
+    jobs: list[dict[str, Any]] = yaml.safe_load((ROOT / "deploy/prometheus" / name).read_text())[
+        "scrape_configs"
+    ]
+    assert [job["job_name"] for job in jobs] == ["comms"]  # as the rules expect
+    return jobs
+
+
 def test_autoscalers_ask_for_what_the_adapter_gives() -> None:
     adapter = yaml.safe_load((ROOT / "deploy" / "prometheus" / "adapter.yml").read_text())
     given = {rule["name"]["as"] for rule in adapter["rules"]["external"]}

@@ -22,10 +22,10 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.core.management import get_commands, load_command_class
 from django.urls import Resolver404, get_resolver, resolve
 from django.utils.module_loading import import_string
-from environ import Env
 from rest_framework.test import APIClient
 
 from commsproject.common.api import problems
+from commsproject.common.env import Env
 from commsproject.common.errors import CommsError
 from commsproject.common.identity.scopes import Scope
 from commsproject.console import demo
@@ -156,9 +156,9 @@ def test_every_page_can_be_reached_from_the_index() -> None:
 
 @every_page
 def test_make_targets_exist(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z0-9]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z0-9-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for text in [*fences(page, "sh"), *spans(page)]:
-        assert set(re.findall(r"\bmake ([a-z0-9]+)", text)) <= targets, text
+        assert set(re.findall(r"\bmake ([a-z0-9-]+)", text)) <= targets, text
 
 
 @every_page
@@ -294,6 +294,21 @@ def test_the_states_are_those_of_the_code() -> None:
     assert sorted(found) == sorted(State.values)
 
 
+def test_each_state_has_its_line_among_the_troubles() -> None:
+    page = ROOT / "docs/how-to/troubleshooting.md"
+    rows = tables(page, "Status and reason", "Cause", "What to do")
+    assert {name for row in rows for name in _SPAN.findall(row[0])} == set(State.values)
+
+
+def test_what_is_quoted_among_the_troubles_is_said_by_the_code() -> None:
+    """As far as it is no number, name or path of the case at hand."""
+    said = re.sub(r'"\s*f?"', "", source(*CODE))
+    said = re.sub(r"\s+", " ", re.sub(r"{[^{}\s]*}", "", said))
+    for symptom in re.findall(r'"([^"\n]+)"', prose(ROOT / "docs/how-to/troubleshooting.md")):
+        for part in re.split(r"\.\.\.|\([^)]*\)|[\d.]*\d|\bpostgres\b", symptom):
+            assert part.strip() in said, symptom
+
+
 def test_the_rows_are_those_of_the_code() -> None:
     found = [
         name for row in tables(design(), "Row", "What it is") for name in _SPAN.findall(row[0])
@@ -418,6 +433,15 @@ def test_the_providers_can_do_what_the_index_says() -> None:
         assert told == ["yes" if one else "no" for one in can], name
 
 
+def test_the_readme_says_how_each_provider_is_turned_on() -> None:
+    rows = tables(ROOT / "README.md", "Provider", "On with", "Also", "Page")
+    told = {Path(link).stem.replace("-", "_") for row in rows for link in _LINK.findall(row[3])}
+    assert told == {name for name in settings.PROVIDERS if name not in NEED_NOTHING}
+
+
+NEED_NOTHING = {"inapp", "simulator", "simulator-b"}
+
+
 def test_each_feature_of_each_provider_names_a_test_that_exists() -> None:
     tested: dict[str, set[str]] = defaultdict(set)
     for feature, providers, tests in tables(PROVIDERS_PAGE, "Feature", "Providers", "Test"):
@@ -513,19 +537,21 @@ def test_the_simulators_addresses_are_those_of_the_code() -> None:
     assert sorted(readme) == sorted(page) == sorted(described)
 
 
-API_PAGE = ROOT / "docs" / "api" / "README.md"
+API = ROOT / "docs" / "api"
 
 
 def test_the_scopes_are_those_of_the_code() -> None:
-    assert [bare(row[0]) for row in tables(API_PAGE, "Scope", "Allows")] == Scope.values
+    found = [bare(row[0]) for row in tables(API / "ACCESS.md", "Scope", "Allows")]
+    assert found == Scope.values
 
 
 def test_the_endpoints_are_those_of_the_code() -> None:
-    found = {}
-    for call, scope, _ in tables(API_PAGE, "Call", "Scope", "What it does"):
-        method, path = bare(call).split()
-        found[method, re.sub(r"{\w+}", "{}", path)] = bare(scope)
-    assert found == dict(endpoints())
+    found = []
+    for page in sorted(API.glob("*.md")):
+        for call, scope, _ in tables(page, "Call", "Scope", "What it does"):
+            method, path = bare(call).split()
+            found.append(((method, re.sub(r"{\w+}", "{}", path)), bare(scope)))
+    assert sorted(found) == sorted(endpoints())
 
 
 def endpoints() -> Iterator[tuple[tuple[str, str], str]]:
@@ -542,7 +568,7 @@ def test_the_error_codes_are_those_of_the_code() -> None:
     get_resolver().url_patterns  # noqa: B018 - loads every module that has errors
     told = {
         bare(code): int(status)
-        for status, code, _ in tables(API_PAGE, "Status", "Code", "What to do")
+        for status, code, _ in tables(API / "ERRORS.md", "Status", "Code", "What to do")
     }
     raised = {kind.code: kind.status for kind in errors(CommsError) if kind is not problems._Other}
     bases = {"error", "conflict"}
@@ -663,7 +689,7 @@ def test_the_first_message_of_the_readme(api: APIClient) -> None:
     assert [row.state for row in Delivery.objects.all()] == [State.SENT, State.SENT]
 
     # The API's page goes on with the same template.
-    example = json.loads(fences(API_PAGE, "json")[0])
+    example = json.loads(fences(API / "MESSAGES.md", "json")[0])
     with time_machine.travel("2027-01-01T00:00:00Z", tick=True):
         answer = api.post("/api/v1/notifications", example, format="json")
     assert answer.status_code == 200, answer.content
@@ -671,22 +697,25 @@ def test_the_first_message_of_the_readme(api: APIClient) -> None:
 
 
 def test_the_fields_of_a_message_are_those_of_the_api(api: APIClient) -> None:
-    rows = tables(API_PAGE, "Field", "Rule")
+    page = API / "MESSAGES.md"
+    rows = tables(page, "Field", "Rule")
     told = {name for row in rows for name in _SPAN.findall(row[0])}
-    told |= set(json.loads(fences(API_PAGE, "json")[0]))
+    told |= set(json.loads(fences(page, "json")[0]))
     answer = api.post("/api/v1/notifications", {"nonsense": 1}, format="json")
     known = answer.json()["errors"][0]["message"].partition("Known here: ")[2].rstrip(".")
     assert told == set(known.split(", "))
 
 
 def test_the_fields_of_a_device_are_those_of_the_api(api: APIClient) -> None:
-    rows = tables(API_PAGE, "Of a device", "Rule")
+    rows = tables(API / "PEOPLE.md", "Of a device", "Rule")
     told = {name for row in rows for name in _SPAN.findall(row[0])}
     url = "/api/v1/recipients/u-1042/devices"
     answer = api.post(url, {"nonsense": 1}, format="json")
     known = answer.json()["errors"][0]["message"].partition("Known here: ")[2].rstrip(".")
     assert told == set(known.split(", "))
-    registered = [body for method, path, _, body in calls(API_PAGE) if path.endswith("/devices")]
+    registered = [
+        body for method, path, _, body in calls(API / "PEOPLE.md") if path.endswith("/devices")
+    ]
     for body in registered:
         assert api.post(url, body, format="json").status_code == 201
     assert registered

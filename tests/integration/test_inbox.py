@@ -757,7 +757,7 @@ def test_what_is_erased_takes_its_inbox_along(ada: APIClient) -> None:
 def test_the_calls_of_the_page_are_those_of_the_code() -> None:
     told = {
         docs.bare(call)
-        for call, _ in docs.tables(docs.API_PAGE, "Call of a person", "What it does")
+        for call, _ in docs.tables(docs.API / "INBOX.md", "Call of a person", "What it does")
     }
     there = {
         f"{method.upper()} {pattern.pattern}"
@@ -770,7 +770,7 @@ def test_the_calls_of_the_page_are_those_of_the_code() -> None:
     assert told == there
     fields = {
         name
-        for row in docs.tables(docs.API_PAGE, "Of an item", "What it is")
+        for row in docs.tables(docs.API / "INBOX.md", "Of an item", "What it is")
         for name in docs._SPAN.findall(row[0])
     }
     assert fields | {"id", "kind", "created_at"} == set(ItemOutput().fields)

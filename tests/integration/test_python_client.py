@@ -157,6 +157,14 @@ def test_a_message_is_sent_again_under_the_same_key(first: Reply) -> None:
     assert used[0] == used[1] != ""
 
 
+def test_whatever_takes_a_key_is_sent_again() -> None:
+    wire = Wire(lost, FINE, lost, FINE)
+    client(wire).schedules.create(name="x", cron="0 9 * * *")
+    client(wire).templates.test_send("welcome", to={"user_id": "u-1"})
+    first, again, other, other_again = (one.headers["idempotency-key"] for one in wire.requests)
+    assert first == again != other == other_again
+
+
 @pytest.mark.parametrize(
     ("first", "expected"),
     [
@@ -169,14 +177,14 @@ def test_a_message_is_sent_again_under_the_same_key(first: Reply) -> None:
 def test_what_may_have_been_done_is_not_done_twice(first: Reply, expected: type[Exception]) -> None:
     wire = Wire(first, FINE)
     with pytest.raises(expected):
-        client(wire).schedules.create(name="x", cron="0 9 * * *")
+        client(wire).webhook_endpoints.make(url="https://hooks.example.com/")
     assert len(wire.requests) == 1
 
 
 @pytest.mark.parametrize("first", [refused, saying(429)])
 def test_what_was_certainly_not_done_is_done_again(first: Reply) -> None:
     wire = Wire(first, FINE)
-    client(wire).schedules.create(name="x", cron="0 9 * * *")
+    client(wire).webhook_endpoints.make(url="https://hooks.example.com/")
     assert len(wire.requests) == 2
 
 

@@ -59,17 +59,19 @@ def create(
     return WebhookEndpoint.objects.create(client=client, **fields)
 
 
+@transaction.atomic
 def change(
     endpoint: WebhookEndpoint, scopes: Collection[str], fields: Mapping[str, Any]
 ) -> WebhookEndpoint:
-    """What is not in `fields` stays. Raises `InvalidInput`."""
+    """What is not in `fields` stays. Raises `InvalidInput`, and `NotFound` where it is gone."""
     check(fields, scopes)
+    row = _locked(endpoint)
     for name, value in fields.items():
-        setattr(endpoint, name, value)
-    endpoint.save(update_fields=list(fields))
+        setattr(row, name, value)
+    row.save(update_fields=list(fields))
     if fields.get("is_active"):
-        enable(endpoint)
-    return endpoint
+        enable(row)
+    return row
 
 
 def check(fields: Mapping[str, Any], scopes: Collection[str] | None) -> None:
@@ -116,6 +118,14 @@ def delete(endpoint: WebhookEndpoint) -> None:
     endpoint.delete()
 
 
+def _locked(endpoint: WebhookEndpoint) -> WebhookEndpoint:
+    """As it is now. Raises `NotFound` where it was deleted since it was read."""
+    row = WebhookEndpoint.objects.select_for_update(no_key=True).filter(id=endpoint.id).first()
+    if row is None:
+        raise NotFound
+    return row
+
+
 def enable(endpoint: WebhookEndpoint) -> None:
     """Send again what waits, from now on."""
     endpoint.is_active, endpoint.disabled_reason, endpoint.failing_since = True, "", None
@@ -141,8 +151,11 @@ def secret_of(endpoint: WebhookEndpoint) -> str:
 
 @transaction.atomic
 def rotate(endpoint: WebhookEndpoint) -> str:
-    """The new secret. The one before goes on to sign for `OVERLAP`, those before it do not."""
-    row = WebhookEndpoint.objects.select_for_update().get(id=endpoint.id)
+    """The new secret. The one before goes on to sign for `OVERLAP`, those before it do not.
+
+    Raises `NotFound` where the endpoint is gone.
+    """
+    row = _locked(endpoint)
     row.secret_number += 1
     row.previous_until = clock.now() + webhook_signing.OVERLAP
     row.save(update_fields=["secret_number", "previous_until"])
@@ -265,9 +278,12 @@ def _deliveries(endpoints: Sequence[WebhookEndpoint], event: Event) -> list[Webh
 # --- Trying and repeating ------------------------------------------------------------------------
 
 
+@transaction.atomic
 def test(endpoint: WebhookEndpoint) -> WebhookDelivery:
-    """Have a test event sent, by a worker. Raises `Conflict` where the endpoint is off."""
-    if not endpoint.is_active:
+    """Have a test event sent, by a worker. Raises `Conflict` where the endpoint is off, `NotFound`
+    where it is gone.
+    """
+    if not _locked(endpoint).is_active:
         raise Conflict("This endpoint is switched off.")
     now = clock.now()
     data = {"endpoint_id": str(endpoint.id), "timestamp": now.isoformat()}

@@ -20,7 +20,7 @@ from django.utils.module_loading import autodiscover_modules
 from dramatiq import Worker
 from typing_extensions import override
 
-from commsproject.common import background, doorbell
+from commsproject.common import background, doorbell, metrics_port
 from notifications.services import pump
 from notifications.types import Lane
 
@@ -48,6 +48,7 @@ class Command(BaseCommand):
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
+        metrics_port.serve()
         pump.start(lanes)
         beside = background.start(background.Beside.WORKER, stopping) if _is_general(lanes) else []
         # Dramatiq's default of a second costs 450 ms of idle latency, 50 ms a twentieth of a core

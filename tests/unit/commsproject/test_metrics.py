@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
 from datetime import timedelta
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +17,12 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
+from commsproject.common import metrics, metrics_port
 from commsproject.common.ids import floor, new_id
 from commsproject.common.models import ScheduledJob
 from notifications.models import Attempt, DeadLetter, ProviderState, QueueSample
-from notifications.types import Lane
+from notifications.services import traffic
+from notifications.types import ErrorClass, Lane, ProviderError
 from tests.factories import AttemptFactory, DeliveryFactory, WorkFactory
 from tests.unit.commsproject.test_health import no_database  # noqa: F401 - a fixture
 
@@ -90,6 +96,70 @@ def test_without_a_token_only_a_developer_reads_it_at_home(settings, development
 @pytest.mark.parametrize("accept", ["*/*", "text/plain; version=x", "nonsense;;=,", ""])
 def test_whatever_is_asked_for_it_is_text(accept):
     assert scrape(Accept=accept)["Content-Type"].startswith("text/plain; version=0.0.4")
+
+
+# --- Of a process without requests -------------------------------------------------------------
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with metrics_port.Server("127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def ask(port: int, path: str = "/metrics", method: str = "GET", **headers: str) -> tuple[int, str]:
+    wire = HTTPConnection("127.0.0.1", port, timeout=60)
+    with closing(wire):
+        wire.request(method, path, headers=headers)
+        answer = wire.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def test_it_tells_what_is_its_own_and_asks_no_database(port):
+    status, text = ask(port, Authorization=f"Bearer {TOKEN}")
+    assert status == 200
+    found = parsed(text)
+    assert values(found["process_open_fds"])[()] > 0
+    assert not [name for name in found if name.startswith(("comms_queue", "comms_job"))]
+    assert ask(port, "/admin/", Authorization=f"Bearer {TOKEN}")[0] == 404
+    for header in ("", "Bearer wrong"):
+        assert ask(port, Authorization=header)[0] == 401
+
+
+def test_without_a_token_it_is_closed(port, settings):
+    settings.METRICS_TOKEN = ""
+    assert ask(port)[0] == 403
+
+
+def test_a_port_that_is_taken_stops_no_work(port, settings, caplog):
+    settings.METRICS_PORT = port
+    metrics_port.serve()
+    assert "no metrics" in caplog.text
+
+
+def test_calls_to_providers_are_timed_by_how_they_ended():
+    async def call(error: Exception | None, *, begins: bool = True) -> None:
+        with suppress(ProviderError, TimeoutError):
+            async with traffic.Turn(traffic.to("acme"), is_last=True, patience=9) as turn:
+                if begins:
+                    turn.begin()
+                if error:
+                    raise error
+
+    refused = ProviderError(ErrorClass.TEMPORARY, "503", "")
+    for error in (None, refused, TimeoutError()):
+        asyncio.run(call(error))
+    asyncio.run(call(None, begins=False))
+    samples = parsed(metrics.own_text().decode())["comms_provider_call_seconds"].samples
+    assert {
+        one.labels["outcome"]: one.value
+        for one in samples
+        if one.name.endswith("_count") and one.labels["provider"] == "acme"
+    } == {"sent": 1, "temporary": 1, "ambiguous": 1}
 
 
 # --- What it says ----------------------------------------------------------------------------

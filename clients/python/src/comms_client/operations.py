@@ -1219,9 +1219,18 @@ class Schedules:
         found: m.SchedulePage = self._transport.call(Call("GET", "/schedules"))
         return found
 
-    def create(self, **body: Unpack[m.ScheduleInput]) -> m.ScheduleDetail:
+    def create(
+        self, *, idempotency_key: str | None = None, **body: Unpack[m.ScheduleInput]
+    ) -> m.ScheduleDetail:
         """Send a message or a batch again and again. `POST /schedules`"""
-        found: m.ScheduleDetail = self._transport.call(Call("POST", "/schedules", json=body))
+        found: m.ScheduleDetail = self._transport.call(
+            Call(
+                "POST",
+                "/schedules",
+                json=body,
+                headers=_headers(Idempotency_Key=idempotency_key or calls.key()),
+            )
+        )
         return found
 
     def get(self, schedule_id: object, /) -> m.ScheduleDetail:
@@ -1491,12 +1500,19 @@ class Templates:
         )
         return found
 
-    def test_send(self, key: object, /, **body: Unpack[m.ProofInput]) -> m.AcceptedOutput:
+    def test_send(
+        self, key: object, /, *, idempotency_key: str | None = None, **body: Unpack[m.ProofInput]
+    ) -> m.AcceptedOutput:
         """Send a version of a template, also a draft, to somebody to look at. `POST
         /templates/{key}/test-send`
         """
         found: m.AcceptedOutput = self._transport.call(
-            Call("POST", f"/templates/{_in_path(key)}/test-send", json=body)
+            Call(
+                "POST",
+                f"/templates/{_in_path(key)}/test-send",
+                json=body,
+                headers=_headers(Idempotency_Key=idempotency_key or calls.key()),
+            )
         )
         return found
 
@@ -3023,9 +3039,18 @@ class AsyncSchedules:
         found: m.SchedulePage = await self._transport.call(Call("GET", "/schedules"))
         return found
 
-    async def create(self, **body: Unpack[m.ScheduleInput]) -> m.ScheduleDetail:
+    async def create(
+        self, *, idempotency_key: str | None = None, **body: Unpack[m.ScheduleInput]
+    ) -> m.ScheduleDetail:
         """Send a message or a batch again and again. `POST /schedules`"""
-        found: m.ScheduleDetail = await self._transport.call(Call("POST", "/schedules", json=body))
+        found: m.ScheduleDetail = await self._transport.call(
+            Call(
+                "POST",
+                "/schedules",
+                json=body,
+                headers=_headers(Idempotency_Key=idempotency_key or calls.key()),
+            )
+        )
         return found
 
     async def get(self, schedule_id: object, /) -> m.ScheduleDetail:
@@ -3301,12 +3326,19 @@ class AsyncTemplates:
         )
         return found
 
-    async def test_send(self, key: object, /, **body: Unpack[m.ProofInput]) -> m.AcceptedOutput:
+    async def test_send(
+        self, key: object, /, *, idempotency_key: str | None = None, **body: Unpack[m.ProofInput]
+    ) -> m.AcceptedOutput:
         """Send a version of a template, also a draft, to somebody to look at. `POST
         /templates/{key}/test-send`
         """
         found: m.AcceptedOutput = await self._transport.call(
-            Call("POST", f"/templates/{_in_path(key)}/test-send", json=body)
+            Call(
+                "POST",
+                f"/templates/{_in_path(key)}/test-send",
+                json=body,
+                headers=_headers(Idempotency_Key=idempotency_key or calls.key()),
+            )
         )
         return found
 

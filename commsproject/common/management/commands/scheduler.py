@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from typing_extensions import override
 
-from commsproject.common import background, scheduler
+from commsproject.common import background, metrics_port, scheduler
 
 
 class Command(BaseCommand):
@@ -18,6 +18,7 @@ class Command(BaseCommand):
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
+        metrics_port.serve()
         threads = background.start(background.Beside.SCHEDULER, stopping)
         scheduler.serve(stopping)
         for thread in threads:
