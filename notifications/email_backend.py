@@ -12,7 +12,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from functools import partial
 
 import structlog
 from django.conf import settings
@@ -130,4 +129,5 @@ def _with_leave(
 
 def _report(provider: str, error: ProviderError | None) -> None:
     """After the caller's transaction, if there is one: the lock must not live as long as that."""
-    transaction.on_commit(partial(route.report, [(provider, error)]), robust=True)
+    # No partial: Django says of a robust hook that failed what its __qualname__ is.
+    transaction.on_commit(lambda: route.report([(provider, error)]), robust=True)

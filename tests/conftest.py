@@ -180,7 +180,9 @@ def _only_loopback(event: str, args: tuple[object, ...]) -> None:
         host = args[0].decode() if isinstance(args[0], bytes) else str(args[0])
     else:
         return
-    is_near = host in {"localhost", "0.0.0.0", "::", "::1", "None", ""} or host.startswith("127.")
+    # 198.18: the hosts of tests.faults.hosts, in namespaces of their own.
+    is_near = host in {"localhost", "0.0.0.0", "::", "::1", "None", ""}
+    is_near = is_near or host.startswith(("127.", "198.18."))
     if not is_near and not host.endswith(".invalid"):  # which resolves nowhere (RFC 2606)
         raise RuntimeError(f"a test wants to reach {host}")
 

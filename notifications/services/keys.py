@@ -122,5 +122,11 @@ def write(claims: Sequence[Claim]) -> set[Name]:
         ) from None
 
 
+def amend(name: Name, response: Any) -> None:
+    """Another answer than was known when the key was written, in the same transaction."""
+    client_id, key = name
+    IdempotencyKey.objects.filter(client=client_id, key=key).update(response=response)
+
+
 def _name(claim: Claim) -> Name:
     return claim.client_id, claim.once.key

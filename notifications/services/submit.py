@@ -98,7 +98,15 @@ def accept_all(asked: Sequence[Asked]) -> list[Result]:
         committed = [item.id for item in fresh_ones]
         # No partial: Django says of a robust hook that failed what its __qualname__ is.
         transaction.on_commit(lambda: tracing.accepted(committed), robust=True)
-        for index, answer in answers.items():
+        collected = {
+            index: _response(item)
+            for index, item in planned.items()
+            if item.shared.has_items and index not in results
+        }
+        for index, answer in collected.items():  # it has got its time only now
+            if name := _name(asked[index]):
+                keys.amend(name, answer)
+        for index, answer in {**answers, **collected}.items():
             results.setdefault(index, Accepted(answer))
     return [results[index] for index in range(len(asked))]
 

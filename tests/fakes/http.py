@@ -48,10 +48,12 @@ class FakeHttpServer(StreamServer):
     @override
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = next(self._numbers)
+        peer, *_ = writer.get_extra_info("peername") or [""]
         keep_open = True
         while keep_open:
             request = await read_request(reader, writer)
             request.connection = connection
+            request.peer = peer
             keep_open = await self._exchange(request, reader, writer)
 
     async def _exchange(

@@ -16,13 +16,14 @@ LOOPBACK = "127.0.0.1"
 class ReservedPort:
     """An ephemeral port that stays ours while nobody listens on it."""
 
-    def __init__(self) -> None:
-        self._holder = _bound(0)
+    def __init__(self, host: str = LOOPBACK) -> None:
+        self._host = host
+        self._holder = _bound(host, 0)
         self.number: int = self._holder.getsockname()[1]
 
     def listener(self) -> socket.socket:
         """A new listening socket. Close it and the port refuses again."""
-        sock = _bound(self.number)
+        sock = _bound(self._host, self.number)
         sock.listen(1024)
         sock.setblocking(False)
         return sock
@@ -80,8 +81,8 @@ def send_rst(transport: asyncio.BaseTransport) -> None:
         transport.abort()
 
 
-def _bound(port: int) -> socket.socket:
+def _bound(host: str, port: int) -> socket.socket:
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((LOOPBACK, port))
+    sock.bind((host, port))
     return sock

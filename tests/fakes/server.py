@@ -15,15 +15,16 @@ from tests.fakes.net import LOOPBACK, LoopThread, ReservedPort, let_callbacks_ru
 class FakeServer(ABC):
     """A loopback server on a thread of its own that can go away and come back on its port."""
 
+    host = LOOPBACK
+
     def __init__(self) -> None:
-        self._reserved = ReservedPort()
+        self._reserved = ReservedPort(self.host)
         self._runner: LoopThread | None = None
         self._listener: socket.socket | None = None
         self._arriving: set[asyncio.Task[Any]] = set()
         self._transports: set[asyncio.BaseTransport] = set()
         self.tls: ssl.SSLContext | None = None
         """Set before `start`: every connection begins with TLS."""
-        self.host = LOOPBACK
         self.port = self._reserved.number
 
     @abstractmethod

@@ -46,6 +46,8 @@ class Request:
     headers: Headers
     body: bytes
     connection: int = 0
+    peer: str = ""
+    """The address it came from."""
     at: float = field(default_factory=time.monotonic)
     wall: datetime = field(default_factory=lambda: datetime.now(UTC))
     recipients: tuple[str, ...] = ()

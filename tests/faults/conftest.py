@@ -54,6 +54,18 @@ SIZES: dict[str, tuple[Size, Size]] = {
         {"messages": 200, "limit": 100, "window": 2, "seen": 1.4, "late": 10},
         {"messages": 3_000, "limit": 1_000, "window": 6, "seen": 6, "late": 0},
     ),
+    "a_host_of_workers_vanishes": (
+        {"messages": 300, "rounds": 1},
+        {"messages": 2_000, "rounds": 3},
+    ),
+    "a_host_of_web_and_of_the_leader_vanishes": (
+        {"people": 10, "schedules": 20, "rounds": 1},
+        {"people": 200, "schedules": 150, "rounds": 2},
+    ),
+    "the_host_of_the_servers_vanishes": (
+        {"people": 10, "seconds": 4},
+        {"people": 200, "seconds": 20},
+    ),
     "rotation": ({"rotations": 2}, {"rotations": 10}),
     "a_key_that_is_changed_too_late_costs_seconds": ({"messages": 20}, {"messages": 200}),
     "a_provider_refuses_connections": (

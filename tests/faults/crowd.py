@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,8 @@ from typing_extensions import override
 
 from tests.live_client import ticket, user
 from tests.live_wire import Wire
+
+Address = tuple[str, int]
 
 PER_ROUND = 40
 """Tickets that are got together."""
@@ -30,15 +33,17 @@ class Member(Wire):
 
     @override
     def frame_received(self, data: bytes) -> None:
-        self._follower.heard(json.loads(data))
+        self._follower.listen(json.loads(data))
 
 
 class Follower:
     """A client that keeps the last seq of its rooms, and what it should never have seen."""
 
     feed = "rooms"
+    patience: float | None = None
+    """Seconds without a word after which its server counts as gone, though nothing says so."""
 
-    def __init__(self, number: int, ports: Sequence[int], rooms: Sequence[str]) -> None:
+    def __init__(self, number: int, servers: Sequence[Address], rooms: Sequence[str]) -> None:
         self.person = user(f"crowd-{number}")
         self.seqs = dict.fromkeys(rooms, 0)
         self.wrong: list[str] = []
@@ -46,7 +51,13 @@ class Follower:
         self.told_to_wait = 0.0
         self.is_in = False
         self.socket: Member | None = None
-        self._ports = itertools.cycle(random.sample(list(ports), len(ports)))
+        self.server: Address | None = None
+        self._servers = itertools.cycle(random.sample(list(servers), len(servers)))
+        self._heard_at = 0.0
+
+    def listen(self, frame: dict[str, Any]) -> None:
+        self._heard_at = time.monotonic()
+        self.heard(frame)
 
     def heard(self, frame: dict[str, Any]) -> None:
         match frame["type"]:
@@ -68,24 +79,38 @@ class Follower:
         loop = asyncio.get_running_loop()
         while True:
             given = await crowd.ticket(self)
-            port = next(self._ports)
+            self.server = server = next(self._servers)
             try:
-                _, one = await loop.create_connection(lambda: Member(self), "127.0.0.1", port)
+                async with asyncio.timeout(self.patience):
+                    _, one = await loop.create_connection(lambda: Member(self), *server)
             except OSError:
                 await asyncio.sleep(0.2)
                 continue
             try:
-                one.shake_hands("127.0.0.1", port, "comms.v1", f"ticket.{given}")
-                await one.opened
+                async with asyncio.timeout(self.patience):
+                    one.shake_hands(*server, "comms.v1", f"ticket.{given}")
+                    await one.opened
                 self.socket = one
                 one.send(type="subscribe", **{self.feed: self.seqs})
-                self.codes[await one.ended] += 1
+                self.codes[await self._end_of(one)] += 1
             except OSError:
                 await asyncio.sleep(0.2)
             finally:
                 self.socket, self.is_in = None, False
                 one.transport.abort()
             await asyncio.sleep(self.told_to_wait)
+
+    async def _end_of(self, one: Member) -> int:
+        self._heard_at = time.monotonic()
+        while not one.ended.done():
+            await asyncio.wait([one.ended], timeout=self.patience)
+            if self.patience is not None and time.monotonic() > self._heard_at + self.patience:
+                return SILENT
+        return one.ended.result()
+
+
+SILENT = 0
+"""Instead of the code of a close: nothing was heard for too long."""
 
 
 class Crowd:

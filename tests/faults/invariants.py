@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 from notifications.models import Attempt, Delivery, Notification, Work
 from notifications.services import audit
 from notifications.states import PENDING, State, rank
-from notifications.types import ErrorClass, Lane
+from notifications.types import Channel, ErrorClass, Lane
 
 SWEEP = timedelta(seconds=5)
 """How soon after its end a lease must have been taken over."""
@@ -51,11 +51,16 @@ class Taken(Protocol):
     def custom_args(self) -> Mapping[str, str]: ...
 
 
+def record_moves() -> None:
+    """From now on; `moves_recorded` where it has to end."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RECORD)
+
+
 @contextmanager
 def moves_recorded() -> Iterator[None]:
     """Every move of every delivery, by whichever process, is written down by the database."""
-    with connection.cursor() as cursor:
-        cursor.execute(_RECORD)
+    record_moves()
     try:
         yield
     finally:
@@ -69,8 +74,14 @@ def check(taken: Iterable[Taken], *, answered: Collection[str] = ()) -> None:
     `taken` is what the provider took, `answered` the ids of messages that got a 202. Needs
     `moves_recorded` from before the first of them.
     """
+    found = findings(taken, answered=answered)
+    assert not found, f"{len(found)} broken:\n" + "\n".join(found[:20])
+
+
+def findings(taken: Iterable[Taken], *, answered: Collection[str] = ()) -> list[str]:
+    """A line for each of those rows."""
     ledger = _Ledger(taken)
-    found = [
+    return [
         *_without_rows(answered),
         *_unexplained(),
         *_never_sent(ledger),
@@ -80,7 +91,6 @@ def check(taken: Iterable[Taken], *, answered: Collection[str] = ()) -> None:
         *_overdue(),
         *(f"{one.rule}: {one.row}: {one.detail}" for one in audit.findings()),
     ]
-    assert not found, f"{len(found)} broken:\n" + "\n".join(found[:20])
 
 
 def copies(taken: Sequence[Taken]) -> int:
@@ -118,8 +128,10 @@ def _unexplained() -> list[str]:
 
 
 def _never_sent(ledger: _Ledger) -> list[str]:
+    """What is sent to an inbox leaves no vendor a trace."""
     rows = Delivery.objects.filter(state__in=[state for state in State if rank(state) >= 0])
-    accepted = Attempt.objects.filter(state=Attempt.State.ACCEPTED)
+    rows = rows.exclude(channel=Channel.INAPP)
+    accepted = Attempt.objects.filter(state=Attempt.State.ACCEPTED).exclude(provider="inapp")
     return [
         *(
             f"I3: delivery {id_} is sent, the provider never took it"

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,8 @@ from typing import Self
 from unittest import mock
 
 from tests import canaries
+from tests.faults import hosts
+from tests.faults.hosts import Host
 from tests.processes import environment, eventually
 
 
@@ -84,10 +87,10 @@ class Nursery:
             infant.kill()
         eventually(lambda: not any(infant.runs for infant in self._infants))
 
-    def start(self, *command: str, **env: str) -> Infant:
+    def start(self, *command: str, on: Host | None = None, **env: str) -> Infant:
         """Returns at once; what it says goes to its `log`."""
         log = self._logs / f"{command[0]}-{len(self._infants)}.log"
-        self._line.send((command, env, log))
+        self._line.send((command, env, log, on.namespace if on else ""))
         try:
             infant = Infant(self._line.recv(), log)
         except (EOFError, ConnectionError):
@@ -118,13 +121,19 @@ _CRADLE.set_forkserver_preload(
 """Mothers are forked too: from a process that has imported what needs no settings and takes long."""
 
 
+def warm_up() -> None:
+    """Start that process here and now, for whoever is about to leave this network."""
+    with mock.patch.dict(os.environ, _unmeasured({}), clear=True):
+        forkserver.ensure_running()
+
+
 def _unmeasured(env: Mapping[str, str]) -> dict[str, str]:
     """An environment without coverage: what is killed could not say what it ran."""
     return {name: v for name, v in environment(**env).items() if not name.startswith("COVERAGE_")}
 
 
 def _mother(line: Connection, env: Mapping[str, str], log: Path) -> None:
-    """Receives command, environment and log; answers with the process that does it."""
+    """Receives command, environment, log and namespace; answers with the process that does it."""
     _grow_up(log)
     os.environ.clear()
     os.environ.update(env)
@@ -135,13 +144,15 @@ def _mother(line: Connection, env: Mapping[str, str], log: Path) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     with contextlib.suppress(EOFError):
         while True:
-            command, changes, its_log = line.recv()
+            command, changes, its_log, namespace = line.recv()
             pid = os.fork()
             if pid == 0:
                 line.close()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 _grow_up(its_log)
                 os.environ.update(changes)
+                if namespace:
+                    hosts.enter(namespace)
                 _work(command)
                 os._exit(0)
             line.send(pid)

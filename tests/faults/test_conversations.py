@@ -15,7 +15,7 @@ from conversations.models import Conversation, Entry
 from conversations.services import entries, start
 from conversations.types import Actor, Kind, Who
 from tests.faults.conftest import Size
-from tests.faults.crowd import Crowd, Follower
+from tests.faults.crowd import Address, Crowd, Follower
 from tests.faults.test_live import app, flush, serving
 from tests.faults.world import PATIENCE
 from tests.live_wire import Wire
@@ -29,8 +29,8 @@ class Reader(Follower):
 
     feed = "conversations"
 
-    def __init__(self, number: int, ports: list[int], rooms: list[str]) -> None:
-        super().__init__(number, ports, rooms)
+    def __init__(self, number: int, servers: list[Address], rooms: list[str]) -> None:
+        super().__init__(number, servers, rooms)
         self.entries: dict[str, dict[str, Any]] = {}
         self.acknowledged: set[str] = set()
 
@@ -106,8 +106,8 @@ class Talk(threading.Thread):
         self.join()
 
 
-def readers(count: int, ports: list[int], rooms: list[str]) -> list[Reader]:
-    return [Reader(number, ports, [rooms[number % ROOMS]]) for number in range(count)]
+def readers(count: int, servers: list[Address], rooms: list[str]) -> list[Reader]:
+    return [Reader(number, servers, [rooms[number % ROOMS]]) for number in range(count)]
 
 
 async def check(crowd: Crowd, found: list[Reader], seconds: float) -> None:
@@ -128,7 +128,7 @@ def test_conversations_lose_nothing(tmp_path: Path, size: Size, transactional_db
     rooms = begin(count)
 
     async def story(servers: list[Any]) -> None:
-        found = readers(count, [one.port for one in servers], rooms)
+        found = readers(count, [one.address for one in servers], rooms)
         async with Crowd(found) as crowd:
             await crowd.until(lambda: crowd.connected == count, PATIENCE)
             with Talk(rooms, 0.02):
@@ -166,7 +166,7 @@ def test_conversations_live_on_the_heartbeat_alone(tmp_path: Path, transactional
     rooms = begin(12)
 
     async def story(servers: list[Any]) -> None:
-        found = readers(12, [servers[0].port], rooms)
+        found = readers(12, [servers[0].address], rooms)
         async with Crowd(found) as crowd:
             await crowd.until(lambda: crowd.connected == 12, PATIENCE)
             with Talk(rooms, 0.02):

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx2
 import psycopg
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 from pytest_django import DjangoDbBlocker
@@ -125,8 +126,8 @@ def test_postgres_is_down(
     port = free_port()
     secret = secret_of("billing")
     accept(30)
-    settings = env(sendgrid, SENDGRID_WEBHOOK_PUBLIC_KEY=webhook.public_key)
-    with Nursery(tmp_path, **settings) as nursery, _Door(port, secret) as door:
+    known = env(sendgrid, SENDGRID_WEBHOOK_PUBLIC_KEY=webhook.public_key)
+    with Nursery(tmp_path, **known) as nursery, _Door(port, secret) as door:
         nursery.start("web", PORT=str(port))
         workers = [nursery.start("worker"), nursery.start("worker")]
         eventually(lambda: is_ready(port), PATIENCE)
@@ -135,14 +136,16 @@ def test_postgres_is_down(
         reconnect()
         with postgres.down():
             refused = [door.knock(), door.report(webhook, sendgrid)]
+            page = door.look("/admin/")
+            refused.append(door.look("/api/v1/whoami"))
             share = _busy(workers, size["seconds"])
         eventually(lambda: door.knock().status_code == 202, PATIENCE)
         eventually(lambda: door.report(webhook, sendgrid).status_code == 200, PATIENCE)
         eventually(all_ended, PATIENCE)
 
     tell("answers without PostgreSQL", [answer.elapsed.total_seconds() for answer in refused])
-    assert [answer.status_code for answer in refused] == [503, 503]
-    assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
+    assert [answer.status_code for answer in [*refused, page]] == [503] * 4
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in [*refused, page])
     assert all(answer.json()["code"] == "unavailable" for answer in refused)
     assert share < 0.5
     assert not DeadLetter.objects.exists()
@@ -151,7 +154,7 @@ def test_postgres_is_down(
 
 
 class _Door(httpx2.Client):
-    """The API and the webhooks, as one agent and one provider see them."""
+    """The API and the webhooks, as one agent and one provider see them; pages, as staff do."""
 
     def __init__(self, port: int, secret: str) -> None:
         super().__init__(
@@ -169,6 +172,10 @@ class _Door(httpx2.Client):
     def report(self, webhook: SendGridWebhook, sendgrid: SendGridServer) -> httpx2.Response:
         post = webhook.post(event(sendgrid.messages[0], "open"))
         return self.post("/webhooks/sendgrid/", content=post.body, headers=post.headers)
+
+    def look(self, path: str) -> httpx2.Response:
+        """By a browser with a session, which is looked up before any view is asked."""
+        return self.get(path, headers={"Cookie": f"{settings.SESSION_COOKIE_NAME}={'x' * 32}"})
 
 
 def _busy(processes: list[Infant], seconds: float) -> float:

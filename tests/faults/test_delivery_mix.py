@@ -11,9 +11,10 @@ import pytest
 from notifications.models import Attempt
 from notifications.types import Channel
 from tests.fakes.behaviours import Behaviour, Hang, Status, failed_after_accept, throttled
+from tests.fakes.mix import Mix
 from tests.faults import invariants
 from tests.faults.conftest import Size
-from tests.faults.vendors import Flow, Mix, Vendors, all_left, at_work, run
+from tests.faults.vendors import Flow, Vendors, all_left, at_work, run
 from tests.faults.world import PATIENCE, all_ended, tell
 from tests.processes import eventually
 

@@ -18,12 +18,12 @@ from notifications.models import Attempt, Delivery, ProviderChange, ProviderStat
 from notifications.states import State
 from notifications.types import Channel, Lane
 from tests.fakes.behaviours import Answer, Hang, Status, throttled
+from tests.fakes.mix import Mix
 from tests.fakes.twilio import twilio_error
 from tests.faults import invariants
 from tests.faults.conftest import Size
 from tests.faults.vendors import (
     Flow,
-    Mix,
     Vendors,
     all_left,
     at_work,

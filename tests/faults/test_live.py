@@ -23,7 +23,7 @@ from commsproject.common.live import publish
 from commsproject.common.live.closes import Close
 from tests.fakes.proxy import Mode, TcpProxy
 from tests.faults.conftest import Size
-from tests.faults.crowd import Crowd, Follower
+from tests.faults.crowd import Address, Crowd, Follower
 from tests.faults.world import PATIENCE, is_ready
 from tests.live_client import ticket, user
 from tests.live_feed import rooms
@@ -66,6 +66,10 @@ class Server:
             **env,
         }
         self.start()
+
+    @property
+    def address(self) -> Address:
+        return "127.0.0.1", self.port
 
     def start(self) -> None:
         self.process = Process("web", log=self._log, **self._env)
@@ -140,9 +144,9 @@ def test_a_crowd_loses_nothing(
     count, slow = int(size["sockets"]), int(size["slow"])
 
     async def story(servers: list[Server]) -> None:
-        ports = [one.port for one in servers]
-        lazy = [Follower(n, ports, [ROOMS[0], BIG]) for n in range(slow)]
-        others = [Follower(n, ports, [ROOMS[n % len(ROOMS)]]) for n in range(slow, count)]
+        addresses = [one.address for one in servers]
+        lazy = [Follower(n, addresses, [ROOMS[0], BIG]) for n in range(slow)]
+        others = [Follower(n, addresses, [ROOMS[n % len(ROOMS)]]) for n in range(slow, count)]
         async with Crowd([*lazy, *others]) as crowd:
             await crowd.until(lambda: crowd.connected == count, within(60 + count / 20))
             small = memory(servers)
@@ -213,7 +217,7 @@ def test_an_idle_socket_stays(tmp_path: Path, size: Size, within: Callable[[floa
     """G15: not closed, and it hears by the layer: the heartbeat is longer than the test."""
 
     async def story(servers: list[Server]) -> None:
-        follower = Follower(1, [servers[0].port], ["open"])
+        follower = Follower(1, [servers[0].address], ["open"])
         async with Crowd([follower]) as crowd:
             await crowd.until(lambda: crowd.connected, within(30))
             await app(rooms.say, "open", "first")
@@ -236,7 +240,7 @@ def test_sockets_live_on_the_heartbeat_alone(
     address = urlsplit(environment()["DATABASE_URL"])
 
     async def story(servers: list[Server], database: TcpProxy) -> None:
-        followers = [Follower(n, [servers[0].port], ROOMS) for n in range(20)]
+        followers = [Follower(n, [servers[0].address], ROOMS) for n in range(20)]
         async with Crowd(followers) as crowd:
             await crowd.until(lambda: crowd.connected == 20, within(30))
             for room in ROOMS:
@@ -264,7 +268,7 @@ def test_a_server_that_stops_says_when_to_come_back(
 
     async def story(servers: list[Server]) -> None:
         going = servers[0]
-        followers = [Follower(n, [one.port for one in servers], ["open"]) for n in range(40)]
+        followers = [Follower(n, [one.address for one in servers], ["open"]) for n in range(40)]
         async with Crowd(followers) as crowd:
             await crowd.until(lambda: crowd.connected == 40, within(30))
             assert len({one.told_to_wait for one in followers}) > 30  # not all at once

@@ -13,14 +13,14 @@ from notifications.services import schedule
 from tests.factories import ApiClientFactory
 from tests.faults.nursery import Infant, Nursery
 from tests.faults.world import PATIENCE, has_started
-from tests.processes import eventually
+from tests.processes import SCRAPER, eventually, free_port, scraped
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 COUNT = 150
 
 
-def make() -> None:
+def make(count: int = COUNT) -> None:
     client = ApiClientFactory.create()
     half_a_day_from_now = f"0 {(schedule._now().hour + 12) % 24} * * *"
     Schedule.objects.bulk_create(
@@ -35,7 +35,7 @@ def make() -> None:
                 "priority": "normal",
             },
         )
-        for number in range(COUNT)
+        for number in range(count)
     )
 
 
@@ -60,10 +60,12 @@ def leads(scheduler: Infant) -> bool:
 
 def test_two_schedulers_and_the_death_of_the_one_that_leads(tmp_path: Path) -> None:
     make()
-    with Nursery(tmp_path) as nursery:
+    port = free_port()
+    with Nursery(tmp_path, METRICS_PORT=str(port), METRICS_TOKEN=SCRAPER) as nursery:
         leader = nursery.start("scheduler")
         eventually(lambda: leads(leader), PATIENCE)
-        other = nursery.start("scheduler")
+        assert "process_open_fds" in scraped(port)
+        other = nursery.start("scheduler")  # its port is taken: it works all the same
         make_all_due()
         eventually(lambda: sent() == COUNT, PATIENCE)
         make_all_due()

@@ -14,7 +14,7 @@ from tests.fakes.behaviours import Hang
 from tests.fakes.sendgrid import SendGridServer
 from tests.faults.nursery import Nursery
 from tests.faults.world import PATIENCE, accept, env
-from tests.processes import eventually, running
+from tests.processes import SCRAPER, eventually, free_port, running, scraped
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -46,8 +46,11 @@ def test_without_a_broker_the_poll_finds_the_work(sendgrid: SendGridServer, tmp_
 
 def test_a_stopped_worker_leaves_nothing_open(sendgrid: SendGridServer, tmp_path: Path) -> None:
     accept(60)
-    with running("worker", log=tmp_path / "log", **env(sendgrid)) as worker:
+    port = free_port()
+    told = {"METRICS_PORT": str(port), "METRICS_TOKEN": SCRAPER}
+    with running("worker", log=tmp_path / "log", **env(sendgrid), **told) as worker:
         eventually(lambda: len(sendgrid.messages) > 5)
+        assert "comms_provider_call_seconds_count" in scraped(port)
         assert worker.stop() == 0
 
     assert not Attempt.objects.filter(state=Attempt.State.CALLING).exists()

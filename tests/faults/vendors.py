@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from urllib.parse import parse_qs, urlsplit
 
 from django.db import transaction
-from typing_extensions import override
 
 from commsproject.common.models import ApiClient
 from notifications.models import Attempt, Delivery
@@ -19,9 +17,7 @@ from notifications.services import submit
 from notifications.services.asked import Submission, Target
 from notifications.types import Channel, Lane
 from tests.fakes.aws_sms import AwsSmsServer
-from tests.fakes.behaviours import Answer, Behaviour
 from tests.fakes.esps import PostmarkServer
-from tests.fakes.script import Script
 from tests.fakes.sendgrid import SendGridServer
 from tests.fakes.ses import SesServer
 from tests.fakes.twilio import TwilioServer
@@ -150,24 +146,6 @@ def started(nursery: Nursery) -> Infant:
     worker = nursery.start("worker")
     eventually(lambda: has_started(worker.log), PATIENCE)
     return worker
-
-
-class Mix(Script[Behaviour]):
-    """Normal answers, and by a seeded lot some of `faults`, each with its share of all requests."""
-
-    def __init__(self, seed: int, faults: Sequence[tuple[float, Behaviour]]) -> None:
-        super().__init__(Answer())
-        self._lots = Random(seed)
-        self._faults = faults
-
-    @override
-    def planned(self) -> Behaviour:
-        lot = self._lots.random()
-        for share, fault in self._faults:
-            if lot < share:
-                return fault
-            lot -= share
-        return super().planned()
 
 
 class Flow:

@@ -87,9 +87,9 @@ def has_started(log: Path, what: str = "worker started") -> bool:
     return log.exists() and what in log.read_text()
 
 
-def is_ready(port: int) -> bool:
+def is_ready(port: int, host: str = "127.0.0.1") -> bool:
     with contextlib.suppress(httpx2.HTTPError):
-        url = f"http://127.0.0.1:{port}/health/live"
+        url = f"http://{host}:{port}/health/live"
         return httpx2.get(url, trust_env=False, verify=TLS).status_code == 200
     return False
 
@@ -110,7 +110,8 @@ class Answer:
 class Agents:
     """Threads that post messages, each under an idempotency key that it repeats until it gets a 202.
 
-    `url` is asked before each request. What they post goes to `<key>@example.org`.
+    `url` is asked before each request, which has `timeout` seconds. What they post goes to
+    `<key>@example.org`.
     """
 
     def __init__(
@@ -121,8 +122,10 @@ class Agents:
         threads: int = 4,
         lane: Lane = Lane.NORMAL,
         pause: float = 0.0,
+        timeout: float = 30.0,
     ) -> None:
         self.answers: list[Answer] = []
+        self._timeout = timeout
         self._url, self._secret, self._lane, self._pause = url, secret, lane, pause
         self._stopping = threading.Event()
         self._threads = [
@@ -199,7 +202,7 @@ class Agents:
 
     def _client(self) -> httpx2.Client:
         headers = {"Authorization": f"Bearer {self._secret}"}
-        return httpx2.Client(headers=headers, timeout=30, trust_env=False, verify=TLS)
+        return httpx2.Client(headers=headers, timeout=self._timeout, trust_env=False, verify=TLS)
 
     def _post(self, client: httpx2.Client, key: str) -> Answer:
         body = {

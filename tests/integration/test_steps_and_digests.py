@@ -243,6 +243,12 @@ def test_what_comes_in_its_time_is_one_message(agent: ApiClient, collected: Cate
     assert mails()[1:] == [("1 new", "Ann,")]
 
 
+def test_a_repetition_hears_that_it_waits_too(agent: ApiClient, collected: Category) -> None:
+    first, again = (like(agent, "Bob", idempotency_key="once") for _ in range(2))
+    assert first["status"] == "scheduled"
+    assert again == first
+
+
 def test_the_first_may_go_at_once(agent: ApiClient, collected: Category) -> None:
     Category.objects.update(digest_first_at_once=True)
     for name in ("Bob", "Eve", "Joe"):
