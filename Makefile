@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 .DEFAULT_GOAL := help
-.PHONY: help install run test faults fuzz rollout live e2e pictures bench check openapi widgets lock sbom clean
+.PHONY: help install run test faults fuzz rollout live e2e pictures bench bench-report soak locust check openapi widgets lock sbom clean
 
 V := .venv/bin/python -m
 PROD := SECRET_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKL \
@@ -17,7 +17,7 @@ PROD := SECRET_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKL
 MANIFESTS := $(filter-out %/kustomization.yaml %/container.yaml,$(wildcard deploy/kubernetes/*/*.yaml))
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/.run ## make the virtual environment and install what `make run` needs
 	@echo "Everything is installed in .venv"
@@ -54,6 +54,15 @@ pictures: .venv/.dev ## those of the docs, from the screenshots of the last `mak
 bench: .venv/.bench ## how fast it is, beside others (ARGS="--help" tells what can be chosen)
 	@.venv/bin/python -m tests.performance $(ARGS)
 
+bench-report: .venv/.dev ## write docs/performance.md from the newest results (ARGS="--help" tells from which else)
+	@$(V) tests.performance.page $(ARGS)
+
+soak: .venv/.bench ## half an hour of mixed load among random faults (ARGS="--minutes 60 --seed 7")
+	@.venv/bin/python -m tests.soak $(ARGS)
+
+locust: .venv-locust/.ready ## load from simulated clients on a running service (ARGS="--headless -u 40 -t 1m")
+	@.venv-locust/bin/locust -f tests/performance/locustfile.py $(ARGS)
+
 check: .venv/.dev ## lint, types, import contracts, known vulnerabilities, migrations, Django's own checks, deploy/
 	$(V) ruff check .
 	$(V) ruff format --check .
@@ -74,15 +83,15 @@ openapi: .venv/.dev ## write docs/api/openapi.yaml and the Python client's metho
 widgets: ## build clients/js into the console's static files; needs Node.js 20 or newer
 	cd clients/js && npm ci --no-audit --no-fund && npm run check && npm run build
 
-lock: .venv/.dev ## pin what requirements/*.in ask for
-	cd requirements && for name in base local dev bench otel; do \
-	  ../$(V) uv pip compile --quiet --no-header --python-version 3.11 $$name.in -o $$name.txt || exit; done
+lock: .venv/.dev ## pin what requirements/*.in ask for, with the hash of every file
+	cd requirements && for name in base local dev bench locust otel; do \
+	  ../$(V) uv pip compile --quiet --no-header --generate-hashes --python-version 3.11 $$name.in -o $$name.txt || exit; done
 
-sbom: .venv/.dev ## write sbom.json: what the service is installed with, as CycloneDX
-	$(V) uv tool run --from cyclonedx-bom==7.5.0 cyclonedx-py requirements --output-reproducible -o sbom.json requirements/base.txt
+sbom: .venv/.dev ## write sbom.json: what the service is handed on with, as CycloneDX
+	@$(V) tests.sbom
 
 clean: ## remove the virtual environment and the caches, not the data
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf .venv .venv-locust .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
 
 # A stamp is renewed when a requirement changes; nothing is done twice.
 .venv/.run: requirements/base.txt requirements/local.txt | .venv/bin/python
@@ -98,6 +107,11 @@ clean: ## remove the virtual environment and the caches, not the data
 .venv/.bench: requirements/bench.txt .venv/.dev
 	@echo "Installing what the benchmarks compare with"
 	@$(call pip,-r requirements/base.txt -r requirements/local.txt -r requirements/dev.txt -r requirements/bench.txt)
+	@touch $@
+
+.venv-locust/.ready: requirements/locust.txt | .venv/bin/python
+	@echo "Installing Locust in an environment of its own"
+	@$(PYTHON) -m venv .venv-locust && .venv-locust/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 # uv takes seconds where pip takes a minute; where uv cannot run, pip does the same.

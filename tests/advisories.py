@@ -5,6 +5,7 @@ python -m tests.advisories
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import tomllib
@@ -19,6 +20,10 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 SNAPSHOT = ROOT / "tests/security/advisories.toml"
 
+_MODULES = ("clients/js", "templates_app/codemirror")
+"""Built by npm's packages; what they give is in the repository."""
+_UPLOT = "commsproject/console/static/console/vendor/uplot.js"
+
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)", re.MULTILINE)
 
 
@@ -31,16 +36,34 @@ def pins(folder: Path = ROOT / "requirements") -> dict[tuple[str, str], list[str
     return found
 
 
+def npm() -> dict[str, Mapping[str, Any]]:
+    """Of every package that the browser's modules are built from or with: what npm's locks say."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for folder in _MODULES:
+        path = f"{folder}/package-lock.json"
+        for where, told in json.loads((ROOT / path).read_text())["packages"].items():
+            if where:  # "" is the module itself
+                found[where.rpartition("node_modules/")[2]] = {**told, "lock": path}
+    (version,) = re.findall(r"uPlot \(v([\d.]+)\)", (ROOT / _UPLOT).read_text()[:200])
+    return {**found, "uplot": {"version": version, "license": "MIT", "lock": _UPLOT}}
+
+
+def locked() -> dict[tuple[str, str], list[str]]:
+    """As `pins`, with npm's packages as `npm:NAME`."""
+    modules = {(f"npm:{name}", one["version"]): [one["lock"]] for name, one in npm().items()}
+    return pins() | modules
+
+
 def snapshot() -> dict[str, Any]:
     return tomllib.loads(SNAPSHOT.read_text())
 
 
 def hits(
-    advisories: list[Mapping[str, Any]], locked: Mapping[tuple[str, str], list[str]]
+    advisories: list[Mapping[str, Any]], packages: Mapping[tuple[str, str], list[str]]
 ) -> Iterator[str]:
     """One line for each that a pinned version has, and that nobody has accepted."""
     for one in advisories:
-        for (name, version), files in locked.items():
+        for (name, version), files in packages.items():
             if name == one["package"] and _affects(one, version) and "accepted" not in one:
                 ids = ", ".join(one["ids"])
                 yield f"{name} {version} ({', '.join(files)}): {ids}. {one['about']}"
@@ -57,10 +80,12 @@ def age(known: Mapping[str, Any], today: date) -> timedelta:
 
 def main() -> str:
     """What is known against versions that are pinned; empty for nothing."""
-    known, locked = snapshot(), pins()
-    found = list(hits(known["advisory"], locked))
+    known, packages = snapshot(), locked()
+    found = list(hits(known["advisory"], packages))
     many, day = len(known["advisory"]), known["looked_up"]
-    result = f"{len(locked)} pinned packages, {many} advisories of {day}: {len(found) or 'no'} hits"
+    result = (
+        f"{len(packages)} pinned packages, {many} advisories of {day}: {len(found) or 'no'} hits"
+    )
     if age(known, datetime.now(UTC).date()) > timedelta(days=known["old_after_days"]):
         result += f"\n{SNAPSHOT.relative_to(ROOT)} is old: look the packages up again"
     sys.stdout.write(f"{result}\n")

@@ -6,12 +6,13 @@ python -m tests.licences        writes docs/security/LICENCES.md
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from importlib.metadata import PackageMetadata, metadata
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from tests.advisories import ROOT, pins
+from tests.advisories import ROOT, npm, pins
 
 PAGE = ROOT / "docs/security/LICENCES.md"
 LOCKS = {"base.txt", "local.txt", "otel.txt"}
@@ -48,10 +49,19 @@ _BY_HAND = {
 }
 
 
+_TOOL = re.compile(r"esbuild|@esbuild/.*|typescript|@types/.*")
+
+
 def installed() -> dict[str, str]:
     """Name to SPDX expression of every package that the locks of the service name."""
     names = {name for (name, _), files in pins().items() if LOCKS & set(files)}
     return {name: licence(name) for name in sorted(names)}
+
+
+def in_the_browser() -> dict[str, str]:
+    """The same of what its modules are built from; what they are built with stays here."""
+    handed_on = {name: told for name, told in npm().items() if not _TOOL.fullmatch(name)}
+    return {name: handed_on[name]["license"] for name in sorted(handed_on)}
 
 
 def licence(name: str) -> str:
@@ -80,7 +90,6 @@ def refused(expression: str) -> set[str]:
 
 
 def page() -> str:
-    rows = "\n".join(f"| {name} | {told} |" for name, told in installed().items())
     return f"""# Licences
 
 What the service is installed with ({", ".join(sorted(LOCKS))}), by `python -m tests.licences`, which reads what
@@ -88,13 +97,20 @@ each package says of itself. A test fails where a package has a licence that is 
 `tests/licences.py`, and where this page is not of today's locks.
 
 The service itself: [LICENSE](../../LICENSE). LGPL and MPL packages are used as they are published and can be
-exchanged, which is what they ask for. The browser modules have `lit` (BSD-3-Clause) in them. Tools for tests and checks (`dev.txt`, `bench.txt`) are not handed on with
+exchanged, which is what they ask for. Tools for tests and checks (`dev.txt`, `bench.txt`) are not handed on with
 the service. The whole list with versions as CycloneDX: `make sbom`.
 
-| Package | Licence (SPDX) |
-|---|---|
-{rows}
+{_table("Package", installed())}
+
+What the browser's modules are built from:
+
+{_table("Package of npm", in_the_browser())}
 """
+
+
+def _table(title: str, told: Mapping[str, str]) -> str:
+    rows = "".join(f"\n| {name} | {licence} |" for name, licence in told.items())
+    return f"| {title} | Licence (SPDX) |\n|---|---|{rows}"
 
 
 def main() -> None:

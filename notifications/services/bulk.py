@@ -21,7 +21,7 @@ from commsproject.common.models import ApiClient, IdempotencyKey
 from notifications import addresses
 from notifications.errors import KeyInFlight, KeyReused, UploadStopped
 from notifications.models import Batch, BatchDelta, BatchRejection, Notification, Work
-from notifications.services import batches, goals, submit
+from notifications.services import batches, goals, keys, submit
 from notifications.services.asked import Row, Terms
 from notifications.services.plan import Planned, Shared, plan_rows, share
 
@@ -133,8 +133,7 @@ def _known(client: ApiClient, request: BatchRequest, upload: Upload) -> Batch | 
         raise KeyReused("This key was used for something else than a batch.")
     if batch.state == Batch.State.RECEIVING:
         raise _in_flight()
-    if bytes(key.fingerprint) != _fingerprint(request, upload):
-        raise KeyReused("Use a new key for a new request, or repeat the first one unchanged.")
+    keys.check(key, _fingerprint(request, upload))
     return batch
 
 

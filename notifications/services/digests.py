@@ -29,12 +29,6 @@ Key = tuple[UUID, UUID, str]
 """Recipient, category, channel."""
 
 
-def with_items(data: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The data of a message that may be collected: alone, it is a digest of one."""
-    own = {name: value for name, value in (data or {}).items() if name not in OWN}
-    return {**own, "items": [own], "count": 1}
-
-
 @dataclass(slots=True)
 class Joining:
     """A delivery on its way in. `due`: when its digest goes out, None where it goes at once."""

@@ -192,9 +192,3 @@ def set_quiet_hours(user_id: str, periods: Sequence[Period], time_zone: str | No
             QuietHours(recipient=person, start=one.start, end=one.end, days=sorted(set(one.days)))
             for one in periods
         )
-
-
-def on_channels(person: Recipient) -> dict[tuple[str, str], bool]:
-    """The choices of a person by category key and channel, `""` for all."""
-    rows = person.preferences.select_related("category")
-    return {(row.category.key if row.category else "", row.channel): row.is_on for row in rows}

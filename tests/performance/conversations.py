@@ -44,7 +44,7 @@ def chat(world: World) -> Figures:
     if len(took) != count:
         raise Failed(f"{len(took)} of {count} messages came")
     return {
-        "messages/s": RATE,
+        "lines/s": RATE,
         "p50 ms": percentile(took, 0.5) * 1e3,
         "p95 ms": percentile(took, 0.95) * 1e3,
         "p99 ms": percentile(took, 0.99) * 1e3,

@@ -59,7 +59,7 @@ def measure(world: World, profiler: Profiler | None = None) -> Figures:
                 f"{name}, answer p50 ms": percentile(times, 0.5) * 1e3,
                 f"{name}, answer p99 ms": percentile(times, 0.99) * 1e3,
                 **{
-                    f"{name}, CPU us an event, {part}": (after[part] - before[part])
+                    f"{name}, {part} CPU us an event": (after[part] - before[part])
                     / (2 * len(chosen))
                     * 1e6
                     for part in after

@@ -48,7 +48,7 @@ def measure(world: World) -> Figures:
         figures: dict[str, float] = {
             "to the stream, events/s": events / seconds,
             **{
-                f"to the stream, CPU us an event, {part}": (after[part] - before[part])
+                f"to the stream, {part} CPU us an event": (after[part] - before[part])
                 / events
                 * 1e6
                 for part in after

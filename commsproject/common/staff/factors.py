@@ -8,7 +8,6 @@ import time
 from enum import Enum
 
 from cryptography.fernet import InvalidToken, MultiFernet
-from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
@@ -36,11 +35,6 @@ def sealer() -> MultiFernet:
 
 def has(user: AbstractBaseUser) -> bool:
     return SecondFactor.objects.filter(user_id=user.pk).exists()
-
-
-def are_demanded(user: AbstractBaseUser) -> bool:
-    """Of everybody where the settings say so, else of those who have set one up."""
-    return settings.STAFF_TWO_FACTOR or has(user)
 
 
 @transaction.atomic

@@ -10,7 +10,7 @@ import sys
 from typing import NoReturn
 
 from django.conf import settings
-from django.core.management import CommandError, call_command, get_commands
+from django.core.management import CommandError, call_command
 from django.db import connections
 from typing_extensions import override
 
@@ -30,6 +30,8 @@ _READY = """
 
   Ctrl-C stops everything and keeps the data.
 """
+
+_NO_ACCOUNT = "Make a staff account with `.venv/bin/python manage.py createsuperuser`."
 
 
 class Command(DatabaseCommand):
@@ -72,10 +74,8 @@ class Command(DatabaseCommand):
         """Bring the database up to date. Returns how to sign in."""
         self._say("bringing the database up to date")
         call_command("migrate", verbosity=0, interactive=False)
-        sign_in = "Make a staff account with `.venv/bin/python manage.py createsuperuser`."
-        if "seed_demo" in get_commands():
-            self._say("looking after the demo data")
-            sign_in = call_command("seed_demo", stdout=io.StringIO()) or sign_in
+        self._say("looking after the demo data")
+        sign_in: str = call_command("seed_demo", stdout=io.StringIO()) or _NO_ACCOUNT
         for opened in connections.all(initialized_only=True):
             opened.close()
             # The pool has threads, and we are about to fork.
