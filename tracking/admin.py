@@ -20,6 +20,7 @@ from commsproject.common.admin import (
     as_uuid,
     badge,
     link,
+    moment,
     shorten,
 )
 from notifications.admin.search import digests
@@ -53,6 +54,10 @@ class BounceAdmin(ReadOnlyAdmin[Bounce]):
     search_help_text = "Exact address, or id of the delivery"
     nothing = "Nothing bounced"
     begin = "What receivers send back or mark as spam is listed here, and its address left out."
+
+    @override
+    def named(self, row: Bounce) -> str:
+        return f"{row.get_kind_display()}, {moment(row.at)}"
 
     @override
     def look_up(self, rows: QuerySet[Bounce], term: str) -> QuerySet[Bounce]:
@@ -111,6 +116,10 @@ class InboundMessageAdmin(ReadOnlyAdmin[InboundMessage]):
         words = ["subject", "text"] if request.user.has_perm(MAY_READ) else []
         facts = ["came", "channel_badge", "sender", "to", "wish_badge", "answers"]
         return [*facts, *words, "remarks", "provider"]
+
+    @override
+    def named(self, row: InboundMessage) -> str:
+        return f"{row.get_channel_display()} from {row.sender}"
 
     @override
     def look_up(self, rows: QuerySet[InboundMessage], term: str) -> QuerySet[InboundMessage]:
@@ -190,6 +199,10 @@ class WebhookReceiptAdmin(ReadOnlyAdmin[WebhookReceipt]):
         "Providers report what becomes of messages to the addresses that the pages of docs/ name."
     )
     actions = ("apply_again",)
+
+    @override
+    def named(self, row: WebhookReceipt) -> str:
+        return f"{row.provider}, {moment(row.received_at)}"
 
     @override
     def look_up(self, rows: QuerySet[WebhookReceipt], term: str) -> QuerySet[WebhookReceipt]:

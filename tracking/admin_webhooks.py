@@ -27,6 +27,7 @@ from commsproject.common.admin import (
     badge,
     code,
     link,
+    moment,
     shorten,
 )
 from commsproject.common.admin.theme import CheckboxSelectMultiple, ModelForm
@@ -105,6 +106,10 @@ class WebhookEndpointAdmin(EditableAdmin[WebhookEndpoint]):
     begin = "Name an address, and it is told of each event: signed, and again until it answers."
     change_form_template = "tracking/admin/endpoint.html"
     row_pages = ("test", "secret", "rotate")
+
+    @override
+    def named(self, row: WebhookEndpoint) -> str:
+        return row.description or row.url
 
     @override
     def has_delete_permission(
@@ -240,6 +245,10 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
     begin = "Each event that goes to a webhook is listed here, with what was answered."
     change_form_template = "tracking/admin/webhook_delivery.html"
     row_pages = ("replay",)
+
+    @override
+    def named(self, row: WebhookDelivery) -> str:
+        return f"{row.type}, {moment(row.created_at)}"
 
     @override
     def look_up(self, rows: QuerySet[WebhookDelivery], term: str) -> QuerySet[WebhookDelivery]:

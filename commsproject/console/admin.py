@@ -1,4 +1,4 @@
-"""Staff accounts, in the looks of the rest."""
+"""Staff accounts, in the looks of the rest; the pages that need more than one app."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from commsproject.common.admin.theme import (
 )
 from commsproject.common.models import StaffSession
 from commsproject.common.staff import factors, sessions
+from commsproject.console import providers  # noqa: F401 - registers itself
 
 admin.site.unregister(User)
 admin.site.unregister(Group)

@@ -76,10 +76,9 @@ def _bill(going: Sequence[tuple[Notification, Delivery]]) -> tuple[int, Decimal 
     segments, cost = 0, Decimal(0)
     is_known = False
     for message, delivery in going:
-        if delivery.channel != Channel.SMS:
+        count = rendering.segments(message) if delivery.channel == Channel.SMS else 0
+        if not count:
             continue
-        text = rendering.parts(message, delivery).parts.get("text", "")
-        _, count = sms.count(text)
         segments += count
         price = sms.price(addresses.country(delivery.address), count)
         is_known = is_known or price is not None

@@ -15,7 +15,16 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from typing_extensions import override
 
-from commsproject.common.admin import Age, Question, ReadOnlyAdmin, Tone, ago, as_uuid, badge, link
+from commsproject.common.admin import (
+    Age,
+    Question,
+    ReadOnlyAdmin,
+    Tone,
+    ago,
+    as_uuid,
+    badge,
+    link,
+)
 from notifications.admin import badges, batch_review
 from notifications.models import Batch
 from notifications.services import batches
@@ -88,6 +97,7 @@ class BatchAdmin(ReadOnlyAdmin[Batch]):
             "state_badge",
             "why",
             "what",
+            "id",
             "rows",
             "agent",
             "composed_by",
@@ -97,6 +107,10 @@ class BatchAdmin(ReadOnlyAdmin[Batch]):
         ),
         *("canary_told", "planned", "expires", "created", "started", "finished"),
     )
+
+    @override
+    def named(self, row: Batch) -> str:
+        return _what(row)
 
     @override
     def look_up(self, rows: QuerySet[Batch], term: str) -> QuerySet[Batch]:

@@ -29,6 +29,7 @@ from commsproject.common.admin import (
     as_uuid,
     badge,
     link,
+    shorten,
 )
 from commsproject.common.admin.theme import AdminTextareaWidget, AdminTextInputWidget, ModelForm
 from commsproject.common.errors import CommsError, InvalidInput
@@ -169,6 +170,10 @@ class DeadLetterAdmin(BaseAdmin[DeadLetter]):
     search_help_text = "Id of the dead letter, its delivery or its message"
     change_form_template = "notifications/admin/dead_letter.html"
     actions = ("replay_selected",)
+
+    @override
+    def named(self, row: DeadLetter) -> str:
+        return shorten(row.reason or row.code) or row.get_error_class_display()
 
     @override
     def look_up(self, rows: QuerySet[DeadLetter], term: str) -> QuerySet[DeadLetter]:

@@ -52,6 +52,10 @@ class DeviceAdmin(ReadOnlyAdmin[Device]):
     row_pages = ("remove",)
 
     @override
+    def named(self, row: Device) -> str:
+        return row.name or row.app or row.get_platform_display()
+
+    @override
     def look_up(self, rows: QuerySet[Device], term: str) -> QuerySet[Device]:
         return rows.filter(Q(recipient__user_id=term) | Q(id=as_uuid(term)))
 

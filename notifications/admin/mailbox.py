@@ -32,6 +32,10 @@ class MailboxAdmin(ReadOnlyAdmin[SimulatedMessage]):
     change_form_template = "notifications/admin/simulated.html"
 
     @override
+    def named(self, row: SimulatedMessage) -> str:
+        return _begins(row)
+
+    @override
     def look_up(self, rows: QuerySet[SimulatedMessage], term: str) -> QuerySet[SimulatedMessage]:
         found = as_uuid(term)
         return rows.filter(id=found) if found else rows.none()

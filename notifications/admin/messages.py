@@ -146,7 +146,7 @@ class NotificationAdmin(ReadOnlyAdmin[Notification]):
         OnChannel,
         InState,
         "priority",
-        ("client", admin.RelatedOnlyFieldListFilter),
+        "client",
         "category",
     )
     nothing = "No messages yet"
@@ -187,6 +187,10 @@ class NotificationAdmin(ReadOnlyAdmin[Notification]):
             capped = any(getattr(one, "is_capped", False) for one in filters)
             page.context_data["state_cap"] = COUNT_CAP if capped else None
         return page
+
+    @override
+    def named(self, row: Notification) -> str:
+        return _what(row)
 
     @override
     def look_up(self, rows: QuerySet[Notification], term: str) -> QuerySet[Notification]:

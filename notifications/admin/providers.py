@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib import admin
@@ -104,14 +104,14 @@ class ProviderAdmin(EditableAdmin[ProviderState]):
     """Every provider of the settings: its switch, its breaker and what became of it."""
 
     form = ProviderForm
-    list_display = (
+    list_display: tuple[str, ...] = (
         *("name", "carries", "switch", "weighs", "gate", "failures", "why", "tokens", "changed"),
     )
-    readonly_fields = (
+    readonly_fields: ClassVar[tuple[str, ...]] = (
         *("name", "carries", "gate", "failures", "why", "until", "share", "tokens", "quota"),
         "changed",
     )
-    fields = (
+    fields: ClassVar[tuple[str, ...]] = (
         *("name", "carries", "enabled", "gate", "failures", "why", "until", "weight", "share"),
         *("limit_count", "limit_seconds", "tokens", "quota", "changed"),
     )

@@ -88,6 +88,10 @@ class WorkAdmin(ReadOnlyAdmin[Work]):
     )  # fmt: skip
 
     @override
+    def named(self, row: Work) -> str:
+        return f"{row.get_kind_display()}: {row.get_channel_display()}, {row.get_lane_display()}"
+
+    @override
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:

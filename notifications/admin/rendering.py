@@ -41,18 +41,39 @@ def parts(
     if is_sensitive(row):
         problem = "Only its reader sees what a message of this category says."
         return Rendered(delivery, channel, {}, problem)
+    try:
+        return Rendered(delivery, channel, _made(row, channel, edited))
+    except _REFUSALS as error:
+        return Rendered(delivery, channel, {}, str(error))
+
+
+def segments(row: Notification) -> int:
+    """Of its text message, also where staff do not see what that says. None of what cannot go out."""
+    try:
+        _, found = sms.count(_made(row, Channel.SMS)["text"])
+    except _REFUSALS:
+        return 0
+    return found
+
+
+class _Gone(Exception):
+    pass
+
+
+_REFUSALS = (TemplateError, sms.TooLong, _Gone)
+
+
+def _made(
+    row: Notification, channel: Channel, edited: Mapping[str, Any] | None = None
+) -> Mapping[str, str]:
     source = render.of_message(row, channel)
     if source is None or row.erased_at is not None:
-        problem = "The content of this message is no longer kept."
-        return Rendered(delivery, channel, {}, problem)
-    try:
-        found = source.render(_data(row, edited), Reader(row.locale, row.time_zone))
-        if channel is Channel.SMS:
-            rule = row.category.long_text if row.category else Category.LongText.SPLIT
-            found["text"] = sms.fit(found["text"], rule).text
-    except (TemplateError, sms.TooLong) as error:
-        return Rendered(delivery, channel, {}, str(error))
-    return Rendered(delivery, channel, found)
+        raise _Gone("The content of this message is no longer kept.")
+    found = source.render(_data(row, edited), Reader(row.locale, row.time_zone))
+    if channel is Channel.SMS:
+        rule = row.category.long_text if row.category else Category.LongText.SPLIT
+        found["text"] = sms.fit(found["text"], rule).text
+    return found
 
 
 def _data(row: Notification, edited: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "e2e" in Path(item.path).parts:
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.timeout(180))
+            item.add_marker(pytest.mark.timeout(600))
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +59,7 @@ class Visit:
         self.context: BrowserContext = browser.new_context(
             **{"viewport": DESK, "locale": "en-GB", **options}
         )
-        self.context.set_default_timeout(15_000)
+        self.context.set_default_timeout(60_000)
         self.requests: list[str] = []
         self.errors: list[str] = []
         self.context.route(self._is_far, lambda route: self._refuse(route))

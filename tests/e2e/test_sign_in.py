@@ -8,6 +8,7 @@ from typing import Any
 
 from commsproject.common.models import AuditEvent, StaffSession
 from commsproject.common.staff import totp
+from tests.e2e.axe import violations
 from tests.e2e.conftest import DESK, PASSWORD, PHONE
 
 
@@ -16,6 +17,7 @@ def test_a_second_factor_from_the_first_sign_in_on(visit: Any, settings: Any) ->
     ada.context.clear_cookies()
     settings.STAFF_TWO_FACTOR = True
     page = ada.go("/admin/notifications/notification/")
+    assert violations(page) == []
     page.fill("[name=username]", "ada")
     page.fill("[name=password]", "another long password")
     page.click("[type=submit]")
@@ -25,6 +27,7 @@ def test_a_second_factor_from_the_first_sign_in_on(visit: Any, settings: Any) ->
     page.wait_for_url("**/admin/security/second-factor/")
     page.get_by_role("img", name="QR code of the key below").wait_for()
     ada.shot("second-factor-phone")
+    assert violations(page) == []
     assert ada.fits()
     page.set_viewport_size(DESK)
     ada.shot("second-factor")
@@ -37,6 +40,7 @@ def test_a_second_factor_from_the_first_sign_in_on(visit: Any, settings: Any) ->
     page.get_by_role("button", name="Turn it on").click()
     page.get_by_text("Keep these recovery codes now").wait_for()
     ada.shot("recovery-codes")
+    assert violations(page) == []
     codes = page.locator("pre").inner_text().split()
     page.get_by_role("link", name="I have kept them").click()
     page.get_by_text("10 recovery codes left").wait_for()
@@ -53,6 +57,7 @@ def test_a_second_factor_from_the_first_sign_in_on(visit: Any, settings: Any) ->
     page.click("[type=submit]")
     page.wait_for_url("**/admin/login/code/")
     ada.shot("sign-in-code")
+    assert violations(page) == []
     page.get_by_role("textbox", name="Code").fill(totp.code(secret, step))
     page.get_by_role("button", name="Sign in").click()
     page.get_by_text("Not a code that is good now").wait_for()

@@ -20,7 +20,7 @@ from commsproject.common.admin.base import (
     as_uuid,
 )
 from commsproject.common.admin.filters import Age
-from commsproject.common.admin.show import Tone, ago, badge, code, link, shorten
+from commsproject.common.admin.show import Tone, ago, badge, code, link, moment, shorten
 
 __all__ = [
     "Age",
@@ -40,6 +40,7 @@ __all__ = [
     "code",
     "jobs",
     "link",
+    "moment",
     "personal_data",
     "sessions",
     "shorten",

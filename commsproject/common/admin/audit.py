@@ -22,7 +22,7 @@ from typing_extensions import override
 from commsproject.common import audit
 from commsproject.common.admin.base import ReadOnlyAdmin
 from commsproject.common.admin.filters import Age
-from commsproject.common.admin.show import NOTHING, ago, code, link
+from commsproject.common.admin.show import NOTHING, ago, code, link, moment
 from commsproject.common.api.streaming import download
 from commsproject.common.audit.trail import Happened
 from commsproject.common.models import AuditEvent
@@ -48,6 +48,10 @@ class AuditEventAdmin(ReadOnlyAdmin[AuditEvent]):
     begin = "What staff change, and how they sign in, is noted here for good."
     list_before_template = "common/admin/audit_events.html"
     change_form_template = "common/admin/audit_event.html"
+
+    @override
+    def named(self, row: AuditEvent) -> str:
+        return f"{row.action}, {moment(row.at)}"
 
     @override
     def look_up(self, rows: QuerySet[AuditEvent], term: str) -> QuerySet[AuditEvent]:

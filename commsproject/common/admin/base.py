@@ -78,6 +78,10 @@ class Question:
 class StaffModelAdmin(ModelAdmin[M]):
     """What a page does to a row is in the trail, also where the row's own columns stay the same."""
 
+    def named(self, row: M) -> str:
+        """What staff call it, at the head of its pages: an id says nothing to them."""
+        return str(row)
+
     @override
     def log_addition(self, request: HttpRequest, obj: M, message: Any) -> Any:
         audit.made(obj)
@@ -181,6 +185,14 @@ class BaseAdmin(StaffModelAdmin[M]):
             self.log_change(request, row, done)
             self.message_user(request, done, messages.SUCCESS)
         return HttpResponseRedirect(self.url_of(row))
+
+    @override
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        if context["subtitle"]:
+            context["subtitle"] = self.named(context["original"])
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @override
     def changeform_view(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.utils.safestring import SafeString
+from typing_extensions import override
 
 from commsproject.common.admin.base import ReadOnlyAdmin
 from commsproject.common.admin.show import Tone, ago, badge
@@ -18,6 +19,10 @@ class PersonalDataJobAdmin(ReadOnlyAdmin[PersonalDataJob]):
     list_filter = ("kind", "state")
     nothing = "Nobody has asked for a person's data"
     begin = "Exports and erasures are asked for on the page of a recipient, or by the API."
+
+    @override
+    def named(self, row: PersonalDataJob) -> str:
+        return self.what(row)
 
     @admin.display(description="Request")
     def what(self, job: PersonalDataJob) -> str:

@@ -33,6 +33,10 @@ class StaffSessionAdmin(ReadOnlyAdmin[StaffSession]):
         return super().get_queryset(request) & sessions.standing()
 
     @override
+    def named(self, row: StaffSession) -> str:
+        return f"{row.user.get_username()}, {browsers.name(row.browser)}"
+
+    @override
     def look_up(self, rows: QuerySet[StaffSession], term: str) -> QuerySet[StaffSession]:
         return rows.filter(user__username=term)
 

@@ -46,6 +46,11 @@ def ago(moment: datetime | None) -> SafeString:
     )
 
 
+def moment(at: datetime) -> str:
+    """`22 Nov 2026, 15:04`, in the viewer's zone."""
+    return timezone.localtime(at).strftime("%-d %b %Y, %H:%M")
+
+
 def duration(seconds: float) -> str:
     """`90 s`, `5 min`, `2 h`: in the largest unit of which it is a whole number."""
     span = timedelta(seconds=seconds)

@@ -6,6 +6,8 @@ import math
 from datetime import datetime
 
 from django import template
+from django.contrib import admin
+from django.db.models import Model
 from django.utils.safestring import SafeString
 
 from commsproject.common.staff import browsers
@@ -18,6 +20,15 @@ def ago(moment: datetime | None) -> SafeString:
     from commsproject.common.admin import show  # Unfold renders a widget while it is imported
 
     return show.ago(moment)
+
+
+@register.filter
+def named(what: object) -> str:
+    """A row as staff call it; anything else as it is."""
+    from commsproject.common.admin import StaffModelAdmin  # as above
+
+    page = admin.site._registry.get(type(what)) if isinstance(what, Model) else None  # noqa: SLF001
+    return page.named(what) if isinstance(page, StaffModelAdmin) else str(what)
 
 
 @register.filter

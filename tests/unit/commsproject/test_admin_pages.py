@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.db.models import Model
+from django.http import HttpRequest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -260,6 +262,26 @@ def test_lists_and_details_are_shown_to_staff_and_show_nothing_as_markup(staff):
         answer = staff.get(url, follow=True)
         assert answer.status_code == 200, url
         assert EVIL not in answer.content.decode(), url
+
+
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7")
+
+
+@pytest.mark.usefixtures("everything")
+def test_the_head_of_a_page_names_its_row_and_says_no_id(staff):
+    heads_of_their_own = {Conversation, Template}
+    for model in [one for one in SHOWN if one not in heads_of_their_own]:
+        row = admin.site.get_model_admin(model).get_queryset(HttpRequest()).first()
+        assert row, f"the fixture makes no {model._meta.label}"
+        url = page(model, "change", row.pk)
+        shown = staff.get(url).content.decode()
+        (crumb,) = re.findall(
+            f'<a href="{re.escape(url)}" class="align-middle[^>]*>(.*?)</a>', shown
+        )
+        title, *_ = re.findall("<title>(.*?)</title>", shown, re.DOTALL)  # pictures have one, too
+        for text in (crumb, title):
+            assert text.strip(), url
+            assert not _ID.search(text), f"{url} {text}"
 
 
 @pytest.mark.usefixtures("everything")

@@ -12,7 +12,7 @@ from django.core.exceptions import (
     SuspiciousOperation,
 )
 from django.db import InterfaceError, OperationalError, ProgrammingError
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
 from rest_framework import exceptions, serializers
@@ -256,3 +256,27 @@ def test_an_error_with_several_fields_keeps_their_order():
         "b",
         "a",
     ]
+
+
+class Failing:
+    """A middleware above all others that raises what the header `X-Raise` says."""
+
+    def __init__(self, get_response: Any) -> None:
+        pass
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        raise {"away": OperationalError, "defect": KeyError}[request.headers["X-Raise"]]
+
+
+@pytest.mark.parametrize(
+    ("path_", "kind"), [("/api/v1/whoami", "application/problem+json"), ("/admin/", "text/")]
+)
+@pytest.mark.parametrize(("what", "status"), [("away", 503), ("defect", 500)])
+def test_what_a_middleware_raises_is_told_as_what_a_view_does(
+    client, settings, path_, kind, what, status
+):
+    settings.MIDDLEWARE = [f"{__name__}.Failing"]
+    got = client.get(path_, headers={"X-Raise": what})
+    assert got.status_code == status
+    assert got["Content-Type"].startswith(kind)
+    assert (got.get("Retry-After") == "1") is (status == 503)

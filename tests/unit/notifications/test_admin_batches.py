@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from notifications.models import Batch, Notification, Work
+from notifications.models import Batch, Category, Notification, Work
 from notifications.services import batches
 
 CHANGELIST = reverse("admin:notifications_batch_changelist")
@@ -59,6 +60,27 @@ def test_a_batch_is_found_by_id_and_reference(staff: Client, batch: Batch, term:
     sought = str(batch.id) if term == "id" else term
     assert list(staff.get(CHANGELIST, {"q": sought}).context["cl"].result_list) == [batch]
     assert not staff.get(CHANGELIST, {"q": "other"}).context["cl"].result_list
+
+
+def test_text_messages_that_staff_do_not_see_cost_as_much(
+    staff: Client, api: Any, settings: Any
+) -> None:
+    settings.SMS_PRICES = {"*": Decimal("0.05")}
+    Category.objects.create(key="codes", name="Codes", kind="essential", is_sensitive=True)
+    body = {
+        "category": "codes",
+        "content": {"text": "{{ code }} " * 20},
+        "rows": [
+            {"to": {"phone": f"+1415555013{n}"}, "data": {"code": "Secret 123456"}} for n in "23"
+        ],
+        "approval": True,
+    }
+    answer = api.post("/api/v1/batches", body, format="json")
+    shown = staff.get(page(Batch.objects.get(id=answer.json()["id"])))
+    review = shown.context["review"]
+    assert (review.segments, review.cost) == (4, Decimal("0.20"))
+    assert "about 0.20" in shown.content.decode()
+    assert "123456" not in shown.content.decode()
 
 
 def test_only_what_the_state_allows_is_offered_and_each_is_asked_first(
