@@ -36,3 +36,5 @@ urlpatterns = [
     path("c/<str:token>", ConfirmPage.as_view(), name="confirm"),
     path("preferences/<str:token>", PreferencesPage.as_view(), name="preferences"),
 ]
+
+handler500 = "commsproject.common.api.problems.uncaught"

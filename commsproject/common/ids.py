@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -13,8 +13,8 @@ def new_id() -> UUID:
     return uuid7()
 
 
-def floor(moment: datetime) -> UUID:
+def floor(moment: datetime, *, slack: timedelta = timedelta(0)) -> UUID:
     """Not greater than any key made at `moment` or later: a time as the start of a range of keys.
-    Before 1970 none was made.
+    Before 1970 none was made. `slack`: how far apart the clocks of keys and of `moment` may be.
     """
-    return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
+    return UUID(int=max(0, int((moment.timestamp() - slack.total_seconds()) * 1000)) << 80)

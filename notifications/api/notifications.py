@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -29,16 +30,7 @@ from notifications.api.output import (
     NotificationDetail,
     NotificationOutput,
 )
-from notifications.errors import (
-    CannotCancel,
-    KeyInFlight,
-    KeyReused,
-    NoChannel,
-    NoProvider,
-    TemplateProblem,
-    TextTooLong,
-    UnknownRecipient,
-)
+from notifications.errors import OF_A_KEY, REFUSED, CannotCancel
 from notifications.services import broadcast, cancel, explain, goals, submit
 from notifications.services.broadcast import Topical
 from notifications.services.bulk import BatchRequest
@@ -121,15 +113,7 @@ class Notifications(APIView):
         responses={202: AcceptedOutput, 200: AcceptedOutput},
         examples=[_REQUEST, _BY_TEMPLATE, _TO_A_TOPIC, _ANSWER],
     )
-    @can_fail(
-        KeyInFlight,
-        KeyReused,
-        NoChannel,
-        NoProvider,
-        TemplateProblem,
-        TextTooLong,
-        UnknownRecipient,
-    )
+    @can_fail(*OF_A_KEY, *REFUSED)
     def post(self, request: Request) -> Response:
         fields = validated(NotificationInput, request)
         asked = submission(fields, idempotency_key=idempotency_key(request), raw=request.data)
@@ -158,7 +142,13 @@ class Notifications(APIView):
         operation_id="notifications_list",
         summary="List your messages, newest first",
         parameters=[
-            OpenApiParameter("status", str, enum=State.values),
+            OpenApiParameter(
+                "status",
+                str,
+                enum=State.values,
+                description="A page looks at 10,000 messages at most: it may be short, or empty, and "
+                "`next` goes on.",
+            ),
             OpenApiParameter("reference", str),
             OpenApiParameter("user_id", str),
             OpenApiParameter("created_after", str, description="ISO 8601, inclusive."),
@@ -173,15 +163,16 @@ class Notifications(APIView):
         for name, value in query.items():
             if "\0" in value:
                 raise InvalidInput.of(name, "control_character", "NUL is not allowed here.")
-        if state := query.get("status"):
-            rows = selectors.with_state(rows, _state(state))
         if reference := query.get("reference"):
             rows = rows.filter(reference=reference)
         if user_id := query.get("user_id"):
             rows = rows.filter(recipient__user_id=user_id)
         if after := query.get("created_after"):
-            rows = rows.filter(created_at__gte=_moment("created_after", after))
-        return page(rows, NotificationOutput, request)
+            rows = selectors.since(rows, _moment("created_after", after))
+        if not (state := query.get("status")):
+            return page(rows, NotificationOutput, request)
+        in_state = selectors.with_state(rows, _state(state))
+        return page(in_state, NotificationOutput, request, among=rows)
 
 
 class NotificationById(APIView):
@@ -290,7 +281,7 @@ def _state(name: str) -> State:
         raise InvalidInput.of("status", "unknown_status", f"One of: {known}.") from None
 
 
-def _moment(field: str, text: str) -> object:
+def _moment(field: str, text: str) -> datetime:
     try:
         moment = parse_datetime(text)
     except ValueError:

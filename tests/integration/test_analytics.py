@@ -111,6 +111,14 @@ def test_the_order_of_reports_makes_no_difference(agent: ApiClient) -> None:
             transaction.savepoint_rollback(mark)
 
 
+def test_a_receipt_that_comes_after_the_number_was_erased_counts_too(agent: ApiClient) -> None:
+    submit.accept(agent, [text("+33612345678")])
+    drain()
+    Delivery.objects.update(address="")
+    tell(Delivery.objects.get(), EventType.DELIVERED)
+    assert counts("country", country="")["delivered"] == 1
+
+
 def test_each_way_to_end_has_its_count(agent: ApiClient) -> None:
     past = timezone.now() + timedelta(milliseconds=1)
     category = CategoryFactory.create(key="news")

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
+from itertools import chain
+from typing import Any
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
+from commsproject.common.api import pagination
 from commsproject.common.models import ApiClient
-from notifications.models import Batch, Topic
-from tests.factories import TemplateVersionFactory
+from notifications.models import Batch, Delivery, Notification, Topic
+from notifications.states import State
+from tests.factories import DeliveryFactory, TemplateVersionFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -52,3 +58,57 @@ def test_paging_that_makes_no_sense_is_refused(api: APIClient, agent: ApiClient)
         *("notifications", "batches", "batches/{batch_id}/results", "dead-letters", "schedules"),
         *("templates", "templates/{key}/versions", "recipients/{user_id}/devices"),
     }
+
+
+def walk(api: APIClient, url: str | None, link: str = "next") -> list[list[str]]:
+    """The ids of each page, as the links lead."""
+    pages = []
+    while url:
+        page = api.get(url).json()
+        pages.append([row["id"] for row in page["results"]])
+        url = page[link]
+        assert len(pages) < 20
+    return pages
+
+
+def test_a_page_of_what_is_rare_reads_no_more_than_any_other(
+    api: APIClient, agent: ApiClient, monkeypatch: Any
+) -> None:
+    """It is short, even empty, and its links go on: there and back nothing is missed."""
+    monkeypatch.setattr(pagination, "LOOK", 5)
+    rows = [DeliveryFactory.create(notification__client=agent) for _ in range(23)]
+    DeliveryFactory.create(state=State.DEAD)  # somebody else's
+    dead = [rows[number] for number in (0, 1, 9, 10, 11, 22)]
+    Delivery.objects.filter(id__in=[row.id for row in dead]).update(state=State.DEAD)
+    wanted = [str(row.notification_id) for row in reversed(dead)]
+
+    pages = walk(api, "/api/v1/notifications?status=dead&limit=2")
+    assert list(chain.from_iterable(pages)) == wanted
+    assert [len(page) for page in pages] == [1, 0, 2, 1, 2, 0]
+    last = api.get("/api/v1/notifications?status=dead&limit=2").json()
+    while last["next"]:
+        last = api.get(last["next"]).json()
+    back = walk(api, last["previous"], "previous")
+    assert last["results"] == []
+    assert list(chain.from_iterable(reversed(back))) == wanted
+    assert walk(api, "/api/v1/notifications?status=failed") == [[]] * 5
+    assert walk(api, f"/api/v1/notifications?status=dead&reference={wanted[0]}") == [[]]
+
+
+def test_a_list_since_a_moment_reads_nothing_older(api: APIClient, agent: ApiClient) -> None:
+    old = DeliveryFactory.create(notification__client=agent).notification
+    Notification.objects.filter(id=old.id).update(created_at=timezone.now() - timedelta(days=1))
+    new = DeliveryFactory.create(notification__client=agent).notification
+
+    def since(moment: str) -> list[str]:
+        (page,) = walk(api, f"/api/v1/notifications?created_after={moment}")
+        return page
+
+    now = timezone.now()
+    assert since(f"{now - timedelta(minutes=1):{_FORM}}") == [str(new.id)]
+    assert since(f"{now - timedelta(days=2):{_FORM}}") == [str(new.id), str(old.id)]
+    assert since("0001-01-01T00:00:00Z") == [str(new.id), str(old.id)]
+    assert since(f"{now + timedelta(days=1):{_FORM}}") == []
+
+
+_FORM = "%Y-%m-%dT%H:%M:%SZ"

@@ -32,6 +32,7 @@ from notifications.services import status
 from notifications.types import EventType, ProviderEvent
 from tests.engine import drain
 from tests.factories import AttemptFactory, CategoryFactory, DeliveryFactory
+from tracking import tasks
 from tracking.models import Bounce, WebhookReceipt
 from tracking.services import bounces, ingest
 from tracking.webhooks import MAX_BYTES
@@ -433,6 +434,16 @@ def test_trouble_of_the_database_is_raised_and_costs_the_webhook_no_try(
         clock.shift(20)
         assert ingest.run() == 1
     assert state_of(attempt) == "bounced"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_loses_the_database_leaves_the_webhook_where_it_is(attempt, monkeypatch):
+    post(body_of(report(attempt.id, "bounced")))
+    with monkeypatch.context() as broken:
+        broken.setattr(bounces, "record", _cut)
+        tasks.ingest()
+    receipt = WebhookReceipt.objects.get()
+    assert (receipt.tries, receipt.processed_at) == (0, None)
 
 
 def test_a_webhook_that_is_applied_in_the_end_has_no_error(attempt):

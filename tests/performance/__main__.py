@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +18,12 @@ import psycopg
 from tests.performance import (
     console,
     conversations,
+    dashboard,
     events,
     events_out,
     fanout,
+    growth,
+    growth_curve,
     latency,
     limits,
     others,
@@ -35,15 +38,21 @@ from tests.performance.world import ROOT, Failed, World
 
 @dataclass(frozen=True)
 class Measurement:
-    """`run` makes it once; `peers` are the keys of those that it is compared with."""
+    """`run` makes it once; `peers` are the keys of those that it is compared with, `plots` draw all
+    rounds, by the names of their files. One that `takes_long` is made when asked for, and once.
+    """
 
     title: str
     run: Callable[[], report.Figures]
     peers: tuple[str, ...] = ()
+    plots: Mapping[str, Callable[[Sequence[report.Figures], Path], None]] = field(
+        default_factory=dict
+    )
+    takes_long: bool = False
 
 
 def measurements(
-    world: World, count: int | None, rows: int, profiler: Profiler | None
+    world: World, count: int | None, rows: int, sizes: Sequence[int], profiler: Profiler | None
 ) -> dict[str, Measurement]:
     """All there are, ours and theirs in turn: a machine's moods meet both."""
     has_smtp = sinks.smtp_sink(world.directory) is not None
@@ -77,7 +86,14 @@ def measurements(
     found["chat"] = Measurement("A conversation, live", partial(conversations.chat, world))
     found["history"] = Measurement("Five million entries", partial(conversations.history, world))
     found["console"] = Measurement("Staff pages", partial(console.measure, world))
+    found["dashboard"] = Measurement("Analytics", partial(dashboard.measure, world))
     found["million"] = Measurement("A batch in NDJSON", partial(latency.million, world, rows))
+    found["growth"] = Measurement(
+        "Messages stored",
+        partial(growth.measure, world, sizes),
+        plots={"growth.svg": growth_curve.draw},
+        takes_long=True,
+    )
     return found
 
 
@@ -87,14 +103,20 @@ def main() -> int:
     with World(options.directory.absolute()) as world:
         world.prepare()
         profiler = Profiler(world.directory / "profiles") if options.profile else None
-        chosen = _chosen(measurements(world, options.count, options.rows, profiler), options.only)
+        sizes = [round(number * 1e6) for number in options.millions]
+        found = measurements(world, options.count, options.rows, sizes, profiler)
+        chosen = _chosen(found, options.only)
         results = report.Report(
             report.machine() | world.versions | {"HTTP sink": sinks.description(world.directory)}
         )
         for number in range(options.rounds):
             for key, one in chosen.items():
-                _measure(key, one, results, f"{number + 1}/{options.rounds}")
+                if number == 0 or not one.takes_long:
+                    _measure(key, one, results, f"{number + 1}/{options.rounds}")
         path = results.save(world.directory / "results")
+        for key, one in chosen.items():
+            for name in results.plots.get(key, ()):
+                one.plots[name](results.figures[key], path.parent / name)
     sys.stdout.write(f"\n{results.text()}\nKept in {path} and beside it as JSON.\n")
     return 1 if results.errors else 0
 
@@ -102,7 +124,8 @@ def main() -> int:
 def _chosen(found: dict[str, Measurement], keys: list[str] | None) -> dict[str, Measurement]:
     if unknown := set(keys or ()) - found.keys():
         raise SystemExit(f"Unknown: {', '.join(sorted(unknown))}. Known: {', '.join(found)}.")
-    return {key: one for key, one in found.items() if not keys or key in keys}
+    wanted = keys or [key for key, one in found.items() if not one.takes_long]
+    return {key: one for key, one in found.items() if key in wanted}
 
 
 def _measure(key: str, one: Measurement, results: report.Report, round_: str) -> None:
@@ -118,6 +141,7 @@ def _measure(key: str, one: Measurement, results: report.Report, round_: str) ->
         sys.stderr.write(f"FAILED: {error}\n")
     else:
         results.figures[key].append(figures)
+        results.plots[key] = list(one.plots)
         shown = (f"{name} {value:,.6g}" for name, value in figures.items())
         sys.stderr.write(f"{', '.join(shown)}\n")
 
@@ -125,10 +149,22 @@ def _measure(key: str, one: Measurement, results: report.Report, round_: str) ->
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     add = parser.add_argument
-    add("--only", nargs="+", metavar="KEY", help="the measurements to make (default: all)")
+    add(
+        "--only",
+        nargs="+",
+        metavar="KEY",
+        help="the measurements to make (default: all but growth)",
+    )
     add("--count", type=int, help="messages of each of our measurements (default: its own)")
     add(
         "--rows", type=int, default=latency.ROWS, help="rows of the huge batch (default: 1,000,000)"
+    )
+    add(
+        "--millions",
+        type=float,
+        nargs="+",
+        default=[size / 1e6 for size in growth.SIZES],
+        help="messages that growth stores, one size after the other (default: 1 5 20; 1.8 GB each)",
     )
     add("--rounds", type=int, default=3)
     add(

@@ -14,7 +14,7 @@ from matplotlib.ticker import EngFormatter
 WIDTH, HEIGHT = 4.4, 3.0
 """Of one panel, in inches."""
 
-_COLOURS = ("#2f6fdd", "#c2410c", "#15803d", "#7e22ce", "#b45309", "#0e7490", "#be123c", "#4b5563")
+_COLOURS = ("#2f6fdd", "#c2410c", "#15803d", "#7e22ce", "#0e7490", "#ca8a04", "#be123c", "#4b5563")
 _STYLE = {
     "svg.hashsalt": "commsproject",  # else ids of elements are drawn by lot
     "svg.fonttype": "none",
@@ -94,7 +94,8 @@ def _draw(axes: Axes, panel: Panel) -> None:
     if panel.has_log_y:
         axes.set_yscale("log")
     else:
-        axes.set_ylim(bottom=0)
+        room = 1 + 0.1 * len(panel.curves)  # for the legend
+        axes.set_ylim(bottom=0, top=axes.get_ylim()[1] * room)
     if any(curve.label for curve in panel.curves):
         axes.legend()
 

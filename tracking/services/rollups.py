@@ -101,7 +101,8 @@ class Key(NamedTuple):
 
 
 def _country(channel: str, address: str) -> str:
-    return addresses.country(address) if channel == Channel.SMS else ""
+    """Empty also where the number has been erased: receipts may come later than that."""
+    return addresses.country(address) if channel == Channel.SMS and address else ""
 
 
 @dataclass

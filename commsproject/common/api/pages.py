@@ -10,14 +10,19 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from commsproject.common.api.pagination import NewestFirst
+from commsproject.common.api.pagination import NewestFirst, NewestOfMany
 
 Item = type[serializers.BaseSerializer[Any]]
 
 
-def page(rows: QuerySet[Any], item: Item, request: Request) -> Response:
-    """`rows` as `{"results", "next", "previous"}`. Raises `InvalidInput` for a foreign cursor."""
-    paginator = NewestFirst()
+def page(
+    rows: QuerySet[Any], item: Item, request: Request, *, among: QuerySet[Any] | None = None
+) -> Response:
+    """`rows` as `{"results", "next", "previous"}`. Raises `InvalidInput` for a foreign cursor.
+
+    `among`: what `rows` are a part of, where no index knows which part (`NewestOfMany`).
+    """
+    paginator = NewestFirst() if among is None else NewestOfMany(among)
     found: list[Model] = paginator.paginate_queryset(rows, request) or []
     return paginator.get_paginated_response(item(found, many=True).data)
 

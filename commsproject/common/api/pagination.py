@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
+from django.db.models import QuerySet
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
@@ -13,6 +14,9 @@ from rest_framework.response import Response
 from typing_extensions import override
 
 from commsproject.common.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView
 
 _WHOLE = re.compile(r"[0-9]{1,4}")
 
@@ -54,4 +58,55 @@ class NewestFirst(CursorPagination):
     def get_paginated_response(self, data: Any) -> Response:
         return Response(
             {"results": data, "next": self.get_next_link(), "previous": self.get_previous_link()}
+        )
+
+
+LOOK: Final = 10_000
+"""Rows that a page looks at, at most, where no index knows what it asks for."""
+
+
+class NewestOfMany(NewestFirst):
+    """Newest first, of a filter that no index knows: each page looks at `LOOK` of `among`, the rows
+    that are filtered. It may be short, even empty, and its links go on.
+
+    Else one page of what is rare would read millions of rows.
+    """
+
+    def __init__(self, among: QuerySet[Any]) -> None:
+        self._among = among
+        self._edge: UUID | None = None
+        """The last row that was looked at; None where there are no more."""
+        self._is_back = False
+
+    @override
+    def paginate_queryset(
+        self, queryset: Any, request: Request, view: APIView | None = None
+    ) -> list[Any] | None:
+        cursor = self.decode_cursor(request)
+        self._is_back = bool(cursor and cursor.reverse)
+        rows = self._among.order_by("id" if self._is_back else "-id")
+        if cursor is not None and cursor.position is not None:
+            side = "id__gt" if self._is_back else "id__lt"
+            rows = rows.filter(**{side: cursor.position})
+        self._edge = rows.values_list("id", flat=True)[LOOK - 1 : LOOK].first()
+        if self._edge is not None:
+            side = "id__lte" if self._is_back else "id__gte"
+            queryset = queryset.filter(**{side: self._edge})
+        return super().paginate_queryset(queryset, request, view)
+
+    @override
+    def get_next_link(self) -> str | None:
+        return super().get_next_link() or self._beyond(is_back=False)
+
+    @override
+    def get_previous_link(self) -> str | None:
+        return super().get_previous_link() or self._beyond(is_back=True)
+
+    def _beyond(self, *, is_back: bool) -> str | None:
+        """From between two keys, so that the way back passes the last row that was looked at."""
+        if self._edge is None or self._is_back is not is_back:
+            return None
+        between = UUID(int=self._edge.int + (1 if is_back else -1))
+        return self.encode_cursor(
+            Cursor(offset=0, reverse=is_back, position=cast("Any", str(between)))
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig, Suspicio
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.views.defaults import server_error
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -96,6 +98,18 @@ def translate(exc: Exception) -> CommsError | None:
     return None
 
 
+def uncaught(request: HttpRequest) -> HttpResponse:
+    """Django's `handler500`: what was raised in a view, or in a middleware above `ProblemMiddleware`."""
+    exc = sys.exc_info()[1]
+    error = translate(exc) if isinstance(exc, Exception) else None
+    if _is_for_programs(request):
+        return answer(error or InternalError())
+    if error is None:
+        return server_error(request)
+    text = f"{error.detail}\n"
+    return HttpResponse(text, "text/plain", error.status, headers=_headers(error))
+
+
 class ProblemMiddleware:
     """The same shape for what no DRF view answers: unknown paths, CSRF, defects."""
 
@@ -105,7 +119,7 @@ class ProblemMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         is_plain_error = response.status_code >= 400 and not hasattr(response, "data")
-        if self._for_programs(request) and is_plain_error and not self._is_problem(response):
+        if _is_for_programs(request) and is_plain_error and not self._is_problem(response):
             if response.status_code == 404:
                 return answer(NotFound(f"There is no {request.path}."))
             if response.status_code == 400:
@@ -115,18 +129,18 @@ class ProblemMiddleware:
         return response
 
     def process_exception(self, request: HttpRequest, exc: Exception) -> HttpResponse | None:
-        if not self._for_programs(request):
+        if not _is_for_programs(request):
             return None
         error = translate(exc)
         return answer(error) if error else None
 
     @staticmethod
-    def _for_programs(request: HttpRequest) -> bool:
-        return request.path.startswith(("/api/", "/webhooks/"))
-
-    @staticmethod
     def _is_problem(response: HttpResponse) -> bool:
         return response.headers.get("Content-Type", "").startswith(CONTENT_TYPE)
+
+
+def _is_for_programs(request: HttpRequest) -> bool:
+    return request.path.startswith(("/api/", "/webhooks/"))
 
 
 def _headers(error: CommsError) -> dict[str, str]:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import resolve, reverse
 from django.utils import timezone
 
@@ -171,3 +173,12 @@ def test_every_entry_of_the_sidebar_leads_somewhere(staff: Client) -> None:
     theirs.force_login(viewer)
     assert links(theirs).keys() == {"Home", "Messages", "Unconfirmed"}
     assert State.UNCONFIRMED in links(theirs)["Unconfirmed"]
+
+
+def test_a_page_of_messages_never_asks_for_all_of_them(
+    staff: Client, message: Notification
+) -> None:
+    """A filter by those agents that have messages would read every message for each page."""
+    with CaptureQueriesContext(connection) as asked:
+        assert listed(staff) == [message]
+    assert not [one["sql"] for one in asked if "DISTINCT" in one["sql"]]

@@ -6,6 +6,7 @@ import { joined } from "./data.js";
 import { same } from "./draft.js";
 import { choice } from "./tabs.js";
 
+const RETRY = 5000; // ms, where the server was away
 const WIDTHS = { desktop: 680, phone: 375 };
 const REMOTE = /(?:\bsrc|\bbackground)\s*=\s*["']?\s*https?:|url\(\s*["']?\s*https?:/gi;
 const DARK_RULES = /prefers-color-scheme\s*:\s*dark/i;
@@ -31,6 +32,7 @@ export class Preview extends EventTarget {
 
   async refresh() {
     this.request?.abort();
+    clearTimeout(this.retry);
     this.request = new AbortController();
     const { signal } = this.request;
     const busy = setTimeout(() => ($("#ed-busy").hidden = false), 400);
@@ -55,7 +57,10 @@ export class Preview extends EventTarget {
       if (error.name === "AbortError") return;
       if (!(error instanceof Failure)) throw error;
       if (error instanceof SessionEnded) this.dispatchEvent(new CustomEvent("session", { detail: error }));
-      else this.trouble = error;
+      else {
+        this.trouble = error;
+        if (!error.status || error.status >= 500) this.retry = setTimeout(() => this.refresh(), RETRY);
+      }
     } finally {
       clearTimeout(busy);
       $("#ed-busy").hidden = true;
