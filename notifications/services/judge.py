@@ -76,8 +76,10 @@ def put_back(
 
 
 def learn(pairs: Sequence[tuple[Call, Answer]], rests: Sequence[tuple[str, float]] = ()) -> None:
-    """What answers say of their providers; `rests`: what this process does about slow ones. A repeated call that was taken shows that the provider
-    is back: it lets two more be repeated, so that what a long outage left is soon through.
+    """What answers say of their providers; `rests`: what this process does about slow ones.
+
+    A repeated call that was taken shows that the provider is back: it lets two more be repeated, so
+    that what a long outage left is soon through.
     """
     for name, seconds in rests:
         route.note_rest(name, seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -15,7 +16,7 @@ WIDTH, HEIGHT = 4.4, 3.0
 """Of one panel, in inches."""
 
 _COLOURS = ("#2f6fdd", "#c2410c", "#15803d", "#7e22ce", "#0e7490", "#ca8a04", "#be123c", "#4b5563")
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.hashsalt": "commsproject",  # else ids of elements are drawn by lot
     "svg.fonttype": "none",
     "font.family": "sans-serif",

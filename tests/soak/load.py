@@ -28,7 +28,7 @@ RATES: Mapping[str, float] = {
     "text": 1.0,
     "inapp": 2.0,
     "later": 0.5,
-    "batch": 1 / 35,
+    "batch": 1 / 25,
     "page": 0.4,
     "preference": 0.2,
     "unsubscribe": 0.05,
