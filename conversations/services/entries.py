@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from commsproject.common import outbox
@@ -197,8 +197,13 @@ def edit(actor: Actor, conversation_id: UUID, entry_id: UUID, body: str) -> Entr
         Revision.objects.create(entry=entry, body=entry.body)
         entry.body, entry.edited_at = body, timezone.now()
         entry.save(update_fields=["body", "edited_at"])
-        sequence.note_change(membership.conversation, entry)
+        sequence.note_change(membership.conversation, entry, *_quoting(entry))
     return entry
+
+
+def _quoting(entry: Entry) -> QuerySet[Entry]:
+    """The replies to it: they say how it begins, and must not go on saying what is deleted."""
+    return Entry.objects.filter(reply_to=entry).order_by("seq")
 
 
 @transaction.atomic
@@ -218,7 +223,7 @@ def delete(actor: Actor, conversation_id: UUID, entry_id: UUID) -> Entry:
         entry.body, entry.mentions, entry.pinned_at = "", [], None
         entry.deleted_at = timezone.now()
         entry.save(update_fields=["body", "mentions", "pinned_at", "deleted_at"])
-        sequence.note_change(membership.conversation, entry)
+        sequence.note_change(membership.conversation, entry, *_quoting(entry))
     return entry
 
 

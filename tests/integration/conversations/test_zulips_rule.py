@@ -118,6 +118,8 @@ ACTIONS: dict[str, Act] = {
     "assign": lambda me, id_, n, _: support.assign(me, id_, me.id if n % 2 else None),
 }
 
+QUOTED = [("write", "Well"), ("reply", "Hello"), ("edit", "see you"), ("delete", "")]
+
 steps = st.lists(
     st.tuples(
         st.sampled_from(sorted(ACTIONS)),
@@ -132,6 +134,11 @@ steps = st.lists(
 
 
 @pytest.mark.django_db
+@hypothesis.example(
+    kind=Kind.GROUP,
+    steps=[(name, 0, 0, text, True) for name, text in QUOTED],
+    limit=1,
+)
 @hypothesis.example(
     kind=Kind.SUPPORT,
     steps=[(name, 3, 0, "", True) for name in ("write", "assign", "leave")],
