@@ -97,7 +97,8 @@ NEW = ServerFrame(
 )
 CHANGED = ServerFrame(
     "entry.changed",
-    "An entry was edited or deleted, or has other reactions or pins: it is like this now.",
+    "An entry was edited or deleted, has other reactions or pins, or quotes one that was edited or "
+    "deleted: it is like this now.",
     {**_SEQ_OF, "entry": ENTRY},
     {
         "type": "entry.changed",
