@@ -27,7 +27,7 @@ run: .venv/.run ## run everything on http://localhost:8002 (PORT, HOST, COMMS_DA
 
 # Half of the tests' time is waiting: four of them at once use two cores.
 test: .venv/.dev ## run the tests, on database servers of their own
-	$(V) pytest -n 4 --dist worksteal --cov --cov-report=term
+	$(V) pytest -n 4 --dist worksteal --cov --cov-report=
 
 faults: .venv/.dev ## at full size: the faults (processes killed, servers away), the properties
 	$(V) pytest tests/faults --full-faults -rP

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from django.utils import timezone
 
-from commsproject.common import ids
+from commsproject.common import clock, ids
 from commsproject.common.ids import new_id
 from notifications.models import Attempt, Event, ProviderChange, ProviderState
 from notifications.services import balance
@@ -95,7 +95,7 @@ def test_receipts_in_time_cost_nothing(provider: ProviderState) -> None:
 
 
 def test_it_heals_step_by_step(provider: ProviderState) -> None:
-    long_ago = timezone.now() - timedelta(minutes=15)
+    long_ago = clock.now() - timedelta(minutes=15)
     ProviderState.objects.update(health=50, health_changed_at=long_ago)
     assert health() == 60
     assert health() == 60

@@ -25,6 +25,7 @@ from typing import Any
 
 import psycopg
 
+from notifications.providers.common.http_loop import IDLE_SECONDS
 from tests.performance import sinks
 from tests.performance.report import machine
 from tests.performance.world import ROOT, Child, Failed, World, free_port
@@ -45,6 +46,9 @@ DRAIN = 420.0
 """Seconds for all that is left when the load ends: the second and third try of a webhook take six
 minutes.
 """
+
+REST = IDLE_SECONDS + 30
+"""Seconds after the last call by which an event loop has closed its connections to vendors."""
 
 _LEFT = """
 SELECT (SELECT count(*) FROM notifications_work WHERE kind = 'send'),
@@ -100,7 +104,8 @@ class Soak:
             load = Load(caller, browser, known["tokens"], self.links, self.seed)
             reports = Reports(caller, self.vendors, self.links, self.seed)
             crowd = Crowd(_followers(caller, known, self.seed))
-            watch = Watch(self.world, supervisor, lambda: self._now(load))
+            ports = self.vendors.ports
+            watch = Watch(self.world, supervisor, ports, lambda: self._now(load))
             trouble = faults.Trouble(self.world, supervisor, self.vendors)
             stopping = asyncio.Event()
             reporting = asyncio.ensure_future(reports.go_on(stopping))
@@ -113,6 +118,8 @@ class Soak:
             await reporting
             self.figures["drain seconds"] = await self._drain(supervisor, began)
             await self._catch_up(crowd, caller)
+            await asyncio.sleep(REST)
+            self.figures["at rest"] = await asyncio.to_thread(watch.processes)
         self._keep(load, reports, crowd, (caller, browser), watch, trouble)
 
     async def _set_up(self, caller: Caller) -> str:

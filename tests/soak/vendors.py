@@ -165,6 +165,10 @@ class Vendors:
     def _all(self) -> tuple[FakeHttpServer, ...]:
         return self.sendgrid, self.postmark, self.twilio, self.endpoint
 
+    @property
+    def ports(self) -> frozenset[int]:
+        return frozenset(urlsplit(fake.url).port or 0 for fake in self._all)
+
     @contextmanager
     def running(self) -> Iterator[None]:
         for fake in self._all:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
@@ -45,11 +45,18 @@ SELECT pg_database_size(current_database()), (SELECT coalesce(sum(size), 0) FROM
 class Watch:
     """`samples` are JSON. A part that cannot be looked at, as its server is away, is left out."""
 
-    def __init__(self, world: World, supervisor: Child, more: Callable[[], dict[str, Any]]) -> None:
-        """`more`: what the load knows of the time since it was asked last."""
+    def __init__(
+        self,
+        world: World,
+        supervisor: Child,
+        vendors: Collection[int],
+        more: Callable[[], dict[str, Any]],
+    ) -> None:
+        """`vendors`: their ports. `more`: what the load knows of the time since it was asked last."""
         self.samples: list[dict[str, Any]] = []
         self.failed: BaseException | None = None
         self._world, self._supervisor, self._more = world, supervisor, more
+        self._vendors = vendors
         self._over = Event()
 
     @contextmanager
@@ -70,27 +77,36 @@ class Watch:
             for number in range(10**9):
                 if self._over.wait(max(0.0, began + number * EVERY - time.monotonic())):
                     return
-                sample = {"at": round(time.monotonic() - began, 1), "processes": self._processes()}
+                sample = {"at": round(time.monotonic() - began, 1), "processes": self.processes()}
                 sample |= self._database() | self._valkey() | self._more()
                 self.samples.append(sample)
         except BaseException as error:
             self.failed = error
 
-    def _processes(self) -> dict[str, dict[str, float]]:
+    def processes(self) -> dict[str, dict[str, float]]:
+        """`calls` are connections to vendors, `files` all else that is open."""
         found = {}
         for kind, process in service.alive(self._supervisor).items():
             with suppress(psutil.Error):
                 memory = process.memory_full_info()
+                calls = sum(
+                    1 for one in process.net_connections("tcp") if self._is_vendor(one.raddr)
+                )
                 found[kind] = {
                     "pid": process.pid,
                     "rss": memory.rss / MB,
                     "pss": memory.pss / MB,
                     "own": memory.uss / MB,
-                    "files": process.num_fds(),
+                    "files": process.num_fds() - calls,
+                    "calls": calls,
                     "threads": process.num_threads(),
                     "cpu": sum(process.cpu_times()[:2]),
                 }
         return found
+
+    def _is_vendor(self, address: Any) -> bool:
+        """`address` is empty for what listens."""
+        return bool(address) and address.port in self._vendors
 
     def _database(self) -> dict[str, Any]:
         try:
