@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from commsproject.common.api import strict_json
 from commsproject.common.api.problems import TooLarge
-from commsproject.common.api.serializers import StrictSerializer
+from commsproject.common.api.serializers import JsonObject, StrictSerializer
 from commsproject.common.errors import InvalidInput
 from notifications.api import rows
 from notifications.api.input import NotificationInput
@@ -81,7 +81,7 @@ class RowInput(serializers.Serializer[Any]):
     """One row; checked by `rows`, described here."""
 
     to = TargetRow()
-    data = serializers.DictField(required=False)  # type: ignore[assignment]  # a field
+    data = JsonObject(required=False)  # type: ignore[assignment]  # a field
     reference = serializers.CharField(required=False)
 
 

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.pages import page, page_of
-from commsproject.common.api.serializers import Moment, StrictSerializer, validated
+from commsproject.common.api.serializers import JsonObject, Moment, StrictSerializer, validated
 from commsproject.common.errors import CommsError, NotFound
 from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
@@ -87,7 +87,7 @@ class EditInput(StrictSerializer):
         trim_whitespace=False,
         help_text="Another address on the same channel; null: where it went before.",
     )
-    data = serializers.DictField(  # type: ignore[assignment]  # a field, as DRF has it
+    data = JsonObject(  # type: ignore[assignment]  # a field, as DRF has it
         required=False,
         allow_null=True,
         help_text="Instead of the message's data; null: what it said before.",

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from typing_extensions import override
 
 from commsproject.common.api.openapi import can_fail
-from commsproject.common.api.serializers import StrictSerializer, validated
+from commsproject.common.api.serializers import JsonObject, StrictSerializer, validated
 from commsproject.common.errors import CommsError
 from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
@@ -30,7 +30,7 @@ class ProofInput(StrictSerializer):
     """`POST /templates/{key}/test-send`."""
 
     to = TargetInput()
-    data = serializers.DictField(required=False)  # type: ignore[assignment]  # as DRF has it
+    data = JsonObject(required=False)  # type: ignore[assignment]  # as DRF has it
     sample = serializers.CharField(
         max_length=100, required=False, help_text="The name of one; `data` lies over its data."
     )

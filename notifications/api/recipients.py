@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.pages import page, page_of
-from commsproject.common.api.serializers import Moment, StrictSerializer, validated
+from commsproject.common.api.serializers import JsonObject, Moment, StrictSerializer, validated
 from commsproject.common.errors import Conflict
 from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
@@ -39,7 +39,7 @@ class RecipientInput(StrictSerializer):
 
     locale = LocaleField(required=False, allow_blank=True)
     time_zone = ZoneField(required=False, allow_blank=True)
-    data = serializers.DictField(  # type: ignore[assignment]  # a field, as DRF has it
+    data = JsonObject(  # type: ignore[assignment]  # a field, as DRF has it
         required=False, help_text=f"{MAX_DATA_KEYS} entries at most, in place of those there were."
     )
     paused_until = Moment(

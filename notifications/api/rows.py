@@ -8,7 +8,6 @@ import codecs
 import csv
 import hashlib
 import json
-import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from heapq import nsmallest
 from typing import IO, Any, Protocol
@@ -19,6 +18,7 @@ from commsproject.common.api import strict_json
 from commsproject.common.api.problems import TooLarge
 from commsproject.common.errors import FieldError, InvalidInput
 from notifications import addresses
+from notifications.api.input import CONTROL
 from notifications.services.asked import Row, Target
 from notifications.services.bulk import Rejected
 
@@ -34,7 +34,6 @@ MAX_USER_ID = 200
 
 _FIELDS = frozenset({"to", "data", "reference"})
 _TARGET = frozenset({"user_id", *addresses.FIELDS})
-_UNPRINTABLE = frozenset({"Cc", "Zl", "Zp"})
 
 
 # --- One row -----------------------------------------------------------------------------------
@@ -117,9 +116,7 @@ def _line(field: str, value: Any, longest: int) -> str:
     """One line of text that is not empty."""
     if not isinstance(value, str):
         raise _wrong(field, "not_a_text", "Not a text.")
-    if not value.isprintable() and any(
-        unicodedata.category(char) in _UNPRINTABLE for char in value
-    ):
+    if not value.isprintable() and CONTROL.search(value):
         message = "Control characters and line breaks are not allowed here."
         raise _wrong(field, "control_character", message)
     line = str(value).strip()

@@ -24,6 +24,8 @@ from notifications.errors import KeyInFlight, KeyReused
 LOCK_MS = 2000
 """How long a second request with the same key waits for the first before it is told 409."""
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
 
 @dataclass(frozen=True, slots=True)
 class Once:
@@ -49,8 +51,7 @@ class Claim:
 
 def fingerprint(asked: Any, what: str = "") -> bytes:
     """Of a request's body; `what` tells apart operations whose bodies may be alike."""
-    canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(f"{what}{canonical}".encode()).digest()
+    return hashlib.sha256(f"{what}{_CANONICAL.encode(asked)}".encode()).digest()
 
 
 def known(client: ApiClient, once: Once) -> IdempotencyKey | None:

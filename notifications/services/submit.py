@@ -80,16 +80,16 @@ def accept_all(asked: Sequence[Asked]) -> list[Result]:
     """
     results: dict[int, Result] = {}
     with transaction.atomic():
-        results.update(_replays(asked))
-        fresh = [index for index in range(len(asked)) if index not in results]
         planned: dict[int, Planned] = {}
-        for index, item in zip(fresh, plan([asked[index] for index in fresh]), strict=True):
+        for index, item in enumerate(plan(asked)):
             if not isinstance(item, Planned):
                 results[index] = item
             elif asked[index][1].dry_run:
                 results[index] = Accepted(_rehearsed(item), dry_run=True)
             else:
                 planned[index] = item
+        # What would be refused now may have been accepted before; of all else the key itself tells.
+        results.update(_replays(asked, results.keys()))
         answers = {index: _response(item) for index, item in planned.items()}
         results.update(_claim_keys(asked, answers))
         fresh_ones = [item for index, item in planned.items() if index not in results]
@@ -119,14 +119,14 @@ def _name(asked: Asked) -> Name | None:
     return (client.id, submission.idempotency_key) if submission.idempotency_key else None
 
 
-def _replays(asked: Sequence[Asked]) -> dict[int, Result]:
-    """What was answered before, for the keys that are known."""
-    wanted = {name for one in asked if not one[1].dry_run and (name := _name(one))}
-    known = _known(wanted)
+def _replays(asked: Sequence[Asked], indexes: Iterable[int]) -> dict[int, Result]:
+    """What was answered before to those at `indexes`, for the keys that are known."""
+    names = {index: _name(asked[index]) for index in indexes if not asked[index][1].dry_run}
+    known = _known({name for name in names.values() if name})
     return {
-        index: _replay(known[name], one[1])
-        for index, one in enumerate(asked)
-        if (name := _name(one)) in known and not one[1].dry_run
+        index: _replay(known[name], asked[index][1])
+        for index, name in names.items()
+        if name in known
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers
 from typing_extensions import override
 
-from commsproject.common.api.serializers import StrictSerializer
+from commsproject.common.api.serializers import JsonObject, StrictSerializer
 from templates_app import locales, preview
 from templates_app.models import Kind, Template, TemplateVersion
 from templates_app.preview import MAX_NAME, MAX_SAMPLES
@@ -70,7 +70,7 @@ class ChannelsInput(StrictSerializer):
 
 class SampleInput(StrictSerializer):
     name = serializers.CharField(max_length=MAX_NAME)
-    data = serializers.DictField()  # type: ignore[assignment]  # a field, as DRF has it
+    data = JsonObject()  # type: ignore[assignment]  # a field, as DRF has it
     locale = Tag(default="", allow_blank=True)
 
 
@@ -142,7 +142,7 @@ def _check_channels(content: Mapping[str, Any], *, is_hosted: bool) -> None:
 class PreviewInput(StrictSerializer):
     """`POST /templates/{key}/preview`."""
 
-    data = serializers.DictField(required=False)  # type: ignore[assignment]  # as DRF has it
+    data = JsonObject(required=False)  # type: ignore[assignment]  # as DRF has it
     sample = serializers.CharField(
         max_length=MAX_NAME, required=False, help_text="The name of one; `data` lies over its data."
     )
