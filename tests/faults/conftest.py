@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
+from pytest_django import DjangoDbBlocker
 
+from commsproject import embedded
 from tests.fakes.sendgrid import SendGridServer
 from tests.faults import invariants
 from tests.faults.vendors import Vendors, vendors_running
-from tests.faults.world import KEY
+from tests.faults.world import KEY, moved_to
 
 Size = Mapping[str, float]
 
@@ -24,6 +27,13 @@ SIZES: dict[str, tuple[Size, Size]] = {
     "valkey_is_a_black_hole": ({"seconds": 2}, {"seconds": 12}),
     "postgres_crashes": ({"crashes": 2}, {"crashes": 3}),
     "postgres_is_down": ({"seconds": 3}, {"seconds": 20}),
+    "postgres_refuses": ({"times": 1}, {"times": 4}),
+    "valkey_refuses": ({"messages": 20}, {"messages": 300}),
+    "workers_sleep_through_their_leases": (
+        {"messages": 20, "rounds": 2},
+        {"messages": 200, "rounds": 6},
+    ),
+    "postgres_freezes": ({"seconds": 6}, {"seconds": 25}),
     "flood": ({"bulk": 3_000, "urgent": 30}, {"bulk": 50_000, "urgent": 200}),
     "poison": ({"messages": 40}, {"messages": 150}),
     "poison_at_the_call": ({"messages": 20}, {"messages": 28}),  # 60 retries a minute
@@ -160,3 +170,22 @@ def moves(transactional_db: None) -> Iterator[None]:
     """What `invariants.check` needs."""
     with invariants.moves_recorded():
         yield
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Server]:
+    directory = tmp_path_factory.mktemp("postgres")
+    with embedded.Server(embedded.Postgres, directory, durable=False) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(
+    server: embedded.Server, django_db_blocker: DjangoDbBlocker
+) -> Iterator[embedded.Server]:
+    """A PostgreSQL that no other test has, so that it may die; empty."""
+    with django_db_blocker.unblock(), moved_to(server.url):
+        call_command("migrate", verbosity=0)
+        with invariants.moves_recorded():
+            yield server
+        call_command("flush", verbosity=0, interactive=False)

@@ -7,15 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx2
 import psycopg
-import pytest
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connection
-from pytest_django import DjangoDbBlocker
 
 from commsproject import embedded
 from notifications import queue
@@ -37,56 +33,11 @@ from tests.faults.world import (
     env,
     is_ready,
     percentile,
+    reconnect,
     secret_of,
     tell,
 )
 from tests.processes import eventually, free_port
-
-
-@contextmanager
-def moved_to(url: str) -> Iterator[None]:
-    """This process's own connection leads to the database at `url`."""
-    parts, before = urlsplit(url), dict(connection.settings_dict)
-    connection.close()
-    connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's
-    connection.settings_dict.update(
-        HOST=parts.hostname,
-        PORT=parts.port,
-        USER=parts.username,
-        PASSWORD=parts.password,
-        NAME=parts.path.strip("/"),
-    )
-    try:
-        yield
-    finally:
-        connection.close()
-        connection.close_pool()  # type: ignore[attr-defined]
-        connection.settings_dict.update(before)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Server]:
-    directory = tmp_path_factory.mktemp("postgres")
-    with embedded.Server(embedded.Postgres, directory, durable=False) as server:
-        yield server
-
-
-@pytest.fixture
-def postgres(
-    server: embedded.Server, django_db_blocker: DjangoDbBlocker
-) -> Iterator[embedded.Server]:
-    """A PostgreSQL that no other test has, so that it may die; empty."""
-    with django_db_blocker.unblock(), moved_to(server.url):
-        call_command("migrate", verbosity=0)
-        with invariants.moves_recorded():
-            yield server
-        call_command("flush", verbosity=0, interactive=False)
-
-
-def reconnect() -> None:
-    """Forget connections that died with the server."""
-    connection.close()
-    connection.close_pool()  # type: ignore[attr-defined]
 
 
 def test_postgres_crashes(

@@ -8,14 +8,15 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 import httpx2
-from django.db import transaction
+from django.db import connection, transaction
 
 from commsproject.common.identity import keys
 from commsproject.common.identity.scopes import Scope
@@ -40,9 +41,7 @@ TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 def env(sendgrid: SendGridServer, **changes: str) -> dict[str, str]:
     """The environment of a process that sends by `sendgrid`, with short waits."""
     return {
-        "SENDGRID_API_KEY": KEY,
-        "SENDGRID_API_URL": sendgrid.api_url,
-        "SENDGRID_LIMIT": "none",
+        **sendgrid.env,
         "POLL_SECONDS": "0.3",
         "DJANGO_SETTINGS_MODULE": "tests.impatient_settings",
         **changes,
@@ -92,6 +91,33 @@ def is_ready(port: int, host: str = "127.0.0.1") -> bool:
         url = f"http://{host}:{port}/health/live"
         return httpx2.get(url, trust_env=False, verify=TLS).status_code == 200
     return False
+
+
+@contextlib.contextmanager
+def moved_to(url: str) -> Iterator[None]:
+    """This process's own connection leads to the database at `url`."""
+    parts, before = urlsplit(url), dict(connection.settings_dict)
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's
+    connection.settings_dict.update(
+        HOST=parts.hostname,
+        PORT=parts.port,
+        USER=parts.username,
+        PASSWORD=parts.password,
+        NAME=parts.path.strip("/"),
+    )
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.close_pool()  # type: ignore[attr-defined]
+        connection.settings_dict.update(before)
+
+
+def reconnect() -> None:
+    """Forget connections that died with the server."""
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -173,6 +199,11 @@ class Agents:
         """Wait for `count` more 202s."""
         goal = self._taken() + count
         eventually(lambda: self._taken() >= goal, PATIENCE)
+
+    def refused(self, count: int) -> None:
+        """Wait for `count` more that are no 202s."""
+        goal = len(self.answers) - self._taken() + count
+        eventually(lambda: len(self.answers) - self._taken() >= goal, PATIENCE)
 
     def repeat(self, limit: int) -> None:
         """Post some of the keys once more."""

@@ -1,0 +1,1 @@
+"""Django's PostgreSQL, as the service sees it: `ENGINE` of the settings."""
