@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -104,8 +105,8 @@ class Soak:
             load = Load(caller, browser, known["tokens"], self.links, self.seed)
             reports = Reports(caller, self.vendors, self.links, self.seed)
             crowd = Crowd(_followers(caller, known, self.seed))
-            ports = self.vendors.ports
-            watch = Watch(self.world, supervisor, ports, lambda: self._now(load))
+            port, vendors = urlsplit(base).port or 0, self.vendors.ports
+            watch = Watch(self.world, supervisor, port, vendors, lambda: self._now(load))
             trouble = faults.Trouble(self.world, supervisor, self.vendors)
             stopping = asyncio.Event()
             reporting = asyncio.ensure_future(reports.go_on(stopping))

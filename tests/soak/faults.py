@@ -42,6 +42,9 @@ SECONDS: Mapping[str, float] = {
 }
 """Each kind of fault, and how long it lasts."""
 
+KILL = "kill the "
+"""How those of our own processes begin."""
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -62,11 +65,19 @@ class Done:
 
 def plan(seed: int, seconds: float) -> list[Fault]:
     """Each kind once, in a drawn order, as often as there is time for all of them; each at a drawn
-    moment of a share of the time that is its own.
+    moment of a share of the time that is its own. Our own processes are killed in the first half of
+    these rounds, and at the beginning of a single one: to be seen growing they have to grow old.
     """
     random = Random(seed)
     rounds = max(1, int((seconds - 2 * CALM) / PER_FAULT / len(SECONDS)))
-    kinds = [kind for _ in range(rounds) for kind in random.sample(list(SECONDS), len(SECONDS))]
+    kinds = [
+        kind
+        for number in range(rounds)
+        for kind in random.sample(list(SECONDS), len(SECONDS))
+        if 2 * number < rounds or not kind.startswith(KILL)
+    ]
+    if rounds == 1:
+        kinds.sort(key=lambda kind: not kind.startswith(KILL))
     share = max(seconds - 2 * CALM, 0) / len(kinds)
     return [
         Fault(CALM + share * number + random.uniform(0, max(share - SECONDS[kind], 0)), kind)
@@ -110,8 +121,8 @@ class Trouble:
     def _begin(self, kind: str, over: ExitStack) -> None:
         """`over` ends it."""
         world, vendors = self._world, self._vendors
-        if kind.startswith("kill the "):
-            suffix = kind.removeprefix("kill the ")
+        if kind.startswith(KILL):
+            suffix = kind.removeprefix(KILL)
             service.kill(self._supervisor, suffix.removesuffix(" process"))
             return
         begin: Mapping[str, Callable[[], object]] = {

@@ -30,13 +30,14 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "PostgreSQL": (0.15, 6.0),
     "clients": (0.15, 10.0),
 }
-"""How much each may grow while it is looked at: a share of its mean, or so much. Connections to vendors
-are not among the files: as many are kept as the last burst needed, and at rest all must have gone.
+"""How much each may grow while it is looked at: a share of its mean, or so much. Connections are not
+among the files: to vendors as many are kept as the last burst needed, and at rest all must have
+gone; clients' are theirs.
 """
 
 _NAMES = {
     "own": "private memory, MB",
-    "files": "open files but connections to vendors",
+    "files": "open files but vendors' and clients' connections",
     "threads": "threads",
     "PostgreSQL": "connections to PostgreSQL",
     "clients": "connections to Valkey",
@@ -238,6 +239,7 @@ _RESOURCES = (
     ("own", "Private memory of a process", "MB"),
     ("files", "Open files of a process", "files"),
     ("calls", "Connections to vendors of a process", "connections"),
+    ("callers", "Connections of clients to a process", "connections"),
     ("threads", "Threads of a process", "threads"),
 )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from typing_extensions import override
 
@@ -184,42 +184,29 @@ class Vendors:
         return {
             "PUBLIC_URL": PUBLIC_URL,
             "DEFAULT_FROM_EMAIL": "soak@example.com",
-            "SENDGRID_API_KEY": self.sendgrid.api_key,
-            "SENDGRID_API_URL": self.sendgrid.api_url,
-            "SENDGRID_LIMIT": "none",
+            **self.sendgrid.env,
+            **self.postmark.env,
+            **self.twilio.env,
             "SENDGRID_WEBHOOK_PUBLIC_KEY": self.webhook.public_key,
-            "POSTMARK_SERVER_TOKEN": self.postmark.key,
-            "POSTMARK_API_URL": f"{self.postmark.url}/",
-            "TWILIO_ACCOUNT_SID": self.twilio.account_sid,
-            "TWILIO_AUTH_TOKEN": self.twilio.auth_token,
-            "TWILIO_FROM_NUMBER": "+15005550006",
-            "TWILIO_API_URL": self.twilio.url,
-            "TWILIO_LIMIT": "none",
-            "SMS_PER_PREFIX": "none",
             "SMS_PER_NUMBER": "none",
             "WEBHOOK_NETWORKS": "127.0.0.0/8",
         }
 
     def _mailed(self, mail: SentMail) -> None:
-        ids = mail.custom_args
-        self.taken.append(
-            Taken(mail.at, "sendgrid", mail.recipient, ids["message_id"], ids["attempt_id"])
-        )
+        self._note(mail.at, "sendgrid", mail.recipient, mail.custom_args)
         headers = {**mail.payload.get("headers", {}), **mail.personalization.get("headers", {})}
         link = headers.get("List-Unsubscribe", "").strip("<>")
         self.mails.append(Mail(replace(mail, payload={}, personalization={}), link))
 
     def _mailed_by_the_other(self, mail: PostmarkMail) -> None:
-        ids = mail.metadata
-        self.taken.append(
-            Taken(mail.at, "postmark", mail.to[0], ids["message_id"], ids["attempt_id"])
-        )
+        self._note(mail.at, "postmark", mail.to[0], mail.metadata)
 
     def _texted(self, text: SentSms) -> None:
-        asked = parse_qs(urlsplit(text.fields["StatusCallback"]).query)
-        message, attempt = asked["message"][0], asked["attempt"][0]
-        self.taken.append(Taken(text.taken_at, "twilio", text.to, message, attempt))
+        self._note(text.taken_at, "twilio", text.to, text.ids)
         self.texts.append(text)
+
+    def _note(self, at: float, vendor: str, to: str, ids: Mapping[str, str]) -> None:
+        self.taken.append(Taken(at, vendor, to, ids["message_id"], ids["attempt_id"]))
 
 
 class _Texts(Heard[SentSms]):

@@ -49,14 +49,17 @@ class Watch:
         self,
         world: World,
         supervisor: Child,
+        port: int,
         vendors: Collection[int],
         more: Callable[[], dict[str, Any]],
     ) -> None:
-        """`vendors`: their ports. `more`: what the load knows of the time since it was asked last."""
+        """`port` is the web process's, `vendors` are theirs. `more`: what the load knows of the time
+        since it was asked last.
+        """
         self.samples: list[dict[str, Any]] = []
         self.failed: BaseException | None = None
         self._world, self._supervisor, self._more = world, supervisor, more
-        self._vendors = vendors
+        self._port, self._vendors = port, vendors
         self._over = Event()
 
     @contextmanager
@@ -84,29 +87,28 @@ class Watch:
             self.failed = error
 
     def processes(self) -> dict[str, dict[str, float]]:
-        """`calls` are connections to vendors, `files` all else that is open."""
+        """`calls` are connections to vendors, `callers` those of clients, `files` all else that is
+        open.
+        """
         found = {}
         for kind, process in service.alive(self._supervisor).items():
             with suppress(psutil.Error):
                 memory = process.memory_full_info()
-                calls = sum(
-                    1 for one in process.net_connections("tcp") if self._is_vendor(one.raddr)
-                )
+                open_ones = [one for one in process.net_connections("tcp") if one.raddr]
+                calls = sum(one.raddr.port in self._vendors for one in open_ones)
+                callers = sum(one.laddr.port == self._port for one in open_ones)
                 found[kind] = {
                     "pid": process.pid,
                     "rss": memory.rss / MB,
                     "pss": memory.pss / MB,
                     "own": memory.uss / MB,
-                    "files": process.num_fds() - calls,
+                    "files": process.num_fds() - calls - callers,
                     "calls": calls,
+                    "callers": callers,
                     "threads": process.num_threads(),
                     "cpu": sum(process.cpu_times()[:2]),
                 }
         return found
-
-    def _is_vendor(self, address: Any) -> bool:
-        """`address` is empty for what listens."""
-        return bool(address) and address.port in self._vendors
 
     def _database(self) -> dict[str, Any]:
         try:

@@ -10,7 +10,7 @@ from tests.soak.steady import Sample, trend
 RULES = {"since": 600.0, "share": 0.1, "least": 5.0}
 
 
-def hour(per_hour: float, *, restart_every: float = 900, jump: float = 40) -> list[Sample]:
+def hour(per_hour: float, *, restart_every: float = 1500, jump: float = 40) -> list[Sample]:
     """A process of 100 MB that grows, is killed now and then, and starts anew on another level."""
     return [
         Sample(at, life := int(at // restart_every), 100 + jump * (life % 2) + grown)
@@ -24,6 +24,8 @@ def test_a_plan_has_each_fault_and_none_at_once() -> None:
         plan = faults.plan(7, minutes * 60)
         assert plan == faults.plan(7, minutes * 60) != faults.plan(8, minutes * 60)
         assert {one.kind for one in plan} == set(faults.SECONDS)
+        killed = [one.at for one in plan if one.kind.startswith(faults.KILL)]
+        assert minutes < 30 or max(killed) < minutes * 60 * 2 / 3
         for one, after in pairwise(plan):
             assert one.at + faults.SECONDS[one.kind] <= after.at
         assert plan[0].at >= faults.CALM
@@ -46,12 +48,21 @@ def test_restarts_are_no_growth() -> None:
 
 def test_warming_up_is_no_growth() -> None:
     def level(age: float) -> float:
-        return min(age, 100)
+        return min(age, 500)
 
-    samples = [Sample(at, at // 900, level(at % 900)) for at in range(0, 3600, 10)]
+    samples = [Sample(at, at // 1500, level(at % 1500)) for at in range(0, 3600, 10)]
     warm = trend(samples, **RULES)
     assert warm is not None
     assert warm.per_hour == 0
+
+
+def test_a_fault_near_the_end_is_no_growth() -> None:
+    samples = [
+        Sample(at, 0, 100 + 80 * (at > 3000 and at % 300 < 120)) for at in range(0, 3600, 10)
+    ]
+    spiky = trend(samples, **RULES)
+    assert spiky is not None
+    assert spiky.per_hour == 0
 
 
 def test_a_few_samples_say_nothing() -> None:
