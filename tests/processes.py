@@ -114,3 +114,14 @@ def eventually(condition: Callable[[], object], seconds: float = 90) -> None:
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {condition}")
         time.sleep(0.05)
+
+
+@contextmanager
+def frozen(*pids: int) -> Iterator[None]:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in reversed(pids):
+            os.kill(pid, signal.SIGCONT)

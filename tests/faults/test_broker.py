@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pytest
+import redis
+
 from commsproject import embedded
 from notifications.models import Delivery
 from tests.fakes.proxy import Mode, TcpProxy
@@ -101,6 +104,50 @@ def test_valkey_is_a_black_hole(
     calls = [request.at for request in sendgrid.ledger]
     # The fake notes a call a little late where the machine is busy, and two of them seem closer.
     assert most_in(calls, seconds * 0.7) <= count
+    invariants.check(sendgrid.messages, answered=agents.accepted)
+
+
+def _full(valkey: redis.Redis) -> None:
+    valkey.config_set("maxmemory-policy", "noeviction")
+    valkey.config_set("maxmemory", "1")
+
+
+def _replica(valkey: redis.Redis) -> None:
+    valkey.replicaof("127.0.0.1", "1")
+
+
+def _locked(valkey: redis.Redis) -> None:
+    valkey.config_set("requirepass", "somebody changed it")
+
+
+@pytest.mark.parametrize("refuse", [_full, _replica, _locked])
+def test_valkey_refuses(
+    refuse: Callable[[redis.Redis], None],
+    moves: None,
+    sendgrid: SendGridServer,
+    tmp_path: Path,
+    size: Size,
+) -> None:
+    """Nobody notices: it is full, a replica of nobody, or has another password."""
+    port = free_port()
+    valkey = embedded.Server(embedded.Valkey, tmp_path / "valkey", durable=False)
+    with valkey, Nursery(tmp_path, **env(sendgrid, REDIS_URL=valkey.url)) as nursery:
+        staff = [nursery.start("web", PORT=str(port)), nursery.start("worker")]
+        eventually(lambda: is_ready(port), PATIENCE)
+        url = f"http://127.0.0.1:{port}"
+        with Agents(lambda: url, secret_of("billing"), pause=0.02) as agents:
+            agents.more(20)
+            with redis.Redis.from_url(valkey.url) as client:
+                refuse(client)
+                client.connection_pool.disconnect()
+            before = len(sendgrid.messages)
+            agents.more(int(size["messages"]))
+            eventually(lambda: len(sendgrid.messages) > before + 10, PATIENCE)
+        eventually(all_ended, PATIENCE)
+        assert all(process.runs for process in staff)
+
+    assert agents.statuses() == {202}
+    assert len(sendgrid.messages) == Delivery.objects.count()
     invariants.check(sendgrid.messages, answered=agents.accepted)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx2
+import psutil
 import psycopg
+import pytest
 from django.conf import settings
 from django.db import connection
 
@@ -37,35 +39,113 @@ from tests.faults.world import (
     secret_of,
     tell,
 )
-from tests.processes import eventually, free_port
+from tests.processes import eventually, free_port, frozen
+
+_STAFF = "staff"
+_OTHERS = b"""
+SELECT pid FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND application_name <> 'staff'
+"""
+
+
+@contextmanager
+def outlived(sendgrid: SendGridServer, directory: Path) -> Iterator[Agents]:
+    """The web process and two workers, while agents post. After what the block does to them all of it
+    is sent, nobody was told anything but 202 or 503, and no process had to be started again.
+    """
+    sendgrid.script.always(Answer(delay=0.1))
+    port = free_port()
+    secret = secret_of("billing")
+    reconnect()
+    with Nursery(directory, **env(sendgrid)) as nursery:
+        staff = [nursery.start("web", PORT=str(port)), *(nursery.start("worker") for _ in "ab")]
+        eventually(lambda: is_ready(port), PATIENCE)
+        with Agents(lambda: f"http://127.0.0.1:{port}", secret, pause=0.02) as agents:
+            agents.more(20)
+            yield agents
+            agents.more(20)
+        reconnect()
+        eventually(all_ended, PATIENCE)
+        assert all(process.runs for process in staff)
+        logs = "".join(process.log.read_text() for process in staff)
+
+    assert agents.statuses() <= {202, 503}
+    assert "suspect" not in logs
+    assert not DeadLetter.objects.exists()
+    assert set(Delivery.objects.values_list("state", flat=True)) == {State.SENT}
+    assert len(agents.ids) == Delivery.objects.count()
+    invariants.check(sendgrid.messages, answered=agents.accepted)
 
 
 def test_postgres_crashes(
     postgres: embedded.Server, sendgrid: SendGridServer, tmp_path: Path, size: Size
 ) -> None:
     """G5: it is killed under load and recovers; so does everybody else, without a restart."""
-    sendgrid.script.always(Answer(delay=0.1))
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    secret = secret_of("billing")
-    reconnect()
-    with Nursery(tmp_path, **env(sendgrid)) as nursery:
-        staff = [nursery.start("web", PORT=str(port)), *(nursery.start("worker") for _ in "ab")]
-        eventually(lambda: is_ready(port), PATIENCE)
-        with Agents(lambda: url, secret, pause=0.02) as agents:
+    with outlived(sendgrid, tmp_path) as agents:
+        for _ in range(int(size["crashes"])):
+            postgres.kill()
             agents.more(20)
-            for _ in range(int(size["crashes"])):
-                postgres.kill()
-                agents.more(20)
-        reconnect()
-        eventually(all_ended, PATIENCE)
-        assert all(process.runs for process in staff)
 
-    assert agents.statuses() <= {202, 503}
-    assert not DeadLetter.objects.exists()
-    assert set(Delivery.objects.values_list("state", flat=True)) == {State.SENT}
-    assert len(agents.ids) == Delivery.objects.count()
-    invariants.check(sendgrid.messages, answered=agents.accepted)
+
+def test_postgres_freezes(
+    postgres: embedded.Server, sendgrid: SendGridServer, tmp_path: Path, size: Size
+) -> None:
+    """It takes connections and says nothing, as on a disk that hangs; then it goes on where it was."""
+    with outlived(sendgrid, tmp_path):
+        server = psutil.Process(postgres.home.state.pid)
+        with frozen(server.pid, *(child.pid for child in server.children())):
+            time.sleep(size["seconds"])
+
+
+@contextmanager
+def without_writes(url: str) -> Iterator[None]:
+    """As a standby, or where a host of databases stops a disk from getting full. Sessions stay."""
+    with psycopg.connect(url, autocommit=True) as staff:
+        _set(staff, "default_transaction_read_only = on")
+        try:
+            yield
+        finally:
+            _set(staff, "default_transaction_read_only = off")
+
+
+def _set(staff: psycopg.Connection, setting: str) -> None:
+    staff.execute(f"ALTER SYSTEM SET {setting}".encode())
+    staff.execute("SELECT pg_reload_conf()")
+
+
+@contextmanager
+def without_room(url: str) -> Iterator[None]:
+    """Staff have taken all the sessions, and ended ours."""
+    with ExitStack() as staff:
+        first = _session(staff, url)
+        while first.execute(_OTHERS).fetchall():
+            first.execute(b"SELECT pg_terminate_backend(pid) FROM (%s) AS other" % _OTHERS)
+            with suppress(psycopg.OperationalError):
+                while True:
+                    _session(staff, url)
+        yield
+
+
+def _session(staff: ExitStack, url: str) -> psycopg.Connection:
+    session = psycopg.connect(url, autocommit=True, application_name=_STAFF)
+    staff.callback(session.close)
+    return session
+
+
+@pytest.mark.parametrize("refusing", [without_writes, without_room])
+def test_postgres_refuses(
+    refusing: Callable[[str], AbstractContextManager[None]],
+    postgres: embedded.Server,
+    sendgrid: SendGridServer,
+    tmp_path: Path,
+    size: Size,
+) -> None:
+    """It answers, and takes no writes, or has no session left."""
+    with outlived(sendgrid, tmp_path) as agents:
+        for _ in range(int(size["times"])):
+            with refusing(postgres.url):
+                agents.refused(20)
+            agents.more(20)
 
 
 def test_postgres_is_down(

@@ -32,7 +32,8 @@ from tests.faults.world import (
     is_ready,
     secret_of,
 )
-from tests.processes import eventually, free_port
+from tests.impatient_settings import LEASE_SECONDS
+from tests.processes import eventually, free_port, frozen
 
 KILL_EVERY = 0.35
 PIECES = 5
@@ -68,6 +69,27 @@ def test_workers_die(nursery: Nursery, sendgrid: SendGridServer, size: Size) -> 
     eventually(all_ended, PATIENCE)
 
     assert_explained(sendgrid.messages.all(), int(size["messages"]))
+    invariants.check(sendgrid.messages)
+
+
+def test_workers_sleep_through_their_leases(
+    nursery: Nursery, sendgrid: SendGridServer, size: Size
+) -> None:
+    """Others take over what they held; once awake they write down no state that is over."""
+    sendgrid.script.always(Answer(delay=0.3))
+    messages, rounds = int(size["messages"]), int(size["rounds"])
+    workers = [nursery.start("worker") for _ in "ab"]
+    eventually(lambda: all(has_started(worker.log) for worker in workers), PATIENCE)
+    for number in range(rounds):
+        goal = len(sendgrid.ledger) + 1
+        accept(messages, first=number * messages)
+        sendgrid.ledger.wait_for(goal, timeout=PATIENCE)
+        with frozen(workers[number % 2].pid):
+            time.sleep(2 * LEASE_SECONDS)
+        eventually(all_ended, PATIENCE)
+    assert all(worker.runs for worker in workers)
+
+    assert set(Delivery.objects.values_list("state", flat=True)) <= {State.SENT, State.FAILED}
     invariants.check(sendgrid.messages)
 
 
