@@ -96,6 +96,16 @@ class Env(FileAwareEnv):  # type: ignore[misc]
         path = os.environ.get(f"{var}_FILE")
         return FileSecret(value, Path(path)) if path else value
 
+    def database(self, var: str, default: str) -> dict[str, Any]:
+        """`postgres://user:password@host:port/name` as Django has it, with our `postgres` between.
+
+        Raises ImproperlyConfigured, which names the variable and never its value.
+        """
+        scheme = str(self.str(var, default=default)).partition("://")[0]
+        if scheme not in {"postgres", "postgresql"}:  # the library would print the password
+            raise ImproperlyConfigured(f"{var} is the URL of a PostgreSQL: postgres://...")
+        return {**self.db_url(var, default=default), "ENGINE": "commsproject.common.postgres"}
+
     def rate(self, var: str, default: str) -> Rate | None:
         """`100/60`: a hundred in any sixty seconds. None for `none`, `0` or nothing: no limit.
 

@@ -83,8 +83,7 @@ TEMPLATES: list[dict[str, Any]] = [
 
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
-        **env.db_url("DATABASE_URL", default="postgres://comms@localhost/comms"),
-        "ENGINE": "commsproject.common.postgres",
+        **env.database("DATABASE_URL", default="postgres://comms@localhost/comms"),
         # Under ASGI every request has a thread of its own, so persistent connections would not
         # persist: a pool per process answers 2-3 times as many requests (measured).
         "CONN_MAX_AGE": 0,

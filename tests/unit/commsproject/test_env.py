@@ -132,3 +132,22 @@ def test_what_are_no_schemes_of_apps(monkeypatch, written):
     monkeypatch.setenv("SCHEMES", written)
     with refused("SCHEMES"):
         env.schemes("SCHEMES")
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+def test_a_database(monkeypatch, scheme):
+    monkeypatch.setenv("X", f"{scheme}://ada:s%40fe@db.example:5433/comms")
+    found = Env().database("X", default="")
+    assert found["ENGINE"] == "commsproject.common.postgres"
+    assert (found["HOST"], found["PORT"], found["NAME"]) == ("db.example", 5433, "comms")
+    assert (found["USER"], found["PASSWORD"]) == ("ada", "s@fe")
+
+
+@pytest.mark.parametrize(
+    "written", ["mysql://a:secret@h/x", "sqlite:///secret", "secret", "a:secret@h/x", "://"]
+)
+def test_what_is_no_database(monkeypatch, written):
+    monkeypatch.setenv("X", written)
+    with pytest.raises(ImproperlyConfigured, match=r"^X ") as caught:
+        Env().database("X", default="")
+    assert "secret" not in str(caught.value)
