@@ -10,7 +10,7 @@ class ConversationsConfig(AppConfig):
 
     @override
     def ready(self) -> None:
-        from commsproject.common.live import registry
+        from commsproject.common.live import cors, registry
         from conversations import (
             access,
             live,
@@ -20,5 +20,6 @@ class ConversationsConfig(AppConfig):
         from tracking.services import endpoints
 
         live.register(registry)
+        cors.open_to_pages("conversations")
         endpoints.own("conversation", access.may_hear)
         personal_data.registered()

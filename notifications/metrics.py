@@ -94,7 +94,8 @@ def dead_letters() -> Iterable[Metric]:
 def limits() -> Iterable[Metric]:
     """Without Valkey nobody here knows how the buckets stand: then there is none."""
     up = GaugeMetricFamily("comms_valkey_up", "1 where Valkey answers.", labels=[])
-    try:
+    standings = rate_limits.state(ProviderState.objects.all())
+    try:  # last: whoever had no answer to the above is not asked again, and knows only its own share
         valkey.ask(lambda client: client.ping(), what="metrics")
     except valkey.Away:
         up.add_metric([], 0)
@@ -109,7 +110,7 @@ def limits() -> Iterable[Metric]:
     promised = GaugeMetricFamily(
         "comms_rate_limit_promised_seconds", "How far ahead turns are promised.", labels=["bucket"]
     )
-    for standing in rate_limits.state(ProviderState.objects.all()):
+    for standing in standings:
         free.add_metric([standing.bucket.name], standing.free)
         count.add_metric([standing.bucket.name], standing.bucket.count)
         promised.add_metric([standing.bucket.name], standing.promised)

@@ -6,10 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
 from django.utils.safestring import SafeString
@@ -31,7 +31,7 @@ from commsproject.common.admin import (
     shorten,
 )
 from commsproject.common.admin.theme import CheckboxSelectMultiple, ModelForm
-from commsproject.common.errors import InvalidInput
+from commsproject.common.errors import InvalidInput, NotFound
 from commsproject.common.outbox import catalogue
 from tracking.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from tracking.services import endpoints
@@ -195,7 +195,11 @@ class WebhookEndpointAdmin(EditableAdmin[WebhookEndpoint]):
         row = self.row_to_act_on(request, pk)
         if request.method != "POST":
             return self.ask_first(request, row, _ROTATE, str)
-        endpoints.rotate(row)
+        try:
+            endpoints.rotate(row)
+        except NotFound:
+            self.message_user(request, "The endpoint has just been deleted.", messages.ERROR)
+            return HttpResponseRedirect(reverse("admin:tracking_webhookendpoint_changelist"))
         self.log_change(request, row, "Made a new secret.")
         return self._shown(request, row)
 

@@ -16,7 +16,7 @@ class CommonConfig(AppConfig):
         tracing.start()
         from commsproject.common.api import schema  # noqa: F401 - registers itself
         from commsproject.common.identity import checks  # noqa: F401 - register themselves
-        from commsproject.common.live import metrics  # noqa: F401 - registers itself
+        from commsproject.common.live import cors, metrics  # noqa: F401 - metrics registers itself
         from commsproject.common.live import personal_data as of_the_socket
         from commsproject.common.personal_data import own
 
@@ -25,6 +25,7 @@ class CommonConfig(AppConfig):
 
         of_staff.connect()
         of_the_socket.registered()
+        cors.open_to_pages("presence", "whoami", "ws-ticket")
         from commsproject.common.outbox import checks as of_the_outbox  # noqa: F401 - registers itself
         from commsproject.common.outbox import publisher
 

@@ -9,7 +9,7 @@ import json
 import queue
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -57,33 +57,22 @@ class Smoke:
     def close(self) -> None:
         self._http.close()
 
-    def parts(self) -> dict[str, Callable[[], str]]:
-        """In the order in which they make sense."""
-        return {
-            "health": self._health,
-            "key": self._key,
-            "send": self._send,
-            "receipt": self._receipt,
-            "socket": self._socket,
-            "webhook": self._webhook,
-        }
-
-    def _health(self) -> str:
+    def health(self) -> str:
         answer = self._call("GET", "/health/ready", key="")
         return f"ready, {answer['status']}"
 
-    def _key(self) -> str:
+    def key(self) -> str:
         caller = self._call("GET", "/api/v1/whoami")
         if caller["kind"] != "agent":
             raise Failed("--api-key is the token of a person: give a key of create_api_key.")
         return f"agent {caller['name']}, {len(caller['scopes'])} scopes"
 
-    def _send(self) -> str:
+    def send(self) -> str:
         answer = self._notify({"email": self._asked.to}, "email")
         self._sent = answer["id"]
         return f"message {self._sent} accepted"
 
-    def _receipt(self) -> str:
+    def receipt(self) -> str:
         if not self._sent:
             raise Failed("No message was sent.")
         started = time.monotonic()
@@ -102,7 +91,7 @@ class Smoke:
             + ("The provider's receipts do not reach this service." if status == "sent" else "")
         )
 
-    def _socket(self) -> str:
+    def socket(self) -> str:
         if not self._asked.user_token:
             raise Failed("needs --user-token: a token of any person, by your identity service.")
         user = self._call("GET", "/api/v1/whoami", key=self._asked.user_token).get("user_id")
@@ -123,7 +112,7 @@ class Smoke:
             raise Failed(f"{url}: {type(error).__name__}: {error}.") from None
         return "connected, subscribed, and a message came"
 
-    def _webhook(self) -> str:
+    def webhook(self) -> str:
         with _receiver(self._asked.listen) as receiver:
             host, port = receiver.server_address[:2]
             url = self._asked.webhook_url or f"http://{host!s}:{port}/"
@@ -179,6 +168,16 @@ class Smoke:
             raise Failed(f"{method} {path} answers {answer.status_code}: {_STRANGER}")
         return _Answer(told, what=f"{method} {path}")
 
+
+PARTS: Mapping[str, Callable[[Smoke], str]] = {
+    "health": Smoke.health,
+    "key": Smoke.key,
+    "send": Smoke.send,
+    "receipt": Smoke.receipt,
+    "socket": Smoke.socket,
+    "webhook": Smoke.webhook,
+}
+"""In the order in which they make sense."""
 
 _STRANGER = "no answer of this service; is it behind another address?"
 

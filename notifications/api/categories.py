@@ -21,15 +21,17 @@ from notifications.services import categories
 from notifications.types import Channel, QuietRule
 
 
+class KindField(serializers.ChoiceField):
+    def __init__(self, **options: Any) -> None:
+        told = "What people can say about it: which rules hold."
+        super().__init__(Category.Kind.choices, help_text=told, **options)
+
+
 class CategoryChange(StrictSerializer):
     """`PATCH /categories/{key}`: what is left out stays as it is."""
 
     name = Line(max_length=100, required=False)
-    kind = serializers.ChoiceField(
-        Category.Kind.choices,
-        required=False,
-        help_text="What people can say about it: which rules hold.",
-    )
+    kind = KindField(required=False)
     on_unknown = serializers.ChoiceField(Category.OnUnknown.choices, required=False)
     long_text = serializers.ChoiceField(Category.LongText.choices, required=False)
     is_optional = serializers.BooleanField(required=False, help_text="People may turn it off.")
@@ -80,17 +82,13 @@ class CategoryInput(CategoryChange):
 
     key = serializers.SlugField(max_length=64)
     name = Line(max_length=100)
-    kind = serializers.ChoiceField(
-        Category.Kind.choices, help_text="What people can say about it: which rules hold."
-    )
+    kind = KindField()
 
 
 class CategoryOutput(serializers.ModelSerializer[Category]):
     """What messages are about, with the rules for them."""
 
-    kind = serializers.ChoiceField(
-        Category.Kind.choices, help_text="What people can say about it: which rules hold."
-    )
+    kind = KindField()
     on_unknown = serializers.ChoiceField(Category.OnUnknown.choices)
     long_text = serializers.ChoiceField(Category.LongText.choices)
     quiet = serializers.ChoiceField(QuietRule.choices)

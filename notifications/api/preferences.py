@@ -15,6 +15,7 @@ from typing_extensions import override
 from commsproject.common.api.serializers import StrictSerializer, validated
 from commsproject.common.identity.principals import EndUser, principal
 from commsproject.common.identity.scopes import Scope
+from notifications.api.categories import KindField
 from notifications.api.input import Line, ZoneField
 from notifications.api.people import permitted
 from notifications.models import Category, Preference, QuietHours, Recipient
@@ -70,9 +71,7 @@ class ChoiceOutput(serializers.ModelSerializer[Preference]):
 class OfferedOutput(serializers.ModelSerializer[Category]):
     """A category that a person can get."""
 
-    kind = serializers.ChoiceField(
-        Category.Kind.choices, help_text="What people can say about it: which rules hold."
-    )
+    kind = KindField()
     is_optional = serializers.SerializerMethodField()
 
     class Meta:

@@ -104,7 +104,7 @@ def last_seq() -> int:
 
 def make(client: ApiClient | None, fields: Mapping[str, Any]) -> Announcement:
     """A draft. Raises `InvalidInput`."""
-    draft = Announcement(client=client)
+    draft = Announcement(client=client, starts_at=clock.now())
     _fill(draft, fields)
     draft.save()
     return draft

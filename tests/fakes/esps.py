@@ -55,6 +55,11 @@ class EspServer(FakeHttpServer):
 
 
 class PostmarkServer(EspServer):
+    @property
+    def env(self) -> dict[str, str]:
+        """What has the service send by it."""
+        return {"POSTMARK_SERVER_TOKEN": self.key, "POSTMARK_API_URL": f"{self.url}/"}
+
     @override
     def respond(self, request: Request) -> Response:
         if request.headers.get("x-postmark-server-token") != self.key:

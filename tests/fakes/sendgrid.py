@@ -65,6 +65,15 @@ class SendGridServer(FakeHttpServer):
     def api_url(self) -> str:
         return f"{self.url}/v3/"
 
+    @property
+    def env(self) -> dict[str, str]:
+        """What has the service send by it, as fast as it can."""
+        return {
+            "SENDGRID_API_KEY": self.api_key,
+            "SENDGRID_API_URL": self.api_url,
+            "SENDGRID_LIMIT": "none",
+        }
+
     @override
     def recipients(self, request: Request) -> tuple[str, ...]:
         data = request.json if isinstance(request.json, dict) else {}

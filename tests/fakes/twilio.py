@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from twilio.request_validator import RequestValidator
 from typing_extensions import override
@@ -57,6 +57,12 @@ class SentSms:
     def body(self) -> str:
         return self.fields["Body"]
 
+    @property
+    def ids(self) -> dict[str, str]:
+        """Ours, as its status callback has them."""
+        asked = parse_qs(urlsplit(self.fields["StatusCallback"]).query)
+        return {"attempt_id": asked["attempt"][0], "message_id": asked["message"][0]}
+
 
 class TwilioServer(FakeHttpServer):
     """`messages` holds what would be delivered."""
@@ -68,6 +74,18 @@ class TwilioServer(FakeHttpServer):
         self.account = {"status": "active", "type": "Full"}
         self.numbers = {"+15005550006"}
         self.messages: Ledger[SentSms] = Ledger()
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What has the service send by it, as fast as it can."""
+        return {
+            "TWILIO_ACCOUNT_SID": self.account_sid,
+            "TWILIO_AUTH_TOKEN": self.auth_token,
+            "TWILIO_FROM_NUMBER": "+15005550006",
+            "TWILIO_API_URL": self.url,
+            "TWILIO_LIMIT": "none",
+            "SMS_PER_PREFIX": "none",
+        }
 
     @override
     def recipients(self, request: Request) -> tuple[str, ...]:

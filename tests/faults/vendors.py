@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 from django.db import transaction
 
@@ -69,26 +68,18 @@ class Vendors:
             "TIMES": str(times),
             "POLL_SECONDS": "0.3",
             "PUBLIC_URL": "https://comms.example.org",
-            "SENDGRID_API_KEY": KEY,
-            "SENDGRID_API_URL": self.sendgrid.api_url,
-            "SENDGRID_LIMIT": "none",
+            **self.sendgrid.env,
+            **self.postmark.env,
+            **self.twilio.env,
             "AWS_ACCESS_KEY_ID": self.aws_sms.access_key,
             "AWS_SECRET_ACCESS_KEY": self.aws_sms.secret_key,
             "AWS_SES_REGION": "eu-central-1",
             "AWS_ENDPOINT_URL": self.ses.url,
             "SES_LIMIT": "none",
-            "POSTMARK_SERVER_TOKEN": self.postmark.key,
-            "POSTMARK_API_URL": f"{self.postmark.url}/",
-            "TWILIO_ACCOUNT_SID": self.twilio.account_sid,
-            "TWILIO_AUTH_TOKEN": self.twilio.auth_token,
-            "TWILIO_FROM_NUMBER": "+15005550006",
-            "TWILIO_API_URL": self.twilio.url,
-            "TWILIO_LIMIT": "none",
             "AWS_SNS_REGION": "eu-central-1",
             "AWS_SMS_ENDPOINT_URL": self.aws_sms.url,
             "AWS_SMS_ORIGINATION_IDENTITY": "+14255550182",
             "AWS_SMS_LIMIT": "none",
-            "SMS_PER_PREFIX": "none",
             **off,
             **changes,
         }
@@ -102,10 +93,7 @@ class Vendors:
             ),
             *(Taken("ses", one.recipient, one.at, one.tags) for one in self.ses.messages),
             *(Taken("postmark", one.to[0], one.at, one.metadata) for one in self.postmark.messages),
-            *(
-                Taken("twilio", one.to, one.taken_at, _of_callback(one.fields["StatusCallback"]))
-                for one in self.twilio.messages
-            ),
+            *(Taken("twilio", one.to, one.taken_at, one.ids) for one in self.twilio.messages),
             *(Taken("aws_sms", one.to, one.at, one.context) for one in self.aws_sms.messages),
         ]
         return [one for one in found if not names or one.vendor in names]
@@ -114,11 +102,6 @@ class Vendors:
         """How many messages they took, copies too."""
         fakes = (self.sendgrid, self.ses, self.postmark, self.twilio, self.aws_sms)
         return sum(len(fake.messages) for fake in fakes)
-
-
-def _of_callback(url: str) -> dict[str, str]:
-    asked = parse_qs(urlsplit(url).query)
-    return {"attempt_id": asked["attempt"][0], "message_id": asked["message"][0]}
 
 
 @contextmanager
@@ -142,8 +125,8 @@ def at_work(logs: Path, env: Mapping[str, str], *, count: int = 2) -> Iterator[N
         yield nursery
 
 
-def started(nursery: Nursery) -> Infant:
-    worker = nursery.start("worker")
+def started(nursery: Nursery, *options: str) -> Infant:
+    worker = nursery.start("worker", *options)
     eventually(lambda: has_started(worker.log), PATIENCE)
     return worker
 

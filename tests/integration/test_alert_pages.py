@@ -174,6 +174,7 @@ def test_a_rule_is_changed_and_has_to_be_able_to_recover(staff: Client) -> None:
     rule.refresh_from_db()
     assert (rule.bound, rule.measure, rule.key) == (7, "queue_age", "slow-codes")
     AlertRule.objects.create(key="few", name="Few", measure="no_receipts", bound=0.055, recovery=0)
+    AlertRule.objects.create(key="lost", name="Lost", measure="dead_letters", bound=60, recovery=0)
     listed = text(staff.get("/admin/common/alertrule/"))
-    for shown in ("Slow codes", "7 s", "5 min", "5.5 %"):
+    for shown in ("Slow codes", ">7 s<", "5 min", ">5.5 %<", ">60<"):
         assert shown in listed, shown

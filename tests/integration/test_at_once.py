@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 from django.db import connection, connections, transaction
+from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -73,6 +74,9 @@ WHERE datname = current_database() AND wait_event_type = 'Lock'
 def until_it_waits(running: Future[Any]) -> None:
     """Return when the other side waits for a lock. Fails where it ends without having waited."""
     while not running.done():
+        asked(
+            "SELECT pg_stat_clear_snapshot()"
+        )  # a transaction goes on seeing the same connections
         if asked(_WAITING):
             return
         threading.Event().wait(0.005)
@@ -270,6 +274,21 @@ def test_what_is_asked_of_an_endpoint_that_is_just_deleted_finds_nothing(
         asking = beside(lambda: getattr(api, method)(url, body, format="json"))
         until_it_waits(asking)
     assert asking.result(10).status_code == 404
+
+
+def test_staff_who_ask_for_its_new_secret_are_told_that_an_endpoint_is_gone(
+    beside: Start[Any], admin_client: Client
+) -> None:
+    row = WebhookEndpoint.objects.create(url="https://a.example/")
+    listed = "/admin/tracking/webhookendpoint/"
+    url = f"{listed}{row.id}/rotate/"
+    with transaction.atomic():
+        endpoints.delete(row)
+        asking = beside(lambda: admin_client.post(url, follow=True))
+        until_it_waits(asking)
+    page = asking.result(30)
+    assert page.redirect_chain == [(listed, 302)]
+    assert "The endpoint has just been deleted." in page.content.decode()
 
 
 # --- Announcements -------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ def test_an_upload_whose_server_is_killed_is_removed_and_its_key_usable_again(
     batch = Batch.objects.get()
     assert batch.state == "receiving"
     assert not Work.objects.filter(held=False).exists()
-    Batch.objects.update(heard_at=timezone.now() - bulk.SILENT)
+    Batch.objects.update(heard_at=timezone.now() - 2 * bulk.SILENT)
     bulk.abort_dead()
     batch.refresh_from_db()
     assert batch.state == "aborted"

@@ -11,6 +11,8 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
+from notifications.services import traffic  # noqa: F401 - what workers tell is here too
+
 PATH = settings.BASE_DIR / "deploy" / "grafana" / "comms.json"
 
 _SERIES = re.compile(r"\b(comms_\w+)(?:\{([^}]*)\})?")
@@ -56,6 +58,8 @@ def test_every_metric_is_there_and_has_the_labels(settings: Any) -> None:
         assert selected | grouped <= labels, expression
         asked |= names
     assert len(asked) > 20
+    histograms = set(re.findall(r"^# TYPE (comms_\w+) histogram", text, re.MULTILINE))
+    assert histograms <= asked
 
 
 def test_panels_have_names_and_places_of_their_own() -> None:

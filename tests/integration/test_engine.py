@@ -368,7 +368,7 @@ def test_an_opt_out_after_acceptance_is_heard(agent: ApiClient) -> None:
 
 def test_what_expires_while_waiting_is_not_sent(agent: ApiClient) -> None:
     (delivery,) = send(agent, expires_at=timezone.now() + timedelta(hours=1))
-    Delivery.objects.update(expires_at=timezone.now())
+    Delivery.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     drain()
 
     delivery.refresh_from_db()
@@ -517,7 +517,7 @@ def opt_out(delivery: Delivery) -> None:
 
 
 def expire(delivery: Delivery) -> None:
-    Delivery.objects.update(expires_at=timezone.now())
+    Delivery.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,8 @@ def test_a_message_with_buttons_is_read_and_answered(api: APIClient, ada: APICli
     found = api.get(f"/api/v1/notifications/{accepted.json()['id']}").json()
     assert found["status"] == State.DELIVERED
     told = [(event["type"], event["code"]) for event in found["deliveries"][0]["events"]]
-    assert told[-3:] == [("opened", ""), ("clicked", "yes"), ("clicked", "more")]
+    done = [one for one in told if one[0] in {"opened", "clicked"}]
+    assert done == [("opened", ""), ("clicked", "yes"), ("clicked", "more")]
     assert list(audit.findings()) == []
 
 

@@ -68,10 +68,9 @@ def post(api: APIClient, **fields: Any) -> None:
 
 def due_in(earliest: float, latest: float, since: datetime) -> bool:
     """Whether what is left is due so many seconds after `since`, give or take."""
-    due = Work.objects.get().due_at
-    return earliest <= (due - since + SLACK).total_seconds() and due - true_now() <= timedelta(
-        seconds=latest
-    )
+    due, now = Work.objects.get().due_at, true_now()
+    first, last = since + timedelta(seconds=earliest), now + timedelta(seconds=latest)
+    return first - SLACK <= due <= last + SLACK
 
 
 @pytest.mark.parametrize("lane", Lane)

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from commsproject.common.identity import keys
 from commsproject.common.identity.scopes import Scope
 from commsproject.common.models import ApiClient
-from commsproject.console.management.commands.smoke import PARTS
+from commsproject.console.smoke import PARTS
 from tests.fakes.behaviours import Status
 from tests.fakes.http import FakeHttpServer
 from tests.inboxes import person

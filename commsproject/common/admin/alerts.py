@@ -21,6 +21,7 @@ from commsproject.common.admin.theme import AdminTextareaWidget, ModelForm, Pass
 from commsproject.common.alerts import notices, targets
 from commsproject.common.errors import CommsError
 from commsproject.common.models import Alert, AlertNotice, AlertRule, AlertTarget, Severity
+from commsproject.common.models.alert import Unit
 
 _TONES = {Severity.WARNING: Tone.WARN, Severity.CRITICAL: Tone.BAD}
 
@@ -177,10 +178,13 @@ class AlertRuleAdmin(EditableAdmin[AlertRule]):
 
     @admin.display(description="From")
     def told_from(self, rule: AlertRule) -> str:
-        what = rule.get_measure_display()
-        if what.startswith("Share"):
-            return f"{100 * rule.bound:g} %"
-        return duration(rule.bound) if what.startswith("Seconds") else f"{rule.bound:g}"
+        match AlertRule.Measure(rule.measure).unit:
+            case Unit.SHARE:
+                return f"{100 * rule.bound:g} %"
+            case Unit.SECONDS:
+                return duration(rule.bound)
+            case Unit.NUMBER:
+                return f"{rule.bound:g}"
 
     @admin.display(description="Within")
     def window(self, rule: AlertRule) -> str:

@@ -12,10 +12,16 @@ from django.utils.cache import patch_vary_headers
 
 from commsproject.common.live import origins
 
-PATHS = tuple(
-    f"/api/v1/{name}"
-    for name in ("conversations", "inbox", "presence", "recipients/", "whoami", "ws-ticket")
-)
+_paths: tuple[str, ...] = ()
+
+
+def open_to_pages(*names: str) -> None:
+    """Let pages of other origins call what begins with these, below `/api/v1/`. Apps say so in
+    `ready()`.
+    """
+    global _paths
+    _paths += tuple(f"/api/v1/{name}" for name in names)
+
 
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
@@ -31,7 +37,7 @@ class CorsMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not request.path.startswith(PATHS):
+        if not request.path.startswith(_paths):
             return self.get_response(request)
         origin = request.headers.get("Origin", "")
         is_allowed = bool(origin) and origins.is_allowed(origin)
@@ -42,7 +48,7 @@ class CorsMiddleware:
         patch_vary_headers(response, ["Origin"])
         if is_allowed:
             response["Access-Control-Allow-Origin"] = origin
-            response["Access-Control-Expose-Headers"] = "Retry-After"
+            response["Access-Control-Expose-Headers"] = "Date, Retry-After"
         return response
 
 

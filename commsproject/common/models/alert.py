@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from enum import Enum, auto
+from typing import Self
+
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
@@ -15,22 +18,45 @@ class Severity(models.TextChoices):
     CRITICAL = "critical", "Critical"
 
 
+class Unit(Enum):
+    """What the value of a measure is."""
+
+    SHARE = auto()
+    SECONDS = auto()
+    NUMBER = auto()
+
+
 class AlertRule(models.Model):
     """When something that is measured is told to staff, and when it is well again."""
 
     class Measure(models.TextChoices):
-        """The label says what the value is, the words in brackets what there is one of each for."""
+        """Each with its unit, where that is not a number. The label says what the value is, the words
+        in brackets what there is one of each for.
+        """
 
-        FAILURE_RATE = "failure_rate", "Share of deliveries that failed (channel)"
-        CALL_FAILURES = "call_failures", "Share of a provider's calls that failed (provider)"
+        unit: Unit
+
+        def __new__(cls, value: str, unit: Unit = Unit.NUMBER) -> Self:
+            made = str.__new__(cls, value)
+            made._value_, made.unit = value, unit
+            return made
+
+        FAILURE_RATE = "failure_rate", Unit.SHARE, "Share of deliveries that failed (channel)"
+        CALL_FAILURES = (
+            *("call_failures", Unit.SHARE),
+            "Share of a provider's calls that failed (provider)",
+        )
         PROVIDER_STATE = "provider_state", "1 while a provider's breaker is open (provider)"
-        QUEUE_AGE = "queue_age", "Seconds that the first delivery waits (lane)"
+        QUEUE_AGE = "queue_age", Unit.SECONDS, "Seconds that the first delivery waits (lane)"
         DEAD_LETTERS = "dead_letters", "Deliveries given up (channel)"
-        BOUNCE_RATE = "bounce_rate", "Share of messages that bounced (provider)"
-        COMPLAINT_RATE = "complaint_rate", "Share of messages marked as spam (provider)"
-        SPEND = "spend", "Share of the day's money for text messages that was spent"
-        NO_RECEIPTS = "no_receipts", "Share of messages without a receipt (provider)"
-        SILENCE = "silence", "Share that is missing of what is usual at this time"
+        BOUNCE_RATE = "bounce_rate", Unit.SHARE, "Share of messages that bounced (provider)"
+        COMPLAINT_RATE = (
+            *("complaint_rate", Unit.SHARE),
+            "Share of messages marked as spam (provider)",
+        )
+        SPEND = "spend", Unit.SHARE, "Share of the day's money for text messages that was spent"
+        NO_RECEIPTS = "no_receipts", Unit.SHARE, "Share of messages without a receipt (provider)"
+        SILENCE = "silence", Unit.SHARE, "Share that is missing of what is usual at this time"
         MESSAGE_FAILED = "message_failed", "Urgent and essential messages that failed (category)"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

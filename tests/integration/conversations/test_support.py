@@ -197,6 +197,8 @@ def test_a_mention_is_read_while_its_entry_is_deleted() -> None:
 
 def _somebody_waits() -> bool:
     with connection.cursor() as cursor:
+        # A transaction goes on seeing the same connections.
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity"
             " WHERE datname = current_database() AND wait_event_type = 'Lock'"
