@@ -127,8 +127,9 @@ DELIVERED = ServerFrame(
 JOINED = ServerFrame(
     "joined",
     "This conversation is in your list from now on: somebody began it, brought you in, or wrote into "
-    "it while you had it archived. Fetch it, and subscribe to it. It may be lost: fetch your list "
-    "with each connection.",
+    "it while you had it archived. Or it is up in your list again: something was written after ten "
+    "minutes of silence. Fetch it, and subscribe to it, unless you have. It may be lost: fetch your "
+    "list with each connection.",
     _SEQ_OF,
     {"type": "joined", "conversation": _ID, "seq": 42},
 )

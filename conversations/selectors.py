@@ -126,6 +126,13 @@ def history(
     return found[:limit][::-1], len(found) > limit
 
 
+def onward(conversation: Conversation, *, since: int, limit: int) -> tuple[list[Entry], bool]:
+    """The entries from a seq on, in their order; whether there are more."""
+    rows = Entry.objects.filter(conversation=conversation, seq__gte=since).order_by("seq")
+    found = list(rows[: limit + 1])
+    return found[:limit], len(found) > limit
+
+
 def news(conversation: Conversation, *, after: int, limit: int) -> tuple[list[Entry], bool]:
     """What was written or has changed after a seq, in that order; whether there is more."""
     rows = Entry.objects.filter(conversation=conversation, changed_seq__gt=after)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 from uuid import UUID
@@ -13,13 +14,13 @@ from rest_framework.utils.urls import replace_query_param
 from commsproject.common.api.openapi import BODY_AS_POST, UnsupportedMediaType, can_fail
 from commsproject.common.api.problems import TooLarge
 from commsproject.common.api.serializers import Moment, validated
-from commsproject.common.errors import InvalidInput
+from commsproject.common.errors import InvalidInput, NotFound
 from conversations import access, examples, selectors
 from conversations.api import shapes
 from conversations.api.actors import actor
 from conversations.api.views import View
 from conversations.errors import Gone, NotAllowed
-from conversations.models import Entry
+from conversations.models import Conversation, Entry
 from conversations.services import entries
 
 LIMIT = 50
@@ -36,14 +37,17 @@ class Entries(View):
         operation_id="entries_list",
         summary="Read a conversation",
         description=(
-            "Without anything: the latest ones. `before`: those before a seq, to scroll back. "
-            "`after`: what was written or has changed since a seq, to catch up; in the order of "
-            "`changed_seq`. `date`: from the first entry at that time on. Always oldest first."
+            "Without anything: the latest ones. `before`: those before a seq, to scroll back; `from`: "
+            "those from a seq on, to scroll forth. `around`: those around an entry, by its id. `date`: "
+            "from the first entry at that time on. `after`: what was written or has changed since a "
+            "seq, to catch up; in the order of `changed_seq`. Always oldest first."
         ),
         parameters=[
             OpenApiParameter("after", int),
+            OpenApiParameter("around", UUID),
             OpenApiParameter("before", int),
             OpenApiParameter("date", str, description="ISO 8601, with its zone."),
+            OpenApiParameter("from", int),
             OpenApiParameter("limit", int, description="1 to 200, 50 unless told."),
         ],
         responses=shapes.HistoryOutput,
@@ -57,30 +61,12 @@ class Entries(View):
     )
     def get(self, request: Request, conversation_id: UUID) -> Response:
         conversation = access.fetch(actor(request), conversation_id).conversation
-        after, before = _whole(request, "after"), _whole(request, "before")
-        limit = _whole(request, "limit")
-        limit = LIMIT if limit is None else limit
-        if not 1 <= limit <= selectors.MOST:
-            message = f"A whole number from 1 to {selectors.MOST}."
-            raise InvalidInput.of("limit", "bad_limit", message)
-        given = [name for name in ("after", "before", "date") if name in request.query_params]
-        if len(given) > 1:
-            raise InvalidInput.of(given[1], "one_of", "Give one of after, before and date.")
-        if "date" in request.query_params:
-            after = selectors.at(conversation, _date(request)) - 1
-        if after is None:
-            found, more = selectors.history(conversation, before=before, limit=limit)
-            older = found[0].seq if more else None
-            newer = before - 1 if before is not None and found else None
-        else:
-            found, more = selectors.news(conversation, after=after, limit=limit)
-            older = after + 1 if after else None
-            newer = found[-1].changed_seq if more else None
+        page = _page(request, conversation)
         return Response(
             {
-                "results": selectors.as_json(found),
-                "next": _link(request, "after", newer),
-                "previous": _link(request, "before", older),
+                "results": selectors.as_json(page.entries),
+                "next": _link(request, *page.next) if page.next else None,
+                "previous": _link(request, "before", page.before) if page.before else None,
                 "last_seq": conversation.last_seq,
             }
         )
@@ -109,22 +95,93 @@ class Entries(View):
         return _answer(entry, http.HTTP_201_CREATED if is_new else http.HTTP_200_OK)
 
 
-def _whole(request: Request, name: str) -> int | None:
-    asked = request.query_params.get(name)
-    if asked is None:
-        return None
+_PLACES = ("after", "around", "before", "date", "from")
+
+
+@dataclass(frozen=True)
+class _Page:
+    """Entries; what was before them is before a seq, and what comes next at a place."""
+
+    entries: list[Entry]
+    before: int | None = None
+    next: tuple[str, int] | None = None
+
+
+def _page(request: Request, conversation: Conversation) -> _Page:
+    """Raises `InvalidInput`, `NotFound`."""
+    limit, place = _limit(request), _place(request)
+    match place:
+        case "after":
+            return _changed(conversation, _whole(request, place), limit)
+        case "around":
+            return _around(conversation, _id(request), limit)
+        case "date":
+            return _onward(conversation, selectors.at(conversation, _date(request)), limit)
+        case "from":
+            return _onward(conversation, _whole(request, place), limit)
+        case "before":
+            seq = _whole(request, place)
+            found, more = selectors.history(conversation, before=seq, limit=limit)
+            return _Page(found, found[0].seq if more else None, ("from", seq) if found else None)
+    found, more = selectors.history(conversation, limit=limit)
+    return _Page(found, found[0].seq if more else None)
+
+
+def _changed(conversation: Conversation, after: int, limit: int) -> _Page:
+    found, more = selectors.news(conversation, after=after, limit=limit)
+    newer = ("after", found[-1].changed_seq) if more else None
+    return _Page(found, after + 1 if after else None, newer)
+
+
+def _onward(conversation: Conversation, seq: int, limit: int) -> _Page:
+    found, more = selectors.onward(conversation, since=seq, limit=limit)
+    return _Page(found, seq if seq > 1 else None, ("from", found[-1].seq + 1) if more else None)
+
+
+def _around(conversation: Conversation, entry_id: UUID, limit: int) -> _Page:
+    entry = Entry.objects.filter(conversation=conversation, id=entry_id).first()
+    if entry is None:
+        raise NotFound("There is no such entry in this conversation.")
+    older, more = selectors.history(conversation, before=entry.seq, limit=limit // 2)
+    rest = _onward(conversation, entry.seq, limit - len(older))
+    found = [*older, *rest.entries]
+    return _Page(found, found[0].seq if more else None, rest.next)
+
+
+def _place(request: Request) -> str | None:
+    """What the page is asked for by."""
+    given = [name for name in _PLACES if name in request.query_params]
+    if len(given) > 1:
+        raise InvalidInput.of(given[1], "one_of", f"Give one of {', '.join(_PLACES)}.")
+    return given[0] if given else None
+
+
+def _limit(request: Request) -> int:
+    limit = _whole(request, "limit") if "limit" in request.query_params else LIMIT
+    if not 1 <= limit <= selectors.MOST:
+        raise InvalidInput.of("limit", "bad_limit", f"A whole number from 1 to {selectors.MOST}.")
+    return limit
+
+
+def _whole(request: Request, name: str) -> int:
+    asked = request.query_params[name]
     if not (asked.isascii() and asked.isdigit() and len(asked) <= 15):
         raise InvalidInput.of(name, "not_a_number", "A whole number.")
     return int(asked)
+
+
+def _id(request: Request) -> UUID:
+    try:
+        return UUID(request.query_params["around"])
+    except ValueError:
+        raise InvalidInput.of("around", "not_an_id", "The id of an entry.") from None
 
 
 def _date(request: Request) -> Any:
     return Moment(default_timezone=UTC).run_validation(request.query_params["date"])
 
 
-def _link(request: Request, name: str, seq: int | None) -> str | None:
-    if seq is None:
-        return None
+def _link(request: Request, name: str, seq: int) -> str:
     url = request.build_absolute_uri(request.path)
     if limit := request.query_params.get("limit"):
         url = replace_query_param(url, "limit", limit)

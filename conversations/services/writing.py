@@ -30,21 +30,22 @@ def write(membership: Membership, entry: Entry, *, status: str, remind_at: datet
         "me": me and me.id,
         "status": status,
         "remind_at": remind_at,
+        "was_quiet": entry.created_at - conversation.active_at > own.QUIET,
     }
     with connection.cursor() as cursor:
         cursor.execute(_WRITE, values)
         written = cursor.fetchone()
     if written is None:
         return False
-    *numbers, returned = written
+    *numbers, listed = written
     entry.seq, entry.number = numbers
     entry.changed_seq = entry.seq
     conversation.last_seq, conversation.entries_made = numbers
     conversation.active_at, conversation.status = entry.created_at, status
     publish.advanced(FEED, {str(conversation.id): entry.seq})
     tell_team(conversation)
-    if returned:
-        own.tell_listed(conversation, returned)
+    if listed:
+        own.tell_listed(conversation, listed)
     return True
 
 
@@ -97,6 +98,6 @@ WITH numbered AS (
     DELETE FROM conversations_reminder USING numbered WHERE participant_id = %(me)s
 )
 SELECT last_seq, entries_made,
-    ARRAY(SELECT person_id FROM awake WHERE is_put_away AND is_there)
+    ARRAY(SELECT person_id FROM awake WHERE is_there AND (is_put_away OR %(was_quiet)s))
 FROM numbered
 """

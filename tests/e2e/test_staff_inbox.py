@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 from django.urls import reverse
-from playwright.sync_api import APIResponse, Browser, Page, Route, WebSocketRoute, expect
+from django.utils import timezone
+from playwright.sync_api import Browser, FilePayload, Page, WebSocketRoute, expect
 
 from commsproject.common.identity import issuer
 from commsproject.console import roles
-from conversations.models import Conversation, Participant
+from conversations.models import Conversation, Participant, TeamMark
 from conversations.services import entries, notes, support
 from conversations.types import Actor, Kind, Status, Who
 from notifications.models import Recipient
@@ -28,7 +29,7 @@ from templates_app import services as templates
 from templates_app.models import Kind as TemplateKind
 from tests.e2e.axe import violations
 from tests.e2e.conftest import DESK, PHONE, Visit
-from tests.e2e.widgets import Server
+from tests.e2e.widgets import Held, Server
 from tests.processes import eventually
 from tests.security.payloads import PAYLOADS
 
@@ -264,41 +265,192 @@ def test_a_server_is_killed_while_they_write(opened: Open, server: Server, tmp_p
     eventually(lambda: shown.evaluate("it => it.complete && it.naturalWidth > 0"))
 
 
-def test_what_comes_while_a_thread_is_fetched_anew_is_not_lost(opened: Open) -> None:
-    row = talk()
-    grace = opened("grace").page
+def led(page: Page) -> list[WebSocketRoute]:
+    """The sockets of the page from its next load on, by which it can be told anything."""
     sockets: list[WebSocketRoute] = []
 
-    def led(route: WebSocketRoute) -> None:
+    def lead(route: WebSocketRoute) -> None:
         route.connect_to_server()
         sockets.append(route)
 
-    grace.route_web_socket("**/ws/", led)
+    page.route_web_socket("**/ws/", lead)
+    return sockets
+
+
+def resync(row: Conversation) -> dict[str, Any]:
+    return {"type": "resync", "feed": "conversations", "key": str(row.pk), "seq": row.last_seq}
+
+
+def test_what_comes_while_a_thread_is_fetched_anew_is_not_lost(opened: Open) -> None:
+    row = talk()
+    grace = opened("grace").page
+    sockets = led(grace)
     grace.goto(f"{grace.url}{row.pk}/")
     expect(bubbles(grace)).to_have_count(1)
     expect(grace.locator("[data-state]")).to_have_text("Live")
-    held: list[tuple[Route, APIResponse]] = []
-
-    def hold(route: Route) -> None:
-        held.append((route, route.fetch()))
-
-    grace.route("**/thread", hold, times=1)
+    late = Held(grace, "**/thread")
     row.refresh_from_db()
-    gone = {"type": "resync", "feed": "conversations", "key": str(row.pk), "seq": row.last_seq}
-    sockets[-1].send(json.dumps(gone))
-
-    def is_held() -> bool:
-        grace.wait_for_timeout(50)  # which lets the browser's events in
-        return bool(held)
-
-    eventually(is_held)
+    sockets[-1].send(json.dumps(resync(row)))
+    late.wait()
     entries.post(ada(), row.id, "In **between**")
     expect(rows(grace).first).to_contain_text("In between")
     expect(bubbles(grace)).to_have_count(2)
-    route, answer = held[0]
-    route.fulfill(response=answer)  # of before
+    late.let_go()  # of before
     expect(grace.locator("[data-entries][aria-busy]")).to_have_count(0)
     expect(bubbles(grace)).to_have_text(["My parcel is lost", "In between"])
+
+
+def test_what_could_not_be_fetched_is_told_and_comes_by_itself(opened: Open) -> None:
+    row, other = talk(), talk("Second", "bob")
+    grace = opened("grace").page
+    sockets = led(grace)
+    grace.clock.install()
+    grace.reload()
+    expect(grace.locator("[data-state]")).to_have_text("Live")
+    failed, away = grace.locator("[data-failed]"), "**/thread"
+
+    grace.route(away, lambda route: route.abort())
+    grace.click(f"a[data-id='{row.pk}']")
+    expect(failed).to_contain_text("The service cannot be reached.")
+    expect(failed).to_contain_text("It is tried again by itself.")
+    expect(grace.locator("[data-composer]")).to_be_hidden()
+    grace.unroute(away)
+    grace.clock.fast_forward(31_000)
+    expect(bubbles(grace)).to_have_text("My parcel is lost")
+    expect(failed).to_be_hidden()
+    expect(grace.locator("[data-composer]")).to_be_visible()
+
+    grace.route(away, lambda route: route.abort())
+    row.refresh_from_db()
+    sockets[-1].send(json.dumps(resync(row)))
+    expect(grace.locator("[data-stale]")).to_be_visible()
+    expect(bubbles(grace)).to_have_text("My parcel is lost")
+    grace.unroute(away)
+    grace.clock.fast_forward(16_000)
+    expect(grace.locator("[data-stale]")).to_be_hidden()
+    entries.post(ada(), row.id, "Hello?")
+    expect(bubbles(grace)).to_have_text(["My parcel is lost", "Hello?"])
+
+    grace.route("**/rows?*", lambda route: route.abort())
+    grace.click("[data-queue=mine]")
+    expect(grace.locator("[data-found]")).to_have_text("The service cannot be reached.")
+    grace.unroute("**/rows?*")
+    grace.clock.fast_forward(31_000)
+    expect(grace.locator("[data-none]")).to_have_text("Nothing is assigned to you.")
+    expect(grace.locator("[data-found]")).to_be_hidden()
+    grace.click("[data-queue=open]")
+    expect(grace.locator(f"a[data-id='{other.pk}']")).to_be_visible()
+
+
+def test_a_late_answer_does_not_take_the_place_of_a_later_choice(opened: Open) -> None:
+    """Of a thread, of its ways to answer, of the canned replies, which have a person's name."""
+    row, other = talk(), talk("Second", "bob")
+    add_address("ada", Channel.EMAIL, "ada@simulator.test", is_verified=True)
+    grace = opened("grace").page
+    ways = grace.locator("[data-way] option")
+    first = Held(grace, f"**/{row.pk}/thread")
+    grace.click(f"a[data-id='{row.pk}']")
+    first.wait()
+    grace.click(f"a[data-id='{other.pk}']")
+    expect(bubbles(grace)).to_have_text("Second")
+    second = Held(grace, f"**/{row.pk}/thread")
+    grace.click(f"a[data-id='{row.pk}']")
+    second.wait()
+    first.let_go()
+    expect(grace.locator("[data-composer]")).to_be_hidden()
+    second.let_go()
+    expect(bubbles(grace)).to_have_text("My parcel is lost")
+    expect(ways).to_have_text(["Chat", "Email to ada@simulator.test"])
+
+    late = Held(grace, f"**/{row.pk}/replies")
+    grace.click("[data-canned]")
+    late.wait()
+    grace.click(f"a[data-id='{other.pk}']")
+    expect(bubbles(grace)).to_have_text("Second")
+    late.let_go()
+    write(grace, "Hello Bob")
+    expect(bubbles(grace).last).to_have_text("Hello Bob")
+    expect(grace.locator("[data-canned-dialog]")).to_be_hidden()
+
+
+def test_what_is_written_and_attached_outlives_a_bad_line(opened: Open) -> None:
+    """A request that does not get through while the socket does; files stay with their conversation."""
+    row, other = talk(), talk("Second", "bob")
+    grace = opened("grace", f"{INBOX}{row.pk}/").page
+    expect(bubbles(grace)).to_have_count(1)
+    files = grace.locator("[data-files] li")
+    for path in ("**/upload", "**/reply"):
+        grace.route(path, lambda route: route.abort(), times=1)
+    file = FilePayload(name="bill.txt", mimeType="text/plain", buffer=b"a bill")
+    grace.set_input_files("[data-file]", file)
+    expect(files).to_have_count(1)
+    grace.click(f"a[data-id='{other.pk}']")
+    expect(bubbles(grace)).to_have_text("Second")
+    expect(files).to_have_count(0)
+    grace.click(f"a[data-id='{row.pk}']")
+    expect(files).to_contain_text("bill.txt")
+    expect(files.locator("progress")).to_have_count(0)
+    write(grace, "Here it is")
+    expect(grace.locator(".inbox-waits")).to_have_count(0)
+    expect(bubbles(grace).last).to_have_text("Here it is")
+    expect(grace.locator(".inbox-attached .inbox-doc")).to_contain_text("bill.txt")
+    expect(files).to_have_count(0)
+    expect(grace.locator("[data-state]")).to_have_text("Live")
+    assert row.entries.filter(kind="text").count() == 2
+
+
+def test_two_tabs_of_one_of_the_team(opened: Open) -> None:
+    row = talk()
+    one = opened("grace").page
+    two = one.context.new_page()
+    two.goto(one.url)
+    expect(two.locator("[data-state]")).to_have_text("Live")
+    expect(rows(two).locator(".inbox-dot")).to_have_count(1)
+    one.click(f"a[data-id='{row.pk}']")
+    expect(bubbles(one)).to_have_count(1)
+    eventually(lambda: TeamMark.objects.filter(read_seq=1).exists())
+    two.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(rows(two).locator(".inbox-dot")).to_have_count(0)
+    two.click(f"a[data-id='{row.pk}']")
+    two.fill("[data-body]", "half a reply")
+    write(one, "We look for it")
+    for tab in (one, two):
+        expect(bubbles(tab)).to_have_text(["My parcel is lost", "We look for it"])
+    expect(two.locator("[data-body]")).to_have_value("half a reply")
+    one.press("[data-body]", "Escape")
+    one.keyboard.press("a")
+    expect(two.locator("[data-assignee] option:checked")).to_have_text("grace (you)")
+    one.keyboard.press("e")
+    expect(two.locator("[data-close]")).to_have_text("Reopen")
+    expect(two.locator("[data-body]")).to_have_value("half a reply")
+
+
+def test_what_is_quoted_changes_where_it_is_quoted(opened: Open) -> None:
+    row = talk()
+    quoted = row.entries.get(kind="text")
+    entries.post(ada(), row.id, "It was a red one", reply_to=quoted.id)
+    grace = opened("grace", f"{INBOX}{row.pk}/").page
+    quote = grace.locator(".inbox-quote")
+    expect(quote).to_have_text("My parcel is lost")
+    entries.edit(ada(), row.id, quoted.id, "My **parcel** is late")
+    expect(quote).to_have_text("My parcel is late")
+    entries.delete(ada(), row.id, quoted.id)
+    expect(quote).to_have_text("Deleted")
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_a_clock_that_is_hours_wrong(opened: Open, hours: int) -> None:
+    row = talk()
+    grace = opened("grace").page
+    grace.clock.install(time=timezone.now() + timedelta(hours=hours))
+    grace.goto(f"{grace.url}{row.pk}/")
+    expect(bubbles(grace)).to_have_count(1)
+    expect(rows(grace).locator("time")).to_have_text("now")
+    write(grace, "We look for it")
+    expect(grace.locator(".inbox-waits")).to_have_count(0)
+    entries.post(ada(), row.id, "Thank you")
+    expect(bubbles(grace)).to_have_text(["My parcel is lost", "We look for it", "Thank you"])
+    expect(rows(grace)).to_contain_text("Thank you")
 
 
 SIGNED_IN = """
@@ -346,10 +498,13 @@ def test_everything_is_done_by_keys_alone(opened: Open) -> None:
     visit = opened("grace")
     page, press = visit.page, visit.page.keyboard.press
     focused = page.locator(":focus")
+    expect(rows(page)).to_have_count(2)
     press("?")
     expect(page.locator("[data-help-dialog]")).to_be_visible()
     press("Escape")
-    expect(page.locator("[data-help-dialog]")).to_be_hidden()
+    expect(page.locator("[data-help-dialog] :focus")).to_have_count(
+        0
+    )  # a moment after it is hidden
     press("j")
     expect(focused).to_have_attribute("data-id", str(other.pk))
     press("j")
@@ -487,5 +642,5 @@ def test_it_can_be_read_by_everybody(opened: Open, scheme: str) -> None:
             assert (violations(page), visit.fits()) == ([], True)
             visit.shot(f"staff-inbox-{name}-{scheme}-person")
             page.click("[data-back=thread]")
-            page.click("[data-back=list]")
+            page.click("[data-head] [data-back=list]")
             expect(rows(page).first).to_be_visible()

@@ -7,20 +7,27 @@ import re
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.utils import timezone
 from PIL import Image
 from playwright.sync_api import APIResponse, Browser, FilePayload, Route, expect
 
 from conversations import markup
-from conversations.models import Conversation, Entry
-from conversations.types import Who
 from notifications.models import Category, QuietHours
 from tests.e2e.axe import violations
 from tests.e2e.conftest import DESK, PHONE
-from tests.e2e.widgets import WAIT, Server, Shop, Visit, Visitor, embedded
+from tests.e2e.widgets import (
+    NO_LOOKS,
+    WAIT,
+    Server,
+    Shop,
+    Visit,
+    Visitor,
+    both,
+    embedded,
+    fill,
+    visiting,
+)
 from tests.inboxes import deliver
 from tests.integration.conversations.people import call, person, start, write
 from tests.processes import eventually
@@ -41,51 +48,8 @@ def server(places: tuple[Shop, Server]) -> Server:
 
 @pytest.fixture
 def visit(browser: Browser, places: tuple[Shop, Server]) -> Iterator[Visit]:
-    """Makes visitors. Nothing of theirs may fail, or be refused by the page's policy."""
-    visitors: list[Visitor] = []
-
-    def make(user: str, **options: Any) -> Visitor:
-        visitors.append(Visitor(browser, places[0], user, **options))
-        return visitors[-1]
-
-    yield make
-    refused = [one.page.evaluate("window.violations") for one in visitors]
-    for one in visitors:
-        one.context.close()
-    assert [error for one in visitors for error in one.errors] == []
-    assert [each for some in refused for each in some] == []
-
-
-def both(visit: Visit, **of_bob: Any) -> tuple[Visitor, Visitor]:
-    ada, bob = visit("ada"), visit("bob", **of_bob)
-    ada.go(**{"with": "bob"})
-    bob.go(**{"with": "ada"})
-    for one in (ada, bob):
-        one.is_live()
-    return ada, bob
-
-
-def fill(talk: Any, until: int) -> None:
-    """Entries of both, up to a seq."""
-    conversation = Conversation.objects.get(id=talk["id"])
-    now = timezone.now()
-    Entry.objects.bulk_create(
-        (
-            Entry(
-                conversation=conversation,
-                seq=number,
-                changed_seq=number,
-                number=number,
-                who=Who.USER,
-                person_id=("ada", "bob")[number // 3 % 2],
-                body=f"message {number}",
-                created_at=now,
-            )
-            for number in range(conversation.last_seq + 1, until + 1)
-        ),
-        batch_size=1000,
-    )
-    Conversation.objects.filter(id=conversation.id).update(last_seq=until, entries_made=until)
+    with visiting(browser, places[0]) as make:
+        yield make
 
 
 def picture() -> FilePayload:
@@ -226,7 +190,7 @@ def test_who_writes_for_the_first_time_is_there_at_once(visit: Visit) -> None:
     write(bob, old, "Hello")
     call(person("ada"), "post", f"/{old['id']}/archive")
     ada = visit("ada")
-    ada.page.add_init_script(_NO_CLOCK)
+    ada.page.add_init_script(NO_LOOKS)
     ada.go()
     ada.is_live_list()
     rows = ada.chat.locator(".row[data-thread]")
@@ -294,13 +258,6 @@ def test_what_was_written_is_found(visit: Visit) -> None:
     found.click()
     expect(found).to_have_count(0)
     expect(ada.entry("The ferry leaves")).to_be_focused()
-
-
-_NO_CLOCK = """
-const every = window.setInterval;
-window.setInterval = (action, wait) => (wait === 30_000 ? 0 : every(action, wait));
-"""
-"""No look at the list each half minute: what comes has to be told."""
 
 
 @pytest.mark.timeout(600)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from copy import copy
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,12 +15,23 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 from urllib.request import urlopen
 
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from django.utils import timezone
+from playwright.sync_api import (
+    APIResponse,
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    Route,
+    expect,
+)
 from typing_extensions import override
 
 from commsproject.common.identity import issuer
+from conversations.models import Conversation, Entry
+from conversations.types import Who
 from tests.e2e.conftest import DESK, SCREENSHOTS
-from tests.processes import Process, free_port
+from tests.processes import Process, eventually, free_port
 
 MODULES = Path(__file__).resolve().parents[2] / "commsproject/console/static/comms"
 WAIT = 90_000
@@ -46,6 +58,42 @@ for (const widget of document.querySelectorAll("comms-chat, comms-inbox")) {
   widget.people = (ids) => Object.fromEntries(ids.map((id) => [id, { name: names[id] ?? id }]));
 }
 """
+
+
+NO_LOOKS = """
+const every = window.setInterval;
+window.setInterval = (action, wait) => (wait === 30_000 ? 0 : every(action, wait));
+"""
+"""No look at the list each half minute: what comes has to be told."""
+
+
+class Held:
+    """The next answer to an address, until it is let go."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self._page = page
+        self._is_taken = False
+        self._answers: list[tuple[Route, APIResponse]] = []
+        page.route(url, self._take)
+
+    def _take(self, route: Route) -> None:
+        if self._is_taken:
+            route.fallback()
+            return
+        self._is_taken = True
+        self._answers.append((route, route.fetch()))
+
+    def wait(self) -> None:
+        def is_there() -> bool:
+            self._page.wait_for_timeout(50)  # which lets the browser's events in
+            return bool(self._answers)
+
+        eventually(is_there)
+
+    def let_go(self) -> None:
+        route, answer = self._answers[0]
+        with self._page.expect_response(route.request.url):
+            route.fulfill(response=answer)
 
 
 class Server:
@@ -79,6 +127,8 @@ class Shop(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)
         self.service = ""
+        self.is_signed_in = True
+        self.tokens = 0  # that were asked for
 
     @property
     def url(self) -> str:
@@ -99,8 +149,7 @@ class _Answers(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         if url.path == "/token":
-            token = issuer.issue(query["user"], timedelta(hours=1))
-            self._answer("text/plain", token.encode())
+            self._token(query["user"])
         elif url.path.startswith("/comms/"):
             file = MODULES / url.path.removeprefix("/comms/")
             self._answer(TYPES[file.suffix], file.read_bytes())
@@ -113,6 +162,13 @@ class _Answers(BaseHTTPRequestHandler):
         else:
             self._answer(TYPES[".html"], self._page(query).encode())
 
+    def _token(self, user: str) -> None:
+        self.server.tokens += 1
+        if self.server.is_signed_in:
+            self._answer("text/plain", issuer.issue(user, timedelta(hours=1)).encode())
+        else:
+            self._answer("text/plain", b"Sign in", 401)
+
     def _page(self, query: dict[str, str]) -> str:
         def given(*names: str) -> str:
             pairs = [(name, query[name]) for name in names if name in query]
@@ -124,8 +180,8 @@ class _Answers(BaseHTTPRequestHandler):
         widgets = f"<comms-inbox {common} tags='order'></comms-inbox><comms-chat {common} {chat}></comms-chat>"
         return PAGE.format(lang=query.get("lang", "en"), widgets=widgets)
 
-    def _answer(self, media_type: str, content: bytes) -> None:
-        self.send_response(200)
+    def _answer(self, media_type: str, content: bytes, status: int = 200) -> None:
+        self.send_response(status)
         self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Content-Security-Policy", self.server.policy())
@@ -166,6 +222,9 @@ class Visitor:
         self.context.set_default_timeout(WAIT)
         self.page: Page = self.context.new_page()
         self.errors: list[str] = []
+        self._listen()
+
+    def _listen(self) -> None:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._heard)
 
@@ -174,6 +233,13 @@ class Visitor:
         expected = ("ERR_", "WebSocket connection", "Failed to load", "CORS policy")
         if message.type == "error" and not any(one in message.text for one in expected):
             self.errors.append(message.text)
+
+    def tab(self) -> Visitor:
+        """Another page of the same browser."""
+        other = copy(self)
+        other.page = self.context.new_page()
+        other._listen()
+        return other
 
     def go(self, **query: str) -> Visitor:
         self.page.goto(f"{self._shop.url}/?{urlencode({'user': self.user, **query})}")
@@ -229,3 +295,53 @@ class Visitor:
 
 
 Visit = Callable[..., Visitor]
+
+
+@contextmanager
+def visiting(browser: Browser, shop: Shop) -> Iterator[Visit]:
+    """Makes visitors. Nothing of theirs may fail, or be refused by the page's policy."""
+    visitors: list[Visitor] = []
+
+    def make(user: str, **options: Any) -> Visitor:
+        visitors.append(Visitor(browser, shop, user, **options))
+        return visitors[-1]
+
+    yield make
+    refused = [one.page.evaluate("window.violations") for one in visitors]
+    for one in visitors:
+        one.context.close()
+    assert [error for one in visitors for error in one.errors] == []
+    assert [each for some in refused for each in some] == []
+
+
+def both(visit: Visit, **of_bob: Any) -> tuple[Visitor, Visitor]:
+    """Ada and Bob, each with the other."""
+    ada, bob = visit("ada"), visit("bob", **of_bob)
+    ada.go(**{"with": "bob"})
+    bob.go(**{"with": "ada"})
+    for one in (ada, bob):
+        one.is_live()
+    return ada, bob
+
+
+def fill(talk: Any, until: int) -> None:
+    """Entries of both, up to a seq."""
+    conversation = Conversation.objects.get(id=talk["id"])
+    now = timezone.now()
+    Entry.objects.bulk_create(
+        (
+            Entry(
+                conversation=conversation,
+                seq=number,
+                changed_seq=number,
+                number=number,
+                who=Who.USER,
+                person_id=("ada", "bob")[number // 3 % 2],
+                body=f"message {number}",
+                created_at=now,
+            )
+            for number in range(conversation.last_seq + 1, until + 1)
+        ),
+        batch_size=1000,
+    )
+    Conversation.objects.filter(id=conversation.id).update(last_seq=until, entries_made=until)

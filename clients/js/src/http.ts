@@ -60,6 +60,7 @@ export class Http {
   readonly base: string;
   #token: Promise<string> | null = null;
   #until = Infinity;
+  #ahead = 0;
 
   constructor(readonly options: HttpOptions) {
     this.base = (options.url || globalThis.location?.origin || "").replace(/\/+$/, "");
@@ -68,6 +69,11 @@ export class Http {
   /** The address of the socket. */
   get socket(): string {
     return `${this.base.replace(/^http/, "ws")}/ws/`;
+  }
+
+  /** By the clock of the service, in milliseconds since 1970: that of a device may be hours wrong. */
+  now(): number {
+    return Date.now() + this.#ahead;
   }
 
   /** The next token is asked for anew. */
@@ -88,8 +94,19 @@ export class Http {
     }
   }
 
-  /** A form with one file. By XMLHttpRequest, since fetch tells nothing of its progress. */
-  async upload<T>(path: string, file: Blob, name: string, { onProgress, signal }: Upload = {}): Promise<T> {
+  /** A form with one file. Raises `CommsError`, and what `signal` was aborted with. */
+  async upload<T>(path: string, file: Blob, name: string, options: Upload = {}): Promise<T> {
+    try {
+      return await this.#post<T>(path, file, name, options);
+    } catch (error) {
+      if (!(error instanceof CommsError && error.status === 401 && this.options.token)) throw error;
+      this.forget();
+      return this.#post<T>(path, file, name, options);
+    }
+  }
+
+  /** By XMLHttpRequest, since fetch tells nothing of its progress. */
+  async #post<T>(path: string, file: Blob, name: string, { onProgress, signal }: Upload): Promise<T> {
     const form = new FormData();
     form.append("file", file, name);
     const headers = await this.#headers();
@@ -135,11 +152,15 @@ export class Http {
       headers["Content-Type"] = "application/json";
       init.body = JSON.stringify(body);
     }
+    let answer;
     try {
-      return await (this.options.fetch ?? fetch)(url, init);
+      answer = await (this.options.fetch ?? fetch)(url, init);
     } catch {
       throw unreachable();
     }
+    const at = Date.parse(answer.headers.get("Date") ?? "");
+    if (at) this.#ahead = at - Date.now();
+    return answer;
   }
 
   async #headers(): Promise<Record<string, string>> {
@@ -149,7 +170,7 @@ export class Http {
 
   /** The last token as long as it holds. */
   async #bearer(): Promise<string> {
-    if (!this.#token || Date.now() > this.#until) {
+    if (!this.#token || this.now() > this.#until) {
       this.#until = Infinity;
       this.#token = Promise.resolve(this.options.token?.() ?? "");
     }

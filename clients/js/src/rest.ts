@@ -48,8 +48,11 @@ export class Conversations {
     return this.http.request<Conversation>("GET", of(id));
   }
 
-  /** The latest; `before` a seq; `after` one, by `changed_seq`; or from a `date` on. Oldest first. */
-  entries(id: string, query: { before?: number; after?: number; date?: string; limit?: number } = {}) {
+  /** The latest; `before` a seq; `from` one, or a `date`, on; `around` an entry; `after` a seq, by `changed_seq`. Oldest first. */
+  entries(
+    id: string,
+    query: { before?: number; from?: number; around?: string; after?: number; date?: string; limit?: number } = {},
+  ) {
     return this.http.request<History>("GET", `${of(id)}/entries`, undefined, query);
   }
 

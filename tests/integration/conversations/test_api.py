@@ -225,6 +225,39 @@ def test_pages_of_history_meet_without_a_gap(ada: APIClient) -> None:
     assert [e["body"] for e in dated["results"]] == ["5", "6", "7"]
 
 
+def test_a_page_around_an_entry_goes_on_both_ways(ada: APIClient) -> None:
+    """In the order of what was written, whatever has changed since."""
+    chat = start(ada, "direct", "bob")
+    made = [write(ada, chat, str(number)) for number in range(1, 10)]
+    call(ada, "patch", f"/{chat['id']}/entries/{made[0]['id']}", {"body": "0"})
+
+    def said(page: Any) -> str:
+        return "".join(entry["body"] for entry in page["results"])
+
+    page = read(ada, chat, f"?around={made[4]['id']}&limit=3")
+    assert (said(page), page["last_seq"]) == ("456", 10)
+    older, newer = ada.get(page["previous"]).json(), ada.get(page["next"]).json()
+    assert (said(older), older["previous"], said(newer), newer["next"]) == (
+        "023",
+        None,
+        "789",
+        None,
+    )
+    assert said(ada.get(older["next"]).json()) == "456"
+    assert said(ada.get(newer["previous"]).json()) == "456"
+    first = read(ada, chat, f"?around={made[0]['id']}&limit=2")
+    assert (said(first), first["previous"]) == ("02", None)
+    last = read(ada, chat, f"?around={made[8]['id']}")
+    assert (said(last), last["previous"], last["next"]) == ("023456789", None, None)
+    assert said(read(ada, chat, f"?around={made[8]['id']}&limit=1")) == "9"
+    assert said(read(ada, chat, "?from=8")) == "89"
+    assert read(ada, chat, "?from=99")["results"] == []
+    Entry.objects.filter(number__lte=4).update(created_at="2020-01-01T00:00:00Z")
+    assert said(read(ada, chat, "?date=2021-01-01T00:00:00Z&limit=2")) == "56"
+    elsewhere = write(ada, start(ada, "direct", "eve"), "There")
+    call(ada, "get", f"/{chat['id']}/entries?around={elsewhere['id']}", status=404)
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -232,6 +265,9 @@ def test_pages_of_history_meet_without_a_gap(ada: APIClient) -> None:
         "?limit=x",
         "?after=-1",
         "?after=1&before=2",
+        "?around=5",
+        "?from=x",
+        "?from=1&around=019a0000-0000-7000-8000-000000000021",
         "?date=yesterday",
         "?date=2026-01-01",
     ],

@@ -9,7 +9,8 @@ from django.utils import timezone
 from commsproject.common.live.people import Kind as PersonKind
 from commsproject.common.live.people import Person
 from conversations.live import JOINED
-from conversations.services import entries, marks, start
+from conversations.models import Conversation
+from conversations.services import entries, marks, own, start
 from conversations.types import Actor, Kind, Who
 from tests.integration.live.conftest import Run
 from tests.integration.live.saying import app
@@ -72,6 +73,29 @@ def test_what_comes_out_of_the_archive_is_told(live: Run) -> None:
             await app(marks.archive, bob_, group.id, on=True)
             await app(start.rename, ADA, group.id, "A trip")  # which is no text
             for client in (ada, bob):
+                assert await client.nothing()
+
+    live(story())
+
+
+def test_what_wakes_after_a_silence_is_told_once(live: Run) -> None:
+    """Who has more conversations than one connection follows misses none of them."""
+
+    async def story() -> None:
+        group, _ = await app(start.start, ADA, Kind.GROUP, ["bob", "eve"], title="Trip")
+        await app(marks.mute, Actor(Who.USER, "eve"), group.id, timezone.now() + timedelta(days=1))
+        await app(entries.post, ADA, group.id, "First")
+        async with connected(user("bob")) as bob, connected(user("eve")) as eve:
+            for client in (bob, eve):
+                await client.ask(type="subscribe", own_conversations=None)
+            await app(entries.post, ADA, group.id, "Second")
+            assert await bob.nothing()
+            earlier = timezone.now() - own.QUIET - timedelta(seconds=1)
+            await app(Conversation.objects.filter(id=group.id).update, active_at=earlier)
+            entry, _ = await app(entries.post, ADA, group.id, "Still there?")
+            await app(entries.post, ADA, group.id, "Anybody?")
+            assert await joined(bob) == (str(group.id), entry.seq)
+            for client in (bob, eve):
                 assert await client.nothing()
 
     live(story())

@@ -56,6 +56,8 @@ export class CommsChat extends CommsElement<Word> implements View {
   #isReady = false;
   #isSignedOut = false;
   #isOver = false;
+  /** Another for each time that somebody goes elsewhere. */
+  #choice = {};
   #missed = 0;
   #due: ReturnType<typeof setTimeout> | undefined;
 
@@ -88,7 +90,7 @@ export class CommsChat extends CommsElement<Word> implements View {
       read: (frame) => this.#mark(frame),
       delivered: (frame) => this.#mark(frame),
       presence: (frame) => this.#set(() => this.#presence.set(frame.user_id, frame)),
-      joined: () => this.#refreshSoon(),
+      joined: ({ conversation }) => this.#joined(conversation),
       typing: (frame) => this.#with(frame.conversation, (thread) => thread.startTyping(frame)),
       sent: (sent) => this.#with(sent.conversation, (thread) => thread.acknowledge(sent.clientId)),
       unsent: (one) => this.#with(one.conversation, (thread) => this.#unsent(thread)),
@@ -189,12 +191,16 @@ export class CommsChat extends CommsElement<Word> implements View {
   /** Show a conversation, or one entry of it. */
   async open(id: string, entry?: string): Promise<void> {
     await this.attempt(async () => {
-      await this.#enter(this.#list.find((one) => one.id === id) ?? (await this.#calls.get(id)));
-      if (entry) this.show(entry);
+      const choice = (this.#choice = {});
+      const found = this.#list.find((one) => one.id === id) ?? (await this.#calls.get(id));
+      if (this.#choice !== choice) return; // somebody went elsewhere meanwhile
+      await this.#enter(found);
+      if (entry && this.#open?.id === id) this.show(entry);
     });
   }
 
   async #enter(conversation: Conversation): Promise<void> {
+    this.#choice = {};
     if (!this.line || this.#open?.id === conversation.id) return;
     const thread = new Thread(this.line, this.#calls, conversation, this.#me, () => this.draw());
     this.thread = this.#open = thread;
@@ -221,6 +227,7 @@ export class CommsChat extends CommsElement<Word> implements View {
   }
 
   #leave(): void {
+    this.#choice = {};
     const id = this.#open?.id;
     this.#open = null;
     this.line?.presence("active");
@@ -280,7 +287,18 @@ export class CommsChat extends CommsElement<Word> implements View {
   #unsent(thread: Thread): void {
     const before = thread.pending.length;
     thread.takeUnsent();
-    if (thread.pending.length > before) this.#log.toEnd();
+    if (thread.pending.length > before) this.#toEnd(thread);
+  }
+
+  #toEnd(thread: Thread): void {
+    if (thread.hasNewer || thread.isLoading) void this.#load(thread);
+    this.#log.toEnd();
+  }
+
+  /** What is in the list and followed tells of itself. */
+  #joined(id: string): void {
+    const isThere = !this.#isArchive && this.#list.some((one) => one.id === id);
+    if (!isThere || this.line?.position("conversations", id) === undefined) this.#refreshSoon();
   }
 
   #gone(id: string): void {
@@ -368,13 +386,13 @@ export class CommsChat extends CommsElement<Word> implements View {
     void this.attempt(() => this.#calls.remove(entry.conversation, entry.id));
   }
 
-  /** The quoted entry; what lies between is loaded. */
+  /** An entry of the thread, with what is around it. */
   show(id: string): void {
     void this.attempt(async () => {
       const thread = this.thread;
-      while (!thread.find(id) && (await thread.older(200)));
+      if (!thread.find(id)) await thread.load(id);
       const found = thread.find(id);
-      if (found) this.#log.show(thread, found);
+      if (found && this.#open === thread) this.#log.show(thread, found);
     });
   }
 
@@ -564,7 +582,7 @@ export class CommsChat extends CommsElement<Word> implements View {
       ${this.#log.render(this, isEmpty ? t("noEntries") : "", thread.pending.map((one) =>
         waiting(this, one, () => this.line?.retry(one.clientId), () => this.line?.discard(one.clientId))))}
       <p class="typing" role="status">${this.#typing(thread)}</p>
-      ${this.#log.isAtEnd ? nothing : tool(paths.down, t("toEnd"), () => this.#log.toEnd(), { kind: "end", badge: this.#missed })}
+      ${this.#log.isAtEnd ? nothing : tool(paths.down, t("toEnd"), () => this.#toEnd(thread), { kind: "end", badge: this.#missed })}
       ${this.#problem ? html`<p class="toast" role="alert"><span>${this.#problem}</span>${tool(paths.close, t("discard"), () => this.#set(() => (this.#problem = "")))}</p>` : nothing}
       ${composer.render(thread.id)}
     </section>`;

@@ -1,6 +1,7 @@
 /** Where one writes: text, files, what is answered or edited. */
 
 import { html, nothing, type TemplateResult } from "lit-html";
+import { CommsError } from "../http.js";
 import { newId, type LiveClient } from "../live.js";
 import type { Conversations } from "../rest.js";
 import { icon, tool } from "../widgets/icons.js";
@@ -14,6 +15,8 @@ interface Upload {
   /** 0 to 1. */
   part: number;
   stop: AbortController;
+  /** How often it did not get through while there was a line. */
+  tries: number;
   done?: Attachment;
 }
 
@@ -44,6 +47,8 @@ export interface Desk {
 
 const MOST_LETTERS = 10_000;
 const MOST_FILES = 10;
+/** Of a file that does not get through: a minute. */
+const MOST_TRIES = 5;
 const ROWS_PX = 160;
 
 export class Composer {
@@ -106,7 +111,7 @@ export class Composer {
   add(conversation: string, files: Iterable<File>): void {
     const draft = this.#draft(conversation);
     for (const file of [...files].slice(0, MOST_FILES - draft.uploads.length)) {
-      const upload: Upload = { name: file.name, part: 0, stop: new AbortController() };
+      const upload: Upload = { name: file.name, part: 0, tries: 0, stop: new AbortController() };
       draft.uploads.push(upload);
       void this.#send(conversation, file, draft, upload);
     }
@@ -223,8 +228,15 @@ export class Composer {
         },
       });
     } catch (error) {
+      if (upload.stop.signal.aborted) return;
+      const isLost = error instanceof CommsError && !error.status;
+      if (isLost && upload.tries < MOST_TRIES) {
+        if (this.desk.line.state === "live") upload.tries += 1;
+        setTimeout(() => void this.#send(conversation, file, draft, upload), 1000 * 2 ** upload.tries);
+        return;
+      }
       draft.uploads = draft.uploads.filter((one) => one !== upload);
-      if (!upload.stop.signal.aborted) this.desk.failed(error, file.name);
+      this.desk.failed(error, file.name);
     }
     this.desk.changed();
   }

@@ -10,9 +10,8 @@ import { message, sameDay, type View } from "./message.js";
 import type { Chunk, Thread } from "./thread.js";
 
 const FAR = "1500px 0px";
-const NEAR_TOP_PX = 1200;
+const NEAR_PX = 1200;
 const AT_END_PX = 60;
-const OLDER = 200;
 
 /** Of what is seen: where it was before something was drawn. */
 interface Anchor {
@@ -25,6 +24,7 @@ export class Log {
   #observer: IntersectionObserver | null = null;
   #anchor: Anchor | null = null;
   #isAtEnd = true;
+  #hasNewer = false;
 
   constructor(
     private readonly root: ParentNode,
@@ -47,6 +47,7 @@ export class Log {
   }
 
   toEnd(): void {
+    this.#hasNewer = false;
     this.#isAtEnd = true;
     this.#stick();
   }
@@ -117,6 +118,8 @@ export class Log {
   /** After it. */
   restore(view: View): void {
     const scroller = this.#scroller;
+    this.#hasNewer = view.thread.hasNewer;
+    this.#isAtEnd &&= !this.#hasNewer;
     this.#fill(view);
     this.#watch(scroller);
     if (!scroller) return;
@@ -125,7 +128,7 @@ export class Log {
       const moved = this.#anchor.element.getBoundingClientRect().top - this.#anchor.top;
       if (moved) scroller.scrollTop += moved;
     }
-    this.#older(scroller, view.thread);
+    this.#more(scroller, view.thread);
     this.moved();
   }
 
@@ -152,13 +155,15 @@ export class Log {
   readonly #scrolled = (event: Event): void => {
     const scroller = event.currentTarget as HTMLElement;
     const wasAtEnd = this.#isAtEnd;
-    this.#isAtEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < AT_END_PX;
-    if (wasAtEnd !== this.#isAtEnd || scroller.scrollTop < NEAR_TOP_PX) this.changed();
+    this.#isAtEnd = !this.#hasNewer && below(scroller) < AT_END_PX;
+    if (wasAtEnd !== this.#isAtEnd || this.#hasNewer || scroller.scrollTop < NEAR_PX) this.changed();
     this.moved();
   };
 
-  #older(scroller: HTMLElement, thread: Thread): void {
-    if (thread.isLoaded && scroller.scrollTop < NEAR_TOP_PX) thread.older(OLDER).catch(() => undefined);
+  #more(scroller: HTMLElement, thread: Thread): void {
+    if (!thread.isLoaded) return;
+    if (scroller.scrollTop < NEAR_PX) thread.older().catch(() => undefined);
+    if (below(scroller) < NEAR_PX) thread.newer().catch(() => undefined);
   }
 
   #watch(scroller: HTMLElement | null): void {
@@ -217,6 +222,11 @@ export class Log {
     const entry = id === undefined ? undefined : view.thread.find(id);
     if (entry && view.active !== entry.id) view.activate(entry);
   }
+}
+
+/** How far it is to the end, in pixels. */
+function below({ scrollHeight, scrollTop, clientHeight }: Element): number {
+  return scrollHeight - scrollTop - clientHeight;
 }
 
 function rootOf(element: Element): Document | ShadowRoot {

@@ -13,12 +13,15 @@ export interface Chunk {
 }
 
 const CHUNK = 50;
+const MORE = 200;
 
 export type Receipt = "sent" | "delivered" | "read";
 
 export class Thread {
   chunks: Chunk[] = [];
   hasOlder = false;
+  /** What is loaded does not go up to the end. */
+  hasNewer = false;
   isLoaded = false;
   /** Up to here it was read when it was opened. */
   readUntil = 0;
@@ -28,8 +31,8 @@ export class Thread {
   #byId = new Map<string, Chunk>();
   #own = new Set<string>();
   #acknowledged = new Map<string, Unsent>();
-  #isLoadingOlder = false;
-  /** What comes while the latest page is on its way, which may not have it. */
+  #isLoadingMore = false;
+  /** What comes while a page is on its way that takes the place of all, and may not have it. */
   #meanwhile: Entry[] | null = null;
 
   constructor(
@@ -51,6 +54,10 @@ export class Thread {
     return this.conversation.id;
   }
 
+  get first(): Entry | undefined {
+    return this.chunks[0]?.entries[0];
+  }
+
   get last(): Entry | undefined {
     return this.chunks.at(-1)?.entries.at(-1);
   }
@@ -70,13 +77,14 @@ export class Thread {
 
   // --- Loading -----------------------------------------------------------------------------------
 
-  /** The latest page, in place of what there was. */
-  async load(): Promise<void> {
+  /** The latest page, or the one around an entry, in place of what there was. */
+  async load(around?: string): Promise<void> {
     const meanwhile: Entry[] = (this.#meanwhile = []);
-    this.isLoaded = false; // and stays so where it fails, to be tried again
+    if (!around) this.isLoaded = this.hasNewer = false; // and stays so where it fails, to be tried again
     let page;
     try {
-      page = await this.calls.entries(this.id, { limit: CHUNK });
+      page = await this.calls.entries(this.id, { limit: CHUNK, ...(around && { around }) });
+      if (this.#meanwhile !== meanwhile) return; // another was asked for since
     } finally {
       if (this.#meanwhile === meanwhile) this.#meanwhile = null;
     }
@@ -84,31 +92,46 @@ export class Thread {
     this.#byId.clear();
     this.#put(page.results);
     this.hasOlder = page.previous !== null;
+    this.hasNewer = page.next !== null;
     this.isLoaded = true;
     this.line.subscribe({ conversations: { [this.id]: page.last_seq } });
     for (const entry of meanwhile) this.take(entry);
     this.changed();
   }
 
-  /** The page before, or several. False where there is none, or one is on its way. */
-  async older(limit = CHUNK): Promise<boolean> {
-    const first = this.chunks[0]?.entries[0];
-    if (!first || !this.hasOlder || this.#isLoadingOlder) return false;
-    this.#isLoadingOlder = true;
-    try {
-      const page = await this.calls.entries(this.id, { before: first.seq, limit });
-      if (this.chunks[0]?.entries[0] !== first) return false; // loaded anew meanwhile
+  /** What was before what is loaded, unless something is on its way. */
+  older(): Promise<void> {
+    return this.#more(this.hasOlder && this.first, async (first) => {
+      const page = await this.calls.entries(this.id, { before: first.seq, limit: MORE });
+      if (this.first !== first) return; // loaded anew meanwhile
       this.#put(page.results);
       this.hasOlder = page.previous !== null;
+    });
+  }
+
+  /** What comes after it. */
+  newer(): Promise<void> {
+    return this.#more(this.hasNewer && this.last, async (last) => {
+      const page = await this.calls.entries(this.id, { from: last.seq + 1, limit: MORE });
+      if (this.last !== last) return;
+      this.#put(page.results, true);
+      this.hasNewer = page.next !== null || page.last_seq < this.head; // what came meanwhile was not taken
+    });
+  }
+
+  async #more(edge: Entry | undefined | false, fetch: (edge: Entry) => Promise<void>): Promise<void> {
+    if (!edge || this.#isLoadingMore) return;
+    this.#isLoadingMore = true;
+    try {
+      await fetch(edge);
     } finally {
-      this.#isLoadingOlder = false;
+      this.#isLoadingMore = false;
       this.changed();
     }
-    return true;
   }
 
   /** Those of one page, which are all before or all after what is there. */
-  #put(entries: Entry[]): void {
+  #put(entries: Entry[], isAfter = false): void {
     const chunks: Chunk[] = [];
     for (let at = entries.length; at > 0; at -= CHUNK) {
       const some = entries.slice(Math.max(0, at - CHUNK), at);
@@ -116,7 +139,7 @@ export class Thread {
       chunks.unshift(chunk);
       for (const entry of some) this.#note(entry, chunk);
     }
-    this.chunks = [...chunks, ...this.chunks];
+    this.chunks = isAfter ? [...this.chunks, ...chunks] : [...chunks, ...this.chunks];
   }
 
   find(id: string): Entry | undefined {
@@ -137,7 +160,7 @@ export class Thread {
       return false;
     }
     if (entry.seq < (this.last?.seq ?? 0)) return false; // older than what is loaded
-    this.#append(entry);
+    if (!this.hasNewer) this.#append(entry);
     this.stopTyping(entry.author);
     return true;
   }

@@ -254,7 +254,7 @@ export class CommsInbox extends CommsElement<Word> implements Desk {
       this.find(".panel")?.focus();
     };
     const head = this.#isChoosing
-      ? html`${tool(paths.back, t("back"), turn(false))}<h2>${t("settings")}</h2>`
+      ? html`${tool(paths.back, t("back"), turn(false), { kind: "back" })}<h2>${t("settings")}</h2>`
       : html`<h2>${t("title")}</h2>${tool(paths.twice, t("readAll"), () => this.#readAll(feed.tag))}${tool(paths.settings, t("settings"), turn(true))}`;
     return html`<section class="panel" role=${this.#isInline ? "region" : "dialog"} aria-label=${this.#isChoosing ? t("settings") : t("title")} tabindex="-1">
       <header>${head}${this.#isInline ? nothing : tool(paths.close, t("close"), () => this.close())}</header>
@@ -343,13 +343,17 @@ export class CommsInbox extends CommsElement<Word> implements Desk {
         : item.place === "inbox" ? tool(paths.clock, t("snooze"), choose, { expanded: isSnoozing }) : nothing}
       ${isSnoozed ? nothing : tool(paths.archive, item.place === "archived" ? t("unarchive") : t("archive"), () => this.#archive(item))}
       ${isSnoozing
-        ? html`<div class="choices">${(["hour", "tomorrow", "week"] as const).map((one) => html`<button type="button" @click=${() => this.#snooze(item, moment(one))}>${t(one)}</button>`)}</div>`
+        ? html`<div class="choices">${(["hour", "tomorrow", "week"] as const).map((one) => html`<button type="button" @click=${() => this.#snooze(item, moment(one, this.#now))}>${t(one)}</button>`)}</div>`
         : nothing}
     </div>`;
   }
 
+  get #now(): number {
+    return this.line?.http.now() ?? Date.now();
+  }
+
   #ago(at: string): string {
-    const seconds = (Date.parse(at) - Date.now()) / 1000;
+    const seconds = Math.min(0, (Date.parse(at) - this.#now) / 1000);
     const units = [["day", 86_400], ["hour", 3_600], ["minute", 60]] as const;
     if (seconds < -7 * 86_400) return this.time(at, { dateStyle: "medium" });
     const [unit, size] = units.find(([, size]) => -seconds >= size) ?? (["minute", 60] as const);
@@ -363,8 +367,8 @@ function isBeyond(panel: Element): boolean {
   return left < 0 || right > innerWidth;
 }
 
-function moment(when: "hour" | "tomorrow" | "week"): Date {
-  const at = new Date();
+function moment(when: "hour" | "tomorrow" | "week", now: number): Date {
+  const at = new Date(now);
   if (when === "hour") return new Date(at.getTime() + HOUR_MS);
   at.setDate(at.getDate() + (when === "tomorrow" ? 1 : 7));
   at.setHours(8, 0, 0, 0);

@@ -554,8 +554,10 @@ class Conversations:
         /,
         *,
         after: int | None = None,
+        around: str | None = None,
         before: int | None = None,
         date: str | None = None,
+        from_: int | None = None,
         limit: int | None = None,
     ) -> m.HistoryOutput:
         """Read a conversation. `GET /conversations/{conversation_id}/entries`"""
@@ -563,7 +565,14 @@ class Conversations:
             Call(
                 "GET",
                 f"/conversations/{_in_path(conversation_id)}/entries",
-                query={"after": after, "before": before, "date": date, "limit": limit},
+                query={
+                    "after": after,
+                    "around": around,
+                    "before": before,
+                    "date": date,
+                    "from": from_,
+                    "limit": limit,
+                },
             )
         )
         return found
@@ -2352,8 +2361,10 @@ class AsyncConversations:
         /,
         *,
         after: int | None = None,
+        around: str | None = None,
         before: int | None = None,
         date: str | None = None,
+        from_: int | None = None,
         limit: int | None = None,
     ) -> m.HistoryOutput:
         """Read a conversation. `GET /conversations/{conversation_id}/entries`"""
@@ -2361,7 +2372,14 @@ class AsyncConversations:
             Call(
                 "GET",
                 f"/conversations/{_in_path(conversation_id)}/entries",
-                query={"after": after, "before": before, "date": date, "limit": limit},
+                query={
+                    "after": after,
+                    "around": around,
+                    "before": before,
+                    "date": date,
+                    "from": from_,
+                    "limit": limit,
+                },
             )
         )
         return found

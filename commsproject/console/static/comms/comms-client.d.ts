@@ -324,12 +324,14 @@ export declare class Http {
     constructor(options: HttpOptions);
     /** The address of the socket. */
     get socket(): string;
+    /** By the clock of the service, in milliseconds since 1970: that of a device may be hours wrong. */
+    now(): number;
     /** The next token is asked for anew. */
     forget(): void;
     /** The answer's JSON; null where it has none. Raises `CommsError`. */
     request<T>(method: string, path: string, body?: unknown, query?: Query): Promise<T>;
-    /** A form with one file. By XMLHttpRequest, since fetch tells nothing of its progress. */
-    upload<T>(path: string, file: Blob, name: string, { onProgress, signal }?: Upload): Promise<T>;
+    /** A form with one file. Raises `CommsError`, and what `signal` was aborted with. */
+    upload<T>(path: string, file: Blob, name: string, options?: Upload): Promise<T>;
 }
 /** A claim of a JWT, unverified; undefined for a token that is none. */
 export declare function claim(token: string, name: string): unknown;
@@ -357,9 +359,11 @@ export declare class Conversations {
     /** With one other person: the conversation that the two have, new or not. */
     start(kind: Conversation["kind"], participants: string[], title?: string): Promise<Conversation>;
     get(id: string): Promise<Conversation>;
-    /** The latest; `before` a seq; `after` one, by `changed_seq`; or from a `date` on. Oldest first. */
+    /** The latest; `before` a seq; `from` one, or a `date`, on; `around` an entry; `after` a seq, by `changed_seq`. Oldest first. */
     entries(id: string, query?: {
         before?: number;
+        from?: number;
+        around?: string;
         after?: number;
         date?: string;
         limit?: number;

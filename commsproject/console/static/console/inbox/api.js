@@ -1,6 +1,9 @@
 // What the page asks the service, by the session of who is signed in.
 
-import { root } from "./dom.js";
+import { root, setNow } from "./dom.js";
+
+/** A network may swallow a request without a word. */
+const LONGEST_MS = 30_000;
 
 export const options = JSON.parse(root.dataset.options);
 
@@ -34,10 +37,11 @@ export const post = (path, body) =>
 async function call(where, asked) {
   let answer;
   try {
-    answer = await fetch(where, { ...asked, redirect: "manual" });
+    answer = await fetch(where, { ...asked, redirect: "manual", signal: AbortSignal.timeout(LONGEST_MS) });
   } catch {
     throw new Refused(0, {});
   }
+  setNow(answer.headers.get("Date"));
   if (answer.type === "opaqueredirect") throw new Refused(401, { detail: "You are signed out: load the page again." });
   const content = await answer.json().catch(() => ({ detail: `The service answered ${answer.status}.` }));
   if (!answer.ok) throw new Refused(answer.status, content);

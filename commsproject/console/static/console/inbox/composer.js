@@ -2,7 +2,10 @@
 // their conversation, what could not be sent stays in the thread.
 
 import { get, options, post, upload } from "./api.js";
-import { make, MEDIA, part } from "./dom.js";
+import { make, MEDIA, now, part } from "./dom.js";
+
+const HELD_MS = 5000;
+const MOST_TRIES = 5;
 
 const newId = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
 
@@ -11,7 +14,7 @@ export class Composer {
     this.thread = thread;
     this.client = client;
     this.mode = "reply";
-    this.files = [];
+    this.uploads = new Map(); // conversation -> its files that are not sent yet
     this.held = [];
     const form = part("composer"), body = part("body");
     form.addEventListener("submit", (event) => {
@@ -45,7 +48,7 @@ export class Composer {
     this.dropping();
     client.on("state", ({ state }) => state === "live" && this.sendHeld());
     addEventListener("beforeunload", (event) => {
-      if (this.held.length || this.files.some((one) => !one.id)) event.preventDefault();
+      if (this.held.length || [...this.uploads.values()].flat().some((one) => !one.id)) event.preventDefault();
     });
   }
 
@@ -75,12 +78,15 @@ export class Composer {
 
   /** The thread has another conversation. */
   open() {
-    this.files = [];
     part("way").replaceChildren(
       ...this.thread.ways.map(({ medium, label, address }) => make("option", { value: medium }, address ? `${label} to ${address}` : label)),
     );
     this.trouble("");
     this.to("reply");
+  }
+
+  get files() {
+    return this.uploads.get(this.thread.id) ?? [];
   }
 
   get draftKey() {
@@ -165,25 +171,47 @@ export class Composer {
         this.trouble(`${file.name} is larger than ${Math.floor(options.maxSize / 2 ** 20)} MB.`);
         continue;
       }
-      const one = { name: file.name || "Picture", done: 0 };
-      this.files.push(one);
-      upload(`${conversation}/upload`, file, (done) => {
-        one.done = done;
-        if (one.bar) one.bar.value = done;
-      })
-        .then((made) => Object.assign(one, { id: made.id, name: made.name }))
-        .catch((error) => {
-          this.files = this.files.filter((each) => each !== one);
-          this.trouble(`${one.name}: ${error.message}`);
-        })
-        .finally(() => this.draw());
+      const one = { name: file.name || "Picture", conversation, done: 0, tries: 0 };
+      this.uploads.set(conversation, [...this.files, one]);
+      this.upload(one, file);
     }
     this.draw();
   }
 
+  /** What does not get through is tried again: until there is a line, and then for a minute. */
+  async upload(one, file) {
+    const { conversation } = one;
+    try {
+      const made = await upload(`${conversation}/upload`, file, (done) => {
+        one.done = done;
+        if (one.bar) one.bar.value = done;
+      });
+      Object.assign(one, { id: made.id, name: made.name });
+    } catch (error) {
+      if (!this.has(one)) return;
+      if (error.status === 0 && one.tries < MOST_TRIES) {
+        if (this.client.state === "live") one.tries += 1;
+        setTimeout(() => this.has(one) && this.upload(one, file), 1000 * 2 ** one.tries);
+        return;
+      }
+      this.remove(one);
+      if (this.thread.id === conversation) this.trouble(`${one.name}: ${error.message}`);
+    }
+    this.draw();
+  }
+
+  has(one) {
+    return this.uploads.get(one.conversation)?.includes(one) ?? false;
+  }
+
+  remove(one) {
+    const left = this.uploads.get(one.conversation) ?? [];
+    this.uploads.set(one.conversation, left.filter((each) => each !== one));
+  }
+
   chip(one) {
     const remove = () => {
-      this.files = this.files.filter((each) => each !== one);
+      this.remove(one);
       this.draw();
       part("body").focus();
     };
@@ -194,10 +222,14 @@ export class Composer {
   // --- Canned replies ------------------------------------------------------------------------
 
   async canned() {
+    const { id } = this.thread;
+    const isElsewhere = () => this.thread.id !== id;
     try {
-      this.replies = (await get(`${this.thread.id}/replies`)).results;
+      const { results } = await get(`${id}/replies`);
+      if (isElsewhere()) return; // they have a person's name in them
+      this.replies = results;
     } catch (error) {
-      this.trouble(error.message);
+      if (!isElsewhere()) this.trouble(error.message);
       return;
     }
     part("canned-search").value = "";
@@ -248,14 +280,14 @@ export class Composer {
       isNote,
       body,
       files: files.map((each) => each.name).join(", "),
-      created_at: new Date().toISOString(),
+      created_at: new Date(now()).toISOString(),
       at: String(Date.now()),
       author: { kind: "staff", id: options.me.id },
     };
     one.retry = () => this.post(one);
     one.discard = () => this.settle(one);
     part("body").value = "";
-    if (!isNote) this.files = [];
+    if (!isNote) this.uploads.delete(this.thread.id);
     this.trouble("");
     this.written();
     this.draw();
@@ -279,10 +311,16 @@ export class Composer {
         this.thread.announce();
       } else this.thread.take(made, true);
     } catch (error) {
-      if (error.status === 0) one.isHeld = true; // sent when there is a connection again
+      if (error.status === 0) this.hold(one);
       else one.error = error.message;
       this.show(one);
     }
+  }
+
+  /** Sent when there is a connection again; soon, where there is one already. */
+  hold(one) {
+    one.isHeld = true;
+    setTimeout(() => one.isHeld && this.client.state === "live" && this.post(one), HELD_MS);
   }
 
   show(one) {
@@ -292,6 +330,7 @@ export class Composer {
   }
 
   settle(one) {
+    one.isHeld = false;
     this.held = this.held.filter((each) => each !== one);
     if (this.thread.id !== one.conversation) return;
     this.thread.waiting.delete(one.id);

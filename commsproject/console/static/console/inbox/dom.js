@@ -36,12 +36,20 @@ export const badge = (text, tone) => make("span", { class: `comms-badge comms-ba
 
 export const MEDIA = { chat: ["chat", "Chat"], email: ["mail", "Email"], sms: ["sms", "Text message"] };
 
+let ahead = 0;
+/** By the clock of the service, in milliseconds: that of a device may be hours wrong. */
+export const now = () => Date.now() + ahead;
+export const setNow = (date) => {
+  const at = Date.parse(date ?? "");
+  if (at) ahead = at - Date.now();
+};
+
 const TIME = { hour: "2-digit", minute: "2-digit" };
 export const clock = (at) => new Date(at).toLocaleTimeString([], TIME);
 export const whole = (at) => new Date(at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 
 export function day(at) {
-  const then = new Date(at), today = new Date();
+  const then = new Date(at), today = new Date(now());
   const days = Math.round((new Date(today.toDateString()) - new Date(then.toDateString())) / 86_400_000);
   if (days === 0) return "Today";
   if (days === 1) return "Yesterday";
@@ -49,7 +57,7 @@ export function day(at) {
 }
 
 export function ago(at) {
-  const seconds = Math.max(0, (Date.now() - new Date(at)) / 1000);
+  const seconds = Math.max(0, (now() - new Date(at)) / 1000);
   if (seconds < 60) return "now";
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;

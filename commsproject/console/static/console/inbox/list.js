@@ -65,7 +65,9 @@ export class List {
       this.take(found);
       part("rows-box").scrollTop = 0;
     } catch (error) {
-      if (number === this.asked) part("found").textContent = error.message;
+      if (number !== this.asked) return;
+      part("found").textContent = error.message;
+      part("found").hidden = false;
     }
     part("rows-box").removeAttribute("aria-busy");
   }
@@ -97,6 +99,8 @@ export class List {
       if (number !== this.asked) return;
       for (const row of found.results) this.rows.set(row.id, this.came(row));
       this.take(found);
+    } catch {
+      return; // the button is still there
     } finally {
       this.isLoading = false;
     }
@@ -201,7 +205,7 @@ export class List {
   link(row) {
     const name = row.person.name || "Somebody";
     const foot = make("span", { class: "inbox-row-foot" }, ...this.foot(row));
-    const text = row.snippet ? safe("span", { class: "inbox-row-text" }, row.snippet) : make("span", { class: "inbox-row-text" }, excerpt(row));
+    const text = row.snippet ? safe("span", { class: "inbox-row-text" }, row.snippet) : make("span", { class: "inbox-row-text" }, ...excerpt(row));
     return make(
       "a",
       {
@@ -262,8 +266,8 @@ export class List {
 }
 
 function excerpt({ latest, title }) {
-  if (!latest) return title;
-  if (latest.is_deleted) return "Deleted";
+  if (!latest) return [title];
+  if (latest.is_deleted) return ["Deleted"];
   const who = latest.author.kind === "staff" ? (latest.author.id === options.me.id ? "You: " : `${latest.name}: `) : "";
-  return `${who}${latest.excerpt || "A file"}`;
+  return [who, make("bdi", {}, latest.excerpt || "A file")];
 }

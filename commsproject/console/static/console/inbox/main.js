@@ -22,17 +22,22 @@ async function open(id, { isNew = true } = {}) {
   if (isNew && thread.id !== id) history.pushState({}, "", `${options.base}${id}/`);
   step("thread");
   list.select(id);
-  if (thread.id === id) return;
+  if (thread.id === id && (thread.row || thread.isLoading)) return;
   thread.isLeftUnread = false;
   show(true);
   pane.show(id);
+  await begin(id);
+}
+
+/** Where it cannot be fetched now, `heal` asks again. */
+async function begin(id) {
   try {
-    await thread.open(id);
+    if (!(await thread.open(id))) return;
   } catch (error) {
-    if (list.current === id) failed(error);
+    if (thread.id === id) failed(error);
     return;
   }
-  if (thread.id !== id) return;
+  show(true);
   part("composer").hidden = !options.mayAnswer;
   composer.open();
   composer.restore();
@@ -51,12 +56,17 @@ function show(isOpen) {
   part("composer").hidden = true; // until it is known how to answer
   part("reads").hidden = !isOpen || options.mayAnswer;
   part("blank").hidden = isOpen;
+  part("choose").hidden = false;
+  part("failed").hidden = true;
   for (const name of ["viewers", "newer"]) part(name).hidden = true;
 }
 
 function failed(error) {
   show(false);
-  part("blank").querySelector("h2").textContent = error.status === 404 ? "There is no such conversation" : error.message;
+  part("choose").hidden = true;
+  part("failed").hidden = false;
+  part("failed").querySelector("h2").textContent = error.status === 404 ? "There is no such conversation" : error.message;
+  part("failed").querySelector("p").hidden = !error.isTemporary;
 }
 
 function there() {
@@ -80,11 +90,13 @@ part("to-person").addEventListener("click", () => step("person"));
 // --- What is done ------------------------------------------------------------------------------
 
 async function act(path, body) {
+  const { id } = thread;
   try {
-    const row = await post(`${thread.id}/${path}`, body);
+    const row = await post(`${id}/${path}`, body);
     if (row.id === thread.id) thread.setRow(row);
     list.replace(row);
   } catch (error) {
+    if (thread.id !== id) return;
     composer.trouble(error.message);
     if (thread.row) thread.drawHead(); // what was chosen does not hold
   }
@@ -130,9 +142,12 @@ client.on("signedout", () => {
 /** Frames of the list have no number: what was missed is fetched. */
 function heal() {
   list.refresh().catch(() => {});
-  if (thread.id) thread.news();
+  if (thread.row) thread.news();
+  else if (thread.id && !thread.isLoading) begin(thread.id);
 }
-setInterval(() => !document.hidden && heal(), REFRESH_SECONDS * 1000);
+const seen = () => !document.hidden && heal();
+setInterval(seen, REFRESH_SECONDS * 1000);
+document.addEventListener("visibilitychange", seen); // what was read in another tab, for one
 
 // --- Keys --------------------------------------------------------------------------------------
 

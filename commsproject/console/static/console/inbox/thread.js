@@ -42,22 +42,32 @@ export class Thread {
 
   // --- Open and close ------------------------------------------------------------------------
 
-  async open(id) {
-    if (this.id === id) return;
-    this.leave();
-    this.id = id;
-    this.waiting = new Map();
-    await this.reload();
+  /** Whether it is there now: somebody may go elsewhere meanwhile. */
+  open(id) {
+    if (this.id !== id) {
+      this.leave();
+      this.id = id;
+      this.waiting = new Map();
+    }
+    return this.reload();
   }
 
   /** What comes while it is on its way, which may not have it, comes after it. */
   async reload() {
     const id = this.id;
     const meanwhile = (this.meanwhile = []);
-    const found = await get(`${id}/thread`);
-    if (this.id !== id || this.meanwhile !== meanwhile) return;
+    const isAskedLast = () => this.meanwhile === meanwhile;
+    let found;
+    try {
+      found = await get(`${id}/thread`);
+    } catch (error) {
+      if (!isAskedLast()) return false;
+      this.meanwhile = undefined;
+      throw error;
+    }
+    if (!isAskedLast()) return false;
     this.meanwhile = undefined;
-    this.isStale = false;
+    this.setStale(false);
     this.row = found.conversation;
     this.entries = new Map();
     this.notes = new Map();
@@ -78,6 +88,11 @@ export class Thread {
     this.stopWatching = this.row.person.id ? this.client.watchPresence([this.row.person.id]) : undefined;
     for (const [entry, isNew] of meanwhile) this.take(entry, isNew);
     this.look();
+    return true;
+  }
+
+  get isLoading() {
+    return this.meanwhile !== undefined;
   }
 
   /** What is shown is out of date as a whole. Where it cannot be fetched now, `news` asks again. */
@@ -87,10 +102,15 @@ export class Thread {
     try {
       await this.reload();
     } catch {
-      return;
+      this.setStale(true);
     } finally {
       part("entries").removeAttribute("aria-busy");
     }
+  }
+
+  setStale(isStale) {
+    this.isStale = isStale;
+    part("stale").hidden = !isStale;
   }
 
   leave() {
@@ -99,7 +119,8 @@ export class Thread {
     this.stopWatching?.();
     this.stopWatching = undefined;
     this.typists.clear();
-    this.presence = this.row = this.entries = undefined;
+    this.presence = this.row = this.entries = this.meanwhile = undefined;
+    this.setStale(false);
     this.nodes.clear();
     part("entries").replaceChildren();
     for (const name of ["name", "about", "typing"]) part(name).replaceChildren();
@@ -115,8 +136,8 @@ export class Thread {
   }
 
   async older() {
-    if (!this.id || !this.hasOlder || this.isLoading) return;
-    this.isLoading = true;
+    if (!this.id || !this.hasOlder || this.isLoadingOlder) return;
+    this.isLoadingOlder = true;
     const id = this.id, scroll = part("scroll");
     try {
       const found = await get(`${id}/thread`, { before: Math.min(...this.entries.keys()) });
@@ -130,7 +151,7 @@ export class Thread {
     } catch {
       return; // the button is still there
     } finally {
-      this.isLoading = false;
+      this.isLoadingOlder = false;
     }
   }
 
