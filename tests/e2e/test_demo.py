@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, Route, expect
 
 from tests.e2e.axe import violations
 from tests.e2e.conftest import DESK, PHONE, SCREENSHOTS
@@ -29,7 +30,7 @@ def page(browser: Browser, transactional_db: None, tmp_path: Path) -> Iterator[P
     page.on("pageerror", lambda error: errors.append(str(error)))
 
     def hear(message: Any) -> None:
-        if message.type == "error":
+        if message.type == "error" and "415" not in message.text:  # a refused file is logged
             errors.append(message.text)
 
     page.on("console", hear)
@@ -77,6 +78,7 @@ def test_it_is_all_there_on_one_page(page: Page) -> None:
 
     left.get_by_role("button", name="Cut the line").click()
     expect(left.locator(".pill")).to_have_text("Line cut")
+    expect(left.locator(".told")).to_contain_text(re.compile("Cut after number [1-9]"))
     say(right, "Can you hear me?")
     with late_pictures(page):
         say(right, "Hello?")
@@ -88,7 +90,8 @@ def test_it_is_all_there_on_one_page(page: Page) -> None:
     left.get_by_role("button", name="Mend the line").click()
     for side in (left, right):
         expect(side.locator(".entry[data-id]")).to_have_count(4)
-    expect(left.locator(".told")).to_contain_text("Nothing missing, nothing twice.")
+    proof = re.compile(r"has (\d) newer, \1 came\. Nothing missing, nothing twice\.")
+    expect(left.locator(".told")).to_contain_text(proof)
     assert [side.locator(".entry[data-id] .text").all_inner_texts() for side in (left, right)] == [
         ["Hello Bob", "Can you hear me?", "Hello?", "I am in a tunnel"]
     ] * 2
@@ -112,3 +115,28 @@ def test_it_is_all_there_on_one_page(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert violations(page) == []
     page.screenshot(path=SCREENSHOTS / "demo_390.png", full_page=True)
+
+
+def test_its_proof_is_one(page: Page) -> None:
+    """It says what did not come: here the service says that it has one more. And a client that the
+    widget was given has errors that the widget knows.
+    """
+    left = page.locator(".side").first
+    expect(left.locator(".pill")).to_have_text("Live")
+    left.locator("textarea").fill("Hello")
+    left.locator("textarea").press("Enter")
+    expect(left.locator(".entry[data-id]")).to_have_count(1)
+
+    drawing = FilePayload(name="a.svg", mimeType="image/svg+xml", buffer=b"<svg/>")
+    left.locator("input[type=file]").set_input_files([drawing])
+    expect(left.get_by_role("alert")).to_contain_text("not taken")
+
+    def one_more(route: Route) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        route.fulfill(response=answer, json={**told, "results": [{"id": "x", "changed_seq": 9}]})
+
+    page.route("**/entries?after=*", one_more)
+    left.get_by_role("button", name="Cut the line").click()
+    left.get_by_role("button", name="Mend the line").click()
+    expect(left.locator(".told")).to_contain_text("has 1 newer, 0 came. 1 missing, nothing twice.")

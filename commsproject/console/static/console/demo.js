@@ -36,24 +36,23 @@ class Network {
   }
 }
 
-function begin(side, { id, token }, other) {
+function begin(side, { id: me, token }, other) {
   const network = new Network();
-  const client = new CommsClient({ token: () => token, user: id, fetch: network.fetch, WebSocket: network.WebSocket });
+  const client = new CommsClient({ token: () => token, user: me, fetch: network.fetch, WebSocket: network.WebSocket });
   const chat = side.querySelector("comms-chat");
   const inbox = side.querySelector("comms-inbox");
   const pill = side.querySelector(".pill");
   const told = side.querySelector(".told");
   const button = side.querySelector(".cut");
   let cutAt = null;
-  let missed = [];
+  let heard = [];
 
-  side.querySelector("h2").textContent = capital(id);
+  side.querySelector("h2").textContent = capital(me);
   client.on("state", ({ state }) => {
     pill.className = `pill ${state}`;
     pill.textContent = network.isCut ? "Line cut" : { live: "Live", connecting: "Connecting", offline: "Offline" }[state];
   });
-  client.on("entry", ({ seq }) => note(seq));
-  client.on("entry.changed", ({ seq }) => note(seq));
+  for (const kind of ["entry", "entry.changed"]) client.on(kind, note);
   client.connect();
   chat.setAttribute("with", other.id);
   for (const widget of [chat, inbox]) {
@@ -61,36 +60,43 @@ function begin(side, { id, token }, other) {
     widget.client = client;
   }
 
-  let telling;
-  function note(seq) {
-    if (cutAt === null || network.isCut) return;
-    missed.push(seq);
-    clearTimeout(telling);
-    telling = setTimeout(tell, 300);
+  const ask = async (path) => {
+    const answer = await fetch(`/api/v1/${path}`, { headers: { Authorization: `Bearer ${token}` } });
+    return (await answer.json()).results;
+  };
+  const conversation = async () =>
+    (await ask("conversations")).find((one) => one.participants.some(({ id }) => id === other.id))?.id;
+
+  function note({ entry, seq }) {
+    if (cutAt !== null) heard.push(`${entry.id} ${seq}`);
   }
 
-  function tell() {
-    const numbers = missed.length > 6 ? `${missed[0]} to ${missed.at(-1)}` : missed.join(", ");
-    told.textContent = missed.length
-      ? `Resumed after number ${cutAt}: got ${numbers}. Nothing missing, nothing twice.`
-      : `Resumed after number ${cutAt}: nothing was missed.`;
+  /** What came is held against what the service has. It may still be on its way: three seconds. */
+  async function tell(until = Date.now() + 3000) {
+    const id = await conversation();
+    const stored = id ? await ask(`conversations/${id}/entries?after=${cutAt}&limit=200`) : [];
+    const missing = stored.filter((one) => !heard.includes(`${one.id} ${one.changed_seq}`)).length;
+    const twice = heard.length - new Set(heard).size;
+    if (missing && Date.now() < until) return setTimeout(tell, 200, until);
+    told.textContent = `Resumed after number ${cutAt}: the service has ${stored.length} newer, ${stored.length - missing} came. ` +
+      `${missing || "Nothing"} missing, ${twice || "nothing"} twice.`;
     cutAt = null;
   }
 
-  button.addEventListener("click", () => {
+  button.addEventListener("click", async () => {
     const isCut = !network.isCut;
     button.setAttribute("aria-pressed", isCut);
     button.textContent = isCut ? "Mend the line" : "Cut the line";
     side.classList.toggle("lost", isCut);
     if (isCut) {
-      const keys = chat.shadowRoot?.querySelector("[data-name]")?.dataset.name.split("/")[0];
-      cutAt = (keys && client.position("conversations", keys)) ?? 0;
-      missed = [];
-      told.textContent = `Cut after number ${cutAt}. Write on both sides: what ${capital(id)} writes waits here.`;
       network.cut();
+      heard = [];
+      const id = await conversation();
+      cutAt = (id && client.position("conversations", id)) ?? 0;
+      told.textContent = `Cut after number ${cutAt}. Write on both sides: what ${capital(me)} writes waits here.`;
     } else {
       network.mend();
-      telling = setTimeout(tell, 1500);
+      setTimeout(tell, 500);
     }
   });
 }
