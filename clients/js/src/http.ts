@@ -18,11 +18,6 @@ export class CommsError extends Error {
     super(message);
   }
 
-  /** By its name: a widget and a client that it is given have a class each. */
-  static override [Symbol.hasInstance](one: unknown): boolean {
-    return (one as Error | null)?.name === "CommsError";
-  }
-
   /** Whether the same may succeed later. */
   get isTemporary(): boolean {
     return this.status === 0 || this.status >= 500 || TEMPORARY.has(this.code);

@@ -1,7 +1,7 @@
 /** `<comms-chat>`: the conversations of a person, and one of them. */
 
 import { html, nothing, type TemplateResult } from "lit-html";
-import { CommsError } from "../http.js";
+import type { CommsError } from "../http.js";
 import type { LiveClient } from "../live.js";
 import { Conversations, cursor } from "../rest.js";
 import { drawEach } from "../widgets/each.js";
@@ -337,7 +337,7 @@ export class CommsChat extends CommsElement<Word> implements View {
 
   /** What the service says, or that it is not reached. */
   reason(error: unknown): string {
-    return error instanceof CommsError && error.status ? error.message : this.t("offline");
+    return (error as CommsError).status ? (error as CommsError).message : this.t("offline");
   }
 
   async attempt(action: () => Promise<unknown>): Promise<void> {

@@ -296,8 +296,6 @@ export declare class CommsError extends Error {
     code: string, message: string, errors?: NonNullable<Problem["errors"]>, 
     /** Seconds. */
     retryAfter?: number | undefined);
-    /** By its name: a widget and a client that it is given have a class each. */
-    static [Symbol.hasInstance](one: unknown): boolean;
     /** Whether the same may succeed later. */
     get isTemporary(): boolean;
 }
