@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
+from queue import SimpleQueue
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError
@@ -35,3 +38,20 @@ def listen_on() -> tuple[str, int]:
 
 def listening_host() -> str:
     return os.environ.get("HOST", "127.0.0.1")
+
+
+def heed_stops(stopping: threading.Event) -> None:
+    """Set `stopping` at SIGTERM and SIGINT.
+
+    Not in the handler, which runs inside whatever the main thread is doing: in the midst of
+    `stopping.wait()` it would wait for a lock that it holds itself, for ever.
+    """
+    asked: SimpleQueue[int] = SimpleQueue()  # whose put() may interrupt anything
+
+    def heed() -> None:
+        asked.get()
+        stopping.set()
+
+    threading.Thread(target=heed, name="stops", daemon=True).start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: asked.put(number))

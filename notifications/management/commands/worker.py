@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import signal
 import threading
 from argparse import ArgumentParser
 from typing import Any
@@ -21,6 +20,7 @@ from dramatiq import Worker
 from typing_extensions import override
 
 from commsproject.common import background, doorbell, metrics_port
+from commsproject.common.commands import heed_stops
 from notifications.services import pump
 from notifications.types import Lane
 
@@ -46,8 +46,7 @@ class Command(BaseCommand):
         lanes = [Lane(name) for name in lane or Lane.values]
         _collect_less()
         stopping = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stopping.set())
+        heed_stops(stopping)
         metrics_port.serve()
         pump.start(lanes)
         beside = background.start(background.Beside.WORKER, stopping) if _is_general(lanes) else []

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import signal
 import threading
 from typing import Any
 
@@ -8,6 +7,7 @@ from django.core.management.base import BaseCommand
 from typing_extensions import override
 
 from commsproject.common import background, metrics_port, scheduler
+from commsproject.common.commands import heed_stops
 
 
 class Command(BaseCommand):
@@ -16,8 +16,7 @@ class Command(BaseCommand):
     @override
     def handle(self, *args: Any, **options: Any) -> None:
         stopping = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stopping.set())
+        heed_stops(stopping)
         metrics_port.serve()
         threads = background.start(background.Beside.SCHEDULER, stopping)
         scheduler.serve(stopping)

@@ -1,0 +1,33 @@
+"""SIGTERM at the worst moment."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+_STORY = """
+import os, signal, threading
+from commsproject.common.commands import heed_stops
+
+stopping = threading.Event()
+heed_stops(stopping)
+with stopping._cond:  # as the main thread is for a moment in `stopping.wait()`
+    os.kill(os.getpid(), signal.{name})
+    for _ in range(1000):
+        pass
+assert stopping.wait(30)
+print("stopped")
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_stop_comes_while_the_main_thread_begins_to_wait_for_it(name: str) -> None:
+    """A handler that set the event would wait for the lock that it has interrupted."""
+    story = dedent(_STORY).format(name=name)
+    done = subprocess.run(
+        [sys.executable, "-c", story], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr
