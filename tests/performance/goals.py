@@ -62,8 +62,17 @@ GOALS = [
     _most("An urgent message during a bulk, p99 ms", "urgent", "p99 ms", 1000),
     _least("A batch of 1,000,000, rows/s", "million", "rows accepted/s", 8000),
     _most("A batch of 1,000,000, MB grown", "million", "web MB growth", 300),
-    _least("64 agents, requests/s", "submission", "64 clients, requests/s", 2000),
-    _most("64 agents, p99 ms", "submission", "64 clients, p99 ms", 60),
+    _least("64 agents, requests/s", "submission", "64 clients, no worker runs; requests/s", 2000),
+    _most("64 agents, p99 ms", "submission", "64 clients, no worker runs; p99 ms", 60),
+    _least(
+        "64 agents while all is sent, requests/s",
+        "submission",
+        "64 clients, workers send; requests/s",
+        2000,
+    ),
+    _most(
+        "64 agents while all is sent, p99 ms", "submission", "64 clients, workers send; p99 ms", 60
+    ),
     _least("A render, times Django's engine", "templates", "Django, x slower than ours", 5),
     _most("A whole message rendered, p99 ms", "templates", "message, p99 ms", 1),
     _most("A template saved, p95 ms", "templates", "save, p95 ms", 50),

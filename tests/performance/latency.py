@@ -8,7 +8,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote, urlencode
 
 from tests.performance import content, ours, sinks
@@ -18,6 +18,8 @@ from tests.performance.profiler import Profiler
 from tests.performance.report import Figures, percentile
 from tests.performance.world import ROOT, Child, Failed, World, free_port, memory
 
+WEBS = 2
+"""Web processes: as many as cores, and as the deployment's pages begin with."""
 CLIENTS = (1, 16, 64)
 SECONDS = 5.0
 WARM_UP = 1.0
@@ -35,39 +37,63 @@ SAMPLE = 0.05
 
 
 def submission(world: World, profiler: Profiler | None = None) -> Figures:
-    """`POST notifications` by 1, 16 and 64 clients at once, to all that `make run` starts."""
+    """`POST notifications` by 64 clients to two web processes while no worker runs; then by 1, 16 and
+    64 while the workers send all that.
+    """
     figures: dict[str, float] = {}
-    posted = 0
     with contextlib.ExitStack() as stack:
         world.empty()
         env = sinks.Sink.env
-        port, web = stack.enter_context(web_process(world, **env))
+        webs = [stack.enter_context(web_process(world, **env)) for _ in range(WEBS)]
+        ports = [port for port, _ in webs]
+        parts = {"web": [web for _, web in webs]}
+        if profiler:
+            stack.enter_context(profiler.watching(webs[0][1], "submission"))
+        figures |= _answered(world, ports, parts, max(CLIENTS), "no worker runs")
         workers = stack.enter_context(world.workers("urgent", count=1, env=env))
         workers += stack.enter_context(world.workers("normal", "bulk", count=1, env=env))
-        if profiler:
-            stack.enter_context(profiler.watching(web, "submission"))
+        ours.wait_until_idle(world, _accepted(world), workers)
         for clients in CLIENTS:
-            asyncio.run(_load(world, port, clients, WARM_UP, posted))
-            posted = _accepted(world)
-            times = asyncio.run(_load(world, port, clients, SECONDS, posted))
-            posted = _accepted(world)
-            figures |= {
-                f"{clients:2} clients, requests/s": len(times) / SECONDS,
-                f"{clients:2} clients, p50 ms": percentile(times, 0.5) * 1e3,
-                f"{clients:2} clients, p99 ms": percentile(times, 0.99) * 1e3,
-            }
+            figures |= _answered(
+                world, ports, {**parts, "workers": workers}, clients, "workers send"
+            )
+        posted = _accepted(world)
         ours.wait_until_idle(world, posted, workers)
     ours.check(world, posted)
     return figures
 
 
-async def _load(world: World, port: int, clients: int, seconds: float, first: int) -> list[float]:
-    """What each request took. `first` makes the keys new."""
+def _answered(
+    world: World,
+    ports: Sequence[int],
+    parts: Mapping[str, Sequence[Child]],
+    clients: int,
+    what: str,
+) -> Figures:
+    asyncio.run(_load(world, ports, clients, WARM_UP))
+    before = world.cpu(parts)
+    times = asyncio.run(_load(world, ports, clients, SECONDS))
+    after = world.cpu(parts)
+    name = f"{clients:2} clients, {what}"
+    return {
+        f"{name}; requests/s": len(times) / SECONDS,
+        f"{name}; p50 ms": percentile(times, 0.5) * 1e3,
+        f"{name}; p99 ms": percentile(times, 0.99) * 1e3,
+        **{
+            f"{name}; CPU us {part}": (after[part] - before[part]) / len(times) * 1e6
+            for part in [*parts, "postgres"]
+        },
+    }
+
+
+async def _load(world: World, ports: Sequence[int], clients: int, seconds: float) -> list[float]:
+    """What each request took."""
     times: list[float] = []
+    first = _accepted(world)  # the keys are new
     deadline = time.monotonic() + seconds
 
     async def agent(number: int) -> None:
-        async with Connection(port, world.api_key) as connection:
+        async with Connection(ports[number % len(ports)], world.api_key) as connection:
             turn = 0
             while time.monotonic() < deadline:
                 turn += 1
