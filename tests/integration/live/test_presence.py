@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from commsproject.common.identity import issuer
 from commsproject.common.live import registry
 from commsproject.common.live.hub import hubs
 from commsproject.common.live.people import Kind, Person
-from commsproject.common.live.presence import last_seen, selectors, watching
+from commsproject.common.live.presence import last_seen, selectors, store, watching
 from commsproject.common.models import LastSeen
 from tests.fakes.proxy import TcpProxy
 from tests.integration.live.conftest import HOUR, Run
@@ -24,6 +25,11 @@ from tests.live_client import Client, connected, user
 async def told(client: Client, seconds: float = 30) -> tuple[str, str]:
     frame = await client.frame("presence", seconds=seconds)
     return frame["user_id"], frame["state"]
+
+
+def online(user_ids: Collection[str]) -> set[str]:
+    """Those with an open socket."""
+    return {person.id for person, does in store.read(store.users(user_ids)).items() if does}
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +43,7 @@ def test_those_who_may_are_told_who_comes_and_goes(
 ) -> None:
     async def story() -> None:
         async with connected(user("watcher")) as watcher:
-            await until(lambda: selectors.online(["watcher"]))
+            await until(lambda: online(["watcher"]))
             answer = await watcher.ask(type="presence.watch", users=["u-1", "private-2", "watcher"])
             assert answer["refused"] == ["private-2"]
             first = {await told(watcher) for _ in range(2)}
@@ -69,7 +75,7 @@ def test_those_who_may_are_told_who_comes_and_goes(
 def test_a_right_to_watch_that_ends(live: Run) -> None:
     async def story() -> None:
         async with connected(user("watcher")) as watcher, connected(user("u-1")):
-            await until(lambda: selectors.online(["u-1"]))
+            await until(lambda: online(["u-1"]))
             await watcher.ask(type="presence.watch", users=["u-1"])
             assert await told(watcher) == ("u-1", "active")
             policy = registry.watch_policies.pop()
@@ -92,16 +98,16 @@ def test_what_somebody_looks_at_is_known_to_policies(live: Run) -> None:
             await looks.ask(type="presence", state="active", looking_at={"rooms": ["open"]})
             await elsewhere.ask(type="presence", state="away", looking_at={"rooms": ["open"]})
             await until(lambda: selectors.looking_at("rooms", "open", everybody) == {"u-1"})
-            assert await app(selectors.online, everybody) == {"u-1", "u-2"}
+            assert await app(online, everybody) == {"u-1", "u-2"}
             await looks.ask(type="presence", state="active", looking_at={"notes": True})
             await until(lambda: selectors.looking_at("notes", "notes-u-1", everybody) == {"u-1"})
             answer = await looks.ask(
                 type="presence", state="active", looking_at={"notes": True, "rooms": ["open"]}
             )
             assert answer["code"] == "invalid"
-        await until(lambda: not selectors.online(everybody))
+        await until(lambda: not online(everybody))
         async with connected(Person(Kind.STAFF, "7")):
-            assert await app(selectors.online, ["7"]) == set()  # no end user
+            assert await app(online, ["7"]) == set()  # no end user
 
     live(story())
 
@@ -109,19 +115,18 @@ def test_what_somebody_looks_at_is_known_to_policies(live: Run) -> None:
 def test_presence_is_right_again_within_a_heartbeat(live: Run, broker: TcpProxy) -> None:
     async def story() -> None:
         async with connected(user("watcher")) as watcher, connected(user("u-1")):
-            await until(lambda: selectors.online(["u-1"]))
+            await until(lambda: online(["u-1"]))
             await watcher.ask(type="presence.watch", users=["u-1", "u-2"])
             assert {(await told(watcher)) for _ in range(2)} == {
                 ("u-1", "active"),
                 ("u-2", "offline"),
             }
             await app(flush)
-            assert not await app(selectors.online, ["u-1"])
-            await until(lambda: selectors.online(["u-1"]) == {"u-1"})
+            assert not await app(online, ["u-1"])
+            await until(lambda: online(["u-1"]) == {"u-1"})
             broker.refuse()
             async with connected(user("u-2")):
                 assert await app(selectors.looking_at, "rooms", "open", ["u-2"]) == set()
-                assert await app(selectors.online, ["u-2"]) == set()
                 broker.accept()
                 while await told(watcher) != ("u-2", "active"):
                     pass
@@ -191,7 +196,7 @@ def test_what_is_kept_of_presence_ends_by_itself(live: Run) -> None:
 
     async def story() -> None:
         async with connected(user("u-1")):
-            await until(lambda: selectors.online(["u-1"]))
+            await until(lambda: online(["u-1"]))
             ttl: Any = await app(lambda: valkey.client().pttl("comms:presence:user:u-1"))
             assert 0 < ttl <= 3000
 

@@ -1,4 +1,4 @@
-"""What other code may ask: who is there just now, and who looks at what. Where Valkey is away nobody
+"""What other code may ask: who looks at what just now. Where Valkey is away nobody
 knows, and nobody is said to be: presence only ever spares a message, it never costs one.
 """
 
@@ -9,11 +9,6 @@ from collections.abc import Collection, Mapping
 from commsproject.common import valkey
 from commsproject.common.live.presence import store
 from commsproject.common.live.presence.store import Doing, State
-
-
-def online(user_ids: Collection[str]) -> set[str]:
-    """Those with an open socket."""
-    return {user_id for user_id, does in _read(user_ids).items() if does}
 
 
 def looking_at(feed: str, key: str, user_ids: Collection[str]) -> set[str]:
