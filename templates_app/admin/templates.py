@@ -128,6 +128,8 @@ class TemplateAdmin(EditableAdmin[Template]):
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
         """The editor. What it changes is posted to addresses of its own."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
         template = self.get_object(request, object_id)
         if template is None:
             raise Http404

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 import pytest
 from django.db import connection, connections, transaction
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -289,6 +291,35 @@ def test_staff_who_ask_for_its_new_secret_are_told_that_an_endpoint_is_gone(
     page = asking.result(30)
     assert page.redirect_chain == [(listed, 302)]
     assert "The endpoint has just been deleted." in page.content.decode()
+
+
+def test_a_form_changes_an_endpoint_as_it_is_by_then(
+    beside: Start[Any], admin_client: Client
+) -> None:
+    row = WebhookEndpoint.objects.create(url="https://hooks.example.org/", is_active=True)
+    own = reverse("admin:tracking_webhookendpoint_change", args=[row.id])
+    form = {"url": row.url, "description": "Pager", "is_active": "on"}
+    with transaction.atomic():
+        endpoints.rotate(row)
+        changing = beside(lambda: admin_client.post(own, form))
+        until_it_waits(changing)
+    assert changing.result(10).status_code == 302
+    row.refresh_from_db()
+    assert (row.description, row.secret_number) == ("Pager", 2)
+
+
+def test_a_form_does_not_bring_a_deleted_endpoint_back(
+    beside: Start[Any], admin_client: Client
+) -> None:
+    row = WebhookEndpoint.objects.create(url="https://hooks.example.org/", is_active=True)
+    own = reverse("admin:tracking_webhookendpoint_change", args=[row.id])
+    form = {"url": row.url, "description": "Pager", "is_active": "on"}
+    with transaction.atomic():
+        endpoints.delete(row)
+        changing = beside(lambda: admin_client.post(own, form, follow=True))
+        until_it_waits(changing)
+    assert "Perhaps it was deleted?" in html.unescape(changing.result(10).content.decode())
+    assert not WebhookEndpoint.objects.exists()
 
 
 # --- Announcements -------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -249,6 +249,23 @@ class EditableAdmin(BaseAdmin[M]):
     """Rows that staff write. What was used is kept: no deleting."""
 
     warn_unsaved_form = True
+
+    @override
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> M | None:
+        """Locked where a form is about to be saved, which writes every column: so it cannot undo what
+        the service has just changed, nor bring back what was just deleted.
+        """
+        row: M | None = super().get_object(request, object_id, from_field)
+        if row is None or request.method != "POST":
+            return row
+        rows = self.model._default_manager.select_for_update()  # noqa: SLF001 - documented API
+        try:
+            row.refresh_from_db(from_queryset=rows)
+        except ObjectDoesNotExist:
+            return None
+        return row
 
     @override
     def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
