@@ -59,7 +59,7 @@ def installed() -> dict[str, str]:
 
 
 def in_the_browser() -> dict[str, str]:
-    """The same of what its modules are built from; what they are built with stays here."""
+    """The same of what it gets; what modules are built with stays here."""
     handed_on = {name: told for name, told in npm().items() if not _TOOL.fullmatch(name)}
     return {name: handed_on[name]["license"] for name in sorted(handed_on)}
 
@@ -102,7 +102,7 @@ the service. The whole list with versions as CycloneDX: `make sbom`.
 
 {_table("Package", installed())}
 
-What the browser's modules are built from:
+What the browser gets, alone or in modules built from it:
 
 {_table("Package of npm", in_the_browser())}
 """

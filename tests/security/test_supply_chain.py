@@ -45,6 +45,7 @@ def test_every_requirement_is_one_version_and_one_of_its_files() -> None:
 def test_what_the_browser_gets_is_known_too() -> None:
     names = {name for name, _ in advisories.locked()}
     assert {"npm:lit-html", "npm:@codemirror/state", "npm:uplot", "npm:esbuild"} <= names
+    assert {"npm:jquery", "npm:alpinejs", "npm:swagger-ui-dist"} <= names  # in others' packages
     old = {("npm:uplot", "1.6.30"): ["uplot.js"]}
     assert list(advisories.hits(advisories.snapshot()["advisory"], old))
 
