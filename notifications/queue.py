@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 
 from commsproject.common import clock, doorbell
 from commsproject.common.copy import copy_rows
-from notifications.models import Delivery, Work
+from notifications.models import Batch, Delivery, Work
 from notifications.states import PENDING
 from notifications.types import Channel, Lane
 
@@ -131,11 +131,10 @@ WHERE work.id = mine.id AND work.token = mine.token
 """
 
 _HOLD = """
-SELECT work.id, coalesce(batch.state, ''), batch.pace
+SELECT work.id
 FROM notifications_work AS work
 JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS mine (id, token)
   ON work.id = mine.id AND work.token = mine.token
-LEFT JOIN notifications_batch AS batch ON batch.id = work.batch_id
 ORDER BY work.id FOR UPDATE OF work
 """
 
@@ -179,7 +178,7 @@ class Lease:
     follow_ups: list[float] = field(default_factory=list)
     batch_state: str = ""
     pace: float | None = None
-    """State and pace of its batch, as `hold` last saw them."""
+    """State and pace of its batch, as `look_at_batches` last saw them."""
 
     def holds(self) -> bool:
         """Whether no other process can have claimed this yet."""
@@ -305,16 +304,27 @@ def _forget_claims(leases: Iterable[Lease]) -> None:
 def hold(leases: Collection[Lease]) -> set[UUID]:
     """Lock the Work rows that are still ours until the end of the caller's transaction.
 
-    Returns their ids, and notes in each lease how its batch stands.
+    Returns their ids.
     """
-    by_id = {lease.id: lease for lease in leases}
-    ours: set[UUID] = set()
     with connection.cursor() as cursor:
         cursor.execute(_HOLD, _mine(leases))
-        for work_id, state, pace in cursor.fetchall():
-            by_id[work_id].batch_state, by_id[work_id].pace = state, pace
-            ours.add(work_id)
-    return ours
+        return {work_id for (work_id,) in cursor.fetchall()}
+
+
+def look_at_batches(leases: Iterable[Lease]) -> None:
+    """Note in each lease that is held how its batch stands now.
+
+    In a statement of its own, after `hold`: a statement sees what was there when it began, so one
+    that had to wait for a row would not know of a batch that was cancelled meanwhile.
+    """
+    of_batches = [lease for lease in leases if lease.batch_id]
+    if not of_batches:
+        return
+    rows = Batch.objects.filter(id__in={lease.batch_id for lease in of_batches})
+    found = {row.id: row for row in rows.only("state", "pace")}
+    for lease in of_batches:
+        if batch := found.get(lease.batch_id):
+            lease.batch_state, lease.pace = batch.state, batch.pace
 
 
 def _mine(leases: Iterable[Lease]) -> dict[str, list[Any]]:

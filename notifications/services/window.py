@@ -112,6 +112,7 @@ def confirm(call: Call) -> bool:
     with transaction.atomic():
         if queue.hold(leases.values()) != leases.keys():
             return False
+        queue.look_at_batches(leases.values())
         if any(lease.batch_state in _STOPPED for lease in leases.values()):
             return False
         found = items.lock(owners, owners)
@@ -124,6 +125,7 @@ def _ours(
     """Lock the claims; the deliveries of those that are still ours and may go on, or must end."""
     leases = {owners[id_] for id_ in ids}
     ours = queue.hold(leases)
+    queue.look_at_batches(leases)
     window.lost = [lease for lease in leases if lease.id not in ours]
     held = {lease for lease in leases if lease.id in ours and lease.batch_state in Batch.HOLDING}
     if held:
