@@ -264,14 +264,22 @@ class DeadLetterById(APIView):
     @extend_schema(
         operation_id="dead_letters_edit",
         summary="Change where a replay goes and what it says",
-        description="Checked as at submission. What was replayed can no longer be changed.",
+        description="Checked as at submission. What would not be replayed can no longer be changed.",
         request=EditInput,
         responses=DeadLetterDetail,
         examples=[
             OpenApiExample("Another address", value={"to": "ada@example.org"}, request_only=True)
         ],
     )
-    @can_fail(AlreadyReplayed, ContentErased, NoLongerDead, TemplateProblem, TextTooLong)
+    @can_fail(
+        AlreadyReplayed,
+        BatchStopped,
+        ContentErased,
+        MessageExpired,
+        NoLongerDead,
+        TemplateProblem,
+        TextTooLong,
+    )
     def patch(self, request: Request, letter_id: UUID) -> Response:
         client = agent(request).client
         replay.edit(replay.of_client(client), letter_id, validated(EditInput, request))

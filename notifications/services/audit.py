@@ -245,6 +245,13 @@ _RULES = {
           AND notification.recipient_id IS NOT NULL
           AND delivery.updated_at > now() - interval '1 day'
           AND NOT EXISTS (SELECT FROM notifications_inboxitem WHERE id = delivery.id)""",
+    "erased_letter": """
+        SELECT 'dead letter ' || letter.id, 'keeps edited data of a message that was erased'
+        FROM notifications_deadletter AS letter
+        JOIN notifications_delivery AS delivery ON delivery.id = letter.delivery_id
+        JOIN notifications_notification AS notification
+          ON notification.id = delivery.notification_id
+        WHERE letter.data IS NOT NULL AND notification.erased_at IS NOT NULL""",
     "state_below_report": """
         WITH copies AS (
             SELECT delivery_id, max(array_position(%(lattice)s::text[], type::text)) AS furthest

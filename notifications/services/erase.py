@@ -64,8 +64,9 @@ WHERE id = ANY(%(ids)s::uuid[])"""
 
 _LETTERS = """
 UPDATE notifications_deadletter SET data = NULL
-WHERE data IS NOT NULL AND delivery_id IN (
+WHERE delivery_id IN (
     SELECT id FROM notifications_delivery WHERE notification_id = ANY(%(ids)s::uuid[]))"""
+"""Also where there are none yet: an edit that is just being made holds its row, and is waited for."""
 
 _SIMULATED = """
 DELETE FROM notifications_simulatedmessage WHERE attempt_id IN (

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Prefetch, QuerySet, Subquery, prefetch_related_objects
 
 from commsproject.common import clock
 from commsproject.common.copy import copy_rows
@@ -29,7 +29,7 @@ from notifications.errors import (
     MessageExpired,
     NoLongerDead,
 )
-from notifications.models import Batch, DeadLetter, Delivery, Event, Work
+from notifications.models import Batch, DeadLetter, Delivery, Event, Notification, Work
 from notifications.services import counts, plan, render
 from notifications.states import State
 from notifications.types import Channel, ErrorClass, EventType, Lane
@@ -119,13 +119,13 @@ def next_data(letter: DeadLetter) -> Mapping[str, Any] | None:
 def edit(rows: QuerySet[DeadLetter], letter_id: UUID, changes: Mapping[str, Any]) -> None:
     """Change where a replay goes (`to`) and what it says (`data`); None: as before.
 
-    Checked as at submission. Raises `NotFound`, `AlreadyReplayed`, `InvalidInput`.
+    Checked as at submission. Raises `NotFound`, `InvalidInput`, and what a replay would be refused
+    for: nothing more is kept of a message that was erased.
     """
-    letter = next(iter(_locked(rows, [letter_id])), None)
-    if letter is None:
-        raise NotFound("There is no dead letter of yours with this id.")
-    if letter.replayed_at is not None:
-        raise AlreadyReplayed("What was sent again can no longer be changed.")
+    found = _locked(rows, [letter_id])
+    if refusal := _refusal(next(iter(found), None), clock.now()):
+        raise refusal
+    (letter,) = found
     for name, value in checked(letter, changes).items():
         setattr(letter, name, value)
     letter.save(update_fields=["address", "data"])
@@ -211,13 +211,18 @@ def resend(deliveries: QuerySet[Delivery], *, by: str) -> int:
 
 
 def _locked(rows: QuerySet[DeadLetter], ids: Collection[UUID]) -> Sequence[DeadLetter]:
-    """With their deliveries, in the order in which the engine locks those."""
-    return list(
+    """With their deliveries, in the order in which the engine locks those; their messages are read
+    after that, as they are by then: one may have been erased while we waited.
+    """
+    letters = list(
         rows.filter(id__in=ids)
-        .select_related("delivery__notification__batch", "delivery__notification__template_version")
+        .select_related("delivery")
         .select_for_update(of=("self", "delivery"), no_key=True)
         .order_by("delivery_id")
     )
+    messages = Notification.objects.select_related("batch", "template_version")
+    prefetch_related_objects(letters, Prefetch("delivery__notification", messages))
+    return letters
 
 
 def _refusal(letter: DeadLetter | None, now: datetime) -> CommsError | None:

@@ -311,9 +311,13 @@ def test_what_must_not_go_out_any_more_is_refused(api: APIClient, agent: ApiClie
         "message_expired": letter_of(agent, delivery__expires_at=past),
         "no_longer_dead": letter_of(agent, delivery__state=State.DELIVERED),
         "batch_stopped": letter_of(agent, delivery__notification__batch=stopped),
+        "content_erased": letter_of(agent, delivery__notification__erased_at=past),
     }
     for code, letter in refused.items():
         assert problem(api.post(f"{URL}/{letter.id}/replay")) == (409, code)
+        assert problem(patch(api, letter, to=PERSON, data={"name": "Bob"})) == (409, code)
+        letter.refresh_from_db()
+        assert (letter.address, letter.data) == ("", None)
     assert replay_many(api, filter={"since": "2020-01-01T00:00:00Z"}) == {
         "results": [],
         "remaining": 0,

@@ -644,6 +644,17 @@ def test_the_audit_names_a_dead_delivery_without_its_letter(agent: ApiClient) ->
     Notification.objects.all().delete()
 
 
+def test_the_audit_names_what_was_kept_of_an_erased_message(agent: ApiClient) -> None:
+    (delivery,) = send(agent)
+    drain()
+    Delivery.objects.update(state=State.DEAD)
+    letter = DeadLetter.objects.create(delivery=delivery, data={"name": "Ada"})
+    assert named("erased_letter") == []
+    Notification.objects.update(erased_at=timezone.now())
+    assert named("erased_letter") == [f"dead letter {letter.id}"]
+    Notification.objects.all().delete()
+
+
 def test_the_audit_names_a_state_below_what_was_reported(api: APIClient, agent: ApiClient) -> None:
     (delivery,) = send(agent)
     drain()
