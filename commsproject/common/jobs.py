@@ -1,4 +1,4 @@
-"""The floor's periodic jobs. Each works for less than half a second at a time, as all share a thread."""
+"""The floor's periodic jobs. What may be long works for half a second at a time, as all share a thread."""
 
 from __future__ import annotations
 

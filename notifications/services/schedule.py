@@ -7,6 +7,7 @@ PostgreSQL's, so schedulers whose clocks differ agree.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
@@ -29,8 +30,10 @@ from notifications.timetable import MOST_CAUGHT_UP, Missed, owed
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 200
-"""Schedules that one round of the job carries out; the longest due go first."""
+SECONDS = 0.4
+"""After so long a round of the job begins with no further schedule: all jobs share a thread, and one
+run may store thousands of messages. The longest due go first.
+"""
 
 
 # --- What agents and staff do ----------------------------------------------------------------
@@ -135,21 +138,25 @@ def _now() -> datetime:
 
 
 def run_due() -> None:
-    """Carry out each schedule that is due, each for itself: none can stop or delay the others.
+    """Carry out schedules that are due, each for itself, so that none can stop the others; those that
+    there is no time for stay due.
 
     Raises the database's errors where the connection is lost.
     """
-    due = _due().order_by("next_at", "id").values_list("id", flat=True)
-    for schedule_id in list(due[:AT_ONCE]):
+    until = time.monotonic() + SECONDS
+    for schedule_id in list(_due().order_by("next_at", "id").values_list("id", flat=True)):
         try:
             _run(schedule_id)
         except (OperationalError, InterfaceError, _Later) as error:
             if not connection.is_usable():
                 raise
             log.warning("schedule waits", schedule=str(schedule_id), error=type(error).__name__)
+            continue  # it stays due: those behind it must have their turn
         except Exception as error:
             log.exception("schedule is defective", schedule=str(schedule_id))
             _pass_over(schedule_id, error)
+        if time.monotonic() > until:
+            return
 
 
 class _Later(Exception):
