@@ -1,7 +1,8 @@
 """Is it alive, is it ready? Each part with its state and how long it took to answer.
 
 `ready` fails (503) only for what nothing works without: the database and its migrations. Without
-the broker or the scheduler messages still flow, later: that is `degraded`, and said.
+the broker or the scheduler messages still flow, later, and a database that takes no writes can be
+read: that is `degraded`, and said.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ def parts() -> dict[str, dict[str, object]]:
     return {
         "database": database,
         "migrations": _ask(_migrations) if there else _UNKNOWN,
+        "writes": _ask(_writes) if there else _UNKNOWN,
         "broker": _ask(_broker),
         "scheduler": _ask(_scheduler) if there else _UNKNOWN,
     }
@@ -96,8 +98,18 @@ def _migrations() -> None:
         raise _Failing("Migrations are missing: run manage.py migrate.")
 
 
+def _writes() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW transaction_read_only")
+        if cursor.fetchone() != ("off",):
+            raise _Failing(
+                "The database takes no writes: it is a standby, or its host has stopped them."
+            )
+
+
 def _broker() -> None:
-    valkey.client().ping()
+    """A replica, and one that is full, answer a ping."""
+    valkey.client().set("comms:health", b"", ex=60)
 
 
 def _scheduler() -> None:

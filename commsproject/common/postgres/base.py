@@ -1,8 +1,10 @@
-"""A database that takes no writes counts as one that is away.
+"""A database that takes no writes, or has ended our session, counts as one that is away.
 
-psycopg calls a refused write an internal error, beside corrupted rows (SQLSTATE 25006, of class 25
-"invalid transaction state"). It is what a standby says, and what hosts of databases switch on
-before a disk is full: it ends some time, and is met like an outage. What only reads goes on.
+psycopg calls both internal errors, beside corrupted rows: they are of SQLSTATE's class 25 "invalid
+transaction state". A write is refused (25006) by a standby, and by hosts of databases before a disk
+is full: it ends some time, and is met like an outage. What only reads goes on. A session is ended
+for having stood still within a transaction (25P03, 25P04), which is what PostgreSQL sees when it,
+or we, stood still altogether: a machine that was suspended, a frozen process.
 """
 
 from __future__ import annotations
@@ -13,8 +15,14 @@ from django.db import OperationalError
 from django.db.backends.postgresql import base
 from django.db.utils import DatabaseErrorWrapper
 from django.utils.functional import cached_property
-from psycopg.errors import ReadOnlySqlTransaction
+from psycopg.errors import (
+    IdleInTransactionSessionTimeout,
+    ReadOnlySqlTransaction,
+    TransactionTimeout,
+)
 from typing_extensions import override
+
+_AWAY = (IdleInTransactionSessionTimeout, ReadOnlySqlTransaction, TransactionTimeout)
 
 
 class _Errors(DatabaseErrorWrapper):
@@ -29,7 +37,7 @@ class _Errors(DatabaseErrorWrapper):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if not isinstance(error, ReadOnlySqlTransaction):
+        if not isinstance(error, _AWAY):
             super().__exit__(kind, error, trace)
             return
         self._database.errors_occurred = True

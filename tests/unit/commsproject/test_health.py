@@ -8,17 +8,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from django.utils import timezone
 
+from commsproject.common import valkey
 from commsproject.common.health import BEAT_LIMIT
 from commsproject.common.models import ScheduledJob
 from tests.fakes.net import ReservedPort
 
-PARTS = ["database", "migrations", "broker", "scheduler"]
+PARTS = ["database", "migrations", "writes", "broker", "scheduler"]
 
 
 def ready(path: str = "/health") -> tuple[int, dict[str, Any]]:
@@ -75,6 +76,23 @@ def test_without_the_broker_it_is_degraded_and_soon_said(beat, broker, mode):
     assert ready()[1]["status"] == "ok"
 
 
+def test_a_database_that_only_reads_is_degraded(beat):
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL transaction_read_only = on")
+    status, body = ready()
+    assert (status, body["status"], failing(body)) == (200, "degraded", ["writes"])
+    assert "takes no writes" in body["checks"]["writes"]["detail"]
+
+
+def test_a_broker_that_takes_no_writes_is_degraded(beat):
+    valkey.client().config_set("min-replicas-to-write", 1)
+    try:
+        status, body = ready()
+    finally:
+        valkey.client().config_set("min-replicas-to-write", 0)
+    assert (status, body["status"], failing(body)) == (200, "degraded", ["broker"])
+
+
 def test_without_a_scheduler_it_is_degraded(db):
     status, body = ready()
     assert (status, body["status"], failing(body)) == (200, "degraded", ["scheduler"])
@@ -105,7 +123,7 @@ def test_missing_migrations_are_not_ready_and_say_what_to_do(beat):
 def test_without_the_database_it_is_not_ready_but_alive(no_database):
     status, body = ready()
     assert (status, body["status"]) == (503, "failing")
-    assert failing(body) == ["database", "migrations", "scheduler"]
+    assert failing(body) == ["database", "migrations", "writes", "scheduler"]
     assert all(part["ms"] >= 0 for part in body["checks"].values())
     assert "127.0.0.1" not in str(body)
     live = Client().get("/health/live")
