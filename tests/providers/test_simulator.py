@@ -5,6 +5,7 @@ towards it; its webhooks are on the wire, signed, like those of any other provid
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -156,6 +157,23 @@ def test_it_reports_by_signed_webhooks(
     assert all(event.permanent == (event.type is EventType.BOUNCED) for event in events)
     assert SECRET.encode() not in webhook.body
     assert to.encode() not in webhook.body
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_messages_leave_one_round_behind_and_all_are_reported(
+    provider: Simulator, endpoint: Endpoint
+) -> None:
+    """A round each was a queue of a hundred thousand, and the worker's memory with it."""
+    for _ in range(60):
+        provider.send(outbound())
+        assert provider._postman._work_queue.qsize() <= 1
+    waiting = SimulatedMessage.objects.exclude(receipts=[])
+    end = time.monotonic() + 30
+    while waiting.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not waiting.exists()
+    told = [event for webhook in posted(endpoint) for event in provider.parse(webhook)]
+    assert len({event.attempt_id for event in told}) == len(told) == 60
 
 
 @pytest.mark.parametrize("trouble", [Status(503), Reset()], ids=["503", "reset"])
