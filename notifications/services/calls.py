@@ -41,8 +41,10 @@ class Runner(Protocol):
 
 
 BEGIN_WITHIN = 3.0
-"""Seconds after its window in which a call begins, or is asked about once more. Who cancels or
-opts out is answered after longer than that (`SETTLE_SECONDS`): no call begins after the answer.
+"""Seconds after its window in which a call begins, or is asked about once more. Who cancels a batch,
+or unsubscribes by the link, is answered after longer than that (`SETTLE_SECONDS`): no call begins
+after the answer. What is said elsewhere, in preferences or the suppression list, holds for windows
+that open afterwards: a call of one that was open may follow by so long.
 """
 
 
