@@ -16,6 +16,7 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
 from commsproject.common.api.problems import TooLarge
+from commsproject.common.bodies import bounded
 from commsproject.common.errors import CommsError, NotFound, ServiceUnavailable
 from notifications.providers import registry
 from notifications.providers.base import BadSignature, CannotVerify, Provider, Webhook
@@ -35,6 +36,12 @@ class Forged(CommsError):
     title = "The signature of this webhook is missing, wrong or too old"
 
 
+def largest(provider: str, kind: str = "") -> int:
+    """Raises `NotFound`."""
+    return _source(provider).webhook_limits.get(kind, MAX_BYTES)
+
+
+@bounded(largest)
 @method_decorator(csrf_exempt, name="dispatch")  # authenticated by the provider's signature
 class ProviderWebhook(View):
     """`POST /webhooks/<provider>/`, with a kind behind it where the vendor has several."""
@@ -48,7 +55,7 @@ class ProviderWebhook(View):
 
     def post(self, request: HttpRequest, provider: str, kind: str = "") -> HttpResponse:
         source = _source(provider)
-        body = _read(request, source.webhook_limits.get(kind, MAX_BYTES))
+        body = _read(request, largest(provider, kind))
         headers = {name.lower(): value for name, value in request.headers.items()}
         webhook = Webhook(body, headers, request.get_full_path())
         try:

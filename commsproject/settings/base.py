@@ -46,9 +46,10 @@ MIDDLEWARE = [
     "commsproject.common.logging.AccessLogMiddleware",
     "commsproject.common.csp.CspMiddleware",
     "commsproject.common.private.PrivateMiddleware",
+    "commsproject.common.live.cors.CorsMiddleware",
+    "commsproject.common.bodies.BodiesMiddleware",
     "commsproject.common.health.HealthMiddleware",
     "commsproject.common.metrics.MetricsMiddleware",
-    "commsproject.common.live.cors.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -107,8 +108,11 @@ DATABASES: dict[str, dict[str, Any]] = {
             "keepalives_interval": 2,
             "keepalives_count": 3,
             "tcp_user_timeout": 10_000,
+            # Who waits for a lock is told after ten seconds that there is no answer: a table that an
+            # operator has locked is met like an outage, not by requests that hang.
             "options": (
                 "-c idle_in_transaction_session_timeout=30000 -c statement_timeout=60000"
+                " -c lock_timeout=10000"
                 " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
                 " -c tcp_user_timeout=10000"
             ),
@@ -158,6 +162,10 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 
 BATCH_UPLOAD_MAX_SIZE = 1024**3
 """The same for a batch in NDJSON or CSV, whose rows are never in memory together."""
+
+UPLOADS_ROOM = env.int("UPLOADS_ROOM", default=1536 * 1024 * 1024)
+"""Bytes that a web process stores at once of large bodies whose senders it knows. Where temporary files
+go there must be twice as much: the file of a form is copied out of it."""
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from commsproject.common.api.openapi import can_fail
 from commsproject.common.api.problems import TooLarge
+from commsproject.common.bodies import bounded
 from commsproject.common.errors import InvalidInput
 from conversations import access, links, selectors
 from conversations.api import shapes
@@ -41,6 +42,10 @@ _EXAMPLE = {
 }
 
 
+def largest_form(**_route: object) -> int:
+    return int(settings.ATTACHMENT_MAX_SIZE) + _ROOM
+
+
 class FormParser(MultiPartParser):
     """A form with one file, which goes to disk piece by piece."""
 
@@ -52,9 +57,8 @@ class FormParser(MultiPartParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         request: HttpRequest = (parser_context or {})["request"]
-        limit = settings.ATTACHMENT_MAX_SIZE
-        if int(request.META.get("CONTENT_LENGTH") or 0) > limit + _ROOM:
-            raise TooLarge(f"A file may have at most {limit} bytes.")
+        if int(request.META.get("CONTENT_LENGTH") or 0) > largest_form():
+            raise TooLarge(f"A file may have at most {settings.ATTACHMENT_MAX_SIZE} bytes.")
         return super().parse(stream, media_type, parser_context)
 
 
@@ -62,6 +66,7 @@ class UploadInput(serializers.Serializer[Any]):
     file = serializers.FileField()
 
 
+@bounded(largest_form)
 class Attachments(View):
     """Files that go with what is written."""
 

@@ -91,6 +91,10 @@ class JsonBatchInput(BatchInput):
     rows = RowInput(many=True)
 
 
+def largest_upload() -> int:
+    return settings.BATCH_UPLOAD_MAX_SIZE
+
+
 class _StreamParser(BaseParser):
     """Leaves the body where it is."""
 
@@ -101,7 +105,7 @@ class _StreamParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        limit = settings.BATCH_UPLOAD_MAX_SIZE
+        limit = largest_upload()
         request = (parser_context or {})["request"]
         if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
             raise TooLarge(f"An upload may have at most {limit} bytes.")

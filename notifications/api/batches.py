@@ -30,6 +30,7 @@ from commsproject.common.api.pagination import NewestFirst
 from commsproject.common.api.parsers import StrictJSONParser
 from commsproject.common.api.spreadsheets import inert
 from commsproject.common.api.streaming import download
+from commsproject.common.bodies import bounded
 from commsproject.common.errors import InvalidInput, NotFound
 from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
@@ -38,6 +39,7 @@ from notifications.api.batch_input import (
     JsonBatchInput,
     NdjsonParser,
     RowInput,
+    largest_upload,
     read,
 )
 from notifications.api.notifications import KEY, idempotency_key, replayed
@@ -156,6 +158,7 @@ def _shown(several: list[Batch]) -> Any:
 # --- Sending -----------------------------------------------------------------------------------
 
 
+@bounded(largest_upload)
 class Batches(APIView):
     """Send one message to many; list those sent."""
 

@@ -15,10 +15,11 @@ from rest_framework.views import APIView
 from typing_extensions import override
 
 from commsproject.common.api.problems import translate
+from commsproject.common.bodies import bounded
 from commsproject.common.errors import CommsError, FieldError, InvalidInput
 from commsproject.common.identity.scopes import Scope
 from notifications.api import rows
-from notifications.api.batch_input import CsvParser, NdjsonParser
+from notifications.api.batch_input import CsvParser, NdjsonParser, largest_upload
 from notifications.api.input import Line
 from notifications.api.people import MAX_USER_ID
 from notifications.api.recipients import RecipientInput
@@ -180,6 +181,7 @@ _IMPORTED = {
 }
 
 
+@bounded(largest_upload)
 class ImportRecipients(APIView):
     """People, many at once."""
 

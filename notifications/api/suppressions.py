@@ -23,11 +23,12 @@ from commsproject.common.api.pages import page, page_of, shown_page
 from commsproject.common.api.serializers import Moment, StrictSerializer, validated
 from commsproject.common.api.spreadsheets import as_written, inert
 from commsproject.common.api.streaming import download
+from commsproject.common.bodies import bounded
 from commsproject.common.errors import InvalidInput, NotFound
 from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
 from notifications import addresses
-from notifications.api.batch_input import CsvParser, NdjsonParser
+from notifications.api.batch_input import CsvParser, NdjsonParser, largest_upload
 from notifications.api.imports import PeopleImportedOutput, run, uploaded
 from notifications.api.input import Line
 from notifications.models import Category, Suppression
@@ -244,6 +245,7 @@ class SuppressionById(APIView):
 # --- Many ----------------------------------------------------------------------------------------
 
 
+@bounded(largest_upload)
 class ImportSuppressions(APIView):
     """Entries of another system."""
 

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.core.management import get_commands, load_command_class
 
 from commsproject.common import egress
+from commsproject.common.bodies import OF_STRANGERS
 from notifications.providers import smtp
 from notifications.types import Lane
 from tests.image import dockerfile
@@ -113,6 +114,24 @@ def test_compose_has_no_secret_in_the_environment() -> None:
         for variable, value in one.get("environment", {}).items():
             secret = re.search(r"KEY|PASSWORD|TOKEN|DATABASE_URL", variable)
             assert not secret or str(value).startswith("/run/secrets/"), (name, variable)
+
+
+def needed(uploads: int) -> int:
+    """MiB of a folder for temporary files: the file of a form is there twice."""
+    return (2 * uploads + OF_STRANGERS) // 2**20
+
+
+def test_the_disk_of_a_process_holds_the_bodies_that_it_lets_in() -> None:
+    service = compose()["x-service"]
+    room = int(service["environment"]["UPLOADS_ROOM"])
+    assert service["tmpfs"] == [f"/tmp:mode=1777,size={needed(room)}m"]
+    assert f"max_size {room // 2**20}MiB" in (ROOT / "deploy/docker/Caddyfile").read_text()
+    container = yaml.safe_load((KUBERNETES / "base/container.yaml").read_text())
+    volumes = {one["name"]: one for one in container["spec"]["template"]["spec"]["volumes"]}
+    assert volumes["tmp"]["emptyDir"]["sizeLimit"] == f"{needed(settings.UPLOADS_ROOM)}Mi"
+    ingress = yaml.safe_load((KUBERNETES / "example/ingress.yaml").read_text())
+    allowed = ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-body-size"]
+    assert allowed == f"{settings.BATCH_UPLOAD_MAX_SIZE // 2**30}g"
 
 
 # --- Kubernetes ------------------------------------------------------------------------------

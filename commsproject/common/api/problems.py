@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -26,6 +27,10 @@ from commsproject.common.errors import (
 )
 
 CONTENT_TYPE = "application/problem+json"
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What an error of the operating system is called where nothing more can be stored."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -95,7 +100,17 @@ def translate(exc: Exception) -> CommsError | None:
             return ServiceUnavailable("The database cannot be reached; try again.", retry_after=1)
         case exceptions.APIException():
             return _from_drf(exc)
+        case OSError():
+            return disk_full(exc)
     return None
+
+
+def disk_full(exc: OSError) -> ServiceUnavailable | None:
+    """None where `exc` is something else."""
+    if exc.errno not in _FULL:
+        return None
+    log.error("disk full", error=errno.errorcode[exc.errno])
+    return ServiceUnavailable("There is no room to store this; try again.", retry_after=30)
 
 
 def uncaught(request: HttpRequest) -> HttpResponse:

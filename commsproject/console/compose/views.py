@@ -18,6 +18,8 @@ from commsproject.common.errors import CommsError
 from commsproject.common.models import ApiClient
 from commsproject.console.compose import looks
 from commsproject.console.compose.forms import BatchForm, ContentForm, MessageForm
+from commsproject.console.uploads import takes_files
+from notifications.api.batch_input import largest_upload
 from notifications.models import Notification
 from notifications.services import submit
 from notifications.services.submit import Accepted
@@ -51,6 +53,7 @@ def message(request: HttpRequest) -> HttpResponse:
     return _page(request, MessageForm, act)
 
 
+@takes_files(largest_upload)
 @audit.own_transactions
 @_may_send_many
 def batch(request: HttpRequest) -> HttpResponse:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from typing import Any
 
@@ -280,3 +281,10 @@ def test_what_a_middleware_raises_is_told_as_what_a_view_does(
     assert got.status_code == status
     assert got["Content-Type"].startswith(kind)
     assert (got.get("Retry-After") == "1") is (status == 503)
+
+
+def test_a_full_disk_is_no_defect() -> None:
+    error = translate(OSError(errno.ENOSPC, "No space left on device"))
+    assert isinstance(error, ServiceUnavailable)
+    assert error.retry_after
+    assert translate(OSError(errno.EACCES, "Permission denied")) is None
