@@ -321,7 +321,7 @@ def look_at_batches(leases: Iterable[Lease]) -> None:
     if not of_batches:
         return
     rows = Batch.objects.filter(id__in={lease.batch_id for lease in of_batches})
-    found = {row.id: row for row in rows.only("state", "pace")}
+    found: dict[UUID | None, Batch] = {row.id: row for row in rows.only("state", "pace")}
     for lease in of_batches:
         if batch := found.get(lease.batch_id):
             lease.batch_state, lease.pace = batch.state, batch.pace

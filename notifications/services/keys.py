@@ -88,7 +88,7 @@ FROM jsonb_to_recordset(%s::jsonb)
      AS new (client_id uuid, key text, fingerprint text, response jsonb)
 ON CONFLICT DO NOTHING
 RETURNING client_id, key;
-SET LOCAL lock_timeout = 0
+SET LOCAL lock_timeout TO DEFAULT
 """
 """One trip to the database instead of three."""
 

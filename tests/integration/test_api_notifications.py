@@ -799,7 +799,7 @@ def test_while_the_first_request_is_carried_out_the_second_is_told_409(
     assert Notification.objects.count() == 2
     with connection.cursor() as cursor:
         cursor.execute("SHOW lock_timeout")
-        assert cursor.fetchone() == ("0",)
+        assert cursor.fetchone() == ("10s",)
 
 
 @pytest.mark.django_db(transaction=True)

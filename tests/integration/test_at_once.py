@@ -21,10 +21,12 @@ from commsproject.common import egress
 from commsproject.common.errors import NotFound
 from commsproject.common.models import ApiClient
 from notifications import queue
+from notifications.errors import ContentErased
 from notifications.models import (
     Announcement,
     Attempt,
     Batch,
+    DeadLetter,
     Delivery,
     InboxItem,
     Notification,
@@ -37,11 +39,14 @@ from notifications.services import (
     audit,
     batches,
     complete,
+    erase,
     inbox,
     inbox_feed,
     rehearsal,
+    replay,
     schedule,
     status,
+    window,
 )
 from notifications.services.complete import Successor
 from notifications.states import State
@@ -190,6 +195,23 @@ def test_to_draw_a_canary_waits_for_no_window(beside: Start[Any]) -> None:
     assert not transaction.atomic(batches._cut)(work.id, 2)
 
 
+def test_a_window_that_waited_knows_what_was_cancelled_meanwhile(beside: Start[Any]) -> None:
+    """It carries two batches, and waits for a row of the one while the other is cancelled."""
+    agent = ApiClientFactory.create()
+    first, second = batch_of(agent), batch_of(agent)
+    for batch in (first, second):
+        chunk(2, batch=batch)
+    owners = {id_: lease for lease in queue.claim(Lane.NORMAL, 10) for id_ in lease.ids}
+    with transaction.atomic():
+        Work.objects.select_for_update().get(batch=first)
+        Batch.objects.filter(id=second.id).update(state=Batch.State.CANCELLED)
+        opening = beside(lambda: window.open_window(owners, list(owners), {}))
+        until_it_waits(opening)
+    opened = opening.result(10)
+    assert {item.lease.batch_id for call in opened.calls for item in call.items} == {first.id}
+    assert {item.lease.batch_id for item, _ in opened.refused} == {second.id}
+
+
 # --- Schedules -----------------------------------------------------------------------------------
 
 
@@ -239,6 +261,72 @@ def test_a_change_waits_for_the_run_that_is_under_way(
     assert changing[0].result(10) == 1
     assert Schedule.objects.get().next_at == then
     assert Notification.objects.count() == 1
+
+
+# --- A table that is locked ----------------------------------------------------------------------
+
+
+def test_who_waits_too_long_for_a_lock_is_told_to_come_again(
+    beside: Start[Any], api: APIClient
+) -> None:
+    def submit() -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '200ms'")
+        try:
+            body = {"to": {"email": "ada@example.org"}, "content": {"subject": "Hi", "text": "Hi"}}
+            return api.post("/api/v1/notifications", body, format="json")
+        finally:
+            connection.close()
+
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE notifications_work IN ACCESS EXCLUSIVE MODE")
+        answer = beside(submit).result(30)
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert not Notification.objects.exists()
+
+
+# --- Dead letters --------------------------------------------------------------------------------
+
+
+def dead_letter() -> DeadLetter:
+    (delivery,) = chunk(1)
+    Delivery.objects.update(state=State.DEAD)
+    Work.objects.all().delete()
+    return DeadLetter.objects.create(delivery=delivery, reason="it was tried")
+
+
+def edited(letter: DeadLetter) -> None:
+    changes = {"to": "somebody@example.org", "data": {"name": "Somebody"}}
+    replay.edit(DeadLetter.objects.all(), letter.id, changes)
+
+
+def test_who_edits_what_is_just_erased_is_refused(beside: Start[Any]) -> None:
+    letter = dead_letter()
+    with transaction.atomic():
+        erase.content_and_addresses([letter.delivery.notification_id])
+        editing = beside(lambda: edited(letter))
+        until_it_waits(editing)
+    with pytest.raises(ContentErased):
+        editing.result(10)
+    letter.refresh_from_db()
+    assert (letter.address, letter.data) == ("", None)
+
+
+def test_what_is_just_edited_is_erased_too(beside: Start[Any]) -> None:
+    letter = dead_letter()
+    with transaction.atomic():
+        edited(letter)
+        erasing = beside(
+            lambda: transaction.atomic(erase.content_and_addresses)(
+                [letter.delivery.notification_id]
+            )
+        )
+        until_it_waits(erasing)
+    erasing.result(10)
+    letter.refresh_from_db()
+    assert (letter.address, letter.data) == ("", None)
 
 
 # --- Webhook endpoints ---------------------------------------------------------------------------

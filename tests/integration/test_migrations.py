@@ -109,7 +109,7 @@ def test_migrating_waits_for_no_table_and_for_every_other_migration() -> None:
     during, seen = seen, {}
     assert during == {"lock_timeout": "5s", "statement_timeout": "0", "locks": 1}
     look()
-    assert seen == {"lock_timeout": "0", "statement_timeout": "1min", "locks": 0}
+    assert seen == {"lock_timeout": "10s", "statement_timeout": "1min", "locks": 0}
 
 
 @pytest.mark.django_db(transaction=True)
