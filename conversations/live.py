@@ -111,6 +111,13 @@ CHANGED = ServerFrame(
         },
     },
 )
+SKIP = ServerFrame(
+    "skip",
+    "This number went to something of the team's own: keep it as your last one, and show nothing. "
+    "Never to staff.",
+    _SEQ_OF,
+    {"type": "skip", "conversation": _ID, "seq": 44},
+)
 READ = ServerFrame(
     "read",
     "Somebody has read everything up to there.",
@@ -148,7 +155,7 @@ def actor_of(person: Person) -> Actor:
 
 class ConversationFeed(Feed):
     name = FEED
-    frames = (NEW, CHANGED, READ, DELIVERED)
+    frames = (NEW, CHANGED, SKIP, READ, DELIVERED)
 
     @override
     def authorise(self, wishes: Collection[Wish]) -> Mapping[Wish, int]:
@@ -174,6 +181,15 @@ class ConversationFeed(Feed):
             frame = NEW if one.is_new else CHANGED
             content = {"conversation": one.key, "seq": one.seq, "entry": one.entry}
             yield one.key, one.seq, {"type": frame.type, **content}
+
+    @override
+    def for_people(self, frame: Mapping[str, Any]) -> Mapping[str, Any]:
+        entry = selectors.for_people(frame["entry"])
+        if entry is frame["entry"]:
+            return frame
+        if entry is None:
+            return {"type": SKIP.type, "conversation": frame["conversation"], "seq": frame["seq"]}
+        return {**frame, "entry": entry}
 
 
 class _Unkept(Feed):

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from conversations import access, markup
+from conversations import access, markup, policy
 from conversations.models import Attachment, Conversation, Entry, Participant, Reaction
 from conversations.types import Actor, EntryKind, Who
 
@@ -27,7 +27,7 @@ def moment(at: datetime | None) -> str | None:
 
 
 def as_json(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """The same for everybody who may read them."""
+    """As the team gets them. What was written is the same for everybody who may read it."""
     reactions = _reactions(entries)
     files = _files(entries)
     answered = _answered(entries)
@@ -35,6 +35,33 @@ def as_json(entries: Sequence[Entry]) -> list[dict[str, Any]]:
         _entry(entry, reactions.get(entry.id, []), files.get(entry.id, []), answered)
         for entry in entries
     ]
+
+
+def for_people(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """An entry as people get it, of `as_json`; None: it is the team's own."""
+    if entry["event"] is None:
+        return entry
+    event = policy.for_people(entry["event"])
+    if event is None:
+        return None
+    author = entry["author"]
+    if author["kind"] == Who.STAFF:
+        author = {**author, "id": ""}
+    return {**entry, "event": event, "author": author}
+
+
+def as_seen(actor: Actor, entries: Sequence[Entry]) -> list[Mapping[str, Any]]:
+    """Those of them that `actor` is shown, as `actor` gets them."""
+    found = as_json(entries)
+    if actor.who is not Who.USER:
+        return list(found)
+    return [shown for one in found if (shown := for_people(one)) is not None]
+
+
+def entries_of(conversation: Conversation, reader: Actor) -> QuerySet[Entry]:
+    """Those that `reader` is shown."""
+    rows = Entry.objects.filter(conversation=conversation)
+    return rows.filter(policy.FOR_PEOPLE) if reader.who is Who.USER else rows
 
 
 def _entry(
@@ -105,7 +132,7 @@ def attachment_as_json(one: Attachment) -> dict[str, Any]:
 
 def _files(entries: Sequence[Entry]) -> dict[UUID, list[dict[str, Any]]]:
     found: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
-    for row in Attachment.objects.filter(entry__in=[entry.id for entry in entries]).order_by("id"):
+    for row in Attachment.objects.filter(entry__in=[entry.id for entry in entries]):
         if row.entry_id is not None:
             found[row.entry_id].append(attachment_as_json(row))
     return found
@@ -116,26 +143,30 @@ def _answered(entries: Sequence[Entry]) -> dict[UUID, Entry]:
 
 
 def history(
-    conversation: Conversation, *, before: int | None = None, limit: int
+    conversation: Conversation, reader: Actor, *, before: int | None = None, limit: int
 ) -> tuple[list[Entry], bool]:
     """The latest entries before a seq, the oldest of them first; whether there are older ones."""
-    rows = Entry.objects.filter(conversation=conversation).order_by("-seq")
+    rows = entries_of(conversation, reader)
     if before is not None:
         rows = rows.filter(seq__lt=before)
-    found = list(rows[: limit + 1])
+    found = list(rows.order_by("-seq")[: limit + 1])
     return found[:limit][::-1], len(found) > limit
 
 
-def onward(conversation: Conversation, *, since: int, limit: int) -> tuple[list[Entry], bool]:
+def onward(
+    conversation: Conversation, reader: Actor, *, since: int, limit: int
+) -> tuple[list[Entry], bool]:
     """The entries from a seq on, in their order; whether there are more."""
-    rows = Entry.objects.filter(conversation=conversation, seq__gte=since).order_by("seq")
-    found = list(rows[: limit + 1])
+    rows = entries_of(conversation, reader).filter(seq__gte=since)
+    found = list(rows.order_by("seq")[: limit + 1])
     return found[:limit], len(found) > limit
 
 
-def news(conversation: Conversation, *, after: int, limit: int) -> tuple[list[Entry], bool]:
+def news(
+    conversation: Conversation, reader: Actor, *, after: int, limit: int
+) -> tuple[list[Entry], bool]:
     """What was written or has changed after a seq, in that order; whether there is more."""
-    rows = Entry.objects.filter(conversation=conversation, changed_seq__gt=after)
+    rows = entries_of(conversation, reader).filter(changed_seq__gt=after)
     found = list(rows.order_by("changed_seq")[: limit + 1])
     return found[:limit], len(found) > limit
 
@@ -255,19 +286,28 @@ def _conversation(
     latest: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     me = next((p for p in people if (p.who, p.person_id) == (actor.who, actor.id)), None)
+    is_person = actor.who is Who.USER
+    assignee = None if is_person else conversation.assignee_id
     return {
         "id": str(conversation.id),
         "kind": conversation.kind,
         "title": conversation.title,
         "status": conversation.status,
-        "assignee": str(conversation.assignee_id) if conversation.assignee_id else None,
+        "assignee": str(assignee) if assignee else None,
         "last_seq": conversation.last_seq,
         "latest": latest,
-        "participants": [participant_as_json(person) for person in people],
+        "participants": [
+            participant_as_json(one) for one in people if not (is_person and _only_assigned(one))
+        ],
         "me": _marks(conversation, me) if me else None,
         "active_at": moment(conversation.active_at),
         "created_at": moment(conversation.created_at),
     }
+
+
+def _only_assigned(one: Participant) -> bool:
+    """Of the team, and neither written nor read anything."""
+    return one.who == Who.STAFF and one.read_seq == 0
 
 
 def participant_as_json(person: Participant) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from conversations.api.views import View
 from conversations.errors import Gone, NotAllowed
 from conversations.models import Conversation, Entry
 from conversations.services import entries
+from conversations.types import Actor
 
 LIMIT = 50
 
@@ -60,11 +61,12 @@ class Entries(View):
         ],
     )
     def get(self, request: Request, conversation_id: UUID) -> Response:
-        conversation = access.fetch(actor(request), conversation_id).conversation
-        page = _page(request, conversation)
+        reader = actor(request)
+        conversation = access.fetch(reader, conversation_id).conversation
+        page = _page(request, reader, conversation)
         return Response(
             {
-                "results": selectors.as_json(page.entries),
+                "results": selectors.as_seen(reader, page.entries),
                 "next": _link(request, *page.next) if page.next else None,
                 "previous": _link(request, "before", page.before) if page.before else None,
                 "last_seq": conversation.last_seq,
@@ -107,43 +109,45 @@ class _Page:
     next: tuple[str, int] | None = None
 
 
-def _page(request: Request, conversation: Conversation) -> _Page:
+def _page(request: Request, reader: Actor, conversation: Conversation) -> _Page:
     """Raises `InvalidInput`, `NotFound`."""
     limit, place = _limit(request), _place(request)
     match place:
         case "after":
-            return _changed(conversation, _whole(request, place), limit)
+            return _changed(conversation, reader, _whole(request, place), limit)
         case "around":
-            return _around(conversation, _id(request), limit)
+            return _around(conversation, reader, _id(request), limit)
         case "date":
-            return _onward(conversation, selectors.at(conversation, _date(request)), limit)
+            seq = selectors.at(conversation, _date(request))
+            return _onward(conversation, reader, seq, limit)
         case "from":
-            return _onward(conversation, _whole(request, place), limit)
+            return _onward(conversation, reader, _whole(request, place), limit)
         case "before":
             seq = _whole(request, place)
-            found, more = selectors.history(conversation, before=seq, limit=limit)
+            found, more = selectors.history(conversation, reader, before=seq, limit=limit)
             return _Page(found, found[0].seq if more else None, ("from", seq) if found else None)
-    found, more = selectors.history(conversation, limit=limit)
+    found, more = selectors.history(conversation, reader, limit=limit)
     return _Page(found, found[0].seq if more else None)
 
 
-def _changed(conversation: Conversation, after: int, limit: int) -> _Page:
-    found, more = selectors.news(conversation, after=after, limit=limit)
+def _changed(conversation: Conversation, reader: Actor, after: int, limit: int) -> _Page:
+    found, more = selectors.news(conversation, reader, after=after, limit=limit)
     newer = ("after", found[-1].changed_seq) if more else None
     return _Page(found, after + 1 if after else None, newer)
 
 
-def _onward(conversation: Conversation, seq: int, limit: int) -> _Page:
-    found, more = selectors.onward(conversation, since=seq, limit=limit)
+def _onward(conversation: Conversation, reader: Actor, seq: int, limit: int) -> _Page:
+    found, more = selectors.onward(conversation, reader, since=seq, limit=limit)
     return _Page(found, seq if seq > 1 else None, ("from", found[-1].seq + 1) if more else None)
 
 
-def _around(conversation: Conversation, entry_id: UUID, limit: int) -> _Page:
-    entry = Entry.objects.filter(conversation=conversation, id=entry_id).first()
+def _around(conversation: Conversation, reader: Actor, entry_id: UUID, limit: int) -> _Page:
+    entry = selectors.entries_of(conversation, reader).filter(id=entry_id).first()
     if entry is None:
         raise NotFound("There is no such entry in this conversation.")
-    older, more = selectors.history(conversation, before=entry.seq, limit=limit // 2)
-    rest = _onward(conversation, entry.seq, limit - len(older))
+    half = limit // 2
+    older, more = selectors.history(conversation, reader, before=entry.seq, limit=half)
+    rest = _onward(conversation, reader, entry.seq, limit - len(older))
     found = [*older, *rest.entries]
     return _Page(found, found[0].seq if more else None, rest.next)
 

@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -154,17 +154,18 @@ class Export(View):
         },
     )
     def get(self, request: Request, conversation_id: UUID) -> StreamingHttpResponse:
-        conversation = access.fetch(actor(request), conversation_id).conversation
+        reader = actor(request)
+        conversation = access.fetch(reader, conversation_id).conversation
         chosen = request.accepted_renderer.format
         return download(
             request._request,  # noqa: SLF001 - DRF has no public name for it
-            _WRITERS[chosen](export.pieces(conversation)),
+            _WRITERS[chosen](export.pieces(conversation, reader)),
             content_type=f"{request.accepted_renderer.media_type}; charset=utf-8",
             filename=f"conversation-{conversation.id}.{chosen}",
         )
 
 
-_Pieces = Iterator[list[dict[str, Any]]]
+_Pieces = Iterator[list[Mapping[str, Any]]]
 
 
 def _json(pieces: _Pieces) -> Iterator[bytes]:

@@ -199,7 +199,9 @@ class EntryOutput(serializers.Serializer[Any]):
     client_id = serializers.CharField()
     body = serializers.CharField(help_text="As it was written; empty once deleted.")
     html = serializers.CharField(help_text="Safe to put into a page.")
-    event = serializers.DictField(allow_null=True, help_text="Of a system entry.")
+    event = serializers.DictField(
+        allow_null=True, help_text="Of a system entry. People are told of no work of the team."
+    )
     reply_to = QuoteOutput(allow_null=True)
     mentions = serializers.ListField(child=serializers.CharField())
     reactions = ReactionOutput(many=True)
@@ -258,7 +260,10 @@ class ConversationOutput(serializers.Serializer[Any]):
     )
     title = serializers.CharField()
     status = serializers.CharField(help_text="Of a support conversation.")
-    assignee = serializers.CharField(allow_null=True)
+    assignee = serializers.CharField(
+        allow_null=True,
+        help_text="Who of the staff looks after it; null while nobody does, and to people.",
+    )
     last_seq = serializers.IntegerField()
     latest = EntryOutput(allow_null=True)
     participants = ParticipantOutput(many=True)

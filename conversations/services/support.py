@@ -43,10 +43,12 @@ def set_status(actor: Actor, conversation_id: UUID, status: Status) -> Conversat
     """Open, waiting or closed. Safe to repeat."""
     membership = held_by_team(actor, conversation_id)
     conversation = membership.conversation
-    if conversation.status != status:
+    was = conversation.status
+    if was != status:
         conversation.status = status
         conversation.save(update_fields=["status"])
-        entries.note(membership, {"type": "status", "people": [], "status": status.value})
+        event = {"type": "status", "people": [], "status": status.value, "was": was}
+        entries.note(membership, event)
     return conversation
 
 

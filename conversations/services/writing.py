@@ -8,6 +8,7 @@ from django.db import connection
 from psycopg.types.json import Jsonb
 
 from commsproject.common.live import publish
+from conversations import policy
 from conversations.access import Membership
 from conversations.models import Entry
 from conversations.services import own
@@ -21,15 +22,17 @@ def write(membership: Membership, entry: Entry, *, status: str, remind_at: datet
 
     Its author has read what was before. Where it is a text, it brings the conversation out of the
     archives of those who have not muted it, and those who are not to be reminded of it yet are to be
-    at `remind_at`, if ever.
+    at `remind_at`, if ever. What people are not shown has a number, and nothing else.
     """
     conversation, me = membership.conversation, membership.participant
+    is_new = entry.event is None or policy.for_people(entry.event) is not None
     values = {
         **{name: getattr(entry, name) for name in _COLUMNS},
         "event": entry.event and Jsonb(entry.event),
         "me": me and me.id,
         "status": status,
         "remind_at": remind_at,
+        "is_new": is_new,
         "was_quiet": entry.created_at - conversation.active_at > own.QUIET,
     }
     with connection.cursor() as cursor:
@@ -41,7 +44,9 @@ def write(membership: Membership, entry: Entry, *, status: str, remind_at: datet
     entry.seq, entry.number = numbers
     entry.changed_seq = entry.seq
     conversation.last_seq, conversation.entries_made = numbers
-    conversation.active_at, conversation.status = entry.created_at, status
+    conversation.status = status
+    if is_new:
+        conversation.active_at = entry.created_at
     publish.advanced(FEED, {str(conversation.id): entry.seq})
     tell_team(conversation)
     if listed:
@@ -58,8 +63,9 @@ _COLUMNS = (
 _WRITE = """
 WITH numbered AS (
     UPDATE conversations_conversation
-    SET last_seq = last_seq + 1, entries_made = entries_made + 1,
-        active_at = %(created_at)s, status = %(status)s
+    SET last_seq = last_seq + 1, entries_made = entries_made + %(is_new)s::int,
+        active_at = CASE WHEN %(is_new)s THEN %(created_at)s ELSE active_at END,
+        status = %(status)s
     WHERE id = %(conversation_id)s AND NOT EXISTS (
         SELECT FROM conversations_entry
         WHERE %(client_id)s <> '' AND conversation_id = %(conversation_id)s AND who = %(who)s
@@ -84,7 +90,7 @@ WITH numbered AS (
     SET read_seq = last_seq, delivered_seq = last_seq, read_entries = entries_made, mentions = 0,
         read_at = %(created_at)s,
         archived_at = CASE WHEN id IN (SELECT id FROM awake) THEN NULL ELSE archived_at END
-    FROM numbered WHERE id = %(me)s
+    FROM numbered WHERE id = %(me)s AND %(is_new)s
 ), returned AS (
     UPDATE conversations_participant SET archived_at = NULL
     WHERE id IN (SELECT id FROM awake WHERE is_put_away) AND id IS DISTINCT FROM %(me)s

@@ -24,7 +24,7 @@ from commsproject.common.live import database, registry, sessions, tickets, wire
 from commsproject.common.live.bus import Bus
 from commsproject.common.live.closes import Close
 from commsproject.common.live.counts import counts
-from commsproject.common.live.people import Session
+from commsproject.common.live.people import Kind, Session
 from commsproject.common.live.presence.store import Doing
 from commsproject.common.live.presence.watching import Presence
 from commsproject.common.live.registry import Feed, Wish
@@ -32,7 +32,7 @@ from commsproject.common.live.seats import Seats
 from commsproject.common.live.server import Send
 from commsproject.common.live.sessions import Login
 from commsproject.common.live.sockets import Socket
-from commsproject.common.live.topics import REPLAY, Message, Topic
+from commsproject.common.live.topics import REPLAY, Messages, Topic
 from commsproject.common.loops import PerLoop
 
 log = structlog.get_logger(__name__)
@@ -266,7 +266,9 @@ class Hub:
             if topic.wants_more:
                 self._want(topic)
 
-    def _load(self, topic: Topic[Socket], after: int, found: Sequence[tuple[int, Message]]) -> None:
+    def _load(
+        self, topic: Topic[Socket], after: int, found: Sequence[tuple[int, Messages]]
+    ) -> None:
         if found[0][0] > after + 1:
             self._skip(topic, found[0][0] - 1)
         else:
@@ -385,7 +387,7 @@ def _look(feed: Feed, wishes: Collection[Wish]) -> tuple[Mapping[Wish, int], Map
 
 def _fetch(
     feed: Feed, wishes: Collection[Wish], after: Mapping[str, int], limit: int
-) -> tuple[Mapping[Wish, int], dict[str, list[tuple[int, Message]]], Mapping[str, int]]:
+) -> tuple[Mapping[Wish, int], dict[str, list[tuple[int, Messages]]], Mapping[str, int]]:
     """Who may read; messages by key; the heads of keys where nothing was found."""
     allowed = feed.authorise(wishes)
     keys = {key for _, key in allowed}
@@ -397,11 +399,18 @@ def _fetch(
     return allowed, found, heads
 
 
-def _read(feed: Feed, after: Mapping[str, int], limit: int) -> dict[str, list[tuple[int, Message]]]:
-    found: dict[str, list[tuple[int, Message]]] = {}
+def _read(
+    feed: Feed, after: Mapping[str, int], limit: int
+) -> dict[str, list[tuple[int, Messages]]]:
+    found: dict[str, list[tuple[int, Messages]]] = {}
     for key, seq, frame in feed.read(after, limit) if after else ():
-        found.setdefault(key, []).append((seq, wire.message(frame)))
+        found.setdefault(key, []).append((seq, _messages(feed, frame)))
     return found
+
+
+def _messages(feed: Feed, frame: Mapping[str, Any]) -> Messages:
+    message, shown = wire.message(frame), feed.for_people(frame)
+    return {Kind.STAFF: message, Kind.USER: message if shown is frame else wire.message(shown)}
 
 
 def _complain(feed: Feed, error: Exception) -> None:

@@ -53,10 +53,16 @@ class Feed(ABC):
     ) -> Iterable[tuple[str, int, Mapping[str, Any]]]:
         """(key, seq, frame) of the first `limit` after each key's seq, ascending within a key.
 
-        By one query. The frame is what followers get: the same for all, so it holds nothing that
-        only some may see. Where rows are gone (retention), the next that is there comes first, and
-        followers before the hole are told to `resync`.
+        By one query. The frame is what followers get: the same for all, but for `for_people`. Where
+        rows are gone (retention), the next that is there comes first, and followers before the hole
+        are told to `resync`.
         """
+
+    def for_people(self, frame: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What end users get in the place of a frame of `read`, under the same seq: the frame itself
+        unless it holds what only staff may see.
+        """
+        return frame
 
 
 class OwnFeed(Feed):

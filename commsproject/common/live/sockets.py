@@ -161,8 +161,8 @@ class Socket:
             return self._heads()
         while self._dirty:
             topic = next(iter(self._dirty))
-            if (message := topic.next_for(self)) is not None:
-                return message
+            if (messages := topic.next_for(self)) is not None:
+                return messages[self.person.kind]
             del self._dirty[topic]
             if topic.is_behind(self):
                 self._on_behind(topic)

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
+from commsproject.common.live.people import Kind
 from commsproject.common.live.registry import Feed
 
 S = TypeVar("S")
@@ -19,6 +20,9 @@ REPLAY = 500
 
 Message = Mapping[str, Any]
 """An ASGI message, serialised once and sent to many."""
+
+Messages = Mapping[Kind, Message]
+"""A frame as each kind of person gets it; mostly one message for all."""
 
 
 class Topic(Generic[S]):
@@ -43,7 +47,7 @@ class Topic(Generic[S]):
         self.key = key
         self.head = 0
         self.loaded = 0
-        self.window: deque[Message] = deque()
+        self.window: deque[Messages] = deque()
         self.cursors: dict[S, int] = {}
         self.expected = 0
         """Sockets that wait to be let in."""
@@ -64,7 +68,7 @@ class Topic(Generic[S]):
             self.loaded = start
         return self.loaded
 
-    def extend(self, seq: int, messages: Sequence[Message]) -> bool:
+    def extend(self, seq: int, messages: Sequence[Messages]) -> bool:
         """Take messages of the seqs after `seq`. False where they no longer join what is loaded."""
         if seq != self.loaded:
             return False
@@ -80,7 +84,7 @@ class Topic(Generic[S]):
         """Followers that have not been sent all that is loaded."""
         return self._due
 
-    def next_for(self, socket: S) -> Message | None:
+    def next_for(self, socket: S) -> Messages | None:
         """The message that is next for `socket`, which counts as sent; None where none is loaded."""
         cursor = self.cursors.get(socket)
         if cursor is None:

@@ -21,6 +21,7 @@ from conversations.services import entries, marks, start, support
 from conversations.types import Actor, Kind, Role, Status, Who
 
 PEOPLE = [Actor(Who.USER, name) for name in ("ada", "bob", "eve")]
+TEAM = Actor(Who.STAFF, "")
 
 
 class Client:
@@ -78,8 +79,8 @@ class Client:
 def snapshot(conversation_id: UUID) -> dict[str, Any]:
     """What a client gets that has nothing."""
     conversation = Conversation.objects.get(id=conversation_id)
-    (shown,) = selectors.conversations_as_json(PEOPLE[0], [conversation])
-    found, more = selectors.history(conversation, limit=1000)
+    (shown,) = selectors.conversations_as_json(TEAM, [conversation])
+    found, more = selectors.history(conversation, TEAM, limit=1000)
     assert not more
     return {
         "seq": conversation.last_seq,

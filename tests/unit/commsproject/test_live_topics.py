@@ -9,14 +9,15 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from typing_extensions import override
 
+from commsproject.common.live.people import Kind
 from commsproject.common.live.registry import Feed
-from commsproject.common.live.topics import REPLAY, Message, Topic
+from commsproject.common.live.topics import REPLAY, Messages, Topic
 
 FOLLOWERS = st.integers(0, 4)
 
 
-def message(seq: int) -> Message:
-    return {"seq": seq}
+def message(seq: int) -> Messages:
+    return {Kind.USER: {"seq": seq}}
 
 
 class Deliveries(RuleBasedStateMachine):
@@ -81,7 +82,7 @@ class Deliveries(RuleBasedStateMachine):
                 self.topic.is_behind(follower)
                 return
             self.given[follower] += 1
-            assert found["seq"] == self.given[follower]
+            assert found == message(self.given[follower])
 
     @invariant()
     def bounded(self) -> None:
