@@ -48,6 +48,7 @@ await build({
   entryPoints: {
     "comms-chat": "src/chat/comms-chat.ts",
     "comms-search": "src/chat/search.ts",
+    "comms-more": "src/chat/more.ts",
     "comms-inbox": "src/inbox/comms-inbox.ts",
   },
   banner: { js: "/*! With lit-html, Google LLC, BSD-3-Clause: lit.LICENSE.txt */" },

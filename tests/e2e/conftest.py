@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.conf import settings
@@ -17,6 +17,9 @@ from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 from tests.processes import eventually
+
+if TYPE_CHECKING:
+    from tests.e2e.widgets import Server, Shop, Visitor
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 DESK = ViewportSize(width=1440, height=900)
@@ -140,3 +143,34 @@ def visit(browser: Browser, live_server: Any, answered: None) -> Iterator[Callab
     for each in visits:
         each.context.close()
     assert [error for each in visits for error in each.errors] == []
+
+
+# --- Widgets, in a page of another origin --------------------------------------------------------
+
+
+@pytest.fixture
+def places(transactional_db: None, tmp_path: Path) -> Iterator[tuple[Shop, Server]]:
+    """Somebody else's site, and the service that it uses."""
+    from tests.e2e.widgets import embedded  # which knows this module
+
+    with embedded(tmp_path / "web.log") as both:
+        yield both
+
+
+@pytest.fixture
+def shop(places: tuple[Shop, Server]) -> Shop:
+    return places[0]
+
+
+@pytest.fixture
+def server(places: tuple[Shop, Server]) -> Server:
+    return places[1]
+
+
+@pytest.fixture
+def shoppers(browser: Browser, shop: Shop) -> Iterator[Callable[..., Visitor]]:
+    """Makes people who visit the shop."""
+    from tests.e2e.widgets import visiting
+
+    with visiting(browser, shop) as make:
+        yield make

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Browser, FilePayload, Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from conversations.models import Conversation, Participant
 from conversations.types import Kind
@@ -24,9 +22,7 @@ from tests.e2e.widgets import (
     Visit,
     Visitor,
     both,
-    embedded,
     fill,
-    visiting,
 )
 from tests.inboxes import deliver
 from tests.integration.conversations.people import call, person, start, write
@@ -36,25 +32,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def places(transactional_db: None, tmp_path: Path) -> Iterator[tuple[Shop, Server]]:
-    with embedded(tmp_path / "web.log") as both:
-        yield both
-
-
-@pytest.fixture
-def shop(places: tuple[Shop, Server]) -> Shop:
-    return places[0]
-
-
-@pytest.fixture
-def server(places: tuple[Shop, Server]) -> Server:
-    return places[1]
-
-
-@pytest.fixture
-def visit(browser: Browser, shop: Shop) -> Iterator[Visit]:
-    with visiting(browser, shop) as make:
-        yield make
+def visit(shoppers: Visit) -> Visit:
+    """In the shop, and not on staff pages."""
+    return shoppers
 
 
 def slow(page: Page) -> None:
@@ -334,6 +314,22 @@ def test_a_token_ends_while_somebody_is_offline(visit: Visit, shop: Shop) -> Non
     expect(ada.chat.locator(".waiting")).to_have_count(0)
     assert shop.tokens > 0
     expect(bob.entries).to_have_count(1)
+
+
+def test_a_late_answer_says_nothing_of_the_sign_in(visit: Visit, shop: Shop) -> None:
+    ada, _ = both(visit)
+    Conversation.objects.update(title="Lunch")  # to see when the answer is there
+    late = Held(ada.page, "**/conversations/*")
+    look(ada)
+    late.wait()
+    shop.is_signed_in = False
+    ada.page.route("**/ws-ticket", lambda route: route.fulfill(status=401, body="{}"))
+    for name in ("offline", "online"):
+        ada.page.evaluate(f"dispatchEvent(new Event('{name}'))")
+    expect(ada.chat.locator(".banner")).to_contain_text("signed out")
+    late.let_go()
+    expect(ada.chat.get_by_role("heading", name="Lunch")).to_be_visible()
+    expect(ada.chat.locator(".banner")).to_contain_text("signed out")
 
 
 def test_a_new_sign_in_brings_the_widgets_back(visit: Visit, shop: Shop, server: Server) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, FilePayload, Page, Route, expect
 
+from conversations.models import Attachment
 from tests.e2e.axe import violations
 from tests.e2e.conftest import DESK, PHONE, SCREENSHOTS
 from tests.e2e.widgets import Server
@@ -115,6 +116,24 @@ def test_it_is_all_there_on_one_page(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert violations(page) == []
     page.screenshot(path=SCREENSHOTS / "demo_390.png", full_page=True)
+
+
+def test_a_line_that_is_cut_carries_no_files(page: Page) -> None:
+    left, right = (page.locator(".side").nth(index) for index in (0, 1))
+    for side in (left, right):
+        expect(side.locator(".pill")).to_have_text("Live")
+    left.get_by_role("button", name="Cut the line").click()
+    notes = FilePayload(name="notes.txt", mimeType="text/plain", buffer=b"some notes")
+    left.locator("input[type=file]").set_input_files([notes])
+    expect(left.locator(".uploads progress")).to_have_count(1)
+    right.locator("textarea").fill("Where are your notes?")
+    right.locator("textarea").press("Enter")
+    expect(right.get_by_role("img", name="Sent")).to_be_visible()  # by a line that is not cut
+    assert not Attachment.objects.exists()
+    left.get_by_role("button", name="Mend the line").click()
+    expect(left.locator(".uploads progress")).to_have_count(0)
+    left.locator("textarea").press("Enter")
+    expect(right.locator(".file")).to_contain_text("notes.txt")
 
 
 def test_its_proof_is_one(page: Page) -> None:

@@ -4,52 +4,45 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from datetime import timedelta
 from io import BytesIO
-from pathlib import Path
 
 import pytest
+from django.utils import timezone
 from PIL import Image
-from playwright.sync_api import APIResponse, Browser, FilePayload, Route, expect
+from playwright.sync_api import APIResponse, FilePayload, Route, expect
 
 from conversations import markup
+from conversations.models import Conversation
+from conversations.services import entries, support, team
+from conversations.types import Status
 from notifications.models import Category, QuietHours
 from tests.e2e.axe import violations
 from tests.e2e.conftest import DESK, PHONE
 from tests.e2e.widgets import (
     NO_LOOKS,
     WAIT,
+    Held,
     Server,
     Shop,
     Visit,
     Visitor,
     both,
-    embedded,
     fill,
-    visiting,
 )
 from tests.inboxes import deliver
 from tests.integration.conversations.people import call, person, start, write
+from tests.integration.conversations.test_support import staff
 from tests.processes import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def places(transactional_db: None, tmp_path: Path) -> Iterator[tuple[Shop, Server]]:
-    with embedded(tmp_path / "web.log") as both:
-        yield both
-
-
-@pytest.fixture
-def server(places: tuple[Shop, Server]) -> Server:
-    return places[1]
-
-
-@pytest.fixture
-def visit(browser: Browser, places: tuple[Shop, Server]) -> Iterator[Visit]:
-    with visiting(browser, places[0]) as make:
-        yield make
+def visit(shoppers: Visit) -> Visit:
+    """In the shop, and not on staff pages."""
+    return shoppers
 
 
 def picture() -> FilePayload:
@@ -405,6 +398,188 @@ def tab_to(one: Visitor, selector: str, key: str = "Tab") -> None:
     raise AssertionError(f"{selector} is not reached.")
 
 
+# --- A customer and the team ---------------------------------------------------------------------
+
+
+def test_a_customer_is_told_nothing_of_the_teams_work(visit: Visit) -> None:
+    one, two = staff("one"), staff("two")
+    ada = visit("ada")
+    ada.page.add_init_script(NO_LOOKS)
+    late = Held(ada.page, "**/conversations?*")
+    ada.go(support="yes")
+    late.wait()
+    ada.is_live_list()  # and asks again
+    late.let_go()
+    ada.is_live()
+    ada.say("Where is it?")
+    expect(ada.entries).to_have_count(1)
+    fetched: list[str] = []
+    ada.page.on("request", lambda request: fetched.append(request.url))
+    chat = Conversation.objects.get().id
+    for each in (one, two):
+        support.assign(one, chat, each.id)
+    entries.post(one, chat, "On its way.")
+    expect(ada.entry("Where is it?").get_by_role("img", name="Read")).to_be_visible()
+    support.set_status(one, chat, Status.CLOSED)
+    support.assign(two, chat, None)
+    support.set_status(two, chat, Status.PENDING)
+    entries.post(two, chat, "Here it is.")
+    shown = ada.chat.locator(".entry[data-id] .text, .system")
+    everything = [
+        "Where is it?",
+        "On its way.",
+        "The conversation was closed",
+        "The conversation was opened again",
+        "Here it is.",
+    ]
+    expect(shown).to_have_text(everything)
+    assert [url for url in fetched if "/entries" in url] == []  # nothing seemed to be missing
+    ada.shot("widget-support")
+    ada.go(support="yes").is_live()
+    expect(shown).to_have_text(everything)
+    ada.say("Thank you")
+    expect(ada.entries).to_have_count(4)
+    team.read(one, chat)
+    expect(ada.entry("Thank you").get_by_role("img", name="Read")).to_be_visible()
+
+
+def test_who_puts_the_only_conversation_away_sees_it_and_gets_it_back(visit: Visit) -> None:
+    ada = visit("ada", viewport=PHONE).go(support="yes")
+    ada.is_live()
+    ada.say("Where is it?")
+    expect(ada.entries).to_have_count(1)
+    away = ada.chat.get_by_role("status").filter(has_text="Archived")
+    ada.choose("Archive")
+    expect(away).to_be_visible()
+    expect(ada.chat.locator(".choices")).to_have_count(0)
+    ada.shot("widget-archived-phone")
+    assert violations(ada.page) == []
+    ada.go(support="yes").is_live()
+    expect(ada.entry("Where is it?")).to_be_visible()  # and not another one
+    assert Conversation.objects.count() == 1
+    away.get_by_role("button", name="Take out of the archive").click()
+    expect(away).to_have_count(0)
+    ada.choose("Archive")
+    expect(away).to_be_visible()
+    ada.say("Are you there?")  # which brings it back
+    expect(away).to_have_count(0)
+
+
+# --- Drafts and files ----------------------------------------------------------------------------
+
+
+def test_a_draft_outlives_the_page(visit: Visit) -> None:
+    bob = person("bob")
+    talk = start(bob, "group", "ada", "eve", title="Oslo")
+    write(bob, talk, "At nine?")
+    place = {"conversation": str(talk["id"])}
+    ada = visit("ada").go(**place)
+    ada.is_live()
+    ada.act("At nine?", "Reply")
+    ada.box.fill("Half of what")
+    ada.go(**place).is_live()
+    expect(ada.box).to_have_value("Half of what")
+    expect(ada.chat.locator(".about")).to_contain_text("At nine?")
+
+    eve = ada.tab()  # of the same browser, and hers alone
+    eve.user = "eve"
+    eve.go(**place).is_live()
+    expect(eve.box).to_have_value("")
+
+    ada.say("Half past nine")
+    expect(ada.entry("Half past nine").locator(".quote")).to_contain_text("At nine?")
+    ada.go(**place).is_live()
+    expect(ada.box).to_have_value("")
+    expect(ada.chat.locator(".about")).to_have_count(0)
+
+
+def files(count: int) -> list[FilePayload]:
+    return [
+        FilePayload(name=f"{number}.txt", mimeType="text/plain", buffer=b"a" * number)
+        for number in range(1, count + 1)
+    ]
+
+
+def test_more_files_than_fit_are_told_and_the_others_keep_their_order(visit: Visit) -> None:
+    ada, bob = both(visit)
+    late: list[Route] = []
+    ada.page.route("**/attachments", lambda route: late.append(route), times=1)
+    ada.chat.locator("input[type=file]").set_input_files(files(12))
+    left = "At most 10 files go with one message. Left out: 11.txt and 12.txt"
+    expect(ada.chat.get_by_role("alert")).to_contain_text(left)
+    expect(ada.chat.locator(".uploads li")).to_have_count(10)
+    expect(ada.chat.locator(".uploads progress")).to_have_count(1)
+    late[0].continue_()  # the first one is there last
+    expect(ada.chat.locator(".uploads progress")).to_have_count(0)
+    ada.say("All of them")
+    shown = bob.entry("All of them").locator(".file")
+    expect(shown.locator(".cut")).to_have_text([f"{number}.txt" for number in range(1, 11)])
+    expect(shown.locator("small").nth(2)).to_have_text("3 bytes")
+
+
+_HASTY = """
+const usual = window.setTimeout;
+let isFirst = true;
+window.setTimeout = (action, wait, ...more) => {
+  const isIt = wait === 30_000 && isFirst;
+  if (isIt) isFirst = false;
+  return usual(action, isIt ? 500 : wait, ...more);
+};
+"""
+"""The first half minute is over soon."""
+
+
+def test_an_upload_that_hangs_is_tried_again(visit: Visit) -> None:
+    ada, bob = visit("ada"), visit("bob")
+    ada.page.add_init_script(_HASTY)
+    ada.go(**{"with": "bob"}).is_live()
+    bob.go(**{"with": "ada"}).is_live()
+    hangs: list[Route] = []
+    ada.page.route("**/attachments", lambda route: hangs.append(route), times=1)
+    ada.chat.locator("input[type=file]").set_input_files(files(1))
+    expect(ada.chat.locator(".uploads progress")).to_have_count(0)
+    assert len(hangs) == 1
+    ada.say("Here")
+    expect(bob.entry("Here").locator(".file")).to_contain_text("1.txt")
+
+
+def test_a_long_name_leaves_room_for_the_size(visit: Visit) -> None:
+    ada, _ = both(visit, viewport=PHONE)
+    name = "the-minutes-of-our-meeting-" * 5 + ".txt"
+    long = FilePayload(name=name, mimeType="text/plain", buffer=b"a" * 1540)
+    ada.page.set_viewport_size(PHONE)
+    ada.chat.locator("input[type=file]").set_input_files([long, *files(1)])
+    expect(ada.chat.locator(".uploads progress")).to_have_count(0)
+    ada.box.press("Enter")
+    sizes = ada.entries.locator(".file small")
+    expect(sizes).to_have_text(["1.5 kB", "1 byte"])
+    assert sizes.evaluate_all(
+        "all => all.map((one) => one.scrollWidth <= one.offsetWidth && one.offsetHeight < 30)"
+    ) == [True, True]
+    ada.shot("widget-files-phone")
+
+
+def test_who_is_signed_out_is_told_once(visit: Visit, shop: Shop) -> None:
+    ada = visit("ada")
+    shop.is_signed_in = False
+    ada.go()
+    told = ada.chat.get_by_text("You are signed out.")
+    expect(told).to_have_count(1)
+    expect(told).to_be_visible()
+    expect(ada.chat.get_by_text("Loading")).to_have_count(0)
+    ada.shot("widget-signed-out")
+
+
+@pytest.mark.parametrize("hours", [-24, 24])
+def test_today_is_that_of_the_service(visit: Visit, hours: int) -> None:
+    talk = start(person("bob"), "direct", "ada")
+    write(person("bob"), talk, "Hello")
+    ada = visit("ada", timezone_id="UTC")
+    ada.page.clock.install(time=timezone.now() + timedelta(hours=hours))
+    ada.go(conversation=str(talk["id"])).is_live()
+    expect(ada.chat.locator(".day").first).to_have_text("Today")
+
+
 @pytest.mark.timeout(400)
 def test_by_keyboard_alone(visit: Visit) -> None:
     ada, bob = both(visit)
@@ -521,6 +696,7 @@ def test_it_is_read_from_right_to_left(visit: Visit) -> None:
     bob.say("Hello")
     ada.go(**{"with": "bob", "lang": "ar"}).is_live()
     expect(ada.box).to_have_attribute("placeholder", "اكتب رسالة")
+    expect(ada.box).to_have_css("direction", "rtl")
     expect(ada.bell).to_have_accessible_name(re.compile("الإشعارات"))
     ada.say("مرحبا")
     expect(ada.entry("مرحبا")).to_be_visible()

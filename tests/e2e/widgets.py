@@ -176,7 +176,7 @@ class _Answers(BaseHTTPRequestHandler):
 
         common = f'url="{self.server.service}" token-url="/token?user={query["user"]}"'
         common += " " + given("theme", "dir")
-        chat = given("with", "conversation")
+        chat = given("with", "conversation", "support")
         widgets = f"<comms-inbox {common} tags='order'></comms-inbox><comms-chat {common} {chat}></comms-chat>"
         return PAGE.format(lang=query.get("lang", "en"), widgets=widgets)
 
@@ -283,6 +283,11 @@ class Visitor:
 
     def entry(self, text: str) -> Locator:
         return self.entries.filter(has_text=text)
+
+    def choose(self, action: str) -> None:
+        """Of the options of the conversation."""
+        self.chat.get_by_role("button", name="Conversation options").click()
+        self.chat.locator(".choices").get_by_role("button", name=action, exact=True).click()
 
     def act(self, text: str, action: str) -> None:
         """Press a button at a message."""

@@ -42,6 +42,8 @@ export interface HttpOptions {
   headers?: () => Record<string, string>;
   credentials?: RequestCredentials;
   fetch?: typeof fetch;
+  /** For uploads. */
+  XMLHttpRequest?: typeof XMLHttpRequest;
 }
 
 export type Query = Record<string, string | number | boolean | readonly string[] | null | undefined>;
@@ -53,7 +55,7 @@ export interface Upload {
 }
 
 const EARLY_MS = 30_000;
-/** A network may swallow a request without a word. */
+/** A network may swallow a request without a word, and an upload in the middle of it. */
 const LONGEST_MS = 30_000;
 
 export class Http {
@@ -112,10 +114,19 @@ export class Http {
     const headers = await this.#headers();
     signal?.throwIfAborted();
     return new Promise<T>((resolve, reject) => {
-      const request = new XMLHttpRequest();
+      const request = new (this.options.XMLHttpRequest ?? XMLHttpRequest)();
+      let watchdog: ReturnType<typeof setTimeout>;
+      const moved = () => {
+        clearTimeout(watchdog);
+        watchdog = setTimeout(() => request.abort(), LONGEST_MS);
+      };
       request.open("POST", this.#address(path));
       for (const [header, value] of Object.entries(headers)) request.setRequestHeader(header, value);
-      request.upload.onprogress = (event) => onProgress?.(event.total ? event.loaded / event.total : 0);
+      request.upload.onprogress = (event) => {
+        moved();
+        onProgress?.(event.total ? event.loaded / event.total : 0);
+      };
+      request.onloadend = () => clearTimeout(watchdog);
       request.onload = () => {
         try {
           resolve(parsed<T>(request.status, request.responseText, request.getResponseHeader("Retry-After")));
@@ -126,6 +137,7 @@ export class Http {
       request.onerror = () => reject(unreachable());
       request.onabort = () => reject(signal?.reason ?? unreachable());
       signal?.addEventListener("abort", () => request.abort(), { once: true });
+      moved();
       request.send(form);
     });
   }

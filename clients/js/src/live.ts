@@ -91,6 +91,7 @@ export interface EventMap {
 const NUMBERED: Record<string, { feed: string; field?: string }> = {
   entry: { feed: "conversations", field: "conversation" },
   "entry.changed": { feed: "conversations", field: "conversation" },
+  skip: { feed: "conversations", field: "conversation" }, // something of the team's own
   notification: { feed: "inbox" },
   announcement: { feed: "announcements" },
 };
@@ -117,6 +118,8 @@ interface Followed extends Key {
 
 export class LiveClient {
   readonly http: Http;
+  /** Where what is not sent is kept. */
+  readonly storage: Storage | null;
 
   readonly #options: Options;
   readonly #events = new Events<EventMap>();
@@ -136,7 +139,8 @@ export class LiveClient {
   constructor(options: Options) {
     this.#options = options;
     this.http = new Http(options);
-    this.#outbox = new Outbox(options.storage === undefined ? localStorageOrNull() : options.storage);
+    this.storage = options.storage === undefined ? localStorageOrNull() : options.storage;
+    this.#outbox = new Outbox(this.storage);
     const line = { url: this.http.socket, ticket: () => this.#ticket() };
     this.#line = new Line(options.WebSocket ? { ...line, WebSocket: options.WebSocket } : line, {
       opened: (hello) => this.#opened(hello),
@@ -542,6 +546,7 @@ export class LiveClient {
 
   #emit(frame: Frame): void {
     const type = frame.type;
+    if (type === "skip") return;
     if (type in NUMBERED || UNNUMBERED.has(type)) this.#events.emit(type as keyof EventMap, frame as never);
     else this.#events.emit("frame", frame);
   }

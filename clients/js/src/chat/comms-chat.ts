@@ -13,9 +13,9 @@ import english from "../words/chat.en.json";
 import { avatar } from "./avatar.js";
 import styles from "./chat.css";
 import { Composer } from "./composer.js";
-import { Files } from "./files.js";
 import { Log } from "./log.js";
-import { summary, told, waiting, type Step, type View, type Word } from "./message.js";
+import { sameDay, summary, told, waiting, type Step, type View, type Word } from "./message.js";
+import type { More } from "./more.js";
 import { Thread } from "./thread.js";
 
 const MOST_FOLLOWED = 150;
@@ -31,7 +31,7 @@ export class CommsChat extends CommsElement<Word> implements View {
 
   protected readonly catalogue = "chat";
   protected readonly english = english;
-  files!: Files;
+  more: More | undefined;
   thread!: Thread;
   #calls!: Conversations;
   active: string | null = null;
@@ -41,6 +41,8 @@ export class CommsChat extends CommsElement<Word> implements View {
   #next: string | undefined;
   #isArchive = false;
   #open: Thread | null = null;
+  /** The only one, while it is asked for. */
+  #only: Promise<Conversation> | null = null;
   #composer: Composer | null = null;
   readonly #log = new Log(
     this.root,
@@ -55,7 +57,6 @@ export class CommsChat extends CommsElement<Word> implements View {
   #isMenuOpen = false;
   #isReady = false;
   #isSignedOut = false;
-  #isOver = false;
   /** Another for each time that somebody goes elsewhere. */
   #choice = {};
   #missed = 0;
@@ -69,14 +70,17 @@ export class CommsChat extends CommsElement<Word> implements View {
 
   protected async begin(line: LiveClient): Promise<void> {
     const changed = () => this.draw();
-    this.#open = null;
+    this.#open = this.#only = null;
     this.#list = [];
     this.#isReady = false;
     const calls = (this.#calls = new Conversations(line.http));
-    this.files = new Files(calls, changed);
+    this.more = undefined;
+    this.#me = "";
     this.#composer = new Composer({
       line,
       calls,
+      me: () => this.#me,
+      files: () => this.more?.files,
       t: this.t,
       find: (selector) => this.find(selector),
       changed,
@@ -100,7 +104,10 @@ export class CommsChat extends CommsElement<Word> implements View {
       },
       gone: ({ key }) => this.#gone(key),
       signedout: () => this.#set(() => (this.#isSignedOut = true)),
-      state: ({ state }) => state === "live" && void this.#refresh(),
+      state: ({ state }) => {
+        if (state !== "offline") this.#isSignedOut = false; // an answer that was on its way says nothing of it
+        if (state === "live") void this.#refresh();
+      },
     });
     const seen = () => document.visibilityState === "visible" && void this.#refresh();
     const look = setInterval(seen, LOOK_MS);
@@ -130,11 +137,28 @@ export class CommsChat extends CommsElement<Word> implements View {
       this.#me ||= await line.me();
       await (this.#isAlone ? this.#refreshOne() : this.#refreshList(line));
       this.#isReady = true;
-      this.#isSignedOut = false;
       if (this.#open && !this.#open.isLoaded && !this.#open.isLoading) void this.#load(this.#open);
+      if (!this.more) void this.#loadMore(line);
     } catch {
       // the connection tells
     }
+    this.draw();
+  }
+
+  /** As soon as there is something to show beside it; where it does not come, the next time. */
+  async #loadMore(line: LiveClient): Promise<void> {
+    const module = await load<typeof import("./more.js")>("more").catch(() => null);
+    if (!module || this.more || this.line !== line) return;
+    this.more = module.more({
+      root: this.root,
+      line,
+      calls: this.#calls,
+      view: this,
+      changed: () => this.draw(),
+      failed: (reason, what) => this.#failed(reason, what),
+      during: (off) => this.during(off),
+      dropped: (files) => this.#open && this.#composer?.add(this.#open.id, files),
+    });
     this.draw();
   }
 
@@ -143,17 +167,30 @@ export class CommsChat extends CommsElement<Word> implements View {
   }
 
   async #refreshOne(): Promise<void> {
-    const found = this.#open ? await this.#calls.get(this.#open.id) : await this.#only();
-    if (this.#open) this.#open.conversation = found;
-    else void this.#enter(found);
+    const { line } = this;
+    const open = this.#open;
+    if (open) {
+      open.conversation = await this.#calls.get(open.id);
+      return;
+    }
+    const only = (this.#only ??= this.#findOnly()); // which may make it: once
+    try {
+      const found = await only;
+      if (this.line === line) void this.#enter(found);
+    } finally {
+      if (this.#only === only) this.#only = null;
+    }
   }
 
-  async #only(): Promise<Conversation> {
+  async #findOnly(): Promise<Conversation> {
     const [id, other] = [this.getAttribute("conversation"), this.getAttribute("with")];
     if (id) return this.#calls.get(id);
     if (other) return this.#calls.start("direct", [other]);
-    const { results } = await this.#calls.list({ kind: "support", limit: 1 });
-    return results[0] ?? this.#calls.start("support", []);
+    for (const archived of [false, true]) {
+      const { results } = await this.#calls.list({ kind: "support", archived, limit: 1 });
+      if (results[0]) return results[0];
+    }
+    return this.#calls.start("support", []);
   }
 
   async #refreshList(line: LiveClient): Promise<void> {
@@ -255,6 +292,7 @@ export class CommsChat extends CommsElement<Word> implements View {
     const isMine = this.#isMe(entry.author);
     if (!isMine) this.line?.delivered(conversation, seq);
     this.#with(conversation, (thread) => {
+      if (!thread.knows(entry.author)) this.#refreshSoon(); // who of the team answers takes part
       if (!thread.take(entry) || isMine) return;
       if (!this.#log.isAtEnd) this.#missed += 1;
     });
@@ -266,7 +304,8 @@ export class CommsChat extends CommsElement<Word> implements View {
       if (found.me && !isMine && entry.kind === "text") found.me.unread += 1;
       this.#list = [...this.#list].sort(latestFirst);
     } else if (!this.#isAlone && !isMine) this.#refreshSoon(); // it was put away until now
-    if (entry.kind === "system") this.#refreshSoon(); // somebody came or left
+    if (entry.kind === "system" || this.#open?.conversation.me?.archived_at) this.#refreshSoon(); // who is here, and in which list
+    if (entry.kind === "system") this.#said = told(this, entry);
     else if (!isMine) this.#said = `${this.name(entry.author)}: ${summary(this, entry)}`;
     this.draw();
   }
@@ -330,8 +369,9 @@ export class CommsChat extends CommsElement<Word> implements View {
     }
   }
 
+  /** What was thrown, or what is to be said. */
   #failed(error: unknown, what?: string): void {
-    const reason = this.reason(error);
+    const reason = typeof error === "string" ? error : this.reason(error);
     this.#set(() => (this.#problem = what ? `${what}: ${reason}` : reason));
   }
 
@@ -405,8 +445,9 @@ export class CommsChat extends CommsElement<Word> implements View {
 
   #archive(conversation: Conversation): void {
     void this.attempt(async () => {
-      await this.#calls.archive(conversation.id, !conversation.me?.archived_at);
-      if (!this.#isAlone) this.#gone(conversation.id);
+      const now = await this.#calls.archive(conversation.id, !conversation.me?.archived_at);
+      if (this.#isAlone) this.#update(now);
+      else this.#gone(conversation.id);
     });
   }
 
@@ -440,8 +481,7 @@ export class CommsChat extends CommsElement<Word> implements View {
   /** The module is loaded when somebody looks for something. */
   #startSearch(): void {
     void this.attempt(async () => {
-      const address = new URL("comms-search.js", import.meta.url).href;
-      const { search } = (await import(address)) as typeof import("./search.js");
+      const { search } = await load<typeof import("./search.js")>("search");
       const place = this.find(".finder");
       if (!place) return;
       this.#drawSearch = search(place, {
@@ -452,6 +492,10 @@ export class CommsChat extends CommsElement<Word> implements View {
         open: (entry) => void this.open(entry.conversation, entry.id),
       });
     });
+  }
+
+  now(): number {
+    return this.line?.http.now() ?? Date.now();
   }
 
   // --- Names -------------------------------------------------------------------------------------
@@ -517,8 +561,13 @@ export class CommsChat extends CommsElement<Word> implements View {
   }
 
   #nothingOpen(): TemplateResult {
-    if (!this.#isAlone && this.#isReady) return html`<section class="thread empty"><p class="hint">${this.t("choose")}</p></section>`;
-    return html`<section class="thread empty">${this.#banner() || html`<p class="hint">${this.t("loading")}</p>`}</section>`;
+    const hint = this.#isReady && !this.#isAlone ? this.t("choose") : this.#loading;
+    return html`<section class="thread empty">${this.#isAlone ? this.#banner() : nothing}<p class="hint">${hint}</p></section>`;
+  }
+
+  /** Who is signed out waits for nothing. */
+  get #loading(): string {
+    return this.#isSignedOut ? "" : this.t("loading");
   }
 
   #threads(): TemplateResult {
@@ -532,7 +581,7 @@ export class CommsChat extends CommsElement<Word> implements View {
       ${this.#open ? nothing : this.#banner()}
       ${this.#list.length
         ? html`<ul></ul>`
-        : html`<p class="hint">${this.#isReady ? t("noThreads") : t("loading")}</p>`}
+        : html`<p class="hint">${this.#isReady ? t("noThreads") : this.#loading}</p>`}
       ${this.#next ? html`<button type="button" class="more" @click=${() => void this.#more()}>${t("more")}</button>` : nothing}
     </nav>`;
   }
@@ -558,7 +607,7 @@ export class CommsChat extends CommsElement<Word> implements View {
   }
 
   #short(moment: string): string {
-    const isToday = new Date(moment).toDateString() === new Date().toDateString();
+    const isToday = sameDay(moment, new Date(this.now()));
     return this.time(moment, isToday ? { hour: "numeric", minute: "2-digit" } : { day: "numeric", month: "short" });
   }
 
@@ -567,9 +616,7 @@ export class CommsChat extends CommsElement<Word> implements View {
     const { conversation } = thread;
     const title = this.#title(conversation);
     const isEmpty = thread.isLoaded && !thread.chunks.length && !thread.pending.length;
-    const drag = (isOver: boolean) => (event: DragEvent) => this.#drag(event, isOver);
-    return html`<section class="thread ${this.#isOver ? "over" : ""}" aria-label=${title} data-drop=${t("drop")}
-        @dragover=${drag(true)} @dragleave=${drag(false)} @drop=${(event: DragEvent) => this.#drop(event, thread, composer)}>
+    return html`<section class="thread" aria-label=${title}>
       <header>
         ${this.#isAlone ? nothing : tool(paths.back, t("back"), () => this.#leave(), { kind: "back" })}
         ${avatar(title, this.pictureOf(this.#partner(conversation)?.id ?? ""), this.#stateOf(conversation))}
@@ -579,6 +626,9 @@ export class CommsChat extends CommsElement<Word> implements View {
       </header>
       ${this.#isAlone ? html`<div class="finder"></div>` : nothing}
       ${this.#banner()}
+      ${conversation.me?.archived_at
+        ? html`<p class="banner" role="status">${t("archived")}<button type="button" @click=${() => this.#archive(conversation)}>${t("unarchive")}</button></p>`
+        : nothing}
       ${this.#log.render(this, isEmpty ? t("noEntries") : "", thread.pending.map((one) =>
         waiting(this, one, () => this.line?.retry(one.clientId), () => this.line?.discard(one.clientId))))}
       <p class="typing" role="status">${this.#typing(thread)}</p>
@@ -633,19 +683,11 @@ export class CommsChat extends CommsElement<Word> implements View {
         : nothing}
     </div>`;
   }
+}
 
-  // --- Files that are dropped --------------------------------------------------------------------
-
-  #drag(event: DragEvent, isOver: boolean): void {
-    if (!event.dataTransfer?.types.includes("Files")) return;
-    event.preventDefault();
-    if (this.#isOver !== isOver) this.#set(() => (this.#isOver = isOver));
-  }
-
-  #drop(event: DragEvent, thread: Thread, composer: Composer): void {
-    this.#drag(event, false);
-    composer.add(thread.id, event.dataTransfer?.files ?? []);
-  }
+/** A module that lies beside this one. */
+function load<Module>(name: string): Promise<Module> {
+  return import(new URL(`comms-${name}.js`, import.meta.url).href) as Promise<Module>;
 }
 
 function latestFirst(one: Conversation, other: Conversation): number {

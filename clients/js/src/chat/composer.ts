@@ -1,30 +1,22 @@
 /** Where one writes: text, files, what is answered or edited. */
 
 import { html, nothing, type TemplateResult } from "lit-html";
-import type { CommsError } from "../http.js";
+import { keep, kept } from "../drafts.js";
 import { newId, type LiveClient } from "../live.js";
 import type { Conversations } from "../rest.js";
 import { icon, tool } from "../widgets/icons.js";
 import * as paths from "../widgets/paths.js";
-import type { Attachment, Entry } from "../wire.js";
+import type { Entry } from "../wire.js";
+import type { Files, Tray } from "./files.js";
 import { summary, type Translate } from "./message.js";
 
-/** A file on its way. */
-interface Upload {
-  name: string;
-  /** 0 to 1. */
-  part: number;
-  stop: AbortController;
-  /** How often it did not get through while there was a line. */
-  tries: number;
-  done?: Attachment;
+/** What is kept of a draft; files are not. */
+interface Kept {
+  text: string;
+  replyTo?: Entry | undefined;
 }
 
-interface Draft {
-  text: string;
-  uploads: Upload[];
-  replyTo?: Entry;
-}
+interface Draft extends Kept, Tray {}
 
 /** What was written is as it was afterwards. */
 interface Edit {
@@ -35,6 +27,9 @@ interface Edit {
 export interface Desk {
   line: LiveClient;
   calls: Conversations;
+  me(): string;
+  /** Once their module is loaded. */
+  files(): Files | undefined;
   find<Found extends HTMLElement>(selector: string): Found | null;
   t: Translate;
   authorOf(entry: Entry): string;
@@ -46,9 +41,6 @@ export interface Desk {
 }
 
 const MOST_LETTERS = 10_000;
-const MOST_FILES = 10;
-/** Of a file that does not get through: a minute. */
-const MOST_TRIES = 5;
 const ROWS_PX = 160;
 
 export class Composer {
@@ -70,14 +62,9 @@ export class Composer {
             ${tool(paths.close, t("cancel"), () => this.#leave(conversation))}
           </div>`
         : nothing}
-      ${draft.uploads.length
-        ? html`<ul class="uploads">${draft.uploads.map((one) => this.#upload(draft, one))}</ul>`
-        : nothing}
+      ${draft.uploads.length ? this.desk.files()?.tray(draft, () => this.#return()) : nothing}
       <div class="row">
-        ${edit
-          ? nothing
-          : html`${tool(paths.attach, t("attach"), () => this.desk.find("input")?.click())}
-              <input type="file" multiple hidden tabindex="-1" @change=${(event: Event) => this.#picked(event, conversation)}>`}
+        ${edit ? nothing : this.desk.files()?.picker((files) => this.add(conversation, files))}
         <textarea rows="1" dir="auto" maxlength=${MOST_LETTERS} aria-label=${t("write")} placeholder=${t("write")} .value=${(edit ?? draft).text}
           @input=${(event: InputEvent) => this.#typed(event, conversation)}
           @keydown=${(event: KeyboardEvent) => this.#key(event, conversation)}
@@ -99,6 +86,7 @@ export class Composer {
   reply(entry: Entry): void {
     this.#edits.delete(entry.conversation);
     this.#draft(entry.conversation).replyTo = entry;
+    this.#keep(entry.conversation);
     this.#return();
   }
 
@@ -109,19 +97,28 @@ export class Composer {
 
   /** Upload files to go with the next message. */
   add(conversation: string, files: Iterable<File>): void {
-    const draft = this.#draft(conversation);
-    for (const file of [...files].slice(0, MOST_FILES - draft.uploads.length)) {
-      const upload: Upload = { name: file.name, part: 0, tries: 0, stop: new AbortController() };
-      draft.uploads.push(upload);
-      void this.#send(conversation, file, draft, upload);
-    }
+    this.desk.files()?.add(conversation, this.#draft(conversation), files);
     this.#return();
   }
 
   #draft(conversation: string): Draft {
-    const found = this.#drafts.get(conversation) ?? { text: "", uploads: [] };
-    this.#drafts.set(conversation, found);
+    let found = this.#drafts.get(conversation);
+    if (!found) {
+      found = { text: "", uploads: [], ...kept<Kept>(this.desk.line.storage, this.#place(conversation)) };
+      this.#drafts.set(conversation, found);
+    }
     return found;
+  }
+
+  /** For the next start of the page. */
+  #keep(conversation: string): void {
+    const { text, replyTo } = this.#draft(conversation);
+    keep(this.desk.line.storage, this.#place(conversation), text || replyTo ? { text, replyTo } : null);
+  }
+
+  /** A person's own: what one wrote is not another's, who uses the same browser. */
+  #place(conversation: string): string {
+    return `comms-draft:${this.desk.line.http.base}:${this.desk.me()}:${conversation}`;
   }
 
   /** Back to the box, which grows with its text: now, for a moment later the person may be elsewhere. */
@@ -132,6 +129,7 @@ export class Composer {
 
   #leave(conversation: string): void {
     if (!this.#edits.delete(conversation)) delete this.#draft(conversation).replyTo;
+    this.#keep(conversation);
     this.#return();
   }
 
@@ -148,6 +146,7 @@ export class Composer {
     const edit = this.#edits.get(conversation);
     const { value } = event.target as HTMLTextAreaElement;
     (edit ?? this.#draft(conversation)).text = value;
+    if (!edit) this.#keep(conversation);
     this.#grow();
     this.desk.changed();
     if (value && !edit) this.desk.line.typing(conversation);
@@ -177,12 +176,6 @@ export class Composer {
     this.add(conversation, files);
   }
 
-  #picked(event: Event, conversation: string): void {
-    const input = event.target as HTMLInputElement;
-    this.add(conversation, input.files ?? []);
-    input.value = "";
-  }
-
   #submit(event: Event, conversation: string): void {
     event.preventDefault();
     const edit = this.#edits.get(conversation);
@@ -200,7 +193,8 @@ export class Composer {
       ...(draft.replyTo && { replyTo: draft.replyTo.id }),
       ...(files.length && { attachments: files }),
     });
-    this.#drafts.delete(conversation);
+    this.#drafts.set(conversation, { text: "", uploads: [] });
+    this.#keep(conversation);
   }
 
   async #save({ entry, text: written }: Edit): Promise<void> {
@@ -214,45 +208,6 @@ export class Composer {
       this.edit(entry, text);
       this.desk.failed(error);
     }
-  }
-
-  // --- Files -------------------------------------------------------------------------------------
-
-  async #send(conversation: string, file: File, draft: Draft, upload: Upload): Promise<void> {
-    try {
-      upload.done = await this.desk.calls.upload(conversation, file, file.name, {
-        signal: upload.stop.signal,
-        onProgress: (part) => {
-          upload.part = part;
-          this.desk.changed();
-        },
-      });
-    } catch (error) {
-      if (upload.stop.signal.aborted) return;
-      const isLost = (error as CommsError).status === 0; // no instanceof: a client given to us has its own class
-      if (isLost && upload.tries < MOST_TRIES) {
-        if (this.desk.line.state === "live") upload.tries += 1;
-        setTimeout(() => void this.#send(conversation, file, draft, upload), 1000 * 2 ** upload.tries);
-        return;
-      }
-      draft.uploads = draft.uploads.filter((one) => one !== upload);
-      this.desk.failed(error, file.name);
-    }
-    this.desk.changed();
-  }
-
-  #upload(draft: Draft, upload: Upload): TemplateResult {
-    const label = this.desk.t("remove", { name: upload.name });
-    const remove = () => {
-      upload.stop.abort();
-      draft.uploads = draft.uploads.filter((one) => one !== upload);
-      this.#return();
-    };
-    return html`<li>
-      ${icon(paths.file)}<span class="cut" dir="auto">${upload.name}</span>
-      ${upload.done ? nothing : html`<progress max="1" .value=${upload.part} aria-label=${upload.name}></progress>`}
-      ${tool(paths.close, label, remove)}
-    </li>`;
   }
 }
 

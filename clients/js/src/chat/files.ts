@@ -1,25 +1,156 @@
-/**
- * Links to attachments, which are good for five minutes: fetched when they are needed, and kept until
- * then. How long that is is measured here: the clock of a device may be wrong.
- */
+/** Files: on their way to the service, and of messages. */
 
+import { html, nothing, type TemplateResult } from "lit-html";
+import type { CommsError } from "../http.js";
+import type { LiveClient } from "../live.js";
 import type { Conversations } from "../rest.js";
-import type { Attachment, Links } from "../wire.js";
+import { icon, tool } from "../widgets/icons.js";
+import * as paths from "../widgets/paths.js";
+import type { Attachment, Entry, Links } from "../wire.js";
+import type { View } from "./message.js";
 
-const GOOD_MS = 280_000;
+/** A file on its way. */
+export interface Upload {
+  name: string;
+  /** 0 to 1. */
+  part: number;
+  stop: AbortController;
+  /** How often it did not get through while there was a line. */
+  tries: number;
+  done?: Attachment;
+}
+
+/** What goes with the next message. */
+export interface Tray {
+  uploads: Upload[];
+}
+
+export interface Desk {
+  root: ShadowRoot;
+  line: LiveClient;
+  calls: Conversations;
+  view: Pick<View, "t" | "locale" | "attempt">;
+  /** Something is to be drawn. */
+  changed(): void;
+  /** The person is to be told why something failed. */
+  failed(reason: unknown, what?: string): void;
+  /** Until the widget leaves the page. */
+  during(off: () => void): void;
+  /** Into the thread that is open. */
+  dropped(files: FileList): void;
+}
+
+const MOST = 10;
+/** Of a file that does not get through: a minute. */
 const MOST_TRIES = 5;
+/** Links are good for five minutes. Measured here: the clock of a device may be wrong. */
+const GOOD_MS = 280_000;
 
 export class Files {
   #known = new Map<string, Links & { until: number }>();
   #tries = new Map<string, number>();
 
-  constructor(
-    private readonly calls: Conversations,
-    private readonly changed: () => void,
-  ) {}
+  constructor(private readonly desk: Desk) {
+    for (const type of ["dragover", "dragleave", "drop"]) {
+      desk.root.addEventListener(type, this.#drag);
+      desk.during(() => desk.root.removeEventListener(type, this.#drag));
+    }
+  }
+
+  /** Files over a thread, and let go there. */
+  readonly #drag = (event: Event): void => {
+    const { dataTransfer, target, type } = event as DragEvent;
+    const thread = (target as Element).closest<HTMLElement>(".thread:not(.empty)");
+    if (!thread || !dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    thread.classList.toggle("over", type === "dragover");
+    thread.dataset["drop"] = this.desk.view.t("drop");
+    if (type === "drop") this.desk.dropped(dataTransfer.files);
+  };
+
+  // --- On their way ------------------------------------------------------------------------------
+
+  /** Those that fit; of the others the person is told. */
+  add(conversation: string, tray: Tray, files: Iterable<File>): void {
+    const all = [...files];
+    const fit = all.splice(0, MOST - tray.uploads.length);
+    for (const file of fit) {
+      const upload: Upload = { name: file.name, part: 0, tries: 0, stop: new AbortController() };
+      tray.uploads.push(upload);
+      void this.#send(conversation, tray, file, upload);
+    }
+    const left = new Intl.ListFormat(this.desk.view.locale).format(all.map((file) => file.name));
+    if (left) this.desk.failed(this.desk.view.t("tooMany", { count: MOST, names: left }));
+  }
+
+  async #send(conversation: string, tray: Tray, file: File, upload: Upload): Promise<void> {
+    try {
+      upload.done = await this.desk.calls.upload(conversation, file, file.name, {
+        signal: upload.stop.signal,
+        onProgress: (part) => {
+          upload.part = part;
+          this.desk.changed();
+        },
+      });
+    } catch (error) {
+      if (upload.stop.signal.aborted) return;
+      const isLost = (error as CommsError).status === 0; // no instanceof: a client given to us has its own class
+      if (isLost && upload.tries < MOST_TRIES) {
+        if (this.desk.line.state === "live") upload.tries += 1;
+        setTimeout(() => void this.#send(conversation, tray, file, upload), 1000 * 2 ** upload.tries);
+        return;
+      }
+      drop(tray, upload);
+      this.desk.failed(error, file.name);
+    }
+    this.desk.changed();
+  }
+
+  /** The button to choose files by. */
+  picker(add: (files: FileList) => void): TemplateResult {
+    const picked = ({ target }: Event) => {
+      const input = target as HTMLInputElement;
+      if (input.files) add(input.files);
+      input.value = "";
+    };
+    return html`${tool(paths.attach, this.desk.view.t("attach"), () => this.desk.root.querySelector<HTMLElement>("input[type=file]")?.click())}
+      <input type="file" multiple hidden tabindex="-1" @change=${picked}>`;
+  }
+
+  tray(tray: Tray, removed: () => void): TemplateResult {
+    return html`<ul class="uploads">${tray.uploads.map((one) => {
+      const remove = () => {
+        one.stop.abort();
+        drop(tray, one);
+        removed();
+      };
+      return html`<li>
+        ${icon(paths.file)}<span class="cut" dir="auto">${one.name}</span>
+        ${one.done ? nothing : html`<progress max="1" .value=${one.part} aria-label=${one.name}></progress>`}
+        ${tool(paths.close, this.desk.view.t("remove", { name: one.name }), remove)}
+      </li>`;
+    })}</ul>`;
+  }
+
+  // --- Of messages -------------------------------------------------------------------------------
+
+  of(entry: Entry): TemplateResult[] {
+    return entry.attachments.map((file) => (file.has_thumbnail ? this.#picture(entry, file) : this.#row(entry, file)));
+  }
+
+  #row({ conversation }: Entry, file: Attachment): TemplateResult {
+    return html`<button type="button" class="file" @click=${() => this.#open(conversation, file)}>${icon(paths.file)}<span class="cut" dir="auto">${file.name}</span><small>${size(this.desk.view.locale, file.size)}</small></button>`;
+  }
+
+  #picture({ conversation }: Entry, file: Attachment): TemplateResult {
+    const link = this.#thumbnail(conversation, file);
+    return html`<button type="button" class="picture" aria-label=${file.name} @click=${() => this.#open(conversation, file)}>${link
+      ? html`<img src=${link} alt="" width=${file.width ?? nothing} height=${file.height ?? nothing} @error=${() => this.#again(conversation, file)}>`
+      : icon(paths.file)}</button>`;
+  }
 
   /** The address of a small picture, once it is known. */
-  thumbnail(conversation: string, file: Attachment): string | undefined {
+  #thumbnail(conversation: string, file: Attachment): string | undefined {
     const links = this.#known.get(file.id);
     if (!links && !this.#tries.has(file.id)) {
       this.#tries.set(file.id, 0);
@@ -29,14 +160,16 @@ export class Files {
   }
 
   /** In a new tab, or as a download. */
-  async open(conversation: string, file: Attachment): Promise<void> {
-    const known = this.#known.get(file.id);
-    const links = known && known.until > Date.now() ? known : await this.#fetch(conversation, file);
-    window.open(links.url, "_blank", "noopener");
+  #open(conversation: string, file: Attachment): void {
+    void this.desk.view.attempt(async () => {
+      const known = this.#known.get(file.id);
+      const links = known && known.until > Date.now() ? known : await this.#fetch(conversation, file);
+      window.open(links.url, "_blank", "noopener");
+    });
   }
 
   /** A picture, or its link, did not come: the line was bad. A link that has ended does not count. */
-  again(conversation: string, file: Attachment): void {
+  #again(conversation: string, file: Attachment): void {
     const hasEnded = (this.#known.get(file.id)?.until ?? Infinity) < Date.now();
     const tries = hasEnded ? 1 : (this.#tries.get(file.id) ?? 0) + 1;
     this.#tries.set(file.id, tries);
@@ -44,12 +177,24 @@ export class Files {
   }
 
   #show(conversation: string, file: Attachment): void {
-    this.#fetch(conversation, file).then(this.changed, () => this.again(conversation, file));
+    this.#fetch(conversation, file).then(this.desk.changed, () => this.#again(conversation, file));
   }
 
   async #fetch(conversation: string, file: Attachment): Promise<Links> {
-    const links = await this.calls.attachment(conversation, file.id);
+    const links = await this.desk.calls.attachment(conversation, file.id);
     this.#known.set(file.id, { ...links, until: Date.now() + GOOD_MS });
     return links;
   }
+}
+
+function drop(tray: Tray, upload: Upload): void {
+  tray.uploads = tray.uploads.filter((one) => one !== upload);
+}
+
+/** As small numbers are read: bytes are counted, and no kilobyte is 0. */
+function size(locale: string, bytes: number): string {
+  const style = { style: "unit", maximumFractionDigits: 1 } as const;
+  if (bytes < 1000) return new Intl.NumberFormat(locale, { ...style, unit: "byte", unitDisplay: "long" }).format(bytes);
+  const isLarge = bytes >= 999_950; // which would be written as 1,000 kB
+  return new Intl.NumberFormat(locale, { ...style, unit: isLarge ? "megabyte" : "kilobyte" }).format(bytes / (isLarge ? 1e6 : 1e3));
 }

@@ -101,9 +101,10 @@ export class Log {
   }
 
   #day(view: View, moment: string): string {
-    const now = Date.now();
-    if (sameDay(moment, new Date(now).toISOString())) return view.t("today");
-    if (sameDay(moment, new Date(now - 86_400_000).toISOString())) return view.t("yesterday");
+    const day = new Date(view.now());
+    if (sameDay(moment, day)) return view.t("today");
+    day.setDate(day.getDate() - 1);
+    if (sameDay(moment, day)) return view.t("yesterday");
     return view.time(moment, { dateStyle: "long" });
   }
 

@@ -1,27 +1,28 @@
 /** How one entry looks. */
 
 import { html, nothing, type TemplateResult } from "lit-html";
-import { icon, tool } from "../widgets/icons.js";
+import { icon } from "../widgets/icons.js";
 import * as paths from "../widgets/paths.js";
 import { nodes } from "../widgets/safe.js";
-import type { Files } from "./files.js";
 import type { Unsent } from "../outbox.js";
 import type en from "../words/chat.en.json";
-import type { Attachment, Entry, Somebody } from "../wire.js";
+import type { Entry, Somebody } from "../wire.js";
+import type { More } from "./more.js";
 import type { Thread } from "./thread.js";
 
 export type Word = keyof typeof en;
 export type Translate = (word: Word, values?: Record<string, string | number>) => string;
-
-export const EMOJI = ["👍", "❤️", "😂", "🎉", "😮", "😢", "🙏"];
 
 export type Step = "" | "react" | "delete";
 
 /** What a message needs of the widget that shows it. */
 export interface View {
   thread: Thread;
-  files: Files;
+  /** Once its module is loaded. */
+  more: More | undefined;
   t: Translate;
+  /** By the clock of the service. */
+  now(): number;
   time(moment: string | number, options: Intl.DateTimeFormatOptions): string;
   locale: string;
   name(person: Somebody): string;
@@ -62,14 +63,14 @@ export function message(view: View, entry: Entry, previous: Entry | undefined): 
         ${entry.deleted_at
           ? html`<p class="gone">${t("deleted")}</p>`
           : words(entry)}
-        ${entry.attachments.map((file) => attachment(view, entry, file))}
+        ${view.more?.files.of(entry)}
         <div class="meta">
           ${entry.edited_at && !entry.deleted_at ? html`<span>${t("edited")}</span>` : nothing}
           <time datetime=${entry.created_at}>${view.time(entry.created_at, { hour: "numeric", minute: "2-digit" })}</time>
           ${isMine && !entry.deleted_at ? receipt(view, entry) : nothing}
         </div>
       </div>
-      ${entry.deleted_at ? nothing : toolbar(view, entry, isMine, isActive)}
+      ${entry.deleted_at ? nothing : view.more?.toolbar(view, entry, isMine, isActive)}
     </div>
     ${entry.reactions.length
       ? html`<div class="reactions">${entry.reactions.map((one) => {
@@ -125,7 +126,7 @@ function follows(entry: Entry, previous: Entry | undefined): boolean {
   );
 }
 
-export function sameDay(one: string, other: string): boolean {
+export function sameDay(one: string, other: string | Date): boolean {
   return new Date(one).toDateString() === new Date(other).toDateString();
 }
 
@@ -141,10 +142,11 @@ function system(view: View, entry: Entry): TemplateResult {
 
 /** What happened, of those events that have words. */
 export function told(view: Pick<View, "t" | "name" | "locale">, entry: Entry): string {
-  const { type, people, kind, title } = (entry.event ?? {}) as Record<string, unknown>;
+  const { type, people, kind, title, status } = (entry.event ?? {}) as Record<string, unknown>;
   const ids = Array.isArray(people) ? people.map(String) : [];
   const names = list(view, ids.map((id) => view.name({ kind: kind === "staff" ? "staff" : "user", id })));
   if (type === "joined" || type === "left") return view.t(type, { names });
+  if (type === "status") return view.t(status === "closed" ? "closed" : "opened");
   return type === "renamed" ? view.t(type, { title: String(title) }) : view.t("changed");
 }
 
@@ -158,23 +160,6 @@ function quote(view: View, { reply_to: quoted }: Entry): TemplateResult | typeof
   return html`<button type="button" class="quote bar" @click=${() => view.show(quoted.id)}><b dir="auto">${view.name(quoted.author)}</b><span dir="auto">${text}</span></button>`;
 }
 
-function attachment(view: View, entry: Entry, file: Attachment): TemplateResult {
-  const open = () => void view.attempt(() => view.files.open(entry.conversation, file));
-  if (!file.has_thumbnail) {
-    return html`<button type="button" class="file" @click=${open}>${icon(paths.file)}<span class="cut" dir="auto">${file.name}</span><small>${size(view, file.size)}</small></button>`;
-  }
-  const link = view.files.thumbnail(entry.conversation, file);
-  const again = () => view.files.again(entry.conversation, file);
-  return html`<button type="button" class="picture" aria-label=${file.name} @click=${open}>${link
-    ? html`<img src=${link} alt="" width=${file.width ?? nothing} height=${file.height ?? nothing} @error=${again}>`
-    : icon(paths.file)}</button>`;
-}
-
-function size({ locale }: Pick<View, "locale">, bytes: number): string {
-  const [unit, by] = bytes < 1e6 ? (["kilobyte", 1e3] as const) : (["megabyte", 1e6] as const);
-  return new Intl.NumberFormat(locale, { style: "unit", unit, maximumFractionDigits: 1 }).format(bytes / by);
-}
-
 function receipt(view: View, entry: Entry): TemplateResult {
   const how = view.thread.receipt(entry);
   return html`<span class=${how}>${mark(how === "sent" ? paths.check : paths.twice, view.t(how))}</span>`;
@@ -182,20 +167,4 @@ function receipt(view: View, entry: Entry): TemplateResult {
 
 function mark(path: string, label: string): TemplateResult {
   return html`<span role="img" class="mark" aria-label=${label} title=${label}>${icon(path)}</span>`;
-}
-
-function toolbar(view: View, entry: Entry, isMine: boolean, isActive: boolean): TemplateResult {
-  const { t } = view;
-  const tabindex = isActive ? 0 : -1;
-  const button = (path: string, label: string, click: () => void) => tool(path, label, click, { tabindex });
-  return html`<div class="toolbar" role="group" aria-label=${t("actions")}>
-    ${isActive && view.step === "react"
-      ? EMOJI.map((emoji) => html`<button type="button" class="icon" aria-label=${t("reactWith", { emoji })} @click=${() => view.react(entry, emoji)}>${emoji}</button>`)
-      : isActive && view.step === "delete"
-      ? html`<button type="button" class="sure" @click=${() => view.erase(entry)}>${t("delete")}</button>${button(paths.close, t("cancel"), () => view.activate(entry))}`
-      : html`${button(paths.smile, t("react"), () => view.activate(entry, "react"))}
-          ${button(paths.reply, t("reply"), () => view.reply(entry))}
-          ${isMine ? button(paths.edit, t("edit"), () => view.edit(entry)) : nothing}
-          ${isMine ? button(paths.bin, t("delete"), () => view.activate(entry, "delete")) : nothing}`}
-  </div>`;
 }

@@ -198,17 +198,25 @@ export class Thread {
 
   // --- People ------------------------------------------------------------------------------------
 
+  /** The participant, if it is one. */
+  knows({ kind, id }: Somebody): Conversation["participants"][number] | undefined {
+    return this.conversation.participants.find((one) => one.kind === kind && one.id === id);
+  }
+
   mark({ person, type, seq }: Pick<MarkFrame, "person" | "type" | "seq">): void {
-    const found = this.conversation.participants.find((one) => one.kind === person.kind && one.id === person.id);
+    const found = this.knows(person);
     if (!found) return;
     found.delivered_seq = Math.max(found.delivered_seq, seq);
     if (type === "read") found.read_seq = Math.max(found.read_seq, seq);
   }
 
-  /** How far it has come with all others. */
+  /** How far it has come with all others. Of the team one is enough: they take turns. */
   receipt({ seq }: Entry): Receipt {
-    const all = (field: "read_seq" | "delivered_seq") =>
-      this.others.length > 0 && this.others.every((one) => one[field] >= seq);
+    const all = (field: "read_seq" | "delivered_seq") => {
+      const has = this.others.filter((one) => one[field] >= seq);
+      const isTeams = has.some((one) => one.kind !== "user");
+      return has.length > 0 && this.others.every((one) => has.includes(one) || (isTeams && one.kind !== "user"));
+    };
     if (all("read_seq")) return "read";
     return all("delivered_seq") ? "delivered" : "sent";
   }

@@ -3,7 +3,7 @@
 export const attach = "M21 11.5l-8.5 8.5a5 5 0 0 1-7-7L14 4.5a3.3 3.3 0 0 1 4.7 4.7L10 17.5a1.7 1.7 0 0 1-2.3-2.3L15.5 7.5";
 export const send = "M21 3L10.5 13.5M21 3l-6.5 18-4-7.5L3 9.5z";
 export const back = "M15 5l-7 7 7 7";
-export const more = "M5 12h.01M12 12h.01M19 12h.01";
+export const more = "M5 11.5a.5.5 0 1 0 .01 0zM12 11.5a.5.5 0 1 0 .01 0zM19 11.5a.5.5 0 1 0 .01 0z";
 export const reply = "M9 7L4 12l5 5M4 12h10a6 6 0 0 1 6 6v1";
 export const edit = "M4 20l1-4L16.5 4.5a2.1 2.1 0 0 1 3 3L8 19z";
 export const bin = "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13";

@@ -310,6 +310,8 @@ export interface HttpOptions {
     headers?: () => Record<string, string>;
     credentials?: RequestCredentials;
     fetch?: typeof fetch;
+    /** For uploads. */
+    XMLHttpRequest?: typeof XMLHttpRequest;
 }
 export type Query = Record<string, string | number | boolean | readonly string[] | null | undefined>;
 export interface Upload {
@@ -583,6 +585,8 @@ export interface EventMap {
 export declare class LiveClient {
     #private;
     readonly http: Http;
+    /** Where what is not sent is kept. */
+    readonly storage: Storage | null;
     constructor(options: Options);
     get state(): State;
     connect(): void;

@@ -7,27 +7,38 @@ const sides = [...document.querySelectorAll(".side")];
 const capital = (name) => name.charAt(0).toUpperCase() + name.slice(1);
 const names = Object.fromEntries(people.map(({ id }) => [id, { name: capital(id) }]));
 
-/** A network that can be cut: sockets close, and neither they nor requests get through. */
+/** A network that can be cut: sockets and uploads end, and neither they nor requests get through. */
 class Network {
   isCut = false;
-  #open = new Set();
+  #sockets = new Set();
+  #uploads = new Set();
 
   constructor() {
     const network = this;
-    this.WebSocket = class extends WebSocket {
+    const Socket = class extends WebSocket {
       constructor(...args) {
         if (network.isCut) throw new Error("The line is cut.");
         super(...args);
-        network.#open.add(this);
-        this.addEventListener("close", () => network.#open.delete(this));
+        network.#sockets.add(this);
+        this.addEventListener("close", () => network.#sockets.delete(this));
       }
     };
-    this.fetch = (...args) => (this.isCut ? Promise.reject(new TypeError("The line is cut.")) : fetch(...args));
+    const Upload = class extends XMLHttpRequest {
+      send(form) {
+        if (network.isCut) return void this.dispatchEvent(new ProgressEvent("error"));
+        network.#uploads.add(this);
+        this.addEventListener("loadend", () => network.#uploads.delete(this));
+        super.send(form);
+      }
+    };
+    const request = (...args) => (this.isCut ? Promise.reject(new TypeError("The line is cut.")) : fetch(...args));
+    this.ways = { WebSocket: Socket, XMLHttpRequest: Upload, fetch: request };
   }
 
   cut() {
     this.isCut = true;
-    for (const socket of this.#open) socket.close();
+    for (const socket of this.#sockets) socket.close();
+    for (const upload of this.#uploads) upload.abort();
   }
 
   mend() {
@@ -38,7 +49,7 @@ class Network {
 
 function begin(side, { id: me, token }, other) {
   const network = new Network();
-  const client = new CommsClient({ token: () => token, user: me, fetch: network.fetch, WebSocket: network.WebSocket });
+  const client = new CommsClient({ token: () => token, user: me, ...network.ways });
   const chat = side.querySelector("comms-chat");
   const inbox = side.querySelector("comms-inbox");
   const pill = side.querySelector(".pill");
