@@ -22,6 +22,9 @@ class Attachment(models.Model):
     entry = models.ForeignKey(
         Entry, null=True, on_delete=models.SET_NULL, related_name="attachments"
     )
+    place = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="Among the files of its entry."
+    )
     who = models.CharField(max_length=10, choices=Who.choices)
     person_id = models.CharField(max_length=200)
     name = models.CharField(max_length=200)
@@ -34,7 +37,7 @@ class Attachment(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        ordering = ["id"]
+        ordering = ["place", "id"]
         indexes = [
             models.Index(
                 fields=["created_at"],

@@ -140,7 +140,9 @@ def _name(given: str, media_type: str) -> str:
 
 
 def attach(entry: Entry, actor: Actor, ids: Sequence[UUID]) -> None:
-    """Drafts of `actor` become the entry's, in its own transaction. Raises `InvalidInput`."""
+    """Drafts of `actor` become the entry's, in this order and its own transaction. Raises
+    `InvalidInput`.
+    """
     wanted = list(dict.fromkeys(ids))
     if len(wanted) > MOST:
         raise InvalidInput.of("attachments", "too_many", f"At most {MOST} files.")
@@ -153,13 +155,14 @@ def attach(entry: Entry, actor: Actor, ids: Sequence[UUID]) -> None:
         who=actor.who,
         person_id=actor.id,
     )
-    found = set(mine.values_list("id", flat=True))
-    for index, one in enumerate(wanted):
+    found = {one.id: one for one in mine}
+    for place, one in enumerate(wanted):
         if one not in found:
             raise InvalidInput.of(
-                f"attachments.{index}", "unknown_attachment", "No file of yours without an entry."
+                f"attachments.{place}", "unknown_attachment", "No file of yours without an entry."
             )
-    Attachment.objects.filter(id__in=wanted).update(entry=entry)
+        found[one].entry, found[one].place = entry, place
+    Attachment.objects.bulk_update(found.values(), ["entry", "place"])
 
 
 def has_any(entry: Entry) -> bool:

@@ -182,7 +182,7 @@ def _reply_to(person: Participant, medium: Medium) -> str:
 
 
 def _enclosed(entry: Entry, medium: Medium) -> list[dict[str, str]]:
-    found = list(Attachment.objects.filter(entry=entry.id).order_by("id"))
+    found = list(Attachment.objects.filter(entry=entry.id))
     if found and medium is not Medium.EMAIL:
         raise InvalidInput.of("attachments", "not_by_sms", "Files do not go by text message.")
     if sum(one.size for one in found) > MOST_BYTES:

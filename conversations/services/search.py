@@ -71,15 +71,25 @@ def find(
 
     Raises `NotFound` for a conversation that is not theirs, `InvalidInput`.
     """
-    query = _query(_asked(wanted.text))
-    latest = _where(actor, wanted).filter(words=query).order_by("-id").values("id")[:MOST_RANKED]
-    rank = Cast(SearchRank(F("words"), query, cover_density=True), FloatField())
+    asked = query(wanted.text)
+    latest = _where(actor, wanted).filter(words=asked).order_by("-id").values("id")[:MOST_RANKED]
+    rank = Cast(SearchRank(F("words"), asked, cover_density=True), FloatField())
     ranked = Entry.objects.filter(id__in=latest).annotate(rank=rank).order_by("-rank", "-id")
     if after is not None:
         ranked = ranked.filter(Q(rank__lt=after.rank) | Q(rank=after.rank, id__lt=after.entry_id))
     places = [Place(rank, id_) for rank, id_ in ranked.values_list("rank", "id")[: limit + 1]]
     following = places[limit - 1] if len(places) > limit else None
-    return _results([place.entry_id for place in places[:limit]], query), following
+    return _results([place.entry_id for place in places[:limit]], asked), following
+
+
+def query(text: str) -> Query:
+    """For words as they are, of any language. Raises `InvalidInput`."""
+    asked = _asked(text)
+    said = SearchQuery(asked.said, config="simple", search_type="websearch")
+    if not asked.begun:
+        return said
+    begun = SearchQuery(f"'{asked.begun}':*", config="simple", search_type="raw")
+    return said & begun if asked.said.strip() else begun
 
 
 def _asked(text: str) -> Terms:
@@ -93,14 +103,6 @@ def _asked(text: str) -> Terms:
     if nodes == 0 or tree == "T":
         raise InvalidInput.of("q", "no_words", "Say a word that is to be there.")
     return asked
-
-
-def _query(asked: Terms) -> Query:
-    said = SearchQuery(asked.said, config="simple", search_type="websearch")
-    if not asked.begun:
-        return said
-    begun = SearchQuery(f"'{asked.begun}':*", config="simple", search_type="raw")
-    return said & begun if asked.said.strip() else begun
 
 
 def _visible(actor: Actor) -> QuerySet[Entry]:

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
+from django.db.models.fields.json import KT
 from django.utils import timezone
 from typing_extensions import override
 
 from commsproject.common.ids import new_id
 from notifications.types import Channel
+
+NAME_WORDS = SearchVector(KT("data__name"), config="simple")
+"""The words of what people are called; they are found by an index."""
 
 
 class Recipient(models.Model):
@@ -23,6 +29,7 @@ class Recipient(models.Model):
 
     class Meta:
         ordering = ["user_id"]
+        indexes = [GinIndex(NAME_WORDS, name="recipient_by_name")]
 
     @override
     def __str__(self) -> str:

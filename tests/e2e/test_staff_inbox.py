@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Browser, FilePayload, Page, WebSocketRoute, expect
 
@@ -28,61 +27,37 @@ from notifications.types import Channel
 from templates_app import services as templates
 from templates_app.models import Kind as TemplateKind
 from tests.e2e.axe import violations
-from tests.e2e.conftest import DESK, PHONE, Visit
+from tests.e2e.conftest import DESK, PHONE
+from tests.e2e.staff import (
+    INBOX,
+    Open,
+    ada,
+    bubbles,
+    join_the_team,
+    opening,
+    rows,
+    said,
+    serving,
+    talk,
+    write,
+)
 from tests.e2e.widgets import Held, Server
 from tests.processes import eventually
 from tests.security.payloads import PAYLOADS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-INBOX = reverse("staff-inbox")
-
 
 @pytest.fixture
 def server(transactional_db: None, tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path / "web.log", "localhost")
-    made.wait()
-    yield made
-    if made.process.runs:
-        made.process.stop()
-
-
-Open = Callable[..., Visit]
-
-_EXPECTED = re.compile(r"ERR_|WebSocket connection|Failed to load")
-"""While the server is away."""
+    with serving(tmp_path / "web.log") as made:
+        yield made
 
 
 @pytest.fixture
 def opened(browser: Browser, server: Server) -> Iterator[Open]:
-    """The inbox of somebody of the team. Nothing on it may be refused by its own policy, or fail."""
-    visits: list[Visit] = []
-
-    def make(name: str, path: str = INBOX, **options: Any) -> Visit:
-        user, is_new = User.objects.get_or_create(username=name, defaults={"is_staff": True})
-        if is_new:
-            user.groups.set(Group.objects.filter(name=roles.SUPPORT))
-        visits.append(Visit(browser, server.url, name, **options))
-        visits[-1].go(path)
-        expect(visits[-1].page.locator("[data-state]")).to_have_text("Live")
-        return visits[-1]
-
-    yield make
-    for each in visits:
-        each.context.close()
-    wrong = [one for each in visits for one in each.errors if not _EXPECTED.search(one)]
-    assert wrong == []
-
-
-def ada() -> Actor:
-    return Actor(Who.USER, "ada")
-
-
-def talk(body: str = "My parcel is lost", user_id: str = "ada", **fields: Any) -> Conversation:
-    made = Conversation.objects.create(kind=Kind.SUPPORT, status=Status.OPEN, **fields)
-    Participant.objects.create(conversation=made, person_id=user_id)
-    entries.post(Actor(Who.USER, user_id), made.id, body)
-    return made
+    with opening(browser, server) as make:
+        yield make
 
 
 PERSON = """
@@ -133,14 +108,6 @@ class Person:
         return [one["entry"]["body"] for one in self.heard if one["type"] == "entry"]
 
 
-def rows(page: Page) -> Any:
-    return page.locator("[data-rows] a")
-
-
-def bubbles(page: Page) -> Any:
-    return page.locator("[data-entries] .inbox-bubble")
-
-
 def until_seen(types: Callable[[], None], page: Page, text: str) -> None:
     """The frame is for who follows just then: whoever writes says so again."""
 
@@ -151,10 +118,10 @@ def until_seen(types: Callable[[], None], page: Page, text: str) -> None:
     eventually(is_seen)
 
 
-def write(page: Page, text: str, tab: str = "reply") -> None:
-    page.click(f"[data-mode={tab}]")
-    page.fill("[data-body]", text)
-    page.press("[data-body]", "Control+Enter")
+def choose(page: Page, name: str) -> None:
+    page.click("[data-assignee]")
+    page.fill("[data-picker-search]", name)
+    page.keyboard.press("Enter")
 
 
 def test_two_of_the_team_and_a_person(opened: Open, server: Server, browser: Browser) -> None:
@@ -202,7 +169,7 @@ def test_two_of_the_team_and_a_person(opened: Open, server: Server, browser: Bro
     expect(grace.locator("[data-body]")).to_have_value("")
     grace.click("[data-mode=reply]")
     expect(grace.locator("[data-body]")).to_have_value("half a reply")
-    alan.select_option("[data-assignee]", label="grace")
+    choose(alan, "grace")
     expect(grace.locator("[data-count=mine]")).to_have_text("1")
     expect(grace.locator("[data-entries]")).to_contain_text("alan assigned it to you")
     grace.press("[data-body]", "Escape")
@@ -365,12 +332,13 @@ def test_a_late_answer_does_not_take_the_place_of_a_later_choice(opened: Open) -
     late = Held(grace, f"**/{row.pk}/replies")
     grace.click("[data-canned]")
     late.wait()
+    grace.keyboard.press("Escape")
     grace.click(f"a[data-id='{other.pk}']")
     expect(bubbles(grace)).to_have_text("Second")
     late.let_go()
     write(grace, "Hello Bob")
     expect(bubbles(grace).last).to_have_text("Hello Bob")
-    expect(grace.locator("[data-canned-dialog]")).to_be_hidden()
+    expect(grace.locator("[data-picker]")).to_be_hidden()
 
 
 def test_what_is_written_and_attached_outlives_a_bad_line(opened: Open) -> None:
@@ -379,6 +347,7 @@ def test_what_is_written_and_attached_outlives_a_bad_line(opened: Open) -> None:
     grace = opened("grace", f"{INBOX}{row.pk}/").page
     expect(bubbles(grace)).to_have_count(1)
     files = grace.locator("[data-files] li")
+    grace.route("**/upload", lambda route: route.fulfill(status=503), times=1)  # the second time
     for path in ("**/upload", "**/reply"):
         grace.route(path, lambda route: route.abort(), times=1)
     file = FilePayload(name="bill.txt", mimeType="text/plain", buffer=b"a bill")
@@ -419,7 +388,7 @@ def test_two_tabs_of_one_of_the_team(opened: Open) -> None:
     expect(two.locator("[data-body]")).to_have_value("half a reply")
     one.press("[data-body]", "Escape")
     one.keyboard.press("a")
-    expect(two.locator("[data-assignee] option:checked")).to_have_text("grace (you)")
+    expect(two.locator("[data-assignee-name]")).to_have_text("grace (you)")
     one.keyboard.press("e")
     expect(two.locator("[data-close]")).to_have_text("Reopen")
     expect(two.locator("[data-body]")).to_have_value("half a reply")
@@ -430,7 +399,7 @@ def test_what_is_quoted_changes_where_it_is_quoted(opened: Open) -> None:
     quoted = row.entries.get(kind="text")
     entries.post(ada(), row.id, "It was a red one", reply_to=quoted.id)
     grace = opened("grace", f"{INBOX}{row.pk}/").page
-    quote = grace.locator(".inbox-quote")
+    quote = grace.locator(".inbox-quote span")
     expect(quote).to_have_text("My parcel is lost")
     entries.edit(ada(), row.id, quoted.id, "My **parcel** is late")
     expect(quote).to_have_text("My parcel is late")
@@ -517,8 +486,8 @@ def test_everything_is_done_by_keys_alone(opened: Open) -> None:
     press("r")
     expect(focused).to_have_attribute("id", "inbox-body")
     press("/")
-    expect(page.locator("[data-canned-dialog]")).to_be_visible()
-    expect(page.locator("[data-canned-list]")).to_contain_text("Sorry, bob, about [what].")
+    expect(page.locator("[data-picker]")).to_be_visible()
+    expect(page.locator("[data-picker-list]")).to_contain_text("Sorry, bob, about [what].")
     page.keyboard.type("sorry")
     press("Enter")
     expect(focused).to_have_value("Sorry, bob, about [what].")
@@ -607,8 +576,7 @@ def test_it_can_be_read_by_everybody(opened: Open, scheme: str) -> None:
         for number, one in enumerate(made)
     )
     row = talk("Where is my **parcel**?")
-    grace = Actor(Who.STAFF, str(User.objects.create_user("grace", is_staff=True).pk))
-    User.objects.get().groups.set(Group.objects.filter(name=roles.SUPPORT))
+    grace = Actor(Who.STAFF, str(join_the_team("grace").pk))
     support.assign(grace, row.pk, grace.id)
     entries.post(grace, row.pk, "At the post office.")
     notes.add(grace, row.pk, "Ask them to be quicker.")
@@ -619,10 +587,7 @@ def test_it_can_be_read_by_everybody(opened: Open, scheme: str) -> None:
         assert (violations(page), visit.fits()) == ([], True)
         visit.shot(f"staff-inbox-{name}-{scheme}-list")
         box = page.locator("[data-rows-box]")
-        for _ in range(20):
-            if rows(page).count() == 200:
-                break
-            before = rows(page).count()
+        while (before := rows(page).count()) < 200:
             box.evaluate("it => { it.scrollTop = it.scrollHeight; }")
             expect(rows(page)).not_to_have_count(before)
         expect(rows(page)).to_have_count(200)
@@ -644,3 +609,194 @@ def test_it_can_be_read_by_everybody(opened: Open, scheme: str) -> None:
             page.click("[data-back=thread]")
             page.click("[data-head] [data-back=list]")
             expect(rows(page).first).to_be_visible()
+
+
+# --- What is done --------------------------------------------------------------------------------
+
+
+def test_nobody_is_assigned_before_somebody_is_chosen(opened: Open) -> None:
+    for name in ("alan", "barbara"):
+        join_the_team(name)
+    row = talk()
+    page = opened("grace", f"{INBOX}{row.pk}/").page
+    press, button = page.keyboard.press, page.locator("[data-assignee]")
+    asked: list[str] = []
+    page.on("request", lambda it: asked.append(it.url))
+    expect(button).to_have_text(re.compile("Unassigned"))
+    button.focus()
+    press("Enter")
+    chosen = page.locator("[data-picker] [aria-selected=true]")
+    expect(chosen).to_have_text("Nobody")
+    for name in ("alan", "barbara", "grace (you)", "grace (you)"):
+        press("ArrowDown")
+        expect(chosen).to_have_text(name)
+    press("Escape")
+    expect(button).to_be_focused()
+    press("Enter")
+    page.keyboard.type("barb")
+    expect(chosen).to_have_text("barbara")
+    assert not any(url.endswith("/assign") for url in asked)
+    press("Enter")
+    expect(button).to_have_text(re.compile("barbara"))
+    assert sum(url.endswith("/assign") for url in asked) == 1
+    page.reload()
+    expect(button).to_have_text(re.compile("barbara"))
+
+
+def test_messages_are_answered_edited_reacted_to_and_deleted(opened: Open) -> None:
+    row = talk()
+    grace = opened("grace", f"{INBOX}{row.pk}/").page
+    press = grace.keyboard.press
+    hers = grace.locator("[data-entries] [data-seq]").first
+    hers.hover()
+    hers.get_by_role("button", name="Reply").click()
+    expect(grace.locator("[data-quoted]")).to_contain_text("Reply to ada")
+    press("Escape")
+    expect(grace.locator("[data-quoted]")).to_be_hidden()
+    hers.hover()
+    hers.get_by_role("button", name="Reply").click()
+    grace.keyboard.type("We look for it")
+    grace.reload()  # with what it answers
+    expect(grace.locator("[data-quoted]")).to_contain_text("My parcel is lost")
+    grace.press("[data-body]", "Enter")
+    mine = grace.locator(".inbox-entry-ours")
+    expect(mine.locator(".inbox-quote")).to_contain_text("My parcel is lost")
+    expect(grace.locator("[data-quoted]")).to_be_hidden()
+
+    hers.focus()  # by keys
+    press("Enter")
+    expect(hers.get_by_role("button", name="React")).to_be_focused()
+    assert hers.get_by_role("button", name="Edit").count() == 0
+    press("Enter")
+    expect(hers.get_by_role("button", name="React with 👍")).to_be_focused()
+    press("Enter")
+    chip = hers.locator(".inbox-reactions button")
+    expect(chip).to_have_attribute("aria-pressed", "true")
+    expect(chip).to_have_accessible_name("👍: You")
+    chip.click()
+    expect(chip).to_have_count(0)
+
+    grace.fill("[data-body]", "half a reply")
+    mine.focus()
+    press("Enter")
+    mine.get_by_role("button", name="Edit").press("Enter")
+    expect(grace.locator("[data-body]")).to_have_value("We look for it")
+    grace.fill("[data-body]", "We have it, e.g. there")
+    press("Escape")
+    expect(grace.locator("[data-body]")).to_have_value("half a reply")
+    mine.hover()
+    mine.get_by_role("button", name="Edit").click()
+    grace.fill("[data-body]", "We have **it**")
+    press("Enter")
+    expect(mine.locator("strong")).to_have_text("it")
+    expect(mine).to_contain_text("edited")
+    expect(grace.locator("[data-body]")).to_have_value("half a reply")
+    grace.fill("[data-body]", "")
+    grace.press("[data-body]", "ArrowUp")  # the last of one's own
+    expect(grace.locator("[data-body]")).to_have_value("We have **it**")
+    press("Escape")
+
+    mine.focus()
+    press("Enter")
+    for name in ("Delete", "Cancel", "Delete", "Delete for everybody"):
+        mine.get_by_role("button", name=name, exact=True).press("Enter")
+    expect(mine).to_contain_text("Deleted")
+    mine.hover()
+    expect(mine.locator(".inbox-actions")).to_have_count(0)
+    assert said(row) == ["My parcel is lost", ""]
+    expect(grace.locator("[data-close]")).to_have_text("Close")  # and no key did anything else
+
+    mine.focus()
+    press("a")
+    expect(grace.locator(".inbox-event")).to_contain_text("You took it")
+    grace.press("[data-body]", "ArrowUp")  # and nothing is left of one's own to be edited
+    expect(grace.locator("[data-quoted]")).to_be_hidden()
+
+
+def test_a_reply_may_begin_with_a_slash(opened: Open) -> None:
+    made = templates.create(
+        key="reply-sorry",
+        name="We are sorry",
+        author="x",
+        kind=TemplateKind.REPLY,
+        locale="en",
+        channels={"sms": {"text": "Sorry."}},
+    )
+    templates.publish(made)
+    row = talk()
+    page = opened("grace", f"{INBOX}{row.pk}/").page
+    body = page.locator("[data-body]")
+    for is_late in (False, True):
+        late = Held(page, "**/replies") if is_late else None
+        body.focus()
+        page.keyboard.type("/etc")
+        if late:
+            late.wait()
+            late.let_go()
+        expect(page.locator("[data-picker]")).to_be_hidden()
+        expect(body).to_be_focused()
+        page.keyboard.type("/hosts")
+        expect(body).to_have_value("/etc/hosts")
+        body.fill("")
+    page.keyboard.press("/")
+    expect(page.locator("[role=option]")).to_have_text(re.compile("We are sorry"))
+    page.keyboard.type("so")
+    page.keyboard.press("Escape")
+    expect(body).to_have_value("/so")
+    body.fill("/usr/local is full")  # as what is pasted
+    page.keyboard.press("Enter")
+    expect(bubbles(page).last).to_have_text("/usr/local is full")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_how_it_looks_while_things_are_done(opened: Open, scheme: str) -> None:
+    Recipient.objects.create(user_id="ada", data={"name": "Ada Lovelace"})
+    row = talk("Where is my **parcel**? The ferry leaves at nine.")
+    asked = row.entries.get()
+    grace = Actor(Who.STAFF, str(join_the_team("grace").pk))
+    entries.react(ada(), row.pk, asked.pk, "🎉", on=True)
+    entries.post(grace, row.pk, "At the post office.", reply_to=asked.pk)
+    for size, name in (({"width": 1280, "height": 800}, "desk"), (PHONE, "phone")):
+        visit = opened("grace", viewport=size, color_scheme=scheme)
+        page = visit.page
+        visit.shot(f"staff-inbox-done-{name}-{scheme}-list")
+        page.goto(f"{visit.base}{INBOX}{row.pk}/")
+        mine = page.locator(".inbox-entry-ours").last
+        expect(page.locator("[data-state]")).to_have_text("Live")
+        long = FilePayload(
+            name=f"{'a very long name of a file ' * 6}.txt",
+            mimeType="text/plain",
+            buffer=b"x" * 420,
+        )
+        page.set_input_files("[data-file]", long)
+        expect(page.locator("[data-files] progress")).to_have_count(0)
+        assert visit.fits()
+        write(page, "Here is the bill")
+        expect(mine.locator(".inbox-doc small")).to_have_text("420 bytes")
+        expect(mine.locator(".inbox-doc small")).to_be_in_viewport(ratio=1)
+        mine.hover()
+        expect(mine.locator(".inbox-actions")).to_be_visible()
+        for part in ("unread", "assignee", "close"):
+            expect(page.locator(f"[data-{part}]")).to_be_in_viewport(ratio=1)
+        assert (violations(page), visit.fits()) == ([], True)
+        visit.shot(f"staff-inbox-done-{name}-{scheme}-actions")
+        mine.get_by_role("button", name="Edit").click()
+        visit.shot(f"staff-inbox-done-{name}-{scheme}-edit")
+        page.keyboard.press("Escape")
+        page.click("[data-assignee]")
+        assert violations(page) == []
+        visit.shot(f"staff-inbox-done-{name}-{scheme}-assign")
+        page.keyboard.press("Escape")
+        if name == "phone":
+            page.click("[data-head] [data-back=list]")
+        page.fill("[data-search]", "ferry")
+        expect(page.locator("[data-rows] mark")).to_be_visible()
+        rows(page).click()
+        expect(page.locator(".inbox-marked")).to_be_visible()
+        visit.shot(f"staff-inbox-done-{name}-{scheme}-found")
+        visit.context.clear_cookies()
+        write(page, "Is anybody there?")
+        expect(page.locator("[data-signed-out]")).to_be_visible()
+        expect(page.locator(".inbox-waits")).to_contain_text("Waits until you are signed in")
+        assert (violations(page), visit.fits()) == ([], True)
+        visit.shot(f"staff-inbox-done-{name}-{scheme}-signed-out")

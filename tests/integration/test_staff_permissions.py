@@ -54,7 +54,7 @@ TABLE: dict[str, dict[str, str]] = {
         "/-VSEOA": "logout security_end security_end_others",
         "OA/OA": "compose compose-batch",
         "OA/": "compose-example compose-file",
-        "SA/": "staff-inbox staff-inbox-file staff-inbox-of staff-inbox-rows",
+        "SA/": "staff-inbox staff-inbox-file staff-inbox-of staff-inbox-rows staff-inbox-session",
         "/": "autocomplete",
     },
     "auth_group": {
@@ -115,7 +115,7 @@ TABLE: dict[str, dict[str, str]] = {
     "conversations_conversation": {
         "SA/SA": "change changelist history",
         "SA/": "news person replies thread",
-        "/SA": "assign edit note reply status unread upload",
+        "/SA": "assign edit note react remove reply status unread upload",
         "/": "add delete",
     },
     "notifications_announcement": {

@@ -1,4 +1,4 @@
-"""The lists of the staff inbox: support conversations, the latest active first, a page at a time."""
+"""The queues of the staff inbox: support conversations, the latest active first, a page at a time."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ from typing_extensions import override
 from commsproject.common.errors import InvalidInput
 from commsproject.console.inbox import people
 from conversations import markup, selectors
-from conversations.models import Conversation, Entry, Participant, TeamMark
-from conversations.services import search
-from conversations.services.search import Wanted
-from conversations.types import Actor, EntryKind, Kind, Status, Who
-from notifications.models import Address
+from conversations.models import Conversation, Entry, TeamMark
+from conversations.types import EntryKind, Kind, Status, Who
 
 PAGE = 30
 MOST_COUNTED = 100
-MOST_FOUND = 30
 _EXCERPT = 120
+
+BAD_CURSOR = InvalidInput.of("after", "bad_cursor", "Not a place in this list.")
 
 
 class Queue(StrEnum):
@@ -55,13 +53,17 @@ class Place:
             if place.active_at.tzinfo is None:
                 raise ValueError
         except ValueError:
-            raise InvalidInput.of("after", "bad_cursor", "Not a place in this list.") from None
+            raise BAD_CURSOR from None
         return place
 
 
+def written() -> QuerySet[Conversation]:
+    """The team's, in which something was written."""
+    return Conversation.objects.filter(kind=Kind.SUPPORT, entries_made__gt=0)
+
+
 def of(user: User, queue: Queue) -> QuerySet[Conversation]:
-    """Those in which something was written."""
-    rows = Conversation.objects.filter(kind=Kind.SUPPORT, entries_made__gt=0)
+    rows = written()
     if queue is Queue.CLOSED:
         return rows.filter(status=Status.CLOSED)
     rows = rows.exclude(status=Status.CLOSED)
@@ -75,13 +77,24 @@ def of(user: User, queue: Queue) -> QuerySet[Conversation]:
 
 def page(user: User, queue: Queue, after: Place | None) -> tuple[list[Conversation], Place | None]:
     """A page, and where the next begins, if there is one."""
-    rows = of(user, queue).select_related("assignee").order_by("-active_at", "-id")
+    return cut(of(user, queue), after)
+
+
+def cut(
+    rows: QuerySet[Conversation], after: Place | None
+) -> tuple[list[Conversation], Place | None]:
+    """The same of any of them."""
+    rows = _latest_first(rows)
     if after is not None:
         later = Q(active_at__lt=after.active_at) | Q(active_at=after.active_at, id__lt=after.id)
         rows = rows.filter(later, active_at__lte=after.active_at)
     found = list(rows[: PAGE + 1])
     last = found[PAGE - 1] if len(found) > PAGE else None
     return found[:PAGE], Place(last.active_at, last.id) if last else None
+
+
+def _latest_first(rows: QuerySet[Conversation]) -> QuerySet[Conversation]:
+    return rows.select_related("assignee").order_by("-active_at", "-id")
 
 
 def counts(user: User) -> dict[str, int]:
@@ -93,44 +106,7 @@ def counts(user: User) -> dict[str, int]:
 
 
 def named(ids: Sequence[UUID]) -> list[Conversation]:
-    rows = Conversation.objects.filter(kind=Kind.SUPPORT, id__in=ids, entries_made__gt=0)
-    return list(rows.select_related("assignee").order_by("-active_at", "-id"))
-
-
-# --- Search --------------------------------------------------------------------------------------
-
-
-def found(user: User, text: str) -> tuple[list[Conversation], Mapping[UUID, str]]:
-    """Those of the person whose id or address it is, then those in which it is written, the best
-    first; of the latter a piece of HTML. Raises `InvalidInput`.
-    """
-    theirs = Participant.objects.filter(who=Who.USER, person_id__in=_people(text))
-    of_people = Conversation.objects.filter(
-        kind=Kind.SUPPORT, entries_made__gt=0, id__in=theirs.values("conversation")
-    ).order_by("-active_at", "-id")
-    wanted = dict.fromkeys(of_people.values_list("id", flat=True)[:MOST_FOUND])
-    snippets: dict[UUID, str] = {}
-    for one in _written(user, text):
-        snippets.setdefault(UUID(one["entry"]["conversation"]), one["snippet"])
-    rows = {row.id: row for row in named([*wanted, *snippets])}
-    return [rows[key] for key in dict.fromkeys([*wanted, *snippets]) if key in rows], snippets
-
-
-def _people(text: str) -> list[str]:
-    by_address = Address.objects.filter(value__in=[text, text.casefold()])
-    return [text, *by_address.values_list("recipient__user_id", flat=True)[:MOST_FOUND]]
-
-
-def _written(user: User, text: str) -> list[dict[str, Any]]:
-    try:
-        results, _ = search.find(
-            Actor(Who.STAFF, str(user.pk)), Wanted(text=text), limit=MOST_FOUND
-        )
-    except InvalidInput as error:
-        if error.errors[0].code == "no_words":  # an address of signs alone
-            return []
-        raise
-    return results
+    return list(_latest_first(written().filter(id__in=ids)))
 
 
 # --- As the page gets them -----------------------------------------------------------------------

@@ -5,7 +5,12 @@ from __future__ import annotations
 from rest_framework import serializers
 
 from commsproject.common.api.serializers import StrictSerializer
-from conversations.api.shapes import EntryInput
+from conversations.api.shapes import (
+    EntryChange,
+    EntryInput,
+    EntryOfConversation,
+    ReactionInput,
+)
 from conversations.types import Medium, Status
 
 
@@ -26,6 +31,9 @@ class UnreadInput(StrictSerializer):
     on = serializers.BooleanField()
 
 
-class EditInput(StrictSerializer):
-    entry = serializers.UUIDField()
-    body = serializers.CharField(allow_blank=True, trim_whitespace=False, required=False)
+class EditInput(EntryOfConversation, EntryChange):
+    pass
+
+
+class ReactInput(ReactionInput):
+    on = serializers.BooleanField()

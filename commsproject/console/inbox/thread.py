@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +15,13 @@ from commsproject.common.live.people import Person
 from commsproject.common.live.presence import store
 from commsproject.console.inbox import people, queues
 from conversations import access, selectors
-from conversations.models import Conversation, Participant
+from conversations.models import Conversation, Entry, Participant
 from conversations.services import notes, replies, support
 from conversations.services.sequence import FEED
 
 SHOWN = 50
-"""Entries of a piece."""
+MORE = 100
+"""Entries to begin with, and of what is on their either side."""
 
 
 def fetch(user: User, conversation_id: UUID) -> Conversation:
@@ -26,28 +29,64 @@ def fetch(user: User, conversation_id: UUID) -> Conversation:
     return support.of_team(access.fetch(people.actor(user), conversation_id)).conversation
 
 
-def piece(user: User, conversation: Conversation, before: int | None = None) -> dict[str, Any]:
-    """The latest of it, or what was before a seq; oldest first."""
-    found, has_older = selectors.history(conversation, before=before, limit=SHOWN)
-    since = found[0].seq if has_older else 0
-    told = notes.of(people.actor(user), conversation.id, since=since, before=before)
+@dataclass(frozen=True)
+class Piece:
+    """What was written from a seq on (0: all from the beginning) until before another (None: to the
+    end).
+    """
+
+    entries: list[Entry]
+    since: int
+    until: int | None
+
+
+def latest(user: User, conversation: Conversation) -> Piece:
+    found, has_older = selectors.history(conversation, people.actor(user), limit=SHOWN)
+    return Piece(found, _first(found, has_older), until=None)
+
+
+def before(user: User, conversation: Conversation, seq: int, limit: int = MORE) -> Piece:
+    found, has_older = selectors.history(conversation, people.actor(user), before=seq, limit=limit)
+    return Piece(found, _first(found, has_older), until=seq)
+
+
+def onward(user: User, conversation: Conversation, seq: int, limit: int = MORE) -> Piece:
+    found, has_newer = selectors.onward(conversation, people.actor(user), since=seq, limit=limit)
+    return Piece(found, since=seq, until=found[-1].seq + 1 if has_newer else None)
+
+
+def around(user: User, conversation: Conversation, seq: int) -> Piece:
+    older = before(user, conversation, seq, SHOWN // 2)
+    rest = onward(user, conversation, seq, SHOWN // 2)
+    return Piece([*older.entries, *rest.entries], older.since, rest.until)
+
+
+def _first(entries: Sequence[Entry], has_older: bool) -> int:
+    return entries[0].seq if has_older else 0
+
+
+def as_json(user: User, conversation: Conversation, piece: Piece) -> dict[str, Any]:
+    """With the notes that stand in it."""
+    found, actor = piece.entries, people.actor(user)
+    told = notes.of(actor, conversation.id, since=piece.since, before=piece.until)
     writers = {(one.who, one.person_id) for one in found}
     writers |= {(one.who, one.person_id) for one in told}
     return {
         "entries": selectors.as_json(found),
         "notes": notes.as_json(told),
-        "has_older": has_older,
+        "since": piece.since,
+        "until": piece.until,
         "last_seq": conversation.last_seq,
         "names": _named(writers),
         "sent": people.sent(found, replies.carried(found)),
     }
 
 
-def whole(user: User, conversation: Conversation) -> dict[str, Any]:
+def whole(user: User, conversation: Conversation, piece: Piece) -> dict[str, Any]:
     """What the page needs to begin with."""
     there = Participant.objects.filter(conversation=conversation, left_at=None)
     participants = list(there.order_by("joined_at", "id"))
-    shown = piece(user, conversation)
+    shown = as_json(user, conversation, piece)
     writers = {(one.who, one.person_id) for one in participants}
     return {
         **shown,

@@ -5,7 +5,7 @@ is done is in the trail, as on every staff page.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import wraps
 from typing import Any, cast
 from uuid import UUID
@@ -17,6 +17,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
+from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
@@ -25,10 +26,13 @@ from rest_framework.exceptions import ValidationError
 from commsproject.common.api import problems, strict_json
 from commsproject.common.api.serializers import StrictSerializer
 from commsproject.common.errors import CommsError, InvalidInput
-from commsproject.console.inbox import canned, people, queues, shapes, thread
+from commsproject.console.inbox import canned, people, queues, search, shapes, thread
 from commsproject.console.inbox.queues import Place, Queue
+from commsproject.console.uploads import takes_files
 from conversations import access, links, selectors
-from conversations.api.shapes import NoteInput
+from conversations.api.attachments import largest_form
+from conversations.api.shapes import EntryOfConversation, NoteInput
+from conversations.models import Entry
 from conversations.services import attachments, entries, notes, replies, support, team
 from conversations.types import Medium, Status
 
@@ -97,6 +101,7 @@ def page(request: HttpRequest, pk: UUID | None = None) -> HttpResponse:
                 "mayAnswer": me.has_perm(access.MAY_ANSWER),
                 "team": people.team(),
                 "maxSize": settings.ATTACHMENT_MAX_SIZE,
+                "maxFiles": attachments.MOST,
                 "base": reverse("staff-inbox"),
             }
         ),
@@ -105,28 +110,28 @@ def page(request: HttpRequest, pk: UUID | None = None) -> HttpResponse:
 
 
 @_reads
+def session(request: HttpRequest) -> HttpResponse:
+    """Who is signed in, and the token that acts of theirs need: a new sign-in has another."""
+    return JsonResponse({"me": people.staff_as_json(_me(request)), "token": get_token(request)})
+
+
+@_reads
 def rows(request: HttpRequest) -> HttpResponse:
-    """`queue` and `after`, or `q`, or `ids`: conversations, where the list goes on, and the counts."""
+    """`ids`, or `q`, or `queue`, these two with `after`: conversations, where the list goes on, and
+    the counts.
+    """
     me, asked = _me(request), request.GET
-    following: Place | None = None
-    snippets: Mapping[UUID, str] = {}
+    following: Place | str | None = None
     if "ids" in asked:
-        found = queues.named(_ids(asked["ids"]))
+        results = queues.as_json(me, queues.named(_ids(asked["ids"])))
     elif text := asked.get("q", "").strip():
-        found, snippets = queues.found(me, text)
+        results, following = search.page(me, text, asked.get("after", ""))
     else:
         after = Place.read(asked["after"]) if "after" in asked else None
         found, following = queues.page(me, _queue(asked.get("queue", "")), after)
-    return JsonResponse(
-        {
-            "results": [
-                {**row, "snippet": snippets.get(UUID(row["id"]), "")}
-                for row in queues.as_json(me, found)
-            ],
-            "next": str(following) if following else None,
-            "counts": queues.counts(me),
-        }
-    )
+        results = queues.as_json(me, found)
+    following = str(following) if following else None
+    return JsonResponse({"results": results, "next": following, "counts": queues.counts(me)})
 
 
 def _queue(name: str) -> Queue:
@@ -146,12 +151,21 @@ def _ids(text: str) -> list[UUID]:
 
 @_reads
 def conversation(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """All that the thread begins with; with `before` what was written before a seq."""
+    """All that the thread begins with: its end, or what is `around` a seq. Of what is `before` a seq,
+    or `from` one on, the entries and notes alone.
+    """
     me = _me(request)
     found = thread.fetch(me, pk)
     if "before" in request.GET:
-        return JsonResponse(thread.piece(me, found, _seq(request, "before")))
-    return JsonResponse(thread.whole(me, found))
+        piece = thread.before(me, found, _seq(request, "before"))
+        return JsonResponse(thread.as_json(me, found, piece))
+    if "from" in request.GET:
+        piece = thread.onward(me, found, _seq(request, "from"))
+        return JsonResponse(thread.as_json(me, found, piece))
+    if "around" in request.GET:
+        piece = thread.around(me, found, _seq(request, "around"))
+        return JsonResponse(thread.whole(me, found, piece))
+    return JsonResponse(thread.whole(me, found, thread.latest(me, found)))
 
 
 @_reads
@@ -199,7 +213,7 @@ def reply(request: HttpRequest, pk: UUID) -> HttpResponse:
     medium = Medium(asked.pop("medium"))
     thread.fetch(_me(request), pk)
     entry, _ = replies.send(people.actor(_me(request)), pk, medium=medium, **asked)
-    return JsonResponse(selectors.as_json([entry])[0])
+    return _entry(entry)
 
 
 @_acts
@@ -234,16 +248,30 @@ def unread(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @_acts
 def edit(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """With a `body` it says that from now on, without one it is deleted."""
     asked, actor = _asked(shapes.EditInput, request), people.actor(_me(request))
     thread.fetch(_me(request), pk)
-    if "body" in asked:
-        entry = entries.edit(actor, pk, asked["entry"], asked["body"])
-    else:
-        entry = entries.delete(actor, pk, asked["entry"])
+    return _entry(entries.edit(actor, pk, asked["entry"], asked["body"]))
+
+
+@_acts
+def remove(request: HttpRequest, pk: UUID) -> HttpResponse:
+    asked, actor = _asked(EntryOfConversation, request), people.actor(_me(request))
+    thread.fetch(_me(request), pk)
+    return _entry(entries.delete(actor, pk, asked["entry"]))
+
+
+@_acts
+def react(request: HttpRequest, pk: UUID) -> HttpResponse:
+    asked, actor = _asked(shapes.ReactInput, request), people.actor(_me(request))
+    thread.fetch(_me(request), pk)
+    return _entry(entries.react(actor, pk, asked["entry"], asked["emoji"], on=asked["on"]))
+
+
+def _entry(entry: Entry) -> HttpResponse:
     return JsonResponse(selectors.as_json([entry])[0])
 
 
+@takes_files(largest_form)
 @_acts
 def upload(request: HttpRequest, pk: UUID) -> HttpResponse:
     """A form with one `file`, which goes with the next reply that names it."""

@@ -25,6 +25,7 @@ from commsproject.common.live.people import Kind as PersonKind
 from commsproject.common.live.people import Person, Session
 from commsproject.common.models import AuditEvent
 from commsproject.common.personal_data.registry import Person as Subject
+from commsproject.console.inbox import search
 from conversations import live, reply_to, selectors
 from conversations.errors import NotAllowed
 from conversations.models import Conversation, Entry, Note, Notice, Participant, Reminder
@@ -141,12 +142,12 @@ def test_the_team_takes_answers_notes_and_closes(grace: Staff) -> None:
     entries.post(Actor(Who.USER, "ada"), row.pk, "It still does not work.")
     assert grace.rows(ids=str(row.pk))["results"][0]["status"] == "open"  # it opens again
     grace.act(row, "edit", {"entry": first["id"], "body": "Sorry."})
-    grace.act(row, "edit", {"entry": first["id"]})
+    grace.act(row, "remove", {"entry": first["id"]})
     assert Entry.objects.get(pk=first["id"]).deleted_at is not None
 
     told = AuditEvent.objects.order_by("id").values_list("actor", "action", "object_id")
     acts = [(who, what) for who, what, which in told if which == str(row.pk)]
-    expected = ["assign", "reply", "reply", "note", "status", "edit", "edit"]
+    expected = ["assign", "reply", "reply", "note", "status", "edit", "remove"]
     assert [what for _, what in acts] == expected
     assert [who for who, what in acts if what == "status"] == ["alan"]
 
@@ -167,7 +168,9 @@ def test_who_looks_on_does_nothing_and_others_see_nothing(grace: Staff) -> None:
         "assign": {"assignee": None},
         "status": {"status": "closed"},
         "unread": {"on": True},
-        "edit": {"entry": str(new_id())},
+        "edit": {"entry": str(new_id()), "body": "x"},
+        "remove": {"entry": str(new_id())},
+        "react": {"entry": str(new_id()), "emoji": "👍", "on": True},
     }
     for what, body in bodies.items():
         viewer.act(row, what, body, 403)
@@ -208,7 +211,11 @@ def test_who_looks_on_does_nothing_and_others_see_nothing(grace: Staff) -> None:
         ("assign", {"assignee": "9" * 20}),
         ("assign", {}),
         ("status", {"status": "pending"}),
-        ("edit", {"entry": "x"}),
+        ("edit", {"entry": "x", "body": "x"}),
+        ("edit", {"entry": str(new_id())}),
+        ("remove", {}),
+        ("remove", {"entry": str(new_id()), "body": "x"}),
+        ("react", {"entry": str(new_id()), "emoji": "👍"}),
         ("unread", {"on": "no"}),
         ("upload", {}),
     ],
@@ -229,8 +236,11 @@ def test_bad_questions_are_refused(grace: Staff) -> None:
     naive = {"queue": "open", "after": f"2026-01-01T00:00:00~{row.pk}"}
     for query in ({}, *wrong, naive):
         grace.rows(400, **query)
-    for query in ({"before": "x"}, {"before": "-1"}, {"before": "9" * 16}):
-        grace.get(row, "thread", 400, **query)
+    for place in ("before", "from", "around"):
+        for seq in ("x", "-1", "9" * 16):
+            grace.get(row, "thread", 400, **{place: seq})
+    for after in ("x", "person~x", f"words~nan~{row.pk}", f"words~x~{row.pk}", "words~1~x"):
+        grace.rows(400, q="parcel", after=after)
     assert grace.ids(q="...") == []
 
 
@@ -262,13 +272,54 @@ def test_a_page_of_a_queue_costs_the_same_however_many_there_are(grace: Staff) -
 
 def test_search_finds_words_people_and_addresses(grace: Staff) -> None:
     row = talk(body="The parcel & all is lost")
-    talk(user_id="bob", body="Another matter")
+    other = talk(user_id="bob", body="Another matter")
     talk(Kind.GROUP, body="A parcel between people")
     add_address("ada", Channel.EMAIL, "ada@example.com", is_verified=True)
-    for text in ("parcel", "parc", "ada", "ada@example.com"):
+    Recipient.objects.filter(user_id="ada").update(data={"name": "Augusta King-Noel"})
+    Recipient.objects.create(user_id="bob", data={"name": "Bob", "job": "king"})
+    for text in ("parcel", "parc", "ada", "ada@example.com", "augusta", "KING aug", "noel"):
         assert grace.ids(q=text) == [str(row.pk)], text
     (found,) = grace.rows(q="parcel")["results"]
-    assert found["snippet"] == "<mark>parcel</mark> &amp; all is lost"
+    entry = row.entries.get()
+    assert found["hit"] == {
+        "seq": entry.seq,
+        "at": selectors.moment(entry.created_at),
+        "snippet": "<mark>parcel</mark> &amp; all is lost",
+    }
+    entries.post(Actor(Who.USER, "bob"), other.pk, "I ask for Ada")
+    assert grace.ids(q="ada") == [str(row.pk), str(other.pk)]  # who is called so comes first
+
+
+def test_search_goes_on_to_the_last_of_what_is_found(grace: Staff) -> None:
+    ada = Actor(Who.USER, "ada")
+    people = [talk(user_id=f"smith-{number}", body="Hello") for number in range(33)]
+    Recipient.objects.bulk_create(
+        Recipient(user_id=f"smith-{number}", data={"name": f"John Smith {number}"})
+        for number in range(33)
+    )
+    row = talk(body="Is smith there? 0")
+    for number in range(1, 62):
+        entries.post(ada, row.pk, f"Is smith there? {number}")
+    found: list[tuple[str, int]] = []
+    query: dict[str, Any] = {"q": "smith"}
+    while True:
+        page = grace.rows(**query)
+        found += [(one["id"], one.get("hit", {}).get("seq", 0)) for one in page["results"]]
+        if page["next"] is None:
+            break
+        query["after"] = page["next"]
+    assert {id_ for id_, seq in found[:33]} == {str(one.pk) for one in people}
+    seqs = list(row.entries.filter(kind="text").values_list("seq", flat=True))
+    assert len(seqs) == 62
+    assert sorted(found[33:]) == sorted((str(row.pk), seq) for seq in seqs)
+
+
+def test_people_are_found_by_name_by_an_index(grace: Staff) -> None:
+    text = search._called("smith")
+    assert text is not None
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    assert "recipient_by_name" in text.explain()
 
 
 def test_what_is_new_is_each_ones_own(grace: Staff) -> None:
@@ -357,6 +408,87 @@ def test_a_note_reaches_nobody_but_the_team(grace: Staff, settings: Any, api: AP
     assert not Note.objects.exists()  # they are about the person
 
 
+def test_a_thread_is_read_piece_by_piece_from_anywhere(grace: Staff) -> None:
+    """Each entry and each note once, on the way up and down, and around any."""
+    row = talk()
+    for number in range(1, 400):
+        entries.post(Actor(Who.USER, "ada"), row.pk, str(number))
+        if number % 40 == 0:
+            notes.add(grace.actor, row.pk, f"after {number}")
+    every = list(row.entries.order_by("seq").values_list("seq", flat=True))
+    told = [f"after {number}" for number in range(40, 400, 40)]
+
+    def read(piece: Any) -> tuple[list[int], list[str]]:
+        return [one["seq"] for one in piece["entries"]], [one["body"] for one in piece["notes"]]
+
+    for first in ({}, {"around": every[200]}, {"around": 0}, {"around": 10**14}):
+        begun = grace.get(row, "thread", **first)
+        seqs, bodies = read(begun)
+        since, until = begun["since"], begun["until"]
+        while since:
+            piece = grace.get(row, "thread", before=since)
+            older, before = read(piece)
+            seqs, bodies, since = [*older, *seqs], [*before, *bodies], piece["since"]
+        while until is not None:
+            piece = grace.get(row, "thread", **{"from": until})
+            newer, after = read(piece)
+            seqs, bodies, until = [*seqs, *newer], [*bodies, *after], piece["until"]
+        assert (seqs, bodies) == (every, told), first
+        assert first == {} or begun["conversation"]["id"] == str(row.pk)
+    around, _ = read(grace.get(row, "thread", around=every[200]))
+    assert every[200] in around[10:-10]
+    assert read(grace.get(row, "thread", before=1)) == ([], [])
+
+
+def test_staff_answer_react_edit_and_delete(grace: Staff) -> None:
+    row = talk()
+    asked = row.entries.get()
+    answer = grace.reply(row, "Yes", reply_to=str(asked.pk))
+    assert answer["reply_to"]["excerpt"] == "Hello?"
+    for on, by in ((True, [grace.actor.id]), (True, [grace.actor.id]), (False, [])):
+        found = grace.act(row, "react", {"entry": str(asked.pk), "emoji": "👍", "on": on})
+        assert [one["id"] for it in found["reactions"] for one in it["by"]] == by
+    grace.act(row, "react", {"entry": str(asked.pk), "emoji": "yes", "on": True}, 400)
+    edited = grace.act(row, "edit", {"entry": answer["id"], "body": "No"})
+    assert (edited["body"], edited["edited_at"] is not None) == ("No", True)
+    grace.act(row, "edit", {"entry": str(asked.pk), "body": "x"}, 403)
+    gone = grace.act(row, "remove", {"entry": answer["id"]})
+    assert (gone["body"], gone["deleted_at"] is not None) == ("", True)
+
+
+def test_files_stay_in_the_order_in_which_they_are_named(
+    grace: Staff, settings: Any, tmp_path: Any
+) -> None:
+    storage = {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": tmp_path},
+    }
+    settings.STORAGES = settings.STORAGES | {"attachments": storage}
+    row = talk()
+    where = reverse("conversations_conversation_upload", args=[row.pk])
+    ids = [
+        grace.client.post(where, {"file": SimpleUploadedFile(f"{name}.txt", b"x")}).json()["id"]
+        for name in "abc"
+    ]
+    grace.reply(row, "Here", attachments=[ids[2], ids[0], ids[1]])
+    (entry,) = [one for one in grace.get(row, "thread")["entries"] if one["body"] == "Here"]
+    assert [one["name"] for one in entry["attachments"]] == ["c.txt", "a.txt", "b.txt"]
+
+
+def test_the_page_knows_who_is_signed_in(grace: Staff) -> None:
+    answer = grace.client.get(reverse("staff-inbox-session")).json()
+    assert answer["me"] == {"id": grace.actor.id, "name": "grace"}
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = grace.client.cookies
+    row = talk()
+    where = reverse("conversations_conversation_note", args=[row.pk])
+    for token, status in (("x" * 64, 403), (answer["token"], 200)):
+        told = strict.post(
+            where, {"body": "x"}, content_type="application/json", headers={"X-CSRFToken": token}
+        )
+        assert told.status_code == status
+
+
 def test_notes_stand_where_they_were_written(grace: Staff) -> None:
     row = talk()
     for number in range(60):
@@ -368,7 +500,7 @@ def test_notes_stand_where_they_were_written(grace: Staff) -> None:
     first = latest["entries"][0]["seq"]
     older = grace.get(row, "thread", before=first)
     assert [one["body"] for one in older["notes"]] == ["after 2"]
-    assert not older["has_older"]
+    assert older["since"] == 0
     news = grace.get(row, "news", since=first)
     assert [one["body"] for one in news["notes"]] == ["after 55"]
     with pytest.raises(CommsError):

@@ -1,22 +1,25 @@
-// What staff write: a reply that goes as the person came, or a note for the team. Drafts stay with
-// their conversation, what could not be sent stays in the thread.
+// Where staff write: a reply that goes as the person came, or a note for the team; what a reply answers,
+// or which message it is to change.
 
-import { get, options, post, upload } from "./api.js";
-import { make, MEDIA, now, part } from "./dom.js";
-
-const HELD_MS = 5000;
-const MOST_TRIES = 5;
-
-const newId = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
+import { get, options, post, reason } from "./api.js";
+import { key, make, MEDIA, part } from "./dom.js";
+import * as drafts from "./drafts.js";
+import { Files } from "./files.js";
 
 export class Composer {
-  constructor({ thread, client }) {
+  constructor({ thread, client, held, picker }) {
     this.thread = thread;
     this.client = client;
+    this.held = held;
+    this.picker = picker;
     this.mode = "reply";
-    this.uploads = new Map(); // conversation -> its files that are not sent yet
-    this.held = [];
-    const form = part("composer"), body = part("body");
+    this.edits = new Map(); // conversation -> {entry, text}
+    this.files = new Files({ client, thread, told: (id, text) => id === thread.id && this.trouble(text) });
+    this.listen(part("composer"), part("body"));
+    this.dropping();
+  }
+
+  listen(form, body) {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.send();
@@ -26,8 +29,8 @@ export class Composer {
     body.addEventListener("paste", ({ clipboardData }) => this.add(clipboardData.files));
     for (const tab of form.querySelectorAll("[data-mode]")) {
       tab.addEventListener("click", () => this.to(tab.dataset.mode, true));
-      tab.addEventListener("keydown", ({ key }) => {
-        if (key === "ArrowLeft" || key === "ArrowRight") this.to(this.mode === "reply" ? "note" : "reply", "tab");
+      tab.addEventListener("keydown", (event) => {
+        if (event.key === "ArrowLeft" || event.key === "ArrowRight") this.to(this.mode === "reply" ? "note" : "reply", "tab");
       });
     }
     part("way").addEventListener("change", () => this.draw());
@@ -38,18 +41,8 @@ export class Composer {
       event.target.value = "";
     });
     part("canned").addEventListener("click", () => this.canned());
-    part("canned-search").addEventListener("input", () => this.drawCanned());
-    part("canned-search").addEventListener("keydown", (event) => {
-      if (event.key === "Enter") {
-        event.preventDefault();
-        part("canned-list").querySelector("button")?.click();
-      }
-    });
-    this.dropping();
-    client.on("state", ({ state }) => state === "live" && this.sendHeld());
-    addEventListener("beforeunload", (event) => {
-      if (this.held.length || [...this.uploads.values()].flat().some((one) => !one.id)) event.preventDefault();
-    });
+    part("quoted-cancel").addEventListener("click", () => this.cancel());
+    addEventListener("pagehide", () => form.hidden || !body.value || this.keep()); // over what another tab has
   }
 
   dropping() {
@@ -74,6 +67,12 @@ export class Composer {
     });
   }
 
+  add(files) {
+    if (!files.length) return;
+    if (this.mode === "note") this.to("reply");
+    this.files.add(files);
+  }
+
   // --- Its state -----------------------------------------------------------------------------
 
   /** The thread has another conversation. */
@@ -85,69 +84,126 @@ export class Composer {
     this.to("reply");
   }
 
-  get files() {
-    return this.uploads.get(this.thread.id) ?? [];
-  }
-
-  get draftKey() {
-    return `inbox-draft:${options.me.id}:${this.thread.id}:${this.mode}`;
-  }
-
   get medium() {
     return part("way").value || "chat";
+  }
+
+  /** What is changed, where a reply is not written. */
+  get edited() {
+    return this.mode === "reply" ? this.edits.get(this.thread.id) : undefined;
+  }
+
+  get draft() {
+    return drafts.read(this.thread.id, this.mode);
+  }
+
+  set draft(draft) {
+    drafts.keep(this.thread.id, this.mode, draft);
   }
 
   /** A note that was begun never becomes a reply: each has a draft of its own. */
   to(mode, focus = false) {
     this.mode = mode;
-    part("body").value = sessionStorage.getItem(this.draftKey) ?? "";
+    part("body").value = (this.edited ?? this.draft).text;
     this.fit();
     this.draw();
     if (focus === "tab") part("composer").querySelector(`[data-mode=${mode}]`).focus();
     else if (focus) part("body").focus();
   }
 
+  answer(entry) {
+    this.edits.delete(this.thread.id);
+    this.mode = "reply";
+    const { id, seq, author } = entry;
+    this.draft = { ...this.draft, about: { id, seq, author, excerpt: excerptOf(entry) } };
+    this.to("reply", true);
+  }
+
+  edit(entry, text = entry.body) {
+    this.edits.set(this.thread.id, { entry, text });
+    this.to("reply", true);
+  }
+
+  cancel() {
+    if (!this.edits.delete(this.thread.id)) this.draft = { ...this.draft, about: null };
+    this.to("reply", true);
+  }
+
+  /** A reply or note that was refused: to be changed. What was begun meanwhile comes after it. */
+  takeBack({ id, isNote, asked, files, about }) {
+    this.mode = isNote ? "note" : "reply";
+    this.edits.delete(this.thread.id);
+    this.draft = { text: [asked.body, this.draft.text].filter(Boolean).join("\n\n"), about: about ?? this.draft.about };
+    this.files.putBack(files);
+    this.held.remove(id);
+    this.to(this.mode, true);
+  }
+
   draw() {
-    const isNote = this.mode === "note";
+    const isNote = this.mode === "note", { edited } = this;
     part("composer").classList.toggle("inbox-is-note", isNote);
     for (const tab of part("composer").querySelectorAll("[data-mode]")) {
       tab.setAttribute("aria-selected", tab.dataset.mode === this.mode);
       tab.tabIndex = tab.dataset.mode === this.mode ? 0 : -1;
     }
-    for (const name of ["way-box", "attach", "canned", "files"]) part(name).hidden = isNote;
+    for (const name of ["way-box", "attach", "canned", "files"]) part(name).hidden = isNote || Boolean(edited);
     const by = MEDIA[this.medium][1].toLowerCase();
     part("body").placeholder = isNote ? "Only the team sees this" : `Reply by ${by}`;
-    part("label").textContent = isNote ? "Internal note" : "Reply";
-    part("send").textContent = isNote ? "Add note" : "Send";
-    part("hint").textContent = this.sendsByEnter ? "Enter sends, Shift + Enter makes a line" : "Ctrl + Enter sends";
-    part("files").replaceChildren(...this.files.map((one) => this.chip(one)));
+    part("label").textContent = isNote ? "Internal note" : edited ? "What the message says" : "Reply";
+    part("send").textContent = isNote ? "Add note" : edited ? "Save" : "Send";
+    const sends = edited ? "saves" : "sends";
+    part("hint").textContent = this.sendsByEnter ? `Enter ${sends}, Shift + Enter makes a line` : "Ctrl + Enter sends";
+    this.drawQuoted(edited?.entry, isNote ? null : this.draft.about);
+    this.files.draw();
+  }
+
+  drawQuoted(edited, answered) {
+    part("quoted").hidden = !edited && !answered;
+    if (part("quoted").hidden) return;
+    part("quoted-title").textContent = edited ? "Edit your message" : `Reply to ${this.thread.nameOf(key(answered.author))}`;
+    part("quoted-text").textContent = edited ? excerptOf(edited) : answered.excerpt;
   }
 
   /** As in the chat; an email and a note have paragraphs. */
   get sendsByEnter() {
-    return this.mode === "reply" && this.medium !== "email";
+    return this.mode === "reply" && (this.edited || this.medium !== "email");
   }
 
   pressed(event) {
-    if (event.key === "Escape") part("scroll").focus();
-    if (event.key === "/" && this.mode === "reply" && !part("body").value) {
+    const { value } = part("body");
+    const isEmptyReply = this.mode === "reply" && !this.edited && !value;
+    if (event.isComposing) return;
+    if (event.key === "Escape") this.escape();
+    else if (event.key === "/" && isEmptyReply) {
       event.preventDefault();
-      this.canned();
-    }
-    if (event.key !== "Enter" || event.isComposing) return;
-    const isSent = event.ctrlKey || event.metaKey || (this.sendsByEnter && !event.shiftKey);
-    if (isSent) {
+      this.canned("/");
+    } else if (event.key === "ArrowUp" && isEmptyReply) {
+      const last = this.thread.seqs().map((seq) => this.thread.entries.get(seq)).findLast((one) => this.thread.mayChange(one));
+      if (!last) return;
+      event.preventDefault();
+      this.edit(last);
+    } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey || (this.sendsByEnter && !event.shiftKey))) {
       event.preventDefault();
       this.send();
     }
   }
 
+  /** Out of what is edited or answered first, then out of the field. */
+  escape() {
+    if (part("quoted").hidden) part("scroll").focus();
+    else this.cancel();
+  }
+
   written() {
-    const { value } = part("body");
-    if (value) sessionStorage.setItem(this.draftKey, value);
-    else sessionStorage.removeItem(this.draftKey);
+    this.keep();
     this.fit();
-    if (this.mode === "reply" && this.medium === "chat" && value) this.client.typing(this.thread.id);
+    if (this.mode === "reply" && !this.edited && this.medium === "chat" && part("body").value) this.client.typing(this.thread.id);
+  }
+
+  keep() {
+    const text = part("body").value;
+    if (this.edited) this.edited.text = text;
+    else this.draft = { ...this.draft, text };
   }
 
   fit() {
@@ -161,94 +217,20 @@ export class Composer {
     part("trouble").hidden = !text;
   }
 
-  // --- Files ---------------------------------------------------------------------------------
-
-  add(files) {
-    if (this.mode === "note" && files.length) this.to("reply");
-    const conversation = this.thread.id;
-    for (const file of files) {
-      if (file.size > options.maxSize) {
-        this.trouble(`${file.name} is larger than ${Math.floor(options.maxSize / 2 ** 20)} MB.`);
-        continue;
-      }
-      const one = { name: file.name || "Picture", conversation, done: 0, tries: 0 };
-      this.uploads.set(conversation, [...this.files, one]);
-      this.upload(one, file);
-    }
-    this.draw();
-  }
-
-  /** What does not get through is tried again: until there is a line, and then for a minute. */
-  async upload(one, file) {
-    const { conversation } = one;
-    try {
-      const made = await upload(`${conversation}/upload`, file, (done) => {
-        one.done = done;
-        if (one.bar) one.bar.value = done;
-      });
-      Object.assign(one, { id: made.id, name: made.name });
-    } catch (error) {
-      if (!this.has(one)) return;
-      if (error.status === 0 && one.tries < MOST_TRIES) {
-        if (this.client.state === "live") one.tries += 1;
-        setTimeout(() => this.has(one) && this.upload(one, file), 1000 * 2 ** one.tries);
-        return;
-      }
-      this.remove(one);
-      if (this.thread.id === conversation) this.trouble(`${one.name}: ${error.message}`);
-    }
-    this.draw();
-  }
-
-  has(one) {
-    return this.uploads.get(one.conversation)?.includes(one) ?? false;
-  }
-
-  remove(one) {
-    const left = this.uploads.get(one.conversation) ?? [];
-    this.uploads.set(one.conversation, left.filter((each) => each !== one));
-  }
-
-  chip(one) {
-    const remove = () => {
-      this.remove(one);
-      this.draw();
-      part("body").focus();
-    };
-    one.bar = one.id ? null : make("progress", { max: 1, value: one.done, "aria-label": `${one.name} is uploaded` });
-    return make("li", {}, one.name, one.bar, make("button", { type: "button", "aria-label": `Remove ${one.name}`, click: remove }, "×"));
-  }
-
   // --- Canned replies ------------------------------------------------------------------------
 
-  async canned() {
+  /** `typed` opened it: with what follows it is a text of its own where no reply is called so. */
+  canned(typed = "") {
     const { id } = this.thread;
-    const isElsewhere = () => this.thread.id !== id;
-    try {
-      const { results } = await get(`${id}/replies`);
-      if (isElsewhere()) return; // they have a person's name in them
-      this.replies = results;
-    } catch (error) {
-      if (!isElsewhere()) this.trouble(error.message);
-      return;
-    }
-    part("canned-search").value = "";
-    this.drawCanned();
-    part("canned-dialog").showModal();
-    part("canned-search").focus();
-  }
-
-  drawCanned() {
-    const wanted = part("canned-search").value.toLowerCase();
-    const found = this.replies.filter(({ name, key, text }) => `${name} ${key} ${text}`.toLowerCase().includes(wanted));
-    const choose = ({ text }) => {
-      part("canned-dialog").close();
-      this.insert(text);
-    };
-    part("canned-list").replaceChildren(
-      ...found.map((one) => make("li", {}, make("button", { type: "button", click: () => choose(one) }, make("strong", {}, one.name), make("span", {}, one.text)))),
-    );
-    part("canned-none").hidden = this.replies.length > 0;
+    this.picker.open({
+      title: "Canned replies",
+      none: 'There is none yet. A reply is a template of the kind "reply" with the words of a text message.',
+      items: get(`${id}/replies`).then(({ results }) => results.map(({ key: place, ...one }) => ({ id: place, ...one }))),
+      isLoose: typed !== "",
+      chosen: ({ text }) => this.insert(text),
+      left: (rest) => typed && this.insert(typed + rest),
+      failed: (error) => this.trouble(reason(error)),
+    });
   }
 
   insert(text) {
@@ -264,85 +246,43 @@ export class Composer {
 
   send() {
     const body = part("body").value.trim(), isNote = this.mode === "note";
-    if (this.files.some((one) => !one.id) && !isNote) {
+    if (this.edited) {
+      this.save(this.edited, body);
+      return;
+    }
+    if (!isNote && !this.files.areReady) {
       this.trouble("A file is still on its way.");
       return;
     }
-    const files = isNote ? [] : this.files;
+    const files = isNote ? [] : this.files.take();
     if (!body && !files.length) return;
-    const client_id = newId();
-    const asked = isNote ? { body, client_id } : { body, client_id, medium: this.medium, attachments: files.map((one) => one.id) };
-    const one = {
-      id: client_id,
-      conversation: this.thread.id,
-      path: `${this.thread.id}/${isNote ? "note" : "reply"}`,
-      asked,
-      isNote,
-      body,
-      files: files.map((each) => each.name).join(", "),
-      created_at: new Date(now()).toISOString(),
-      at: String(Date.now()),
-      author: { kind: "staff", id: options.me.id },
-    };
-    one.retry = () => this.post(one);
-    one.discard = () => this.settle(one);
-    part("body").value = "";
-    if (!isNote) this.uploads.delete(this.thread.id);
+    const { about } = isNote ? {} : this.draft;
+    const asked = isNote ? { body } : { body, medium: this.medium, attachments: files.map((one) => one.id), ...(about && { reply_to: about.id }) };
+    this.draft = { text: "", about: null };
+    this.to("reply", true);
     this.trouble("");
-    this.written();
-    this.draw();
-    this.post(one);
-    this.thread.toEnd();
-    if (isNote) this.to("reply");
+    this.held.add({ conversation: this.thread.id, isNote, asked, files, about });
+    this.thread.toEnd().catch(() => {}); // what is newer can be asked for again
   }
 
-  async post(one) {
-    one.error = "";
-    one.isHeld = false;
-    if (!this.held.includes(one)) this.held.push(one);
-    this.show(one);
+  /** What was written is as it was afterwards; where it cannot be changed it stays here. */
+  async save(edited, body) {
+    const { entry } = edited;
+    if (!body) return;
     try {
-      const made = await post(one.path, one.asked);
-      this.settle(one);
-      if (this.thread.id !== one.conversation) return;
-      if (one.isNote) {
-        this.thread.merge({ notes: [made] });
-        this.thread.draw();
-        this.thread.announce();
-      } else this.thread.take(made, true);
+      const changed = body === entry.body ? entry : await post(`${entry.conversation}/edit`, { entry: entry.id, body });
+      if (this.edits.get(entry.conversation) === edited) this.edits.delete(entry.conversation);
+      if (this.thread.id !== entry.conversation) return;
+      this.thread.take(changed);
+      this.trouble("");
+      this.to(this.mode);
     } catch (error) {
-      if (error.status === 0) this.hold(one);
-      else one.error = error.message;
-      this.show(one);
+      if (this.thread.id === entry.conversation) this.trouble(reason(error));
     }
   }
+}
 
-  /** Sent when there is a connection again; soon, where there is one already. */
-  hold(one) {
-    one.isHeld = true;
-    setTimeout(() => one.isHeld && this.client.state === "live" && this.post(one), HELD_MS);
-  }
-
-  show(one) {
-    if (this.thread.id !== one.conversation) return;
-    this.thread.waiting.set(one.id, { ...one });
-    this.thread.draw();
-  }
-
-  settle(one) {
-    one.isHeld = false;
-    this.held = this.held.filter((each) => each !== one);
-    if (this.thread.id !== one.conversation) return;
-    this.thread.waiting.delete(one.id);
-    this.thread.draw();
-  }
-
-  sendHeld() {
-    for (const one of this.held) if (one.isHeld) this.post(one);
-  }
-
-  /** What waits for this conversation, when it is opened again. */
-  restore() {
-    for (const one of this.held) this.show(one);
-  }
+function excerptOf({ body, attachments }) {
+  const words = body.replace(/\s+/g, " ").trim().slice(0, 120);
+  return words || attachments.map((one) => one.name).join(", ");
 }

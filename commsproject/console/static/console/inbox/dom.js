@@ -18,6 +18,9 @@ export function make(tag, props = {}, ...children) {
 export const icon = (name, label) =>
   make("span", { class: "material-symbols-outlined", ...(label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" }) }, name);
 
+/** Of somebody, to find them by. */
+export const key = (person) => `${person.kind}:${person.id}`;
+
 /** HTML that the service made of somebody's words. */
 export function safe(tag, props, html) {
   const node = make(tag, props);
@@ -45,7 +48,7 @@ export const setNow = (date) => {
 };
 
 const TIME = { hour: "2-digit", minute: "2-digit" };
-export const clock = (at) => new Date(at).toLocaleTimeString([], TIME);
+export const clock = (at, timeZone) => new Date(at).toLocaleTimeString([], { ...TIME, timeZone });
 export const whole = (at) => new Date(at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 
 export function day(at) {
@@ -63,6 +66,12 @@ export function ago(at) {
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
   if (seconds < 7 * 86_400) return `${Math.floor(seconds / 86_400)} d`;
   return new Date(at).toLocaleDateString([], { day: "numeric", month: "short" });
+}
+
+export function size(bytes) {
+  const [unit, by] = bytes < 1000 ? ["byte", 1] : bytes < 1e6 ? ["kilobyte", 1e3] : ["megabyte", 1e6];
+  const format = new Intl.NumberFormat([], { style: "unit", unit, unitDisplay: by > 1 ? "short" : "long", maximumFractionDigits: by > 1e3 ? 1 : 0 });
+  return format.format(bytes / by);
 }
 
 /** `run` once, some time after the last call; at the latest `most` after the first. */

@@ -1,7 +1,8 @@
-// The queues and their rows. A row that has changed is fetched by its id and finds its new place.
+// The queues and their rows, or what a search has found. A row that has changed is fetched by its id and
+// finds its new place.
 
-import { get, options } from "./api.js";
-import { ago, arrange, face, icon, later, make, MEDIA, part, root, safe } from "./dom.js";
+import { get, options, reason } from "./api.js";
+import { ago, arrange, face, icon, later, make, MEDIA, part, safe } from "./dom.js";
 
 const EMPTY = {
   mine: "Nothing is assigned to you.",
@@ -10,19 +11,21 @@ const EMPTY = {
   closed: "No conversation is closed yet.",
   found: "Nothing was found.",
 };
-const STATUS = { open: "Open", pending: "Waiting for the person", closed: "Closed" };
+const STATUS = { open: "Open", pending: "Waiting", closed: "Closed" };
 
 export class List {
-  constructor({ opened, came }) {
+  /** `came` gets a row as it is now, and gives the row to show; `isUnsent` tells of a reply that waits. */
+  constructor({ opened, came, isUnsent }) {
     this.opened = opened;
-    this.came = came; // with a row as it is now; gives the row to show
-    this.rows = new Map(); // id -> row
-    this.nodes = new Map(); // id -> {node, row, current}
+    this.came = came;
+    this.isUnsent = isUnsent;
+    this.rows = new Map(); // place -> row
+    this.nodes = new Map(); // place -> {node, about}
     this.queue = new URLSearchParams(location.search).get("queue") ?? localStorage.getItem("inbox-queue") ?? "open";
     if (!(this.queue in EMPTY)) this.queue = "open";
     this.next = null;
     this.text = "";
-    this.current = null;
+    this.current = {}; // id, and the seq that was looked for
     this.asked = 0;
     this.changed = new Set();
     this.fetchChanged = later(() => this.update(), 150);
@@ -50,6 +53,10 @@ export class List {
     this.load();
   }
 
+  get query() {
+    return this.isSearch ? { q: this.text } : { queue: this.queue };
+  }
+
   get isSearch() {
     return this.text !== "";
   }
@@ -59,35 +66,35 @@ export class List {
     const number = (this.asked += 1);
     part("rows-box").setAttribute("aria-busy", "true");
     try {
-      const found = await get("rows", this.isSearch ? { q: this.text } : { queue: this.queue });
+      const found = await get("rows", this.query);
       if (number !== this.asked) return;
-      this.rows = new Map(found.results.map((row) => [row.id, this.came(row)]));
+      this.isMissing = false;
+      this.rows.clear();
       this.take(found);
       part("rows-box").scrollTop = 0;
     } catch (error) {
       if (number !== this.asked) return;
-      part("found").textContent = error.message;
+      this.isMissing = true;
+      part("found").textContent = reason(error);
       part("found").hidden = false;
     }
     part("rows-box").removeAttribute("aria-busy");
   }
 
-  /** After a break: the first page anew, what was loaded behind it stays. */
+  /** After a break. Of a queue the first page anew: what was loaded behind it stays. */
   async refresh() {
-    if (this.isSearch) return;
+    if (this.isMissing) return this.load();
+    if (this.isSearch) return undefined;
     const number = this.asked;
     const found = await get("rows", { queue: this.queue });
-    if (number !== this.asked) return;
+    if (number !== this.asked) return undefined;
     const last = found.results.at(-1);
     const ids = new Set(found.results.map((row) => row.id));
     for (const row of this.rows.values()) {
       const isOnPage = !found.next || !last || row.active_at >= last.active_at;
       if (isOnPage && !ids.has(row.id)) this.rows.delete(row.id);
     }
-    for (const row of found.results) this.rows.set(row.id, this.came(row));
-    if (!found.next || this.next === undefined) this.next = found.next;
-    this.count(found.counts);
-    this.draw();
+    return this.take({ ...found, next: found.next && this.next });
   }
 
   async more() {
@@ -95,10 +102,8 @@ export class List {
     this.isLoading = true;
     const number = this.asked;
     try {
-      const found = await get("rows", { queue: this.queue, after: this.next });
-      if (number !== this.asked) return;
-      for (const row of found.results) this.rows.set(row.id, this.came(row));
-      this.take(found);
+      const found = await get("rows", { ...this.query, after: this.next });
+      if (number === this.asked) this.take(found);
     } catch {
       return; // the button is still there
     } finally {
@@ -106,7 +111,8 @@ export class List {
     }
   }
 
-  take({ next, counts }) {
+  take({ results, next, counts }) {
+    for (const row of results) this.rows.set(place(row), this.came(row));
     this.next = next;
     this.count(counts);
     this.draw();
@@ -136,7 +142,7 @@ export class List {
   /** A row as it is now: in its place, or out of this queue. */
   put(row) {
     if (this.isSearch) {
-      if (this.rows.has(row.id)) this.rows.set(row.id, { ...row, snippet: this.rows.get(row.id).snippet });
+      for (const [at, one] of this.rows) if (one.id === row.id) this.rows.set(at, { ...row, hit: one.hit });
       return;
     }
     const last = [...this.rows.values()].at(-1);
@@ -168,7 +174,7 @@ export class List {
   sorted() {
     const rows = [...this.rows.values()];
     if (!this.isSearch) rows.sort((a, b) => (a.active_at < b.active_at ? 1 : a.active_at > b.active_at ? -1 : a.id < b.id ? 1 : -1));
-    this.rows = new Map(rows.map((row) => [row.id, row]));
+    this.rows = new Map(rows.map((row) => [place(row), row]));
     return rows;
   }
 
@@ -186,37 +192,42 @@ export class List {
     part("none").textContent = EMPTY[this.isSearch ? "found" : this.queue];
     part("more").hidden = !this.next;
     part("found").hidden = !this.isSearch;
-    part("found").textContent = this.isSearch ? `${rows.length} found` : "";
+    part("found").textContent = this.isSearch ? `${rows.length}${this.next ? " and more" : ""} found` : "";
+  }
+
+  isCurrent({ id, hit }) {
+    return id === this.current.id && (!hit || hit.seq === this.current.at);
   }
 
   node(row) {
-    const known = this.nodes.get(row.id);
-    const about = JSON.stringify([row, row.id === this.current, ago(row.active_at)]);
+    const known = this.nodes.get(place(row));
+    const about = JSON.stringify([row, this.isCurrent(row), this.isUnsent(row.id), ago(when(row))]);
     if (known?.about === about) return known.node;
     const link = this.link(row);
     const node = known?.node ?? make("li");
     const hadFocus = node.contains(document.activeElement);
     node.replaceChildren(link);
     if (hadFocus) link.focus();
-    this.nodes.set(row.id, { node, about });
+    this.nodes.set(place(row), { node, about });
     return node;
   }
 
   link(row) {
     const name = row.person.name || "Somebody";
     const foot = make("span", { class: "inbox-row-foot" }, ...this.foot(row));
-    const text = row.snippet ? safe("span", { class: "inbox-row-text" }, row.snippet) : make("span", { class: "inbox-row-text" }, ...excerpt(row));
+    const { hit } = row;
+    const text = hit ? safe("span", { class: "inbox-row-text" }, hit.snippet) : make("span", { class: "inbox-row-text" }, ...excerpt(row));
     return make(
       "a",
       {
-        href: `${options.base}${row.id}/`,
+        href: hrefOf(row.id, hit?.seq),
         class: `inbox-row${row.is_unread ? " inbox-is-unread" : ""}`,
-        "aria-current": row.id === this.current ? "true" : false,
+        "aria-current": this.isCurrent(row) ? "true" : false,
         "data-id": row.id,
         click: (event) => {
           if (event.metaKey || event.ctrlKey || event.shiftKey) return;
           event.preventDefault();
-          this.opened(row.id);
+          this.opened(row.id, hit?.seq);
         },
       },
       face(name),
@@ -227,7 +238,7 @@ export class List {
           "span",
           { class: "inbox-row-top" },
           make("span", { class: "inbox-row-name" }, name),
-          make("time", { datetime: row.active_at }, ago(row.active_at)),
+          make("time", { datetime: when(row) }, ago(when(row))),
         ),
         text,
         foot,
@@ -240,30 +251,34 @@ export class List {
     const parts = [icon(sign, label)];
     parts.push(make("span", {}, row.assignee ? row.assignee.name : "Unassigned"));
     if (row.status !== "open") parts.push(make("span", {}, `· ${STATUS[row.status]}`));
+    if (this.isUnsent(row.id)) parts.push(make("span", { class: "inbox-failed" }, "· Not sent"));
     if (row.is_unread) parts.push(make("span", { class: "inbox-dot", role: "img", "aria-label": "Unread" }));
     return parts;
   }
 
-  select(id) {
-    this.current = id;
+  select(id, at) {
+    this.current = { id, at };
     this.draw();
   }
 
-  /** The id that is so many rows further, from the one that has the focus or is open. */
-  neighbour(step) {
-    const ids = [...this.rows.keys()];
-    const focused = document.activeElement?.closest?.("[data-id]")?.dataset.id;
-    const at = ids.indexOf(focused ?? this.current);
-    return ids[at < 0 ? 0 : Math.min(Math.max(at + step, 0), ids.length - 1)];
-  }
-
-  focus(id) {
-    const link = root.querySelector(`a[data-id="${id}"]`);
+  /** To the row that is so many further, from the one that has the focus or is open. */
+  walk(step) {
+    const links = [...part("rows").querySelectorAll("a")];
+    const from = [document.activeElement, part("rows").querySelector("[aria-current]")];
+    const at = links.indexOf(from.find((one) => links.includes(one)));
+    const link = links[at < 0 ? 0 : Math.min(Math.max(at + step, 0), links.length - 1)];
     link?.focus();
     link?.scrollIntoView({ block: "nearest" });
-    if (id === [...this.rows.keys()].at(-1)) this.more();
+    if (link === links.at(-1)) this.more();
   }
 }
+
+/** A conversation has one in a queue; in a search one for each message that was found. */
+const place = ({ id, hit }) => (hit ? `${id}/${hit.seq}` : id);
+
+const when = ({ hit, active_at }) => hit?.at ?? active_at;
+
+export const hrefOf = (id, at) => `${options.base}${id}/${at === undefined ? "" : `?at=${at}`}`;
 
 function excerpt({ latest, title }) {
   if (!latest) return [title];

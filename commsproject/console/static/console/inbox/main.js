@@ -1,38 +1,67 @@
-// The staff inbox: what the panes have in common, the socket, the address of the page, the keys.
+// The staff inbox: what the panes have in common, the socket, the sign-in, the address of the page, the
+// keys.
 
 import { CommsClient } from "../../comms/comms-client.js";
-import { options, post } from "./api.js";
+import { ME, options, post, reason, renew, session } from "./api.js";
 import { Composer } from "./composer.js";
 import { part, root } from "./dom.js";
-import { List } from "./list.js";
+import { assignees } from "./head.js";
+import { Held } from "./held.js";
+import { hrefOf, List } from "./list.js";
 import { PersonPane } from "./person.js";
-import { step, Thread } from "./thread.js";
+import { Picker } from "./picker.js";
+import { Thread } from "./thread.js";
 
 const REFRESH_SECONDS = 30;
+const SOONEST_MS = 5000;
 
-const client = new CommsClient({ session: true, user: `staff:${options.me.id}`, storage: null });
-const list = new List({ opened: (id) => open(id), came });
-const thread = new Thread({ client, changed: (row) => list.replace(row) });
-const composer = new Composer({ thread, client });
+const client = new CommsClient({ session: true, user: ME, storage: null });
+const picker = new Picker();
+const held = new Held({ changed: waits, sent });
+const list = new List({ opened: open, came, isUnsent: (id) => held.isOf(id) });
+const thread = new Thread({
+  client,
+  held,
+  changed: (row) => list.replace(row),
+  desk: {
+    answer: (entry) => composer.answer(entry),
+    edit: (entry) => composer.edit(entry),
+    takeBack: (one) => composer.takeBack(one),
+    trouble: (text) => composer.trouble(text),
+  },
+});
+const composer = new Composer({ thread, client, held, picker });
 const pane = new PersonPane((id) => open(id));
 
 // --- Where one is ------------------------------------------------------------------------------
 
-async function open(id, { isNew = true } = {}) {
-  if (isNew && thread.id !== id) history.pushState({}, "", `${options.base}${id}/`);
+/** On a phone one pane is shown at a time. */
+const step = (name) => {
+  root.dataset.step = name;
+};
+
+/** At its end, or at a seq that somebody looks for. */
+async function open(id, at, { isNew = true } = {}) {
+  if (isNew && (thread.id !== id || at !== undefined)) history.pushState({}, "", hrefOf(id, at));
   step("thread");
-  list.select(id);
-  if (thread.id === id && (thread.row || thread.isLoading)) return;
+  list.select(id, at);
+  const isHere = thread.id === id && (thread.row || thread.isLoading);
+  if (isHere && at === undefined) return;
+  if (isHere && thread.row) {
+    thread.show(at).catch((error) => composer.trouble(reason(error)));
+    return;
+  }
   thread.isLeftUnread = false;
   show(true);
-  pane.show(id);
-  await begin(id);
+  if (pane.id !== id) pane.show(id);
+  await begin(id, at);
 }
 
 /** Where it cannot be fetched now, `heal` asks again. */
-async function begin(id) {
+async function begin(id, at) {
+  thread.wanted = at;
   try {
-    if (!(await thread.open(id))) return;
+    if (!(await thread.open(id, at))) return;
   } catch (error) {
     if (thread.id === id) failed(error);
     return;
@@ -40,14 +69,14 @@ async function begin(id) {
   show(true);
   part("composer").hidden = !options.mayAnswer;
   composer.open();
-  composer.restore();
+  if (at !== undefined) thread.log.show(at);
 }
 
 function leave() {
   thread.leave();
+  pane.leave();
   list.select(null);
   show(false);
-  part("pane").replaceChildren();
   step("list");
 }
 
@@ -65,13 +94,15 @@ function failed(error) {
   show(false);
   part("choose").hidden = true;
   part("failed").hidden = false;
-  part("failed").querySelector("h2").textContent = error.status === 404 ? "There is no such conversation" : error.message;
-  part("failed").querySelector("p").hidden = !error.isTemporary;
+  const said = error.status === 404 ? "There is no such conversation" : reason(error);
+  part("failed").querySelector("h2").textContent = said || "It is not loaded yet";
+  part("failed").querySelector("p").hidden = error.status !== 401 && !error.isTemporary;
 }
 
 function there() {
   const id = location.pathname.slice(options.base.length).replace(/\/$/, "");
-  if (id) open(id, { isNew: false });
+  const at = new URLSearchParams(location.search).get("at") ?? "";
+  if (id) open(id, /^\d{1,15}$/.test(at) ? Number(at) : undefined, { isNew: false });
   else leave();
 }
 
@@ -96,27 +127,50 @@ async function act(path, body) {
     if (row.id === thread.id) thread.setRow(row);
     list.replace(row);
   } catch (error) {
-    if (thread.id !== id) return;
-    composer.trouble(error.message);
-    if (thread.row) thread.drawHead(); // what was chosen does not hold
+    if (thread.id === id) composer.trouble(reason(error));
   }
 }
 
 const change = (run) => thread.row && options.mayAnswer && run();
 const assign = (id) => act("assign", { assignee: id || null });
 const close = () => act("status", { status: thread.row.status === "closed" ? "open" : "closed" });
-const keepUnread = () => thread.keepUnread().catch((error) => composer.trouble(error.message));
+const keepUnread = () => thread.keepUnread().catch((error) => composer.trouble(reason(error)));
 
-part("assignee").addEventListener("change", ({ target }) => assign(target.value));
+function choose() {
+  const { id, row } = thread;
+  picker.open({
+    title: "Assign to",
+    items: assignees(row.assignee),
+    current: row.assignee?.id ?? "",
+    chosen: (one) => thread.id === id && assign(one.id),
+  });
+}
+
+part("assignee").addEventListener("click", () => change(choose));
 part("close").addEventListener("click", () => change(close));
 part("unread").addEventListener("click", () => change(keepUnread));
 
 /** A row of the list has come: what is open is read while somebody looks at it. */
 function came(row) {
   if (row.id !== thread.id || !thread.row) return row;
-  const shown = document.hidden || thread.isLeftUnread ? row : { ...row, is_unread: false };
-  thread.setRow(shown);
+  const shown = thread.isSeen ? { ...row, is_unread: false } : row;
+  thread.setRow({ ...shown, hit: undefined });
   return shown;
+}
+
+// --- What waits --------------------------------------------------------------------------------
+
+function waits(conversation) {
+  if (conversation === thread.id) thread.log.draw();
+  list.draw();
+}
+
+function sent(conversation, { entries = [], notes = [] }) {
+  if (conversation !== thread.id || !thread.entries) return;
+  for (const one of entries) thread.take(one, true);
+  thread.merge({ notes });
+  thread.log.draw();
+  thread.announce();
 }
 
 // --- What is heard -----------------------------------------------------------------------------
@@ -135,19 +189,47 @@ client.on("state", ({ state }) => {
   part("state").textContent = { live: "Live", connecting: "Connecting", offline: "No connection: trying again" }[state];
   if (state === "live") heal();
 });
-client.on("signedout", () => {
-  part("state").textContent = "You are signed out: load the page again.";
-});
 
 /** Frames of the list have no number: what was missed is fetched. */
-function heal() {
+async function heal() {
+  if (session.isOver && !(await isBack())) return;
   list.refresh().catch(() => {});
+  pane.heal();
   if (thread.row) thread.news();
-  else if (thread.id && !thread.isLoading) begin(thread.id);
+  else if (thread.id && !thread.isLoading) begin(thread.id, thread.wanted);
+  held.flush();
 }
 const seen = () => !document.hidden && heal();
 setInterval(seen, REFRESH_SECONDS * 1000);
 document.addEventListener("visibilitychange", seen); // what was read in another tab, for one
+addEventListener("focus", () => session.isOver && seen());
+
+// --- The sign-in -------------------------------------------------------------------------------
+
+/** The socket has lost its sign-in: it may be that there is another already. */
+client.on("signedout", async () => {
+  part("state").textContent = "Not connected";
+  const isLong = performance.now() - askedAt > SOONEST_MS;
+  session.is(!(isLong && (await isBack())));
+});
+
+let askedAt = -Infinity;
+
+async function isBack() {
+  askedAt = performance.now();
+  try {
+    await renew();
+    client.connect();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+session.changed = () => {
+  part("signed-out").hidden = !session.isOver;
+  if (thread.row) thread.log.draw(); // which says what is waited for
+};
 
 // --- Keys --------------------------------------------------------------------------------------
 
@@ -156,8 +238,8 @@ const QUEUES = ["mine", "unassigned", "open", "closed"];
 const help = () => part("help-dialog").showModal();
 const write = (mode) => change(() => composer.to(mode, true));
 const keys = {
-  j: () => list.focus(list.neighbour(1)),
-  k: () => list.focus(list.neighbour(-1)),
+  j: () => list.walk(1),
+  k: () => list.walk(-1),
   r: () => write("reply"),
   n: () => write("note"),
   a: () => change(() => assign(thread.row.assignee?.id === options.me.id ? null : options.me.id)),

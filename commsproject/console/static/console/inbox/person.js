@@ -1,7 +1,7 @@
 // The pane beside the thread: who it is, what they get and want, what else they have asked.
 
-import { get, options } from "./api.js";
-import { ago, badge, face, make, part, whole } from "./dom.js";
+import { get, options, reason } from "./api.js";
+import { ago, badge, clock, face, make, now, part, whole } from "./dom.js";
 
 const TONES = { open: ["Open", "warn"], pending: ["Waiting", "busy"], closed: ["Closed", "quiet"] };
 
@@ -16,11 +16,26 @@ export class PersonPane {
     box.setAttribute("aria-busy", "true");
     try {
       const found = await get(`${id}/person`);
-      if (this.id === id) box.replaceChildren(...this.parts(found));
+      if (this.id !== id) return;
+      box.replaceChildren(...this.parts(found));
+      this.isMissing = false;
     } catch (error) {
-      if (this.id === id) box.replaceChildren(make("p", { class: "inbox-none" }, error.message));
+      if (this.id !== id) return;
+      box.replaceChildren(make("p", { class: "inbox-none" }, reason(error)));
+      this.isMissing = true;
     }
     box.removeAttribute("aria-busy");
+  }
+
+  /** What could not be fetched is asked for again. */
+  heal() {
+    if (this.isMissing) this.show(this.id);
+  }
+
+  leave() {
+    this.id = null;
+    this.isMissing = false;
+    part("pane").replaceChildren();
   }
 
   parts({ id, name, known, messages, conversations }) {
@@ -77,7 +92,7 @@ function about(known) {
 function there(zone) {
   if (!zone) return "";
   try {
-    return `${new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", timeZone: zone })} (${zone})`;
+    return `${clock(now(), zone)} (${zone})`;
   } catch {
     return zone;
   }

@@ -1,21 +1,27 @@
-// The thread that is open: entries by seq, the team's notes between them, marks, typing, who looks on.
+// The thread that is open: a piece of it, entries by seq with the team's notes between them, marks,
+// typing, who looks on.
 
-import { file, get, options, post } from "./api.js";
-import { arrange, badge, clock, day, icon, later, make, MEDIA, part, root, safe, whole } from "./dom.js";
+import { get, ME, options, post, reason } from "./api.js";
+import { key, later, part } from "./dom.js";
+import { drawHead } from "./head.js";
+import { Log } from "./log.js";
 
 const NEWS_SECONDS = 15;
-const MOST_SHOWN = 2000;
+/** Entries that are held and drawn: what is far from where one reads is fetched again. */
+const MOST = 300;
 
 export class Thread {
-  constructor({ client, changed }) {
+  /** `desk` is where one writes. */
+  constructor({ client, held, changed, desk }) {
     this.client = client;
+    this.held = held;
     this.changed = changed;
+    this.desk = desk;
     this.id = null;
-    this.nodes = new Map();
     this.typists = new Map();
     this.keptUnread = new Set();
+    this.log = new Log(this);
     this.fetchNews = later(() => this.news(), 200);
-    this.observe();
     client.on("entry", ({ conversation, entry }) => conversation === this.id && this.take(entry, true));
     client.on("entry.changed", ({ conversation, entry }) => conversation === this.id && this.take(entry));
     for (const kind of ["read", "delivered"]) client.on(kind, (frame) => this.mark(kind, frame));
@@ -26,40 +32,25 @@ export class Thread {
     document.addEventListener("visibilitychange", () => this.look());
   }
 
-  observe() {
-    const scroll = part("scroll");
-    scroll.addEventListener("scroll", () => {
-      if (this.isAtEnd()) {
-        part("newer").hidden = true;
-        this.see();
-      }
-      if (scroll.scrollTop < 200) this.older();
-    });
-    part("older").addEventListener("click", () => this.older());
-    part("newer").addEventListener("click", () => this.toEnd());
-    new ResizeObserver(() => this.wasAtEnd && this.toEnd()).observe(part("entries"));
-  }
-
   // --- Open and close ------------------------------------------------------------------------
 
-  /** Whether it is there now: somebody may go elsewhere meanwhile. */
-  open(id) {
+  /** At its end, or at a seq. Whether it is there now: somebody may go elsewhere meanwhile. */
+  open(id, at) {
     if (this.id !== id) {
       this.leave();
       this.id = id;
-      this.waiting = new Map();
     }
-    return this.reload();
+    return this.load(at);
   }
 
   /** What comes while it is on its way, which may not have it, comes after it. */
-  async reload() {
+  async load(at) {
     const id = this.id;
     const meanwhile = (this.meanwhile = []);
     const isAskedLast = () => this.meanwhile === meanwhile;
     let found;
     try {
-      found = await get(`${id}/thread`);
+      found = await get(`${id}/thread`, at === undefined ? {} : { around: at });
     } catch (error) {
       if (!isAskedLast()) return false;
       this.meanwhile = undefined;
@@ -67,28 +58,31 @@ export class Thread {
     }
     if (!isAskedLast()) return false;
     this.meanwhile = undefined;
+    this.begin(found, at);
+    for (const [entry, isNew] of meanwhile) this.take(entry, isNew);
+    this.look();
+    return true;
+  }
+
+  begin(found, at) {
     this.setStale(false);
     this.row = found.conversation;
     this.entries = new Map();
     this.notes = new Map();
-    this.names = new Map(Object.entries(found.names));
+    this.names = new Map();
     this.sent = new Map();
     this.people = found.participants;
     this.ways = found.ways;
-    this.merge(found);
-    this.hasOlder = found.has_older;
+    this.since = found.since;
+    this.until = found.until ?? Infinity;
     this.head = found.last_seq;
-    this.nodes.clear();
-    part("entries").replaceChildren();
+    this.merge(found);
     this.viewers(found.viewers);
-    this.draw();
-    this.toEnd();
-    this.client.subscribe({ conversations: { [id]: found.last_seq } });
+    this.log.begin(at);
+    this.drawHead();
+    this.client.subscribe({ conversations: { [this.id]: found.last_seq } });
     this.stopWatching?.();
     this.stopWatching = this.row.person.id ? this.client.watchPresence([this.row.person.id]) : undefined;
-    for (const [entry, isNew] of meanwhile) this.take(entry, isNew);
-    this.look();
-    return true;
   }
 
   get isLoading() {
@@ -100,7 +94,7 @@ export class Thread {
     this.isStale = true;
     part("entries").setAttribute("aria-busy", "true");
     try {
-      await this.reload();
+      await this.load(this.hasNewer ? this.log.firstSeen() : undefined);
     } catch {
       this.setStale(true);
     } finally {
@@ -121,38 +115,100 @@ export class Thread {
     this.typists.clear();
     this.presence = this.row = this.entries = this.meanwhile = undefined;
     this.setStale(false);
-    this.nodes.clear();
-    part("entries").replaceChildren();
+    this.log.clear();
     for (const name of ["name", "about", "typing"]) part(name).replaceChildren();
     this.id = null;
   }
 
+  // --- The piece of it that is held ------------------------------------------------------------
+
+  get hasOlder() {
+    return this.since > 0;
+  }
+
+  get hasNewer() {
+    return this.until < Infinity;
+  }
+
   merge({ entries = [], notes = [], names = {}, sent = {} }) {
     for (const one of entries) this.entries.set(one.seq, one);
-    for (const one of notes) this.notes.set(one.id, one);
+    for (const one of notes) if (this.holds(one.after_seq)) this.notes.set(one.id, one);
     for (const [who, name] of Object.entries(names)) this.names.set(who, name);
     for (const [id, state] of Object.entries(sent)) this.sent.set(id, state);
-    for (const one of [...entries, ...notes]) this.waiting.delete(one.client_id);
+    for (const one of [...entries, ...notes]) this.held.remove(one.client_id);
+  }
+
+  holds(seq) {
+    return seq >= this.since && seq < this.until;
   }
 
   async older() {
-    if (!this.id || !this.hasOlder || this.isLoadingOlder) return;
-    this.isLoadingOlder = true;
-    const id = this.id, scroll = part("scroll");
+    const found = await this.more(this.hasOlder && { before: this.since });
+    if (!found) return;
+    this.since = found.since;
+    this.merge(found);
+    const seqs = this.seqs();
+    if (seqs.length > MOST) this.until = seqs[MOST];
+    this.forget();
+  }
+
+  async newer() {
+    const found = await this.more(this.hasNewer && { from: this.until });
+    if (!found) return;
+    this.until = Infinity;
+    this.merge(found);
+    // What came while it was on its way is not in it.
+    this.until = found.until ?? (this.head > found.last_seq ? found.last_seq + 1 : Infinity);
+    this.forgetOldest();
+    this.see();
+  }
+
+  async more(query) {
+    if (!query || !this.entries || this.isLoadingMore) return undefined;
+    this.isLoadingMore = true;
+    const { id, entries } = this;
     try {
-      const found = await get(`${id}/thread`, { before: Math.min(...this.entries.keys()) });
-      if (this.id !== id) return;
-      const below = scroll.scrollHeight - scroll.scrollTop;
-      this.wasAtEnd = false;
-      this.merge(found);
-      this.hasOlder = found.has_older && this.entries.size < MOST_SHOWN;
-      this.draw();
-      scroll.scrollTop = scroll.scrollHeight - below;
+      const found = await get(`${id}/thread`, query);
+      return this.entries === entries ? found : undefined; // else it was loaded anew meanwhile
     } catch {
-      return; // the button is still there
+      return undefined; // asked for again by who scrolls, or presses the button
     } finally {
-      this.isLoadingOlder = false;
+      this.isLoadingMore = false;
     }
+  }
+
+  seqs() {
+    return [...this.entries.keys()].sort((a, b) => a - b);
+  }
+
+  forgetOldest() {
+    const seqs = this.seqs();
+    if (seqs.length > MOST) this.since = seqs.at(-MOST);
+    this.forget();
+  }
+
+  /** What is not within the piece any more. */
+  forget() {
+    for (const seq of this.entries.keys()) if (!this.holds(seq)) this.entries.delete(seq);
+    for (const [id, one] of this.notes) if (!this.holds(one.after_seq)) this.notes.delete(id);
+    this.log.draw();
+  }
+
+  /** Bring an entry into view, from wherever it is. */
+  async show(seq) {
+    if (!this.entries?.has(seq) && !(await this.load(seq))) return;
+    this.log.show(seq);
+  }
+
+  async toStart() {
+    if (this.hasOlder && !(await this.load(0))) return;
+    this.log.toStart();
+  }
+
+  /** What was written last. */
+  async toEnd() {
+    if (this.hasNewer) await this.load();
+    else this.log.toEnd();
   }
 
   /** What the socket does not carry. */
@@ -160,14 +216,13 @@ export class Thread {
     const id = this.id;
     if (!id || !this.entries) return;
     if (this.isStale) await this.again();
-    const since = this.hasOlder ? Math.min(...this.entries.keys()) : 0;
     try {
-      const found = await get(`${id}/news`, { since });
+      const found = await get(`${id}/news`, { since: this.since });
       if (this.id !== id) return;
-      const isNew = found.notes.some((one) => !this.notes.has(one.id));
+      const isNew = found.notes.some((one) => this.holds(one.after_seq) && !this.notes.has(one.id));
       this.merge(found);
       this.viewers(found.viewers);
-      this.draw();
+      this.log.draw();
       if (isNew) this.announce();
     } catch {
       return; // asked again soon
@@ -181,27 +236,28 @@ export class Thread {
     if (!this.entries) return;
     const known = this.entries.get(entry.seq);
     if (known && known.changed_seq > entry.changed_seq) return;
-    if (!isNew && !known) return; // not shown
-    this.entries.set(entry.seq, entry);
-    this.waiting.delete(entry.client_id);
     this.head = Math.max(this.head, entry.changed_seq);
+    this.held.remove(entry.client_id);
+    if (!known && !isNew) return; // not shown
+    if (this.holds(entry.seq)) this.entries.set(entry.seq, entry);
     this.typists.delete(key(entry.author));
+    this.drawTyping();
     this.markOf(entry.author, "read", entry.seq);
-    this.draw();
+    if (this.log.isAtEnd) this.forgetOldest();
+    else this.log.draw();
     if (isNew) this.announce();
     if (entry.medium !== "chat") setTimeout(() => this.fetchNews(), 1500);
   }
 
   announce() {
-    if (this.wasAtEnd) this.toEnd();
-    else part("newer").hidden = false;
+    this.log.announce();
     this.see();
   }
 
   mark(kind, { conversation, person, seq }) {
-    if (conversation !== this.id) return;
+    if (conversation !== this.id || !this.entries) return;
     this.markOf(person, kind, seq);
-    this.draw();
+    this.log.draw();
   }
 
   markOf(person, kind, seq) {
@@ -215,7 +271,7 @@ export class Thread {
   }
 
   typed({ conversation, person, lasts_ms }) {
-    if (conversation !== this.id || key(person) === `staff:${options.me.id}`) return;
+    if (conversation !== this.id || key(person) === ME) return;
     const who = key(person);
     clearTimeout(this.typists.get(who));
     this.typists.set(who, setTimeout(() => {
@@ -231,6 +287,27 @@ export class Thread {
     this.drawHead();
   }
 
+  /** Put an emoji at an entry, or take one's own away. */
+  react(entry, emoji) {
+    const theirs = entry.reactions.find((one) => one.emoji === emoji)?.by ?? [];
+    const on = !theirs.some((author) => this.isMine({ author }));
+    return this.change("react", { entry: entry.id, emoji, on });
+  }
+
+  remove(entry) {
+    return this.change("remove", { entry: entry.id });
+  }
+
+  async change(what, asked) {
+    const { id } = this;
+    try {
+      const entry = await post(`${id}/${what}`, asked);
+      if (this.id === id) this.take(entry);
+    } catch (error) {
+      if (this.id === id) this.desk.trouble(reason(error));
+    }
+  }
+
   viewers(names) {
     const box = part("viewers");
     box.hidden = names.length === 0;
@@ -238,18 +315,22 @@ export class Thread {
     if (box.textContent !== text) box.textContent = text;
   }
 
+  // --- What is read ----------------------------------------------------------------------------
+
   /** That somebody is here, and has read it. */
   look() {
-    if (!this.id) {
-      this.client.presence(document.hidden ? "away" : "active");
-      return;
-    }
-    this.client.presence(document.hidden ? "away" : "active", document.hidden ? undefined : { conversation: this.id });
+    const place = !document.hidden && this.id ? { conversation: this.id } : undefined;
+    this.client.presence(document.hidden ? "away" : "active", place);
     this.see();
   }
 
+  /** Whether what comes is read by who has it open; not by who looks at what was long ago. */
+  get isSeen() {
+    return Boolean(this.row) && !document.hidden && !this.isLeftUnread && !this.hasNewer;
+  }
+
   see() {
-    if (!this.id || !this.row || document.hidden || this.isLeftUnread) return;
+    if (!this.isSeen) return;
     // The client never tells a mark twice, and this one was taken back.
     if (this.keptUnread.delete(this.id)) post(`${this.id}/unread`, { on: false }).catch(() => {});
     else this.client.read(this.id, this.head);
@@ -269,218 +350,35 @@ export class Thread {
 
   // --- What is shown -------------------------------------------------------------------------
 
-  isAtEnd() {
-    const box = part("scroll");
-    this.wasAtEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 60;
-    return this.wasAtEnd;
-  }
-
-  toEnd() {
-    const box = part("scroll");
-    box.scrollTop = box.scrollHeight;
-    this.wasAtEnd = true;
-    part("newer").hidden = true;
-  }
-
   setRow(row) {
     this.row = row;
     this.drawHead();
   }
 
   drawHead() {
-    const { row } = this;
-    part("name").textContent = row.person.name || "Somebody";
-    const about = part("about");
-    const state = this.presence?.state ?? "offline";
-    const seen = this.presence?.last_seen ? `last seen ${whole(this.presence.last_seen)}` : "not here now";
-    const there = { active: "here now", away: "away" }[state] ?? seen;
-    about.replaceChildren(make("span", { class: `inbox-presence inbox-presence-${state}` }, there), row.title ? ` · ${row.title}` : "");
-    const isClosed = row.status === "closed";
-    part("close").textContent = isClosed ? "Reopen" : "Close";
-    drawAssignee(row.assignee);
-    for (const name of ["assignee", "close", "unread"]) part(name).disabled = !options.mayAnswer;
+    drawHead(this.row, this.presence);
   }
 
   drawTyping() {
     const names = [...this.typists.keys()].map((who) => this.nameOf(who));
     const text = names.length ? `${names.join(", ")} ${names.length > 1 ? "are" : "is"} writing` : "";
     if (part("typing").textContent !== text) part("typing").textContent = text;
-    if (this.wasAtEnd) this.toEnd();
+    this.log.stay();
   }
 
   nameOf(who) {
-    if (who === `staff:${options.me.id}`) return "You";
+    if (who === ME) return "You";
     const [kind, id] = [who.slice(0, who.indexOf(":")), who.slice(who.indexOf(":") + 1)];
     if (kind === "staff") return this.names.get(who) ?? options.team.find((one) => one.id === id)?.name ?? "Staff";
     return this.names.get(who) ?? (kind === "agent" ? "An agent" : id);
   }
 
-  items() {
-    const items = [...this.entries.values()].map((one) => ({ id: one.id, at: [one.seq, 0, ""], entry: one }));
-    for (const one of this.notes.values()) items.push({ id: one.id, at: [one.after_seq, 1, one.id], note: one });
-    for (const [id, one] of this.waiting) items.push({ id, at: [Infinity, 2, one.at], waits: one });
-    return items.sort((a, b) => a.at[0] - b.at[0] || a.at[1] - b.at[1] || (a.at[2] < b.at[2] ? -1 : 1));
+  isMine({ author }) {
+    return key(author) === ME;
   }
 
-  draw() {
-    if (!this.entries) return;
-    this.drawHead();
-    this.drawTyping();
-    part("older").hidden = !this.hasOlder;
-    const seen = this.seenUpTo();
-    const nodes = [];
-    let before = {}, lastDay = "";
-    for (const one of this.items()) {
-      const at = (one.entry ?? one.note ?? one.waits).created_at;
-      const today = day(at);
-      if (today !== lastDay) nodes.push(this.keep(`day ${today}`, today, () => make("li", { class: "inbox-day" }, today)));
-      const by = one.entry?.kind === "system" ? "" : `${one.note ? "note " : ""}${key((one.entry ?? one.note ?? one.waits).author)}`;
-      const follows = by !== "" && by === before.by && today === lastDay && new Date(at) - new Date(before.at) < 300_000;
-      const receipt = one.entry && one.entry.seq === seen.seq ? seen.label : "";
-      const about = JSON.stringify([one, follows, receipt, this.sent.get(one.id), this.nameOf(by.replace("note ", ""))]);
-      nodes.push(this.keep(one.id, about, () => this.item(one, follows, receipt)));
-      before = { by, at };
-      lastDay = today;
-    }
-    const ids = new Set(nodes.map((node) => node.dataset.item));
-    for (const id of this.nodes.keys()) if (!ids.has(id)) this.nodes.delete(id);
-    arrange(part("entries"), nodes);
-  }
-
-  keep(id, about, made) {
-    const known = this.nodes.get(id);
-    if (known?.about === about) return known.node;
-    const node = made();
-    node.dataset.item = id;
-    this.nodes.set(id, { node, about });
-    if (known) known.node.replaceWith(node);
-    return node;
-  }
-
-  /** The last thing the team said in the chat, and how far the person has come. */
-  seenUpTo() {
-    const people = this.people.filter((one) => one.kind === "user");
-    const read = Math.max(0, ...people.map((one) => one.read_seq));
-    const here = Math.max(0, ...people.map((one) => one.delivered_seq));
-    const ours = [...this.entries.values()].filter((one) => one.kind === "text" && one.medium === "chat" && one.author.kind !== "user");
-    const last = ours.reduce((a, b) => (a && a.seq > b.seq ? a : b), undefined);
-    if (!last) return {};
-    return { seq: last.seq, label: read >= last.seq ? "Seen" : here >= last.seq ? "Delivered" : "Sent" };
-  }
-
-  item(one, follows, receipt) {
-    if (one.entry?.kind === "system") return make("li", { class: "inbox-event" }, this.told(one.entry));
-    return one.note ? this.note(one.note, follows) : one.waits ? this.pending(one.waits) : this.said(one.entry, follows, receipt);
-  }
-
-  said(entry, follows, receipt) {
-    const isOurs = entry.author.kind !== "user";
-    const bubble = entry.deleted_at
-      ? make("div", { class: "inbox-bubble" }, "Deleted")
-      : safe("div", { class: "inbox-bubble", dir: "auto" }, entry.html);
-    if (entry.reply_to) bubble.prepend(make("p", { class: "inbox-quote", dir: "auto" }, entry.reply_to.deleted ? "Deleted" : entry.reply_to.excerpt));
-    return make(
-      "li",
-      { class: `inbox-entry${isOurs ? " inbox-entry-ours" : ""}${follows ? " inbox-follows" : ""}${entry.deleted_at ? " inbox-gone" : ""}`, "data-seq": entry.seq },
-      make("p", { class: "inbox-by" }, this.nameOf(key(entry.author))),
-      entry.html || entry.deleted_at || entry.reply_to ? bubble : null,
-      entry.attachments.length ? attached(entry.attachments) : null,
-      entry.reactions.length ? make("p", { class: "inbox-reactions" }, entry.reactions.map((it) => `${it.emoji} ${it.by.length}`).join("  ")) : null,
-      this.foot(entry, receipt),
-    );
-  }
-
-  foot(entry, receipt) {
-    const [sign, label] = MEDIA[entry.medium];
-    const sent = this.sent.get(entry.id);
-    const isMine = key(entry.author) === `staff:${options.me.id}`;
-    return make(
-      "p",
-      { class: "inbox-foot" },
-      isMine && !entry.deleted_at && entry.medium === "chat" && options.mayAnswer
-        ? make("button", { type: "button", class: "inbox-take-back", click: () => this.takeBack(entry) }, "Delete")
-        : null,
-      entry.medium === "chat" ? null : icon(sign, label),
-      make("time", { datetime: entry.created_at, title: whole(entry.created_at) }, clock(entry.created_at)),
-      entry.edited_at ? "edited" : null,
-      receipt ? make("span", {}, receipt) : null,
-      sent ? make("a", { href: sent.url, target: "_blank", title: "The message and its deliveries" }, badge(sent.state, sent.tone)) : null,
-    );
-  }
-
-  note(note, follows) {
-    return make(
-      "li",
-      { class: `inbox-entry inbox-entry-ours inbox-note${follows ? " inbox-follows" : ""}`, "data-note": note.id },
-      make("p", { class: "inbox-by" }, icon("lock"), ` ${this.nameOf(key(note.author))} · internal note`),
-      safe("div", { class: "inbox-bubble", dir: "auto" }, note.html),
-      make("p", { class: "inbox-foot" }, make("time", { datetime: note.created_at, title: whole(note.created_at) }, clock(note.created_at))),
-    );
-  }
-
-  pending(one) {
-    const foot = one.error
-      ? [
-          make("span", { class: "inbox-failed", role: "alert" }, one.error),
-          make("button", { type: "button", click: one.retry }, "Try again"),
-          make("button", { type: "button", click: one.discard }, "Discard"),
-        ]
-      : [make("span", {}, one.isHeld ? "Waits for the connection" : "Sending")];
-    return make(
-      "li",
-      { class: `inbox-entry inbox-entry-ours inbox-waits${one.isNote ? " inbox-note" : ""}` },
-      make("div", { class: "inbox-bubble", dir: "auto" }, one.body || one.files),
-      make("p", { class: "inbox-foot" }, ...foot),
-    );
-  }
-
-  told({ event, author, created_at }) {
-    const who = this.nameOf(key(author)), people = event.people ?? [];
-    const named = people.map((id) => this.nameOf(`${event.type === "assigned" ? "staff" : (event.kind ?? "user")}:${id}`)).join(", ");
-    const said = {
-      assigned: people.length ? (named === who ? "took it" : `assigned it to ${named === "You" ? "you" : named}`) : "gave it back to the team",
-      status: { closed: "closed it", open: "opened it again", pending: "waits for an answer" }[event.status] ?? "changed its state",
-      joined: `brought in ${named}`,
-      left: named === who ? "left" : `took out ${named}`,
-      renamed: `named it “${event.title ?? ""}”`,
-    }[event.type];
-    return `${who} ${said ?? event.type} · ${clock(created_at)}`;
-  }
-
-  async takeBack(entry) {
-    if (!confirm("Delete this message for everybody?")) return;
-    try {
-      this.take(await post(`${this.id}/edit`, { entry: entry.id }));
-    } catch (error) {
-      alert(error.message);
-    }
+  /** What may still be changed: by who wrote it, in the chat. */
+  mayChange(entry) {
+    return this.isMine(entry) && entry.kind === "text" && entry.medium === "chat" && !entry.deleted_at;
   }
 }
-
-const key = (person) => `${person.kind}:${person.id}`;
-
-function drawAssignee(assignee) {
-  const select = part("assignee");
-  const staff = [...options.team];
-  if (assignee && !staff.some((one) => one.id === assignee.id)) staff.push(assignee);
-  const choices = [["", "Nobody"], ...staff.map((one) => [one.id, one.id === options.me.id ? `${one.name} (you)` : one.name])];
-  if (select.options.length !== choices.length) select.replaceChildren(...choices.map(([value, text]) => make("option", { value }, text)));
-  select.value = assignee?.id ?? "";
-}
-
-function attached(files) {
-  return make("div", { class: "inbox-attached" }, ...files.map(shown));
-}
-
-function shown(one) {
-  if (one.has_thumbnail) {
-    const picture = make("img", { src: file(one.id, true), alt: one.name, loading: "lazy" });
-    return make("a", { href: file(one.id), target: "_blank", rel: "noopener" }, picture);
-  }
-  const size = one.size < 1e6 ? `${Math.ceil(one.size / 1e3)} KB` : `${(one.size / 1e6).toFixed(1)} MB`;
-  return make("a", { href: file(one.id), target: "_blank", rel: "noopener", class: "inbox-doc" }, icon("description"), `${one.name} (${size})`);
-}
-
-export const step = (name) => {
-  root.dataset.step = name;
-};
