@@ -123,6 +123,9 @@ class CsvParser(_StreamParser):
     media_type = "text/csv"
 
 
+_LINES = {NdjsonParser.media_type: rows.ndjson, CsvParser.media_type: rows.comma_separated}
+
+
 @dataclass(frozen=True)
 class Asked:
     request: BatchRequest
@@ -132,9 +135,11 @@ class Asked:
 def read(request: Request, idempotency_key: str) -> Asked:
     """Everything but the rows is checked. Raises `InvalidInput` and DRF's `ValidationError`."""
     body = request.data
-    if isinstance(body, rows.Stream):
-        is_csv = (request.content_type or "").partition(";")[0].strip().lower() == "text/csv"
-        upload: Upload = rows.Uploaded(body, rows.comma_separated if is_csv else rows.ndjson)
+    lines = _LINES.get((request.content_type or "").partition(";")[0].strip().lower())
+    if lines:
+        if not isinstance(body, rows.Stream):  # REST framework gives an empty body to no parser
+            raise InvalidInput.of("rows", "required", "There are no rows.")
+        upload: Upload = rows.Uploaded(body, lines)
         shared = _from_query(request.query_params)
     else:
         if not isinstance(body, dict):

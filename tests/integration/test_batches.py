@@ -462,6 +462,15 @@ def test_an_upload_of_empty_lines_is_refused(api, monkeypatch):
     assert_nothing_is_left()
 
 
+@pytest.mark.parametrize("kind", [NDJSON, CSV, f"{CSV}; charset=utf-8"])
+def test_an_upload_of_nothing_says_that_there_are_no_rows(api, kind):
+    content = quote(json.dumps({"subject": "S", "text": "T"}))
+    answer = api.post(f"{URL}?content={content}", b"", content_type=kind)
+    assert_refused(answer, 400, "invalid", "rows")
+    assert answer.json()["errors"][0]["message"] == "There are no rows."
+    assert_nothing_is_left()
+
+
 def test_the_same_request_again_is_the_same_batch(api):
     first = send(api, key="k")
     body = {"rows": rows(3), "data": {"team": "T"}, "content": TEXT}
