@@ -210,7 +210,8 @@ TABLE: dict[str, dict[str, str]] = {
         "/": "delete",
     },
     "templates_app_template": {
-        "VSEOA/VSEOA": "change changelist compare history versions",
+        "VSEOA/VSEOA": "changelist compare history versions",
+        "VSEOA/": "change",
         "/VSEOA": "pictures preview",
         "EA/EA": "add archive restore unarchive",
         "/EA": "draft import publish test",

@@ -195,13 +195,15 @@ READERS = (Manner(), Manner("ar-EG", "Pacific/Apia", "error"), Manner("../en", "
 ENOUGH = 0.05
 """Seconds. What takes less needs no second try."""
 TRIES = 5
+AT_PACE = 0.002
+"""Seconds of `_calibrated` for which the bound is meant: it is fifty times of that, whatever the machine."""
 
 
 class Result(TypedDict):
     """Seconds of CPU, the quickest of some tries; characters printed, -1 for a refusal."""
 
     seconds: float
-    pace: float  # of the processor around it: how much slower than at its best in this process
+    pace: float  # how much slower the processor was just then than that of `AT_PACE`
     size: int
     message: str
     grown: int  # KiB of the process so far, at its largest
@@ -263,7 +265,6 @@ def main() -> None:
         render(first, {}, manner=reader)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     results: dict[str, Result] = {}
-    best = min(_calibrated() for _ in range(20))
     for name, (parts, data) in all_cases().items():
         for kind, function in (("render", _attempt), ("analyse", _analyse), ("merge", _merge)):
             if kind == "analyse" and name.startswith("data: "):
@@ -273,8 +274,7 @@ def main() -> None:
                 seconds, size, message = _measure(partial(function, parts, data, reader))
                 pace = 1.0
                 if seconds > ENOUGH:
-                    around = _calibrated()
-                    best, pace = min(best, around), max(1.0, around / best)
+                    pace = max(1.0, _calibrated() / AT_PACE)
                 grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
                 results[f"{name} ({kind} {number})"] = Result(
                     seconds=seconds, pace=pace, size=size, message=message, grown=grown

@@ -35,7 +35,7 @@ def test_there_are_enough_of_them():
 
 
 def test_each_ends_soon(results):
-    """A busy machine's processor is slower, by its own account too: `pace` says by how much."""
+    """A slow or busy machine's processor takes longer: `pace` says by how much."""
     slow = {
         name: one["seconds"]
         for name, one in results.items()
