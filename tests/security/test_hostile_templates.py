@@ -13,7 +13,7 @@ from templates_app.errors import TemplateError
 from templates_app.rendering import MAX_OUTPUT, render
 from tests.security.hostile import CASES, Result, all_cases
 
-pytestmark = pytest.mark.timeout(180)  # whichever comes first waits for `results`
+pytestmark = pytest.mark.timeout(400)  # whichever comes first waits for `results`
 
 SECONDS = 0.1
 KILOBYTES = 50 * 1024
