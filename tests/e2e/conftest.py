@@ -49,8 +49,10 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-_EXPECTED = re.compile(r"Loading the image|ERR_FAILED|status of 4\d\d")
-"""Pictures that are not to be loaded, and refusals that the page tells of itself."""
+_EXPECTED = re.compile(r"Loading the image|ERR_FAILED|status of 4\d\d|WebSocket.* code: 404$")
+"""Pictures that are not to be loaded, refusals that the page tells of itself; and Django's own server
+has no sockets.
+"""
 
 
 class Visit:
