@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from commsproject.common.env import Env
+from commsproject.common.postgres.session import Session
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
@@ -91,6 +92,7 @@ DATABASES: dict[str, dict[str, Any]] = {
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "pool": {
+                "connection_class": Session,
                 "min_size": 1,
                 "max_size": env.int("DATABASE_POOL", default=16),
                 "timeout": 2,

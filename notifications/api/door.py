@@ -26,7 +26,7 @@ from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
 from django.core.signals import request_finished
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
@@ -45,6 +45,7 @@ from commsproject.common.limits import Grant, Standing
 from commsproject.common.logging import note_request
 from commsproject.common.metrics import count_request
 from commsproject.common.models import ApiKey
+from commsproject.common.postgres.session import answering_within
 from commsproject.common.private import PrivateMiddleware
 from notifications.api.input import NotificationInput, submission
 from notifications.api.notifications import checked_key
@@ -62,6 +63,10 @@ MOST = 100
 
 ROOM = 2_000
 """Messages that wait for theirs. Whoever comes then is told to come again."""
+
+ANSWERED_WITHIN = 15.0
+"""Seconds for each answer of PostgreSQL, who gives up a lock after 10 by itself. All others wait
+behind this one transaction."""
 
 _NEVER = frozenset({b"cookie", b"origin", b"content-encoding", b"transfer-encoding", b"expect"})
 """Headers of callers that are no agents, or mean something that only Django looks at."""
@@ -224,7 +229,8 @@ def _again(events: Sequence[Event], receive: Receive) -> Receive:
 def _answers(asked: Sequence[_Asked]) -> Sequence[_Answer]:
     """In one transaction; where that fails each is Django's, by itself."""
     try:
-        return _accepted(asked)
+        with answering_within(connection, ANSWERED_WITHIN):
+            return _accepted(asked)
     except (OperationalError, InterfaceError) as error:
         if getattr(error.__cause__, "sqlstate", None) in _UNDONE:
             return [None] * len(asked)

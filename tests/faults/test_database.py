@@ -90,11 +90,17 @@ def test_postgres_crashes(
 def test_postgres_freezes(
     postgres: embedded.Server, sendgrid: SendGridServer, tmp_path: Path, size: Size
 ) -> None:
-    """It takes connections and says nothing, as on a disk that hangs; then it goes on where it was."""
-    with outlived(sendgrid, tmp_path):
+    """It takes connections and says nothing, as on a disk that hangs; then it goes on where it was.
+    Who asks meanwhile is told so soon.
+    """
+    with outlived(sendgrid, tmp_path) as agents:
         server = psutil.Process(postgres.home.state.pid)
         with frozen(server.pid, *(child.pid for child in server.children())):
-            time.sleep(size["seconds"])
+            started = time.monotonic()
+            new = agents.once("new")
+            took = time.monotonic() - started
+            time.sleep(max(0, size["seconds"] - took))
+    assert (new.status, took < 25) == (503, True), new
 
 
 @contextmanager

@@ -205,6 +205,11 @@ class Agents:
         goal = len(self.answers) - self._taken() + count
         eventually(lambda: len(self.answers) - self._taken() >= goal, PATIENCE)
 
+    def once(self, key: str) -> Answer:
+        """Post one from here, which is not repeated."""
+        with self._client() as client:
+            return self._post(client, key)
+
     def repeat(self, limit: int) -> None:
         """Post some of the keys once more."""
         with self._client() as client:

@@ -13,6 +13,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.errors import LockNotAvailable
 from typing_extensions import override
 
+from commsproject.common.postgres.session import answering_within
+
 _MIGRATING = 0x636F6D6D73 + 1
 """An advisory lock: that of the scheduler plus one."""
 
@@ -39,15 +41,17 @@ def _alone(database: BaseDatabaseWrapper) -> Iterator[None]:
     """Two that start at once on one database must not both migrate it. An index of a large table may
     take its time, a lock on one must not: all others wait behind who waits.
     """
-    with database.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0")
-        cursor.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])
-        cursor.execute("SET lock_timeout = '5s'")
-    try:
-        yield
-    finally:
-        if database.is_usable():
-            with database.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [_MIGRATING])
-                cursor.execute("RESET statement_timeout")
-                cursor.execute("RESET lock_timeout")
+    with answering_within(database, None):
+        with database.cursor() as cursor:
+            cursor.execute("SET statement_timeout = 0")
+            cursor.execute("SET lock_timeout = 0")
+            cursor.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])
+            cursor.execute("SET lock_timeout = '5s'")
+        try:
+            yield
+        finally:
+            if database.is_usable():
+                with database.cursor() as cursor:
+                    cursor.execute("SELECT pg_advisory_unlock(%s)", [_MIGRATING])
+                    cursor.execute("RESET statement_timeout")
+                    cursor.execute("RESET lock_timeout")
