@@ -292,8 +292,10 @@ def _asked(scope: Mapping[str, Any]) -> _Asked:
         return _Asked(usual)
     view = getattr(match.func, "view_class", match.func)
     bound: Bound | None = getattr(view, "body_bound", None)
+    limit = usual
     try:
-        limit = bound.limit(**match.kwargs) if bound else usual
+        if bound is not None:
+            limit = bound.limit(**match.kwargs)
         is_known = _is_known(request, match.func, bound)
     except NotFound:  # it depends on a name that there is not
         return _Asked(usual)

@@ -9,12 +9,13 @@ from queue import SimpleQueue
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, ProgrammingError
+from psycopg.errors import UndefinedColumn, UndefinedTable
 from typing_extensions import override
 
 
 class DatabaseCommand(BaseCommand):
-    """Ends with a sentence and 1 where PostgreSQL does not answer, not with a traceback."""
+    """Ends with a sentence and 1 where PostgreSQL does not answer or its schema is another's."""
 
     @override
     def execute(self, *args: Any, **options: Any) -> str | None:
@@ -25,6 +26,12 @@ class DatabaseCommand(BaseCommand):
             raise CommandError(
                 "PostgreSQL does not answer, or refuses the user or the database that DATABASE_URL "
                 f"names ({kind})."
+            ) from None
+        except ProgrammingError as error:
+            if not isinstance(error.__cause__, (UndefinedTable, UndefinedColumn)):
+                raise
+            raise CommandError(
+                "The database is not that of this release: run `python manage.py migrate`."
             ) from None
 
 
@@ -41,7 +48,7 @@ def listening_host() -> str:
 
 
 def heed_stops(stopping: threading.Event) -> None:
-    """Set `stopping` at SIGTERM and SIGINT.
+    """Set `stopping` at SIGTERM, SIGINT and SIGHUP.
 
     Not in the handler, which runs inside whatever the main thread is doing: in the midst of
     `stopping.wait()` it would wait for a lock that it holds itself, for ever.
@@ -53,5 +60,12 @@ def heed_stops(stopping: threading.Event) -> None:
         stopping.set()
 
     threading.Thread(target=heed, name="stops", daemon=True).start()
+    heed_hangups()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: asked.put(number))
+
+
+def heed_hangups() -> None:
+    """A terminal that goes asks for the same as SIGTERM, but of a process that `nohup` has started."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))

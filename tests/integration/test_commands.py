@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from rest_framework.test import APIClient
 
 from notifications.models import Delivery, Work
@@ -227,3 +228,11 @@ def test_a_database_that_is_away_is_a_sentence(tmp_path: Path) -> None:
             logged = done.stderr.strip().splitlines()
             (sentence,) = (line for line in logged if '"logger": "psycopg.pool"' not in line)
             assert sentence.startswith("CommandError: PostgreSQL does not answer")
+
+
+@pytest.mark.django_db
+def test_a_database_of_another_release_is_a_sentence() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE notifications_work RENAME TO notifications_other")
+    with pytest.raises(CommandError, match=r"run `python manage\.py migrate`"):
+        call_command("audit")

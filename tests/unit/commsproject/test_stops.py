@@ -23,7 +23,7 @@ print("stopped")
 """
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
 def test_a_stop_comes_while_the_main_thread_begins_to_wait_for_it(name: str) -> None:
     """A handler that set the event would wait for the lock that it has interrupted."""
     story = dedent(_STORY).format(name=name)
@@ -31,3 +31,22 @@ def test_a_stop_comes_while_the_main_thread_begins_to_wait_for_it(name: str) -> 
         [sys.executable, "-c", story], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr
+
+
+def test_who_was_started_to_outlive_the_terminal_does():
+    story = """
+import signal, threading
+from commsproject.common.commands import heed_stops
+
+signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup leaves it
+stopping = threading.Event()
+heed_stops(stopping)
+signal.raise_signal(signal.SIGHUP)
+assert not stopping.wait(1)
+signal.raise_signal(signal.SIGTERM)
+assert stopping.wait(30)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", story], capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand
 from typing_extensions import override
 
 from commsproject.common import heartbeat
-from commsproject.common.commands import listen_on
+from commsproject.common.commands import heed_hangups, listen_on
 from commsproject.common.heads import BoundedHeads
 from commsproject.common.live.server import OPTIONS
 
@@ -24,6 +24,7 @@ class Command(BaseCommand):
     @override
     def handle(self, *args: Any, **options: Any) -> None:
         host, port = listen_on()
+        heed_hangups()
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn raises again what it has heeded: a stop that was asked for is no failure.
             signal.signal(number, lambda *_: None)
