@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,16 +28,14 @@ from templates_app import services as templates
 from templates_app.models import Kind as TemplateKind
 from tests.e2e.axe import violations
 from tests.e2e.conftest import DESK, PHONE
-from tests.e2e.staff import (
+from tests.e2e.staff_inbox.staff import (
     INBOX,
     Open,
     ada,
     bubbles,
     join_the_team,
-    opening,
     rows,
     said,
-    serving,
     talk,
     write,
 )
@@ -46,18 +44,6 @@ from tests.processes import eventually
 from tests.security.payloads import PAYLOADS
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def server(transactional_db: None, tmp_path: Path) -> Iterator[Server]:
-    with serving(tmp_path / "web.log") as made:
-        yield made
-
-
-@pytest.fixture
-def opened(browser: Browser, server: Server) -> Iterator[Open]:
-    with opening(browser, server) as make:
-        yield make
 
 
 PERSON = """

@@ -6,46 +6,31 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Browser, FilePayload, expect
+from playwright.sync_api import FilePayload, expect
 
 from conversations.models import TeamMark
 from conversations.services import entries
 from notifications.models import Recipient
-from tests.e2e.staff import (
+from tests.e2e.staff_inbox.staff import (
     INBOX,
     Open,
     ada,
     bubbles,
     look,
-    opening,
     rows,
     said,
-    serving,
     talk,
     write,
 )
-from tests.e2e.widgets import Held, Server, fill
+from tests.e2e.widgets import Held, fill
 from tests.processes import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def server(transactional_db: None, tmp_path: Path) -> Iterator[Server]:
-    with serving(tmp_path / "web.log") as made:
-        yield made
-
-
-@pytest.fixture
-def opened(browser: Browser, server: Server) -> Iterator[Open]:
-    with opening(browser, server) as make:
-        yield make
 
 
 def test_what_waits_and_what_is_begun_outlive_the_page(opened: Open) -> None:

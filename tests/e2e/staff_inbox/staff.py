@@ -2,59 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.models import Group, User
 from django.urls import reverse
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page
 
 from commsproject.console import roles
 from conversations.models import Conversation, Participant
 from conversations.services import entries
 from conversations.types import Actor, Kind, Status, Who
 from tests.e2e.conftest import Visit
-from tests.e2e.widgets import Server
 
 INBOX = reverse("staff-inbox")
 
 Open = Callable[..., Visit]
-
-_EXPECTED = re.compile(r"ERR_|WebSocket connection|Failed to load")
-"""While the server is away."""
-
-
-@contextmanager
-def serving(log: Path) -> Iterator[Server]:
-    made = Server(log, "localhost")
-    try:
-        made.wait()
-        yield made
-    finally:
-        if made.process.runs:
-            made.process.stop()
-
-
-@contextmanager
-def opening(browser: Browser, server: Server) -> Iterator[Open]:
-    """The inbox of somebody of the team. Nothing on it may be refused by its own policy, or fail."""
-    visits: list[Visit] = []
-
-    def make(name: str, path: str = INBOX, **options: Any) -> Visit:
-        join_the_team(name)
-        visits.append(Visit(browser, server.url, name, **options))
-        visits[-1].go(path)
-        expect(visits[-1].page.locator("[data-state]")).to_have_text("Live")
-        return visits[-1]
-
-    yield make
-    for each in visits:
-        each.context.close()
-    wrong = [one for each in visits for one in each.errors if not _EXPECTED.search(one)]
-    assert wrong == []
 
 
 def join_the_team(name: str) -> User:
