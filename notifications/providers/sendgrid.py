@@ -232,7 +232,7 @@ class SendGrid(EmailProvider, LoopProvider):
             body = self._payloads.write(messages)
         answer = await self._http.post(body)
         if 200 <= answer.status < 300:
-            return Sent(answer.headers.get("X-Message-Id", ""), answer.status)
+            return _taken(answer.status, answer.headers)
         raise http.status_error(answer.status, answer.headers, STATUSES)
 
     @override
@@ -255,7 +255,7 @@ class SendGrid(EmailProvider, LoopProvider):
     @override
     def receipt(self, mail: EmailMessage) -> Sent:
         response: requests.Response = mail.anymail_status.esp_response  # type: ignore[attr-defined]
-        return Sent(response.headers.get("X-Message-Id", ""), response.status_code)
+        return _taken(response.status_code, response.headers)
 
     @override
     def verify(self, webhook: Webhook) -> None:
@@ -293,6 +293,13 @@ class SendGrid(EmailProvider, LoopProvider):
                 raise CannotVerify("a configured public key is not an ECDSA key")
             keys.append(key)
         return keys
+
+
+def _taken(status: int, headers: Mapping[str, str]) -> Sent:
+    """Raises `ProviderError`: whoever gives no id is not SendGrid, and what it did is not known."""
+    if ref := headers.get("X-Message-Id", ""):
+        return Sent(ref, status)
+    raise ProviderError(ErrorClass.AMBIGUOUS, "malformed_answer", "No id.", http_status=status)
 
 
 def _sender(

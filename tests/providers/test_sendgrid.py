@@ -91,6 +91,12 @@ class _SendGrid(EmailVendor):
 class TestSendGridInThreads(_SendGrid, ThreadContract):
     lost = (Reset(), Close(), HalfBody(), Garbage())
 
+    def test_an_answer_without_an_id_is_ambiguous(self, provider, server):
+        """Of another host's page, say, where the URL of the API is wrong."""
+        server.script.next(Status(200, "<html>"))
+        error = failure(provider)
+        assert (error.error_class, error.code) == (ErrorClass.AMBIGUOUS, "malformed_answer")
+
     def test_a_redirect_is_not_followed(self, provider, server):
         server.script.next(Redirect(f"{server.url}/elsewhere"))
         error = failure(provider)
@@ -178,6 +184,12 @@ class TestSendGrid(_SendGrid, EmailContract):
     def test_a_status_nobody_documents(self, provider, server, status, error_class):
         server.script.next(Status(status))
         assert failure(provider).error_class is error_class
+
+    def test_an_answer_without_an_id_is_ambiguous(self, provider, server):
+        """Of another host's page, say, where the URL of the API is wrong."""
+        server.script.next(Status(200, "<html>"))
+        error = failure(provider)
+        assert (error.error_class, error.code) == (ErrorClass.AMBIGUOUS, "malformed_answer")
 
     def test_a_redirect_is_not_followed(self, provider, server):
         server.script.next(Redirect(f"{server.url}/elsewhere"))
