@@ -140,8 +140,19 @@ def _data(value: Any) -> dict[str, Any]:
 # --- Many rows ---------------------------------------------------------------------------------
 
 
+_OTHERS = {
+    b"\x1f\x8b": "It is compressed by gzip. Send it unpacked.",
+    b"PK\x03\x04": "It is a ZIP archive or a workbook. Send NDJSON or CSV.",
+    codecs.BOM_UTF16_LE: "It is UTF-16. Save it as UTF-8.",
+    codecs.BOM_UTF16_BE: "It is UTF-16. Save it as UTF-8.",
+}
+"""What else files begin with. Each of a million lines would be refused."""
+
+
 class Stream:
-    """A request's body, hashed while it is read. Raises `TooLarge` beyond `limit` bytes."""
+    """A request's body, hashed while it is read. Raises `TooLarge` beyond `limit` bytes, and
+    `InvalidInput` for what is a file of another kind.
+    """
 
     def __init__(self, stream: IO[bytes], limit: int) -> None:
         self._stream = stream
@@ -151,6 +162,8 @@ class Stream:
 
     def pieces(self) -> Iterator[bytes]:
         while piece := self._stream.read(PIECE):
+            if not self._size:
+                _refuse_others(piece)
             self._size += len(piece)
             if self._size > self._limit:
                 raise TooLarge(f"An upload may have at most {self._limit} bytes.")
@@ -161,6 +174,12 @@ class Stream:
         for _ in self.pieces():
             pass
         return self._hash.digest()
+
+
+def _refuse_others(beginning: bytes) -> None:
+    for mark, message in _OTHERS.items():
+        if beginning.startswith(mark):
+            raise InvalidInput.of("rows", "malformed", message)
 
 
 class Format(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 from datetime import timedelta
@@ -468,6 +469,23 @@ def test_an_upload_of_nothing_says_that_there_are_no_rows(api, kind):
     answer = api.post(f"{URL}?content={content}", b"", content_type=kind)
     assert_refused(answer, 400, "invalid", "rows")
     assert answer.json()["errors"][0]["message"] == "There are no rows."
+
+
+@pytest.mark.parametrize("kind", [NDJSON, CSV])
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (gzip.compress(b'{"to": {"email": "a@example.org"}}'), "compressed by gzip"),
+        (b"PK\x03\x04" + bytes(99), "ZIP archive or a workbook"),
+        ("email\na@example.org".encode("utf-16"), "is UTF-16"),
+    ],
+    ids=["gzip", "zip", "utf-16"],
+)
+def test_a_file_of_another_kind_is_refused_as_a_whole(api, kind, body, says):
+    content = quote(json.dumps({"subject": "S", "text": "T"}))
+    answer = api.post(f"{URL}?content={content}", body, content_type=kind)
+    assert_refused(answer, 400, "invalid", "rows")
+    assert says in answer.json()["errors"][0]["message"]
     assert_nothing_is_left()
 
 
