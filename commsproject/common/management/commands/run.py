@@ -91,9 +91,10 @@ class Command(DatabaseCommand):
             if status == 200:
                 break
             if quarter == _READY_SECONDS * 4:
+                answers = f"answers {status}" if status else "is not answered yet"
                 self._say(
-                    f"still not ready after {_READY_SECONDS} s: /health/ready answers {status},"
-                    " or nobody if 0. The lines above may tell why. Waiting on."
+                    f"not ready after {_READY_SECONDS} s: /health/ready {answers}. The lines above may"
+                    " tell why; a busy machine needs longer. Waiting on."
                 )
             await asyncio.sleep(0.25)
         self._say(_READY.format(url=self.url, sign_in=self.sign_in))
