@@ -22,7 +22,9 @@ LIVE_RECONNECT_SECONDS = env.int("LIVE_RECONNECT_SECONDS", default=10)
 LIVE_MAX_CONNECTIONS = env.int("LIVE_MAX_CONNECTIONS", default=10_000)
 """Open sockets of one process; the next two also count in each process by itself."""
 
-LIVE_MAX_PER_PERSON = env.int("LIVE_MAX_PER_PERSON", default=10)
+LIVE_MAX_PER_PERSON = env.int("LIVE_MAX_PER_PERSON", default=40)
+"""A page with both widgets may have two, and people keep many tabs."""
+
 LIVE_MAX_PER_ADDRESS = env.int("LIVE_MAX_PER_ADDRESS", default=200)
 
 

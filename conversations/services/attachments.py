@@ -32,6 +32,9 @@ MOST = 10
 MOST_DRAFTS = 20
 """Files of one person that belong to no entry yet."""
 
+MOST_WITHOUT_ENTRY = 200
+"""The same with those that the job has to remove."""
+
 KEEP_DRAFTS = timedelta(days=1)
 MAX_NAME = 150
 
@@ -49,10 +52,10 @@ def upload(actor: Actor, conversation_id: UUID, name: str, file: IO[bytes]) -> A
     """Take a file in as a draft of `actor`. Its type is that of its content.
 
     Raises `NotFound`, `InvalidInput`, `TypeNotAllowed`, `ServiceUnavailable` where the scanner is
-    away.
+    away, or too much waits to be removed.
     """
     conversation = access.fetch(actor, conversation_id).conversation
-    _check_room(actor)
+    _make_room(actor)
     size = file.seek(0, io.SEEK_END)
     if not 0 < size <= settings.ATTACHMENT_MAX_SIZE:
         message = f"A file of 1 to {settings.ATTACHMENT_MAX_SIZE} bytes."
@@ -92,13 +95,15 @@ def _keep(
     return row
 
 
-def _check_room(actor: Actor) -> None:
-    drafts = Attachment.objects.filter(
-        entry=None, who=actor.who, person_id=actor.id, conversation__isnull=False
-    )
-    if drafts.count() >= MOST_DRAFTS:
-        message = f"You have {MOST_DRAFTS} files that belong to no entry: write one with them."
-        raise InvalidInput.of("file", "too_many", message)
+def _make_room(actor: Actor) -> None:
+    """One's oldest drafts give way: a page that is closed leaves its own behind."""
+    drafts = Attachment.objects.filter(entry=None, who=actor.who, person_id=actor.id)
+    if drafts.count() >= MOST_WITHOUT_ENTRY:
+        detail = "You have many files that belong to no entry. They are removed within minutes."
+        raise ServiceUnavailable(detail, retry_after=600)
+    kept = drafts.filter(conversation__isnull=False).order_by("-created_at", "-id")
+    oldest = list(kept.values_list("id", flat=True)[MOST_DRAFTS - 1 :])
+    drafts.filter(id__in=oldest).update(conversation=None)
 
 
 def _check_for_viruses(file: IO[bytes]) -> None:

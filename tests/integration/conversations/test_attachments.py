@@ -25,6 +25,7 @@ from rest_framework.test import APIClient
 
 from conversations.files import images, sniffing
 from conversations.jobs import remove_nobodys_files
+from conversations.services import attachments
 from conversations.models import Attachment
 from tests.integration.conversations.people import V1, call, person, read, start, write
 
@@ -235,11 +236,27 @@ def test_sizes_and_numbers_are_capped(ada: APIClient, settings: Any) -> None:
         answer = ada.post(f"{V1}/{chat['id']}/attachments", body, format="multipart")
         assert answer.status_code == 400
     call(ada, "post", f"/{chat['id']}/attachments", {}, 415)  # JSON
-    ids = [upload(ada, chat, b"x")["id"] for _ in range(19)]
-    assert upload(ada, chat, b"x", status=400)["errors"][0]["code"] == "too_many"
-    call(ada, "post", f"/{chat['id']}/entries", {"attachments": ids[:11]}, 400)
+    ids = [upload(ada, chat, b"x")["id"] for _ in range(11)]
+    call(ada, "post", f"/{chat['id']}/entries", {"attachments": ids}, 400)
     write(ada, chat, attachments=ids[:10])
+
+
+def test_files_that_were_never_written_with_give_way(
+    ada: APIClient, on_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = start(ada, "direct", "bob")
+    ids = [upload(ada, chat, b"x")["id"] for _ in range(attachments.MOST_DRAFTS + 3)]
+    entry = write(ada, chat, attachments=ids[-10:])
+    assert [one["id"] for one in entry["attachments"]] == ids[-10:]
+    for gone in ids[:3]:
+        call(ada, "post", f"/{chat['id']}/entries", {"attachments": [gone]}, 400)
+    write(ada, chat, attachments=[ids[3]])
+
+    monkeypatch.setattr(attachments, "MOST_WITHOUT_ENTRY", 12)  # 9 drafts, 3 that gave way
+    assert upload(ada, chat, b"x", status=503)["code"] == "unavailable"
+    remove_nobodys_files()
     upload(ada, chat, b"x")
+    assert len([path for path in on_disk.rglob("*") if path.is_file()]) == 21
 
 
 def test_what_nobody_has_is_removed(ada: APIClient, on_disk: Path) -> None:
