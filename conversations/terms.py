@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_LAST = re.compile(r"(?:^|\s)(\w{2,})$")
+_LAST = re.compile(r"(?:^|\s)(\w+)$")
+SHORTEST = 2
+"""Letters of a word that is begun: an index of what people write has too many words of one letter."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +20,11 @@ class Terms:
     begun: str = ""
 
 
-def parse(asked: str) -> Terms:
+def parse(asked: str, shortest: int = SHORTEST) -> Terms:
     """Of `asked`, whose last word may go on unless it is quoted or a space follows."""
     is_open = asked.count('"') % 2 == 0
     found = _LAST.search(asked) if is_open else None
-    if found is None or found[1].lower() == "or":
+    if found is None or len(found[1]) < shortest or found[1].lower() == "or":
         return Terms(asked)
     before = asked[: found.start()]
     if before.lower().endswith(" or"):  # `tea or coffee`: either, as they are

@@ -82,9 +82,12 @@ def find(
     return _results([place.entry_id for place in places[:limit]], asked), following
 
 
-def query(text: str) -> Query:
-    """For words as they are, of any language. Raises `InvalidInput`."""
-    asked = _asked(text)
+def query(text: str, shortest: int = terms.SHORTEST) -> Query:
+    """For words as they are, of any language; the last may be begun with so many letters.
+
+    Raises `InvalidInput`.
+    """
+    asked = _asked(text, shortest)
     said = SearchQuery(asked.said, config="simple", search_type="websearch")
     if not asked.begun:
         return said
@@ -92,10 +95,10 @@ def query(text: str) -> Query:
     return said & begun if asked.said.strip() else begun
 
 
-def _asked(text: str) -> Terms:
+def _asked(text: str, shortest: int) -> Terms:
     if len(text) > MAX_LENGTH or "\0" in text:
         raise InvalidInput.of("q", "too_long", f"At most {MAX_LENGTH} characters, without NUL.")
-    asked = terms.parse(text)
+    asked = terms.parse(text, shortest)
     with connection.cursor() as cursor:
         # What the index cannot be asked for: nothing but words that must not be there.
         cursor.execute(_TREE, [asked.said, asked.begun, asked.begun])

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import re
+import unicodedata
+
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector
 from django.db import models
+from django.db.models import Func
 from django.db.models.fields.json import KT
 from django.utils import timezone
 from typing_extensions import override
@@ -10,8 +14,23 @@ from typing_extensions import override
 from commsproject.common.ids import new_id
 from notifications.types import Channel
 
-NAME_WORDS = SearchVector(KT("data__name"), config="simple")
-"""The words of what people are called; they are found by an index."""
+_MARKS = "\u0300-\u036f"
+"""What accents are in Unicode's decomposed form, in which PostgreSQL and Python agree."""
+
+NAME_WORDS = SearchVector(
+    Func(
+        KT("data__name"),
+        template=f"regexp_replace(normalize(%(expressions)s, NFD), '[{_MARKS}]', '', 'g')",
+        output_field=models.TextField(),
+    ),
+    config="simple",
+)
+"""The words of what people are called, as `plain` has them; they are found by an index."""
+
+
+def plain(name: str) -> str:
+    """Without accents: José is found by "jose", too."""
+    return re.sub(f"[{_MARKS}]", "", unicodedata.normalize("NFD", name))
 
 
 class Recipient(models.Model):
@@ -29,7 +48,7 @@ class Recipient(models.Model):
 
     class Meta:
         ordering = ["user_id"]
-        indexes = [GinIndex(NAME_WORDS, name="recipient_by_name")]
+        indexes = [GinIndex(NAME_WORDS, name="recipient_by_plain_name")]
 
     @override
     def __str__(self) -> str:

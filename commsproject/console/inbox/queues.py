@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -49,12 +49,12 @@ class Place:
         """Raises `InvalidInput`."""
         at, _, key = text.partition("~")
         try:
-            place = cls(datetime.fromisoformat(at), UUID(key))
-            if place.active_at.tzinfo is None:
+            active_at = datetime.fromisoformat(at)
+            if active_at.tzinfo is None:
                 raise ValueError
-        except ValueError:
+            return cls(active_at.astimezone(UTC), UUID(key))
+        except (ValueError, OverflowError):
             raise BAD_CURSOR from None
-        return place
 
 
 def written() -> QuerySet[Conversation]:
@@ -133,6 +133,7 @@ def as_json(user: User, rows: Sequence[Conversation]) -> list[dict[str, Any]]:
             "status": row.status,
             "assignee": people.staff_as_json(row.assignee),
             "active_at": selectors.moment(row.active_at),
+            "last_seq": row.last_seq,
             "latest": _line(latest[row.id], writers) if row.id in latest else None,
             "is_unread": _is_unread(row, asked.get(row.id, 0), read.get(row.id)),
         }

@@ -18,7 +18,7 @@ from conversations.services import search
 from conversations.services.search import Wanted
 from conversations.types import Who
 from notifications.models import Address, Recipient
-from notifications.models.recipient import NAME_WORDS
+from notifications.models.recipient import NAME_WORDS, plain
 
 _PERSON, _WORDS = "person", "words"
 """The two parts of what is found, and how the place in one begins."""
@@ -60,7 +60,7 @@ def _of_people(text: str) -> QuerySet[Conversation]:
 def _called(text: str) -> QuerySet[Recipient, Any] | None:
     """The ids of the people who are called so; None where there is no word in it."""
     try:
-        words = search.query(text)
+        words = search.query(plain(text), shortest=1)
     except InvalidInput as error:
         if _has_no_words(error):
             return None

@@ -25,8 +25,8 @@ from rest_framework.test import APIClient
 
 from conversations.files import images, sniffing
 from conversations.jobs import remove_nobodys_files
-from conversations.services import attachments
 from conversations.models import Attachment
+from conversations.services import attachments
 from tests.integration.conversations.people import V1, call, person, read, start, write
 
 pytestmark = pytest.mark.django_db
