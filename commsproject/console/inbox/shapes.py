@@ -20,7 +20,10 @@ class ReplyInput(EntryInput):
 
 
 class AssignInput(StrictSerializer):
+    """`seen`: who has it, as far as the one who assigns it knows."""
+
     assignee = serializers.CharField(allow_null=True, max_length=20)
+    seen = serializers.CharField(allow_null=True, max_length=20)
 
 
 class StatusInput(StrictSerializer):

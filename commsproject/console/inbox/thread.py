@@ -84,8 +84,7 @@ def as_json(user: User, conversation: Conversation, piece: Piece) -> dict[str, A
 
 def whole(user: User, conversation: Conversation, piece: Piece) -> dict[str, Any]:
     """What the page needs to begin with."""
-    there = Participant.objects.filter(conversation=conversation, left_at=None)
-    participants = list(there.order_by("joined_at", "id"))
+    participants = _there(conversation)
     shown = as_json(user, conversation, piece)
     writers = {(one.who, one.person_id) for one in participants}
     return {
@@ -93,17 +92,15 @@ def whole(user: User, conversation: Conversation, piece: Piece) -> dict[str, Any
         "names": {**shown["names"], **_named(writers)},
         "conversation": queues.as_json(user, [conversation])[0],
         "participants": [selectors.participant_as_json(one) for one in participants],
-        "ways": [
-            {"medium": one.medium, "label": one.medium.label, "address": one.address}
-            for one in replies.ways(conversation.id)
-        ],
+        "ways": _ways(conversation),
         "viewers": viewers(user, conversation.id),
     }
 
 
 def news(user: User, conversation: Conversation, since: int) -> dict[str, Any]:
-    """What the socket does not carry: the team's notes, who of them looks on, how far messages got
-    that carried an entry; of entries from a seq on.
+    """What the socket does not carry, or not again after a break: the team's notes, who of them looks
+    on, how far messages got that carried an entry; of entries from a seq on. And how far everybody has
+    read, and how the person is answered.
     """
     told = notes.of(people.actor(user), conversation.id, since=since)
     rows = conversation.entries.filter(seq__gte=since).exclude(medium="chat").order_by("-seq")
@@ -112,8 +109,23 @@ def news(user: User, conversation: Conversation, since: int) -> dict[str, Any]:
         "notes": notes.as_json(told),
         "names": _named({(one.who, one.person_id) for one in told}),
         "sent": people.sent(carried, replies.carried(carried)),
+        "participants": [selectors.participant_as_json(one) for one in _there(conversation)],
+        "ways": _ways(conversation),
         "viewers": viewers(user, conversation.id),
     }
+
+
+def _there(conversation: Conversation) -> list[Participant]:
+    there = Participant.objects.filter(conversation=conversation, left_at=None)
+    return list(there.order_by("joined_at", "id"))
+
+
+def _ways(conversation: Conversation) -> list[dict[str, str]]:
+    """As the person came last comes first."""
+    return [
+        {"medium": one.medium, "label": one.medium.label, "address": one.address}
+        for one in replies.ways(conversation.id)
+    ]
 
 
 def _named(writers: set[people.Writer]) -> dict[str, str]:

@@ -25,11 +25,11 @@ from rest_framework.exceptions import ValidationError
 
 from commsproject.common.api import problems, strict_json
 from commsproject.common.api.serializers import StrictSerializer
-from commsproject.common.errors import CommsError, InvalidInput
+from commsproject.common.errors import CommsError, Conflict, InvalidInput
 from commsproject.console.inbox import canned, people, queues, search, shapes, thread
 from commsproject.console.inbox.queues import Place, Queue
 from commsproject.console.uploads import takes_files
-from conversations import access, links, selectors
+from conversations import access, links, markup, selectors
 from conversations.api.attachments import largest_form
 from conversations.api.shapes import EntryOfConversation, NoteInput
 from conversations.models import Entry
@@ -102,6 +102,7 @@ def page(request: HttpRequest, pk: UUID | None = None) -> HttpResponse:
                 "team": people.team(),
                 "maxSize": settings.ATTACHMENT_MAX_SIZE,
                 "maxFiles": attachments.MOST,
+                "maxLength": markup.MAX_LENGTH,
                 "base": reverse("staff-inbox"),
             }
         ),
@@ -224,9 +225,13 @@ def note(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @_acts
 def assign(request: HttpRequest, pk: UUID) -> HttpResponse:
-    me = _me(request)
-    assignee = _asked(shapes.AssignInput, request)["assignee"]
-    found = support.assign(people.actor(me), pk, assignee)
+    """Only where it is with whom one has seen it: nothing is taken from a colleague unawares."""
+    me, asked = _me(request), _asked(shapes.AssignInput, request)
+    now = support.held_by_team(people.actor(me), pk).conversation.assignee
+    if (str(now.pk) if now else None) not in {asked["seen"], asked["assignee"]}:
+        name = people.name_of(now) if now else "Nobody"
+        raise Conflict(f"It is not assigned by this: {name} has it now.")
+    found = support.assign(people.actor(me), pk, asked["assignee"])
     return JsonResponse(queues.as_json(me, [found])[0])
 
 

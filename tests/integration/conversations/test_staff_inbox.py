@@ -30,7 +30,7 @@ from conversations import live, reply_to, selectors
 from conversations.errors import NotAllowed
 from conversations.models import Conversation, Entry, Note, Notice, Participant, Reminder
 from conversations.personal_data import HOLDER
-from conversations.services import answers, entries, erase, notes, reminders, support, team
+from conversations.services import answers, entries, erase, marks, notes, reminders, support, team
 from conversations.types import Actor, Kind, Medium, Status, Who
 from notifications.models import Address, Notification, Recipient, SimulatedMessage
 from notifications.services import suppress
@@ -124,7 +124,8 @@ def test_the_team_takes_answers_notes_and_closes(grace: Staff) -> None:
     assert json.loads(page.context["options"])["mayAnswer"]
     assert grace.ids(queue="unassigned") == grace.ids(queue="open") == [str(row.pk)]
 
-    assert grace.act(row, "assign", {"assignee": grace.actor.id})["assignee"]["name"] == "grace"
+    mine = {"assignee": grace.actor.id, "seen": None}
+    assert grace.act(row, "assign", mine)["assignee"]["name"] == "grace"
     assert (grace.ids(queue="mine"), other.ids(queue="mine")) == ([str(row.pk)], [])
     client_id = str(new_id())
     first = grace.reply(row, "Have you tried **again**?", client_id=client_id)
@@ -152,6 +153,43 @@ def test_the_team_takes_answers_notes_and_closes(grace: Staff) -> None:
     assert [who for who, what in acts if what == "status"] == ["alan"]
 
 
+def test_nothing_is_taken_from_a_colleague_unawares(grace: Staff) -> None:
+    row, alan = talk(), Staff("alan", "view_conversation", "change_conversation")
+
+    def assign(staff: Staff, to: Staff | None, seen: Staff | None, status: int = 200) -> Any:
+        ids = {"assignee": to and to.actor.id, "seen": seen and seen.actor.id}
+        return staff.act(row, "assign", ids, status)
+
+    assign(grace, grace, seen=None)
+    refused = assign(alan, alan, seen=None, status=409)
+    assert refused["detail"] == "It is not assigned by this: grace has it now."
+    assign(alan, None, seen=alan, status=409)
+    assign(grace, grace, seen=None)  # again, where the answer was lost
+    assert grace.ids(queue="mine") == [str(row.pk)]
+    taken = assign(alan, alan, seen=grace)
+    assert taken["assignee"]["name"] == "alan"
+    row.refresh_from_db()
+    assert taken["last_seq"] == row.last_seq
+    assign(alan, None, seen=alan)
+    refused = assign(grace, alan, seen=alan, status=409)
+    assert "Nobody has it now" in refused["detail"]
+
+
+def test_the_news_tell_how_far_people_have_read_and_how_they_came(grace: Staff) -> None:
+    row = talk()
+    add_address("ada", Channel.EMAIL, "ada@simulator.test", is_verified=True)
+    news = grace.get(row, "news", since=0)
+    assert [one["medium"] for one in news["ways"]] == ["chat", "email"]
+    grace.reply(row, "Yes?")
+    row.refresh_from_db()
+    marks.read(Actor(Who.USER, "ada"), row.pk, row.last_seq)
+    entries.post(Actor(Who.USER, "ada"), row.pk, "By mail", medium=Medium.EMAIL)
+    news = grace.get(row, "news", since=0)
+    assert news["ways"][0]["address"] == "ada@simulator.test"
+    read = {one["id"]: one["read_seq"] for one in news["participants"]}
+    assert read["ada"] >= row.last_seq
+
+
 def test_who_looks_on_does_nothing_and_others_see_nothing(grace: Staff) -> None:
     row, private = talk(), talk(Kind.GROUP)
     viewer, nobody = Staff("viewer", "view_conversation"), Staff("nobody")
@@ -165,7 +203,7 @@ def test_who_looks_on_does_nothing_and_others_see_nothing(grace: Staff) -> None:
     bodies = {
         "reply": {"body": "x", "medium": "chat"},
         "note": {"body": "x"},
-        "assign": {"assignee": None},
+        "assign": {"assignee": None, "seen": None},
         "status": {"status": "closed"},
         "unread": {"on": True},
         "edit": {"entry": str(new_id()), "body": "x"},
@@ -177,7 +215,8 @@ def test_who_looks_on_does_nothing_and_others_see_nothing(grace: Staff) -> None:
         nobody.act(row, what, body, 403)
         grace.act(private, what, body, 404)
     for staff in (viewer, Staff("former", "view_conversation")):
-        grace.act(row, "assign", {"assignee": staff.actor.id}, 400)  # they may not answer
+        asked = {"assignee": staff.actor.id, "seen": None}
+        grace.act(row, "assign", asked, 400)  # they may not answer
     with pytest.raises(NotAllowed):
         entries.post(viewer.actor, row.pk, "by another way")
     for person_ in (grace, viewer):
@@ -207,9 +246,10 @@ def test_who_looks_on_does_nothing_and_others_see_nothing(grace: Staff) -> None:
         ("reply", {"body": "x", "medium": "chat", "mentions": ["ada"]}),
         ("note", {"body": ""}),
         ("note", {"body": "x", "client_id": "two words"}),
-        ("assign", {"assignee": "²"}),
-        ("assign", {"assignee": "9" * 20}),
+        ("assign", {"assignee": "²", "seen": None}),
+        ("assign", {"assignee": "9" * 20, "seen": None}),
         ("assign", {}),
+        ("assign", {"assignee": None}),
         ("status", {"status": "pending"}),
         ("edit", {"entry": "x", "body": "x"}),
         ("edit", {"entry": str(new_id())}),

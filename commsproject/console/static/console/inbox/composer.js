@@ -4,19 +4,22 @@
 import { get, options, post, reason } from "./api.js";
 import { key, make, MEDIA, part } from "./dom.js";
 import * as drafts from "./drafts.js";
+import { takeDrops } from "./drop.js";
 import { Files } from "./files.js";
 
 export class Composer {
+  #draft;
+  #isTooLong = false;
+
   constructor({ thread, client, held, picker }) {
     this.thread = thread;
     this.client = client;
     this.held = held;
     this.picker = picker;
     this.mode = "reply";
-    this.edits = new Map(); // conversation -> {entry, text}
     this.files = new Files({ client, thread, told: (id, text) => id === thread.id && this.trouble(text) });
     this.listen(part("composer"), part("body"));
-    this.dropping();
+    takeDrops({ isTaken: () => options.mayAnswer && this.thread.id, took: (files) => this.add(files) });
   }
 
   listen(form, body) {
@@ -28,12 +31,12 @@ export class Composer {
     body.addEventListener("input", () => this.written());
     body.addEventListener("paste", ({ clipboardData }) => this.add(clipboardData.files));
     for (const tab of form.querySelectorAll("[data-mode]")) {
-      tab.addEventListener("click", () => this.to(tab.dataset.mode, true));
+      tab.addEventListener("click", () => this.turn(tab.dataset.mode));
       tab.addEventListener("keydown", (event) => {
         if (event.key === "ArrowLeft" || event.key === "ArrowRight") this.to(this.mode === "reply" ? "note" : "reply", "tab");
       });
     }
-    part("way").addEventListener("change", () => this.draw());
+    part("way").addEventListener("change", () => this.choose());
     part("attach").addEventListener("click", () => part("file").click());
     part("file").addEventListener("change", (event) => {
       event.stopImmediatePropagation(); // the theme's listener looks for a field that goes with its own
@@ -42,45 +45,29 @@ export class Composer {
     });
     part("canned").addEventListener("click", () => this.canned());
     part("quoted-cancel").addEventListener("click", () => this.cancel());
-    addEventListener("pagehide", () => form.hidden || !body.value || this.keep()); // over what another tab has
+    addEventListener("pagehide", () => form.hidden || this.edited || !body.value || this.keep()); // over what another tab has begun
+    drafts.follow((draft) => this.elsewhere(draft));
   }
 
-  dropping() {
-    const place = part("thread");
-    let depth = 0;
-    const isFiles = (event) => options.mayAnswer && this.thread.id && event.dataTransfer?.types.includes("Files");
-    place.addEventListener("dragenter", (event) => {
-      if (!isFiles(event)) return;
-      depth += 1;
-      part("drop").hidden = false;
-    });
-    place.addEventListener("dragover", (event) => isFiles(event) && event.preventDefault());
-    place.addEventListener("dragleave", (event) => {
-      if (isFiles(event) && (depth -= 1) <= 0) part("drop").hidden = true;
-    });
-    place.addEventListener("drop", (event) => {
-      if (!isFiles(event)) return;
-      event.preventDefault();
-      depth = 0;
-      part("drop").hidden = true;
-      this.add(event.dataTransfer.files);
-    });
-  }
-
+  /** Files go with a reply alone: a note never becomes one by what is pasted. */
   add(files) {
     if (!files.length) return;
-    if (this.mode === "note") this.to("reply");
-    this.files.add(files);
+    if (this.takesFiles) this.files.add(files);
+    else this.trouble(this.noFiles);
+  }
+
+  get takesFiles() {
+    return this.mode === "reply" && !this.edited;
+  }
+
+  get noFiles() {
+    return this.mode === "note" ? "Notes take no files." : "A message that is changed takes no files.";
   }
 
   // --- Its state -----------------------------------------------------------------------------
 
   /** The thread has another conversation. */
   open() {
-    part("way").replaceChildren(
-      ...this.thread.ways.map(({ medium, label, address }) => make("option", { value: medium }, address ? `${label} to ${address}` : label)),
-    );
-    this.trouble("");
     this.to("reply");
   }
 
@@ -90,50 +77,69 @@ export class Composer {
 
   /** What is changed, where a reply is not written. */
   get edited() {
-    return this.mode === "reply" ? this.edits.get(this.thread.id) : undefined;
+    return this.mode === "reply" ? drafts.editOf(this.thread.id) : undefined;
   }
 
+  /** What is written here; another tab may have begun something else. */
   get draft() {
-    return drafts.read(this.thread.id, this.mode);
+    return this.#draft;
   }
 
   set draft(draft) {
-    drafts.keep(this.thread.id, this.mode, draft);
+    this.#draft = drafts.keep(this.thread.id, this.mode, draft);
+  }
+
+  /** Another tab has gone on with what is written here, or sent it; or its own has gone from its place. */
+  elsewhere({ conversation, mode, is, was }) {
+    if (part("composer").hidden || conversation !== this.thread.id || mode !== this.mode || this.edited) return;
+    if ((is ?? was)?.id === this.draft.id) this.to(mode);
+    else if (!is) this.draft = this.draft;
   }
 
   /** A note that was begun never becomes a reply: each has a draft of its own. */
   to(mode, focus = false) {
     this.mode = mode;
+    this.#draft = drafts.read(this.thread.id, mode);
     part("body").value = (this.edited ?? this.draft).text;
+    this.trouble("");
+    this.checkLength();
     this.fit();
     this.draw();
     if (focus === "tab") part("composer").querySelector(`[data-mode=${mode}]`).focus();
     else if (focus) part("body").focus();
   }
 
+  /** Whoever is there already goes on with what is here. */
+  turn(mode) {
+    if (mode === this.mode) part("body").focus();
+    else this.to(mode, true);
+  }
+
   answer(entry) {
-    this.edits.delete(this.thread.id);
-    this.mode = "reply";
+    drafts.endEdit(this.thread.id);
+    this.to("reply");
     const { id, seq, author } = entry;
     this.draft = { ...this.draft, about: { id, seq, author, excerpt: excerptOf(entry) } };
     this.to("reply", true);
   }
 
   edit(entry, text = entry.body) {
-    this.edits.set(this.thread.id, { entry, text });
+    drafts.keepEdit({ entry, text });
     this.to("reply", true);
   }
 
   cancel() {
-    if (!this.edits.delete(this.thread.id)) this.draft = { ...this.draft, about: null };
+    if (this.edited) drafts.endEdit(this.thread.id);
+    else this.draft = { ...this.draft, about: null };
     this.to("reply", true);
   }
 
   /** A reply or note that was refused: to be changed. What was begun meanwhile comes after it. */
   takeBack({ id, isNote, asked, files, about }) {
-    this.mode = isNote ? "note" : "reply";
-    this.edits.delete(this.thread.id);
-    this.draft = { text: [asked.body, this.draft.text].filter(Boolean).join("\n\n"), about: about ?? this.draft.about };
+    drafts.endEdit(this.thread.id);
+    this.to(isNote ? "note" : "reply");
+    const text = [asked.body, this.draft.text].filter(Boolean).join("\n\n");
+    this.draft = { ...this.draft, text, about: about ?? this.draft.about, medium: asked.medium, came: this.came };
     this.files.putBack(files);
     this.held.remove(id);
     this.to(this.mode, true);
@@ -141,12 +147,14 @@ export class Composer {
 
   draw() {
     const isNote = this.mode === "note", { edited } = this;
+    this.drawWays();
     part("composer").classList.toggle("inbox-is-note", isNote);
     for (const tab of part("composer").querySelectorAll("[data-mode]")) {
       tab.setAttribute("aria-selected", tab.dataset.mode === this.mode);
       tab.tabIndex = tab.dataset.mode === this.mode ? 0 : -1;
     }
-    for (const name of ["way-box", "attach", "canned", "files"]) part(name).hidden = isNote || Boolean(edited);
+    for (const name of ["way-box", "attach", "canned", "files"]) part(name).hidden = !this.takesFiles;
+    part("drop").textContent = this.takesFiles ? "Drop files to attach them" : this.noFiles;
     const by = MEDIA[this.medium][1].toLowerCase();
     part("body").placeholder = isNote ? "Only the team sees this" : `Reply by ${by}`;
     part("label").textContent = isNote ? "Internal note" : edited ? "What the message says" : "Reply";
@@ -162,6 +170,31 @@ export class Composer {
     if (part("quoted").hidden) return;
     part("quoted-title").textContent = edited ? "Edit your message" : `Reply to ${this.thread.nameOf(key(answered.author))}`;
     part("quoted-text").textContent = edited ? excerptOf(edited) : answered.excerpt;
+  }
+
+  // --- How it goes ---------------------------------------------------------------------------
+
+  /** The medium by which the person came last. */
+  get came() {
+    return this.thread.ways[0].medium;
+  }
+
+  /** As they came last; what is begun, or chosen, goes as it was meant to. */
+  drawWays() {
+    const { ways } = this.thread, box = part("way");
+    const { medium, came } = this.draft;
+    const made = ways.map((one) => make("option", { value: one.medium }, one.address ? `${one.label} to ${one.address}` : one.label));
+    if (made.map((one) => one.label).join() !== [...box.options].map((one) => one.label).join()) box.replaceChildren(...made);
+    box.value = ways.some((one) => one.medium === medium) ? medium : this.came;
+    const isElsewhere = this.takesFiles && came && came !== this.came && box.value !== this.came;
+    const by = (name) => MEDIA[name][1].toLowerCase();
+    part("came").hidden = !isElsewhere;
+    part("came").textContent = isElsewhere ? `They wrote by ${by(this.came)} since: this goes by ${by(box.value)}.` : "";
+  }
+
+  choose() {
+    this.draft = { ...this.draft, medium: this.medium, came: this.came };
+    this.draw();
   }
 
   /** As in the chat; an email and a note have paragraphs. */
@@ -197,13 +230,32 @@ export class Composer {
   written() {
     this.keep();
     this.fit();
+    this.checkLength();
     if (this.mode === "reply" && !this.edited && this.medium === "chat" && part("body").value) this.client.typing(this.thread.id);
   }
 
   keep() {
     const text = part("body").value;
-    if (this.edited) this.edited.text = text;
-    else this.draft = { ...this.draft, text };
+    if (this.edited) drafts.keepEdit({ ...this.edited, text });
+    else if (this.mode === "note") this.draft = { ...this.draft, text };
+    else {
+      const isMeant = text || this.medium !== this.came;
+      const way = isMeant ? { medium: this.medium, came: this.draft.came ?? this.came } : { medium: undefined, came: undefined };
+      this.draft = { ...this.draft, text, ...way };
+    }
+  }
+
+  /** What is to be said of the length of what is written, as the service counts it. */
+  get tooLong() {
+    const { value } = part("body"), most = options.maxLength;
+    const over = value.length > most ? [...value].length - most : 0;
+    return over > 0 ? `A message has at most ${most.toLocaleString()} letters: ${over.toLocaleString()} too many.` : "";
+  }
+
+  checkLength() {
+    const text = this.tooLong;
+    if (text || this.#isTooLong) this.trouble(text);
+    this.#isTooLong = Boolean(text);
   }
 
   fit() {
@@ -245,6 +297,7 @@ export class Composer {
   // --- Sending -------------------------------------------------------------------------------
 
   send() {
+    if (this.tooLong) return;
     const body = part("body").value.trim(), isNote = this.mode === "note";
     if (this.edited) {
       this.save(this.edited, body);
@@ -260,7 +313,6 @@ export class Composer {
     const asked = isNote ? { body } : { body, medium: this.medium, attachments: files.map((one) => one.id), ...(about && { reply_to: about.id }) };
     this.draft = { text: "", about: null };
     this.to("reply", true);
-    this.trouble("");
     this.held.add({ conversation: this.thread.id, isNote, asked, files, about });
     this.thread.toEnd().catch(() => {}); // what is newer can be asked for again
   }
@@ -271,10 +323,9 @@ export class Composer {
     if (!body) return;
     try {
       const changed = body === entry.body ? entry : await post(`${entry.conversation}/edit`, { entry: entry.id, body });
-      if (this.edits.get(entry.conversation) === edited) this.edits.delete(entry.conversation);
+      if (drafts.editOf(entry.conversation) === edited) drafts.endEdit(entry.conversation);
       if (this.thread.id !== entry.conversation) return;
       this.thread.take(changed);
-      this.trouble("");
       this.to(this.mode);
     } catch (error) {
       if (this.thread.id === entry.conversation) this.trouble(reason(error));

@@ -4,13 +4,10 @@
 
 import { post, session } from "./api.js";
 import { now } from "./dom.js";
-import { Store } from "./store.js";
+import { newId, Store } from "./store.js";
 
 const SOONEST_MS = 5000;
 const LATEST_MS = 60_000;
-
-/** Not `crypto.randomUUID`, which is for secure pages only. */
-const newId = () => [...crypto.getRandomValues(new Uint8Array(16))].map((it) => it.toString(16).padStart(2, "0")).join("");
 
 export class Held {
   #store = new Store("held");
@@ -22,7 +19,7 @@ export class Held {
   constructor({ changed, sent }) {
     this.changed = changed;
     this.sent = sent;
-    this.#store.follow(({ conversation }) => changed(conversation));
+    this.#store.follow((_, is, was) => changed((is ?? was).conversation));
   }
 
   /** In the order in which it was written. */

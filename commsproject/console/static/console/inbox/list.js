@@ -11,6 +11,8 @@ const EMPTY = {
   closed: "No conversation is closed yet.",
   found: "Nothing was found.",
 };
+/** That are fetched one after the other to close a gap. */
+const MOST_PAGES = 10;
 const STATUS = { open: "Open", pending: "Waiting", closed: "Closed" };
 
 export class List {
@@ -20,6 +22,9 @@ export class List {
     this.came = came;
     this.isUnsent = isUnsent;
     this.rows = new Map(); // place -> row
+    this.known = new Map(); // id -> {row, turn}: the latest that is known of it
+    this.turn = 0;
+    this.upTo = ""; // when the latest of them was active, where no page is missing between them
     this.nodes = new Map(); // place -> {node, about}
     this.queue = new URLSearchParams(location.search).get("queue") ?? localStorage.getItem("inbox-queue") ?? "open";
     if (!(this.queue in EMPTY)) this.queue = "open";
@@ -50,6 +55,9 @@ export class List {
     this.queue = queue;
     this.text = part("search").value = "";
     localStorage.setItem("inbox-queue", queue);
+    const address = new URL(location);
+    address.searchParams.delete("queue");
+    history.replaceState(history.state, "", address);
     this.load();
   }
 
@@ -66,11 +74,13 @@ export class List {
     const number = (this.asked += 1);
     part("rows-box").setAttribute("aria-busy", "true");
     try {
-      const found = await get("rows", this.query);
+      const found = await this.ask(this.query);
       if (number !== this.asked) return;
       this.isMissing = false;
       this.rows.clear();
+      this.upTo = found.results[0]?.active_at ?? "";
       this.take(found);
+      this.goOn(found.next);
       part("rows-box").scrollTop = 0;
     } catch (error) {
       if (number !== this.asked) return;
@@ -81,20 +91,33 @@ export class List {
     part("rows-box").removeAttribute("aria-busy");
   }
 
-  /** After a break. Of a queue the first page anew: what was loaded behind it stays. */
-  async refresh() {
+  /** Of a queue pages anew, until one ends with what was here: nothing has come behind that. */
+  async refresh({ isBack = false } = {}) {
     if (this.isMissing) return this.load();
     if (this.isSearch) return undefined;
     const number = this.asked;
-    const found = await get("rows", { queue: this.queue });
-    if (number !== this.asked) return undefined;
-    const last = found.results.at(-1);
-    const ids = new Set(found.results.map((row) => row.id));
-    for (const row of this.rows.values()) {
-      const isOnPage = !found.next || !last || row.active_at >= last.active_at;
-      if (isOnPage && !ids.has(row.id)) this.rows.delete(row.id);
+    const before = new Map(this.rows);
+    const end = [...before.values()].at(-1);
+    const ids = new Set();
+    let found, first, last, isAsBefore;
+    for (let pages = 1; pages <= MOST_PAGES; pages += 1) {
+      found = await this.ask({ queue: this.queue, ...(found && { after: found.next }) });
+      if (number !== this.asked) return undefined;
+      for (const row of found.results) ids.add(row.id);
+      first ??= found.results[0];
+      last = found.results.at(-1);
+      isAsBefore = last?.active_at <= this.upTo;
+      this.take(found);
+      if (!found.next || isAsBefore || !end || last.active_at < end.active_at) break;
     }
-    return this.take({ ...found, next: found.next && this.next });
+    this.upTo = first?.active_at ?? "";
+    const keepsRest = found.next && isAsBefore;
+    for (const row of before.values()) {
+      const isBehind = keepsRest && row.active_at < last.active_at;
+      if (isBehind && isBack) this.heard(row.id); // it may be closed, or with another
+      if (!isBehind && !ids.has(row.id) && this.rows.get(row.id) === row) this.rows.delete(row.id);
+    }
+    return this.goOn(keepsRest ? this.next : found.next);
   }
 
   async more() {
@@ -102,8 +125,10 @@ export class List {
     this.isLoading = true;
     const number = this.asked;
     try {
-      const found = await get("rows", { ...this.query, after: this.next });
-      if (number === this.asked) this.take(found);
+      const found = await this.ask({ ...this.query, after: this.next });
+      if (number !== this.asked) return;
+      this.take(found);
+      this.goOn(found.next);
     } catch {
       return; // the button is still there
     } finally {
@@ -111,10 +136,32 @@ export class List {
     }
   }
 
-  take({ results, next, counts }) {
-    for (const row of results) this.rows.set(place(row), this.came(row));
-    this.next = next;
+  async ask(query) {
+    const turn = (this.turn += 1);
+    return { ...(await get("rows", query)), turn };
+  }
+
+  /** A row as it is by all that is known: a late answer does not take newer state back. */
+  latest(row, turn) {
+    const known = this.known.get(row.id);
+    const isLate = known && (row.last_seq < known.row.last_seq || (row.last_seq === known.row.last_seq && turn < known.turn));
+    if (!isLate) this.known.set(row.id, { row, turn });
+    return this.came(isLate ? { ...known.row, hit: row.hit } : row);
+  }
+
+  take({ results, counts, turn }) {
+    for (const one of results) {
+      const row = this.latest(one, turn);
+      if (this.isSearch || this.belongs(row)) this.rows.set(place(row), row);
+      else this.rows.delete(place(row));
+    }
     this.count(counts);
+    this.draw();
+  }
+
+  /** Where the next page begins, if there is one. */
+  goOn(next) {
+    this.next = next;
     this.draw();
   }
 
@@ -129,8 +176,8 @@ export class List {
     if (!ids.length) return;
     for (const id of ids) this.changed.delete(id);
     try {
-      const found = await get("rows", { ids: ids.join() });
-      for (const row of found.results) this.put(this.came(row));
+      const found = await this.ask({ ids: ids.join() });
+      for (const row of found.results) this.put(this.latest(row, found.turn));
       this.count(found.counts);
       this.draw();
     } catch {
@@ -167,7 +214,7 @@ export class List {
 
   /** A row that the page has changed itself. */
   replace(row) {
-    this.put(row);
+    this.put(this.latest(row, (this.turn += 1)));
     this.draw();
   }
 

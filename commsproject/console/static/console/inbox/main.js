@@ -25,6 +25,7 @@ const thread = new Thread({
   changed: (row) => list.replace(row),
   desk: {
     answer: (entry) => composer.answer(entry),
+    draw: () => part("composer").hidden || composer.draw(),
     edit: (entry) => composer.edit(entry),
     takeBack: (one) => composer.takeBack(one),
     trouble: (text) => composer.trouble(text),
@@ -123,16 +124,16 @@ part("to-person").addEventListener("click", () => step("person"));
 async function act(path, body) {
   const { id } = thread;
   try {
-    const row = await post(`${id}/${path}`, body);
-    if (row.id === thread.id) thread.setRow(row);
-    list.replace(row);
+    list.replace(await post(`${id}/${path}`, body));
   } catch (error) {
+    list.heard(id); // which may be another than what was seen
     if (thread.id === id) composer.trouble(reason(error));
   }
 }
 
 const change = (run) => thread.row && options.mayAnswer && run();
-const assign = (id) => act("assign", { assignee: id || null });
+/** Only where it is with whom one has seen it: what a colleague has taken meanwhile stays theirs. */
+const assign = (id, seen = thread.row.assignee) => act("assign", { assignee: id || null, seen: seen?.id ?? null });
 const close = () => act("status", { status: thread.row.status === "closed" ? "open" : "closed" });
 const keepUnread = () => thread.keepUnread().catch((error) => composer.trouble(reason(error)));
 
@@ -142,7 +143,7 @@ function choose() {
     title: "Assign to",
     items: assignees(row.assignee),
     current: row.assignee?.id ?? "",
-    chosen: (one) => thread.id === id && assign(one.id),
+    chosen: (one) => thread.id === id && assign(one.id, row.assignee),
   });
 }
 
@@ -184,16 +185,17 @@ client.on("entry", ({ conversation, entry }) => {
   const isMessage = conversation === thread.id && entry.medium !== "chat";
   if (isMessage) setTimeout(() => thread.id === conversation && pane.show(conversation), 2000);
 });
-client.on("state", ({ state }) => {
+client.on("state", ({ state, error }) => {
   root.classList.toggle("inbox-is-live", state === "live");
-  part("state").textContent = { live: "Live", connecting: "Connecting", offline: "No connection: trying again" }[state];
-  if (state === "live") heal();
+  const offline = error?.code === "crowd" ? "Too many windows are open: trying again" : "No connection: trying again";
+  part("state").textContent = { live: "Live", connecting: "Connecting", offline }[state];
+  if (state === "live") heal({ isBack: true });
 });
 
 /** Frames of the list have no number: what was missed is fetched. */
-async function heal() {
-  if (session.isOver && !(await isBack())) return;
-  list.refresh().catch(() => {});
+async function heal({ isBack = false } = {}) {
+  if (session.isOver && !(await isSignedIn())) return;
+  list.refresh({ isBack }).catch(() => {});
   pane.heal();
   if (thread.row) thread.news();
   else if (thread.id && !thread.isLoading) begin(thread.id, thread.wanted);
@@ -210,12 +212,12 @@ addEventListener("focus", () => session.isOver && seen());
 client.on("signedout", async () => {
   part("state").textContent = "Not connected";
   const isLong = performance.now() - askedAt > SOONEST_MS;
-  session.is(!(isLong && (await isBack())));
+  session.is(!(isLong && (await isSignedIn())));
 });
 
 let askedAt = -Infinity;
 
-async function isBack() {
+async function isSignedIn() {
   askedAt = performance.now();
   try {
     await renew();
@@ -236,7 +238,9 @@ session.changed = () => {
 const KEYS_OFF = "inbox-no-single-keys";
 const QUEUES = ["mine", "unassigned", "open", "closed"];
 const help = () => part("help-dialog").showModal();
-const write = (mode) => change(() => composer.to(mode, true));
+/** What may go on while a key is held. */
+const WALKS = new Set(["j", "k"]);
+const write = (mode) => change(() => composer.turn(mode));
 const keys = {
   j: () => list.walk(1),
   k: () => list.walk(-1),
@@ -255,10 +259,10 @@ addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (key === "Escape" && target === part("search")) target.blur();
   if (target.closest("input, textarea, select, dialog, [contenteditable]")) return;
-  const run = keys[key.toLowerCase()];
+  const name = key.toLowerCase(), run = keys[name];
   if (!run || localStorage.getItem(KEYS_OFF)) return;
   event.preventDefault();
-  run();
+  if (!event.repeat || WALKS.has(name)) run();
 });
 part("help").addEventListener("click", help);
 const single = part("single-keys");

@@ -3,6 +3,9 @@
 
 import { options } from "./api.js";
 
+/** Not `crypto.randomUUID`, which is for secure pages only. */
+export const newId = () => [...crypto.getRandomValues(new Uint8Array(16))].map((it) => it.toString(16).padStart(2, "0")).join("");
+
 export class Store {
   #prefix;
   #values = new Map();
@@ -34,14 +37,14 @@ export class Store {
     this.#try((storage) => storage.removeItem(this.#prefix + name));
   }
 
-  /** Take what other tabs keep and let go, and hear of it. */
+  /** Take what other tabs keep and let go, and hear of it: its name, what it is now and what it was. */
   follow(heard) {
     addEventListener("storage", ({ key, newValue }) => {
       if (!key?.startsWith(this.#prefix)) return;
       const name = this.#named(key), before = this.#values.get(name);
       if (newValue === null) this.#values.delete(name);
       else this.#values.set(name, JSON.parse(newValue));
-      heard(this.#values.get(name) ?? before);
+      heard(name, this.#values.get(name), before);
     });
   }
 

@@ -94,7 +94,7 @@ export class Thread {
     this.isStale = true;
     part("entries").setAttribute("aria-busy", "true");
     try {
-      await this.load(this.hasNewer ? this.log.firstSeen() : undefined);
+      if (await this.load(this.hasNewer ? this.log.firstSeen() : undefined)) this.desk.draw();
     } catch {
       this.setStale(true);
     } finally {
@@ -222,11 +222,23 @@ export class Thread {
       const isNew = found.notes.some((one) => this.holds(one.after_seq) && !this.notes.has(one.id));
       this.merge(found);
       this.viewers(found.viewers);
+      for (const one of found.participants) {
+        this.markOf(one, "read", one.read_seq);
+        this.markOf(one, "delivered", one.delivered_seq);
+      }
+      this.setWays(found.ways);
       this.log.draw();
       if (isNew) this.announce();
     } catch {
       return; // asked again soon
     }
+  }
+
+  /** By how the person came last. */
+  setWays(ways) {
+    if (JSON.stringify(ways) === JSON.stringify(this.ways)) return;
+    this.ways = ways;
+    this.desk.draw();
   }
 
   // --- What comes ----------------------------------------------------------------------------
