@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import FilePayload, Page, Request, Route, WebSocket, expect
 
 from conversations.models import Conversation, Participant
 from conversations.types import Kind
-from notifications.models import InboxItem
+from notifications.models import Category, InboxItem
+from tests.e2e.conftest import PHONE
 from tests.e2e.widgets import (
     NO_LOOKS,
     WAIT,
@@ -62,6 +66,18 @@ def row(one: Visitor, name: str) -> Any:
 
 def numbers(one: Visitor) -> list[int]:
     return [int(text.split()[1]) for text in one.said()]
+
+
+def requests(one: Visitor, end: str) -> list[str]:
+    """From now on: those to addresses that end so."""
+    found: list[str] = []
+
+    def hear(request: Request) -> None:
+        if request.url.endswith(end):
+            found.append(request.url)
+
+    one.page.on("request", hear)
+    return found
 
 
 def look(one: Visitor) -> None:
@@ -399,3 +415,401 @@ def test_a_clock_that_is_hours_wrong(visit: Visit, shop: Shop, hours: int) -> No
     assert until is not None
     assert timedelta(minutes=30) < until - timezone.now() < timedelta(minutes=61)
     assert shop.tokens < 10  # and not one for each request
+
+
+# --- What is not done is not shown as done -------------------------------------------------------
+
+
+def test_a_switch_shows_what_the_service_has(visit: Visit) -> None:
+    Category.objects.create(key="news", name="News", kind=Category.Kind.MARKETING)
+    ada = visit("ada").go(**{"with": "bob"})
+    ada.is_live()
+    ada.bell.click()
+    ada.inbox.get_by_role("button", name="Preferences").click()
+    choice = ada.inbox.get_by_role("switch", name="News by Email")
+    expect(choice).to_be_checked()
+    asked: list[Any] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.post_data_json)
+        route.fulfill(status=500, body="{}") if len(asked) == 1 else route.fallback()
+
+    ada.page.route("**/recipients/*/preferences", lambda route: _puts(route, refuse))
+    choice.click()
+    expect(ada.inbox.locator(".notice")).to_have_text("Something went wrong. Try again.")
+    expect(choice).to_be_checked()
+    choice.click()
+    expect(ada.inbox.locator(".notice")).to_have_text("")
+    expect(choice).not_to_be_checked()
+    assert [one["preferences"][0]["is_on"] for one in asked] == [False, False]
+
+
+def _puts(route: Route, action: Callable[[Route], None]) -> None:
+    if route.request.method == "PUT":
+        action(route)
+    else:
+        route.fallback()
+
+
+def test_what_the_bell_could_not_do_is_undone(visit: Visit) -> None:
+    ada = visit("ada").go(**{"with": "bob"})
+    ada.is_live()
+    deliver(parts={"title": "Your order"})
+    ada.bell.click()
+    item = ada.inbox.get_by_role("listitem").filter(has_text="Your order")
+    expect(item).to_be_visible()
+    ada.context.set_offline(True)
+    for action in ("Archive", "Mark as read"):
+        item.hover()
+        item.get_by_role("button", name=action).click()
+        expect(ada.inbox.locator(".notice")).to_contain_text("nothing was changed")
+        expect(item.locator(".unread")).to_have_count(1)
+    ada.context.set_offline(False)
+    expect(ada.inbox.locator(".notice")).to_have_text("")
+    item.hover()
+    item.get_by_role("button", name="Archive").click()
+    expect(item).to_have_count(0)
+    eventually(lambda: InboxItem.objects.filter(archived_at__isnull=False).exists())
+
+
+def test_a_reaction_without_a_line_is_told_until_there_is_one(visit: Visit) -> None:
+    ada, bob = both(visit)
+    bob.say("Lunch?")
+    ada.act("Lunch?", "React")
+    ada.context.set_offline(True)
+    ada.entry("Lunch?").get_by_role("button", name="React with 👍").click()
+    expect(ada.chat.locator(".toast")).to_contain_text("nothing was changed")
+    ada.context.set_offline(False)
+    expect(ada.chat.locator(".toast")).to_have_count(0)
+
+
+def test_a_message_that_waits_can_be_discarded(visit: Visit) -> None:
+    ada, bob = both(visit)
+    ada.context.set_offline(True)
+    expect(ada.chat.locator(".banner")).to_contain_text("You are offline")
+    ada.say("never mind")
+    ada.chat.locator(".waiting").get_by_role("button", name="Discard").click()
+    expect(ada.chat.locator(".waiting")).to_have_count(0)
+    ada.say("this one")
+    ada.context.set_offline(False)
+    expect(bob.entry("this one")).to_be_visible()
+    assert bob.said() == ["this one"]
+
+
+def test_nobody_waits_for_what_is_read(visit: Visit) -> None:
+    ada = visit("ada").go(**{"with": "bob"})
+    ada.is_live()
+    deliver(parts={"title": "Your order"})
+    ada.bell.click()
+    failed: list[str] = []
+    ada.page.on("requestfailed", lambda request: failed.append(request.url))
+    ada.page.route("**/inbox/read", lambda route: None)  # no answer
+    ada.page.evaluate("addEventListener('comms-open', () => (window.opened = true))")
+    ada.inbox.get_by_role("button", name="Your order").click()
+    eventually(lambda: ada.page.evaluate("window.opened === true"))
+    assert failed == []
+
+
+# --- What is written -----------------------------------------------------------------------------
+
+_CLIPBOARD = """async ([text, isPicture]) => {
+  const parts = { "text/plain": new Blob([text], { type: "text/plain" }) };
+  const canvas = new OffscreenCanvas(8, 8);
+  canvas.getContext("2d").fillRect(0, 0, 8, 8);
+  if (isPicture) parts["image/png"] = await canvas.convertToBlob();
+  await navigator.clipboard.write([new ClipboardItem(parts)]);
+}"""
+
+
+def paste(one: Visitor, text: str, is_picture: bool = False) -> None:
+    one.box.focus()
+    one.page.evaluate(_CLIPBOARD, [text, is_picture])
+    one.page.keyboard.press("Control+V")
+
+
+def test_what_is_pasted_is_all_there_or_told(visit: Visit) -> None:
+    ada = visit("ada", permissions=["clipboard-read", "clipboard-write"])
+    ada.go(**{"with": "bob"}).is_live()
+    ada.box.press_sequentially("So: ")
+    paste(ada, "words and a picture", is_picture=True)
+    expect(ada.box).to_have_value("So: words and a picture")
+    expect(ada.chat.locator(".uploads li")).to_have_count(1)
+    expect(ada.chat.locator(".toast")).to_have_count(0)
+    paste(ada, "a" * 12_000)
+    expect(ada.chat.get_by_role("alert")).to_contain_text("A message has at most 10000 characters")
+    assert len(ada.box.input_value()) == 10_000
+
+
+def test_what_one_tab_has_sent_is_no_draft_of_another(visit: Visit) -> None:
+    one = visit("ada").go(**{"with": "bob"})
+    one.is_live()
+    one.box.fill("only once")
+    two = one.tab().go(**{"with": "bob"})
+    expect(two.box).to_have_value("only once")
+    one.box.press("Enter")
+    expect(two.entry("only once")).to_be_visible()
+    expect(two.box).to_have_value("")
+    two.box.press_sequentially("!")
+    expect(two.box).to_have_value("!")
+
+
+# --- Is somebody looking? ------------------------------------------------------------------------
+
+
+def test_a_chat_that_is_not_shown_is_not_looked_at(visit: Visit) -> None:
+    ada = visit("ada")
+    told: list[dict[str, Any]] = []
+
+    def hear(text: str | bytes) -> None:
+        frame = json.loads(text)
+        if frame["type"] == "presence":
+            told.append(frame)
+
+    sockets: list[WebSocket] = []
+
+    def opened(socket: WebSocket) -> None:
+        sockets.append(socket)
+        socket.on("framesent", hear)
+
+    ada.page.on("websocket", opened)
+
+    def is_looking() -> bool:
+        ada.page.wait_for_timeout(50)  # which lets the browser's events in
+        return bool(told) and "looking_at" in told[-1]
+
+    ada.go(**{"with": "bob"}).is_live()
+    eventually(is_looking)
+    ada.chat.evaluate("one => { one.hidden = true; }")
+    eventually(lambda: not is_looking())
+    ada.chat.evaluate("one => { one.hidden = false; }")
+    eventually(is_looking)
+    ada.chat.evaluate("one => one.remove()")
+    eventually(lambda: not is_looking())
+    assert len(sockets) == 1  # both widgets have one, and the bell still does
+    deliver(parts={"title": "Your order"})
+    expect(ada.bell).to_have_accessible_name("Notifications, 1 unread")
+
+
+# --- Late answers --------------------------------------------------------------------------------
+
+
+def drawn(one: Visitor) -> None:
+    one.page.evaluate("new Promise((done) => setTimeout(() => requestAnimationFrame(done), 100))")
+
+
+def test_a_late_list_takes_nothing_back(visit: Visit) -> None:
+    bob = person("bob")
+    direct = start(bob, "direct", "ada")
+    write(bob, direct, "first")
+    ada = visit("ada")
+    ada.page.add_init_script(NO_LOOKS)
+    ada.go()
+    ada.is_live_list()
+    late = Held(ada.page, "**/conversations?*")
+    look(ada)
+    late.wait()
+    write(bob, direct, "second")
+    expect(row(ada, "bob")).to_contain_text("second")
+    late.let_go()
+    drawn(ada)
+    expect(row(ada, "bob")).to_contain_text("second")
+    expect(row(ada, "bob").locator(".badge")).to_have_text("2")
+
+
+def test_a_late_language_is_not_spoken(visit: Visit) -> None:
+    ada = visit("ada").go(**{"with": "bob"})
+    ada.is_live()
+    late = Held(ada.page, "**/words/fr.js")
+    ada.chat.evaluate("one => { one.lang = 'fr'; }")
+    late.wait()
+    ada.chat.evaluate("one => { one.lang = 'de_DE'; }")
+    expect(ada.box).to_have_attribute("placeholder", "Nachricht schreiben")
+    late.let_go()
+    drawn(ada)
+    expect(ada.box).to_have_attribute("placeholder", "Nachricht schreiben")
+
+
+# --- What cannot be had --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ({"conversation": "019a0000-0000-7000-8000-000000000021"}, "It is not there"),
+        ({"with": "ada"}, "The service does not take this"),
+    ],
+)
+def test_a_conversation_that_is_none_is_told(
+    visit: Visit, place: dict[str, str], told: str
+) -> None:
+    ada = visit("ada").go(**place)
+    expect(ada.chat.locator(".hint")).to_contain_text(told)
+
+
+def test_a_page_without_tokens_is_told(visit: Visit) -> None:
+    ada = visit("ada")
+    banner, told = ada.chat.locator(".banner"), "This page could not sign you in."
+    answer: dict[str, Any] = {"status": 404, "body": "Not found"}
+    ada.page.route("**/token?*", lambda route: route.fulfill(**answer))
+    ada.go(**{"with": "bob"})
+    expect(banner).to_contain_text(told)
+    answer.update(status=200, body="<!doctype html><h1>Sign in</h1>")
+    ada.go(**{"with": "bob"})
+    expect(banner).to_contain_text(told)
+    ada.page.unroute("**/token?*")
+    ada.is_live()
+
+
+def test_a_token_that_does_not_come_is_not_waited_for(visit: Visit) -> None:
+    ada = visit("ada")
+    ada.page.route("**/token?*", lambda route: None)
+    ada.go(**{"with": "bob"})
+    expect(ada.chat.locator(".banner")).to_contain_text("You are offline")
+
+
+_SOCKET = """
+window.WebSocket = class {
+  constructor() { setTimeout(() => this.onclose({ code: CODE })); }
+  close() {}
+};
+"""
+
+
+def test_a_crowd_is_told(visit: Visit) -> None:
+    ada = visit("ada")
+    ada.page.add_init_script(_SOCKET.replace("CODE", "4430"))
+    ada.go(**{"with": "bob"})
+    expect(ada.chat.locator(".banner")).to_contain_text("Too many pages of yours are open")
+    ada.bell.click()
+    expect(ada.inbox.locator(".notice")).to_contain_text("Too many pages of yours are open")
+
+
+def test_without_a_socket_messages_come_and_go_all_the_same(visit: Visit) -> None:
+    ada, bob = visit("ada"), visit("bob").go(**{"with": "ada"})
+    bob.is_live()
+    ada.page.add_init_script(_SOCKET.replace("CODE", "1006"))
+    ada.go(**{"with": "bob"})
+    expect(ada.chat.locator(".banner")).to_contain_text("Your network")
+    ada.say("by another way")
+    expect(bob.entry("by another way")).to_be_visible()
+    expect(ada.chat.locator(".waiting")).to_have_count(0)
+    bob.say("I hear you")
+    expect(ada.entry("I hear you")).to_be_visible()
+    bob.act("I hear you", "Edit")
+    bob.say("I hear you well")
+    expect(ada.entry("I hear you well")).to_be_visible()
+    deliver(parts={"title": "Your order"})
+    expect(ada.bell).to_have_accessible_name("Notifications, 1 unread")
+    assert ada.said() == bob.said() == ["by another way", "I hear you well"]
+
+
+_BARE = """async ([url, id]) => {
+  const { CommsClient, CommsError } = await import("/comms/comms-client.js");
+  delete globalThis.WebSocket;
+  delete globalThis.XMLHttpRequest;
+  const client = new CommsClient({ url, token: async () => (await fetch("/token?user=ada")).text(), storage: null });
+  const errors = [];
+  client.on("state", ({ error }) => error && errors.push([error instanceof CommsError, error.code]));
+  client.subscribe({ conversations: { [id]: null } });
+  client.connect();
+  const sent = await client.send(id, "from a program");
+  const file = await client.conversations.upload(id, new Blob(["some notes"]), "notes.txt");
+  client.close();
+  return [errors[0], sent.seq, file.name];
+}"""
+
+
+def test_a_client_where_there_is_no_socket(visit: Visit, server: Server) -> None:
+    talk = start(person("bob"), "direct", "ada")
+    ada = visit("ada").go()
+    told = ada.page.evaluate(_BARE, [server.url, str(talk["id"])])
+    assert told == [[True, "no_socket"], 1, "notes.txt"]
+
+
+def test_files_that_are_not_taken_are_told_in_the_persons_words(visit: Visit) -> None:
+    ada = visit("ada").go(**{"with": "bob", "lang": "de"})
+    ada.is_live()
+    asked = requests(ada, "/attachments")
+    told = ada.chat.get_by_role("alert")
+    chosen = ada.chat.locator("input[type=file]")
+    chosen.set_input_files([FilePayload(name="leer.txt", mimeType="text/plain", buffer=b"")])
+    expect(told).to_contain_text("leer.txt: Die Datei ist leer.")
+    ada.page.evaluate(
+        """() => {
+          const box = document.querySelector("comms-chat").shadowRoot.querySelector("input[type=file]");
+          const all = new DataTransfer();
+          all.items.add(new File([new Uint8Array(25 * 1024 * 1024 + 1)], "gross.bin"));
+          box.files = all.files;
+          box.dispatchEvent(new Event("change"));
+        }"""
+    )
+    expect(told).to_contain_text("gross.bin: Eine Datei darf höchstens 25 MB haben.")
+    assert asked == []
+    chosen.set_input_files([FilePayload(name="x.exe", mimeType="", buffer=b"\x00\x01")])
+    expect(told).to_contain_text("x.exe: Dateien dieser Art werden nicht angenommen.")
+
+
+# --- Languages and looks -------------------------------------------------------------------------
+
+
+def test_one_is_not_many(visit: Visit) -> None:
+    bob = person("bob")
+    talk = start(bob, "group", "ada", title="Oslo")
+    for who in (["eve"], ["zoe", "tim"]):
+        call(bob, "post", f"/{talk['id']}/participants", {"user_ids": who})
+    deliver(parts={"title": "Your order"})
+    ada = visit("ada").go(conversation=str(talk["id"]), lang="fr")
+    ada.is_live()
+    expect(ada.bell).to_have_accessible_name("Notifications, 1 non lue")
+    expect(ada.chat.locator(".thread header p")).to_have_text("5 personnes")
+    told = ["eve a rejoint la conversation", "tim et zoe ont rejoint la conversation"]
+    expect(ada.chat.locator(".system")).to_have_text(told)
+    deliver(parts={"title": "Another"})
+    expect(ada.bell).to_have_accessible_name("Notifications, 2 non lues")
+
+
+def test_the_country_that_is_asked_for_counts(visit: Visit) -> None:
+    talk = start(person("bob"), "direct", "ada")
+    write(person("bob"), talk, "Hello")
+    ada = visit("ada", locale="en-US")
+    for lang, times in (("en-GB", r"^\d{1,2}:\d\d$"), ("en", r"^\d{1,2}:\d\d\s[AP]M$")):
+        ada.go(**{"with": "bob", "lang": lang}).is_live()
+        expect(ada.entry("Hello").locator("time")).to_have_text(re.compile(times))
+
+
+def test_colours_of_the_person_alone(visit: Visit) -> None:
+    talk = start(person("bob"), "direct", "ada")
+    write(person("bob"), talk, "Hello")
+    ada = visit("ada", forced_colors="active").go(**{"with": "bob"})
+    ada.is_live()
+    expect(ada.entry("Hello").locator(".bubble")).to_have_css("border-top-width", "1px")
+    deliver(parts={"title": "Your order"})
+    ada.bell.click()
+    expect(ada.inbox.locator(".dot")).to_be_visible()
+    lines = ada.inbox.get_by_role("tab").evaluate_all(
+        "all => all.map((one) => getComputedStyle(one).borderBottomColor)"
+    )
+    ground = ada.inbox.locator(".panel").evaluate("one => getComputedStyle(one).backgroundColor")
+    assert [line == ground for line in lines] == [False, True, True, True, True]
+    dot = ada.inbox.locator(".dot").evaluate("one => getComputedStyle(one).backgroundColor")
+    assert dot != ground
+    ada.shot("widget-forced-colours")
+
+
+def test_a_phone_does_not_zoom(visit: Visit) -> None:
+    ada = visit("ada", viewport=PHONE, has_touch=True, is_mobile=True).go(**{"with": "bob"})
+    ada.is_live()
+    expect(ada.box).to_have_css("font-size", "16px")
+
+
+def test_what_can_wait_is_loaded_when_somebody_turns_to_it(visit: Visit) -> None:
+    talk = start(person("bob"), "direct", "ada")
+    write(person("bob"), talk, "Hello")
+    ada = visit("ada")
+    asked = requests(ada, "/comms-more.js")
+    ada.go(**{"with": "bob"}).is_live()
+    expect(ada.entry("Hello")).to_be_visible()
+    assert asked == []
+    ada.act("Hello", "React")
+    expect(ada.entry("Hello").get_by_role("button", name="React with 👍")).to_be_visible()
+    assert len(asked) == 1

@@ -159,3 +159,23 @@ def test_its_proof_is_one(page: Page) -> None:
     left.get_by_role("button", name="Cut the line").click()
     left.get_by_role("button", name="Mend the line").click()
     expect(left.locator(".told")).to_contain_text("has 1 newer, 0 came. 1 missing, nothing twice.")
+
+
+@pytest.mark.parametrize("presses", [3, 4, 5])
+def test_only_the_last_press_of_many_says_something(page: Page, presses: int) -> None:
+    """Nothing is said of a line that was mended while it is cut again, and nothing fails."""
+    left = page.locator(".side").first
+    expect(left.locator(".pill")).to_have_text("Live")
+    left.locator("textarea").fill("Hello")
+    left.locator("textarea").press("Enter")
+    expect(left.get_by_role("img", name=re.compile("Sent|Delivered|Read"))).to_be_visible()
+    button = left.locator("button.cut")
+    button.evaluate("(one, presses) => { while (presses--) one.click(); }", presses)
+    told = left.locator(".told")
+    if presses % 2:
+        expect(told).to_contain_text(re.compile("Cut after number [1-9]"))
+        page.wait_for_timeout(1500)  # in which the service would have been asked
+        expect(told).to_contain_text("Cut after number")
+        button.click()
+    proof = re.compile(r"has (\d) newer, \1 came\. Nothing missing, nothing twice\.")
+    expect(told).to_contain_text(proof)

@@ -111,10 +111,12 @@ export class Http {
   async #post<T>(path: string, file: Blob, name: string, { onProgress, signal }: Upload): Promise<T> {
     const form = new FormData();
     form.append("file", file, name);
+    const Request = this.options.XMLHttpRequest ?? globalThis.XMLHttpRequest;
+    if (!Request) return this.#send<T>(path, form, signal);
     const headers = await this.#headers();
     signal?.throwIfAborted();
     return new Promise<T>((resolve, reject) => {
-      const request = new (this.options.XMLHttpRequest ?? XMLHttpRequest)();
+      const request = new Request();
       let watchdog: ReturnType<typeof setTimeout>;
       const moved = () => {
         clearTimeout(watchdog);
@@ -142,6 +144,12 @@ export class Http {
     });
   }
 
+  /** Where there is no XMLHttpRequest. */
+  async #send<T>(path: string, form: FormData, signal?: AbortSignal): Promise<T> {
+    const answer = await this.#fetch(this.#address(path), "POST", form, signal);
+    return parsed<T>(answer.status, await answer.text(), answer.headers.get("Retry-After"));
+  }
+
   #address(path: string, query: Query = {}): string {
     const url = new URL(`${this.base}/api/v1/${path}`);
     for (const [name, value] of Object.entries(query)) {
@@ -151,16 +159,19 @@ export class Http {
     return url.href;
   }
 
-  async #fetch(url: string, method: string, body: unknown): Promise<Response> {
+  async #fetch(url: string, method: string, body: unknown, signal?: AbortSignal): Promise<Response> {
     const headers = await this.#headers();
     const init: RequestInit = {
       method,
       headers,
       credentials: this.options.credentials ?? "omit",
       cache: "no-store",
-      signal: AbortSignal.timeout(LONGEST_MS),
     };
-    if (body !== undefined) {
+    if (body instanceof FormData) {
+      init.body = body; // however long it takes
+      if (signal) init.signal = signal;
+    } else init.signal = AbortSignal.timeout(LONGEST_MS);
+    if (body !== undefined && !init.body) {
       headers["Content-Type"] = "application/json";
       init.body = JSON.stringify(body);
     }
@@ -168,6 +179,7 @@ export class Http {
     try {
       answer = await (this.options.fetch ?? fetch)(url, init);
     } catch {
+      signal?.throwIfAborted();
       throw unreachable();
     }
     const at = Date.parse(answer.headers.get("Date") ?? "");
@@ -176,15 +188,15 @@ export class Http {
   }
 
   async #headers(): Promise<Record<string, string>> {
-    if (this.options.token) return { Authorization: `Bearer ${await this.#bearer()}` };
+    if (this.options.token) return { Authorization: `Bearer ${await this.bearer()}` };
     return this.options.headers?.() ?? {};
   }
 
   /** The last token as long as it holds. */
-  async #bearer(): Promise<string> {
+  async bearer(): Promise<string> {
     if (!this.#token || this.now() > this.#until) {
       this.#until = Infinity;
-      this.#token = Promise.resolve(this.options.token?.() ?? "");
+      this.#token = inTime(Promise.resolve(this.options.token?.() ?? ""));
     }
     try {
       const token = await this.#token;
@@ -208,6 +220,14 @@ function parsed<T>(status: number, text: string, retryAfter: string | null): T {
   if (status >= 200 && status < 300) return body as T;
   const seconds = Number(retryAfter);
   throw refusal(status, (body ?? {}) as Partial<Problem>, seconds > 0 ? seconds : undefined);
+}
+
+/** Who gives the token may swallow the question, too. */
+function inTime<T>(promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    AbortSignal.timeout(LONGEST_MS).addEventListener("abort", () => reject(unreachable()));
+    promise.then(resolve, reject);
+  });
 }
 
 function unreachable(): CommsError {

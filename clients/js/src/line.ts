@@ -16,8 +16,11 @@ export interface Listener {
   /** The service has said hello. What is thrown ends the connection, which is then tried again. */
   opened(hello: Hello): Promise<void>;
   heard(frame: Frame): void;
-  /** `retryAt`: when the next attempt is due, in milliseconds since 1970; none: never, by itself. */
-  changed(state: State, retryAt?: number): void;
+  /**
+   * `retryAt`: when the next attempt is due, in milliseconds since 1970; none: never, by itself.
+   * `error`: why there is no connection, by its code: `crowd`, `no_socket`, `no_token`, `unreachable`.
+   */
+  changed(state: State, retryAt?: number, error?: CommsError): void;
   /** The login is over: a new attempt needs a new token. */
   ended(): void;
   signedOut(error: CommsError): void;
@@ -31,6 +34,10 @@ const ANSWER_MS = 20_000;
 const PROBE_MS = 5_000;
 const SLACK_MS = 5_000;
 const LONGEST_MS = 30_000;
+/** So many sockets in a row that end before a word came: none gets through. */
+const BLOCKED = 2;
+/** The end of what nobody has answered. */
+const SILENT = new Set([1005, 1006]);
 
 const enum Code {
   UNAUTHENTICATED = 4401,
@@ -66,6 +73,7 @@ export class Line {
   #hello: Hello | null = null;
   #failures = 0;
   #attempt = 0;
+  #unheard = 0;
   #ids = 0;
   #waiting = new Map<string, Waiting>();
   #retry: ReturnType<typeof setTimeout> | undefined;
@@ -124,7 +132,9 @@ export class Line {
     try {
       const ticket = await this.options.ticket();
       if (attempt !== this.#attempt) return;
-      this.#attach(new (this.options.WebSocket ?? WebSocket)(this.options.url, ["comms.v1", `ticket.${ticket}`]));
+      const Socket = this.options.WebSocket ?? globalThis.WebSocket;
+      if (!Socket) throw noSocket("There is no WebSocket here: give one as an option.");
+      this.#attach(new Socket(this.options.url, ["comms.v1", `ticket.${ticket}`]));
     } catch (error) {
       if (attempt === this.#attempt) this.#refused(error);
     }
@@ -147,8 +157,9 @@ export class Line {
       this.listener.signedOut(error);
       return;
     }
-    const least = error instanceof CommsError ? (error.retryAfter ?? 0) * 1000 : 0;
-    this.#later(Math.max(least, pause(0, (this.#failures += 1), 0)));
+    const why = error instanceof CommsError ? error : lost();
+    this.#unheard = 0;
+    this.#later(Math.max((why.retryAfter ?? 0) * 1000, pause(0, (this.#failures += 1), 0)), why);
   }
 
   #heard(frame: Frame): void {
@@ -175,6 +186,7 @@ export class Line {
 
   async #greeted(hello: Hello): Promise<void> {
     this.#hello = hello;
+    this.#unheard = 0;
     this.#watch(hello.heartbeat_ms * 2 + SLACK_MS);
     const socket = this.#socket;
     try {
@@ -202,8 +214,14 @@ export class Line {
     const wasOpen = this.isOpen;
     this.#drop();
     if (code === Code.ENDED) this.listener.ended();
-    this.#later(pause(code, wasOpen ? this.#failures : this.#failures + 1, hint));
+    this.#unheard = wasOpen || !SILENT.has(code) ? 0 : this.#unheard + 1;
+    this.#later(pause(code, wasOpen ? this.#failures : this.#failures + 1, hint), this.#why(code));
     this.#failures += 1;
+  }
+
+  #why(code: number): CommsError {
+    if (code === Code.CROWD) return new CommsError(0, "crowd", "This person has too many connections.");
+    return this.#unheard < BLOCKED ? lost() : noSocket("No WebSocket gets through.");
   }
 
   #drop(): void {
@@ -220,17 +238,17 @@ export class Line {
     this.#waiting.clear();
   }
 
-  #later(wait: number): void {
+  #later(wait: number, error: CommsError): void {
     if (!this.#wanted) return;
-    this.#become("offline", Date.now() + wait);
+    this.#become("offline", Date.now() + wait, error);
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => void this.#open(), wait);
   }
 
-  #become(state: State, retryAt?: number): void {
+  #become(state: State, retryAt?: number, error?: CommsError): void {
     if (state === this.state && retryAt === undefined) return;
     this.state = state;
-    this.listener.changed(state, retryAt);
+    this.listener.changed(state, retryAt, error);
   }
 
   // --- Is anybody there? -------------------------------------------------------------------------
@@ -262,6 +280,10 @@ export class Line {
     document.addEventListener("visibilitychange", seen, heard);
     return () => heard.abort();
   }
+}
+
+function noSocket(message: string): CommsError {
+  return new CommsError(0, "no_socket", message);
 }
 
 function lost(): CommsError {

@@ -6,6 +6,8 @@ import { Line, type Frame, type SocketClass, type State } from "./line.js";
 import { Outbox, type Unsent } from "./outbox.js";
 import type {
   AnnouncementFrame,
+  Conversation,
+  CountsAnswer,
   Entry,
   EntryFrame,
   Hello,
@@ -14,6 +16,7 @@ import type {
   Key,
   MarkFrame,
   NotificationFrame,
+  Page,
   PresenceFrame,
   Problem,
   TypingFrame,
@@ -59,7 +62,13 @@ export interface SendOptions {
 }
 
 export interface EventMap {
-  state: { state: State; /** When it is tried again, in milliseconds since 1970. */ retryAt?: number };
+  state: {
+    state: State;
+    /** When it is tried again, in milliseconds since 1970. */
+    retryAt?: number;
+    /** Why it is offline: `unreachable`, `crowd`, `no_socket`, or what the token's source has thrown. */
+    error?: CommsError;
+  };
   /** The token is refused: `connect()` again once there is another. */
   signedout: CommsError;
   entry: EntryFrame;
@@ -100,6 +109,9 @@ const UNNUMBERED = new Set(["read", "delivered", "joined", "typing", "presence",
 /** Changes of a conversation that are fetched one after the other; beyond it is `reset`. */
 const MOST_MISSED = 2000;
 const MOST_KEYS = 200;
+/** Without a socket: how often is asked, and for how many conversations. */
+const ASK_MS = 15_000;
+const MOST_ASKED = 50;
 const TYPING_MS = 2000;
 const MARKS_MS = 250;
 /** In a second: a connection may send 20 frames. */
@@ -132,6 +144,8 @@ export class LiveClient {
   readonly #watched = new Map<string, number>();
   #presence: Frame | null = null;
   #marksTimer: ReturnType<typeof setTimeout> | undefined;
+  #asking: ReturnType<typeof setInterval> | undefined;
+  #trouble: CommsError | undefined;
   #isFlushing = false;
   #me: Promise<string> | null = null;
   #isRestored = false;
@@ -145,9 +159,11 @@ export class LiveClient {
     this.#line = new Line(options.WebSocket ? { ...line, WebSocket: options.WebSocket } : line, {
       opened: (hello) => this.#opened(hello),
       heard: (frame) => this.#heard(frame),
-      changed: (state, retryAt) => {
+      changed: (state, retryAt, error) => {
+        this.#trouble = state === "live" ? undefined : (error ?? this.#trouble);
         if (state === "live") this.#nowLive();
-        this.#events.emit("state", { state, ...(retryAt !== undefined && { retryAt }) });
+        this.#ask(!!options.token && this.#trouble?.code === "no_socket");
+        this.#events.emit("state", { state, ...(retryAt !== undefined && { retryAt }), ...(error && { error }) });
       },
       ended: () => this.http.forget(),
       signedOut: (error) => this.#events.emit("signedout", error),
@@ -158,6 +174,11 @@ export class LiveClient {
     return this.#line.state;
   }
 
+  /** Why the last attempt failed, until one goes well. */
+  get trouble(): CommsError | undefined {
+    return this.#trouble;
+  }
+
   connect(): void {
     void this.#restore();
     this.#line.connect();
@@ -166,6 +187,7 @@ export class LiveClient {
   /** What is subscribed to stays so, for another `connect()`. */
   close(): void {
     this.#line.close();
+    this.#ask(false);
   }
 
   /** Hear of it; the answer ends it. */
@@ -264,7 +286,7 @@ export class LiveClient {
     this.#outbox.put({ clientId, conversation, body, ...more, at: Date.now() });
     this.#events.emit("unsent", { conversation });
     void this.#restore();
-    void this.#flush();
+    void (this.#asking ? this.#look() : this.#flush());
     return sent;
   }
 
@@ -287,6 +309,8 @@ export class LiveClient {
     const found = this.#outbox.get(clientId);
     if (!found) return;
     this.#outbox.remove(clientId);
+    this.#promises.get(clientId)?.reject(new CommsError(0, "discarded", "It was discarded."));
+    this.#promises.delete(clientId);
     this.#events.emit("unsent", found);
   }
 
@@ -294,9 +318,9 @@ export class LiveClient {
   async #flush(): Promise<void> {
     if (this.#isFlushing) return;
     this.#isFlushing = true;
-    for (let next; this.state === "live" && (next = this.#outbox.next()); ) {
+    for (let next; (this.state === "live" || this.#asking) && (next = this.#outbox.next()); ) {
       try {
-        this.#sent(next, await this.#line.ask(asFrame(next)));
+        this.#sent(next, await (this.state === "live" ? this.#line.ask(asFrame(next)) : this.#post(next)));
       } catch (error) {
         if (!(error instanceof CommsError) || error.status === 0) break; // sent again when it is live
         if (error.isTemporary) await sleep(Math.max(1000, (error.retryAfter ?? 0) * 1000));
@@ -304,6 +328,12 @@ export class LiveClient {
       }
     }
     this.#isFlushing = false;
+  }
+
+  async #post(message: Unsent): Promise<Frame> {
+    const { type, conversation, ...entry } = asFrame(message);
+    const { seq, id } = await this.request<Entry>("POST", `conversations/${message.conversation}/entries`, entry);
+    return { type, seq, entry: id };
   }
 
   #sent({ clientId, conversation }: Unsent, ack: Frame): void {
@@ -422,7 +452,7 @@ export class LiveClient {
 
   async #whoAmI(): Promise<string> {
     if (this.#options.user) return this.#options.user;
-    const subject = this.#options.token && claim(await this.#options.token(), "sub");
+    const subject = this.#options.token && claim(await this.http.bearer(), "sub");
     if (typeof subject === "string" && subject) return subject;
     const answer = await this.http.request<{ user_id?: string }>("GET", "whoami");
     if (answer.user_id) return answer.user_id;
@@ -443,6 +473,37 @@ export class LiveClient {
     if (this.#watched.size) this.#tellWatched();
     this.#tellMarks();
     void this.#flush();
+  }
+
+  // --- Without a socket --------------------------------------------------------------------------
+
+  /** Where none gets through, REST carries what is written, and is asked for what has come. */
+  #ask(isBlocked: boolean): void {
+    if (isBlocked === (this.#asking !== undefined)) return;
+    clearInterval(this.#asking);
+    this.#asking = isBlocked ? setInterval(() => void this.#look(), ASK_MS) : undefined;
+    if (isBlocked) void this.#look();
+  }
+
+  async #look(): Promise<void> {
+    await this.#flush();
+    try {
+      const page = await this.request<Page<Conversation>>("GET", "conversations", undefined, { limit: MOST_ASKED });
+      for (const { id, last_seq } of page.results) await this.#catchUp("conversations", id, last_seq);
+      if (!this.#followed.has("inbox/")) return;
+      const { seq } = await this.request<CountsAnswer>("GET", "inbox/counts");
+      await this.#catchUp("inbox", "", seq.inbox);
+    } catch {
+      // the next time
+    }
+  }
+
+  async #catchUp(feed: string, key: string, head: number): Promise<void> {
+    const one = this.#followed.get(named(feed, key));
+    if (!one || one.held || !this.#asking) return;
+    if (one.seq === null || head <= one.seq) one.seq ??= head;
+    else if (feed === "inbox") this.#reset(one, head);
+    else await this.#fill(one, one.seq, head);
   }
 
   // --- Frames ------------------------------------------------------------------------------------
@@ -536,7 +597,9 @@ export class LiveClient {
         more = page.next !== null;
       }
     } catch {
-      if (one.held === held) this.#line.cut();
+      if (one.held !== held) return;
+      one.held = null; // asked for again: by the next connection, or the next look
+      this.#line.cut();
       return;
     }
     one.held = null;

@@ -24,7 +24,8 @@ const MOST_WATCHED = 50;
 /** A frame that tells of another conversation may be lost; and many may come at once. */
 const LOOK_MS = 30_000;
 const SOON_MS = 200;
-const FOREVER = "9999-12-31T00:00:00Z";
+/** Of a file, where the page does not tell: as the service without a setting. */
+const LARGEST_MB = 25;
 
 export class CommsChat extends CommsElement<Word> implements View {
   static override observedAttributes = [...CommsElement.observedAttributes, "conversation", "with", "support"];
@@ -52,7 +53,7 @@ export class CommsChat extends CommsElement<Word> implements View {
   #presence = new Map<string, PresenceFrame>();
   #watching: (() => void) | null = null;
   #said = "";
-  #problem = "";
+  #problem: { error: unknown; what: string | undefined } | null = null;
   #drawSearch: (() => void) | undefined;
   #isMenuOpen = false;
   #isReady = false;
@@ -60,6 +61,8 @@ export class CommsChat extends CommsElement<Word> implements View {
   /** Another for each time that somebody goes elsewhere. */
   #choice = {};
   #missed = 0;
+  #lists = 0;
+  #latestList = 0;
   #due: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
@@ -81,11 +84,13 @@ export class CommsChat extends CommsElement<Word> implements View {
       calls,
       me: () => this.#me,
       files: () => this.more?.files,
+      need: async () => (await this.need())?.files,
+      during: (off) => this.during(off),
       t: this.t,
       find: (selector) => this.find(selector),
       changed,
       authorOf: (entry) => this.name(entry.author),
-      lastOwn: () => this.#lastOwn(),
+      lastOwn: () => this.more?.lastOwn(),
       failed: (error, what) => this.#failed(error, what),
     });
     this.hear(line, {
@@ -106,13 +111,22 @@ export class CommsChat extends CommsElement<Word> implements View {
       signedout: () => this.#set(() => (this.#isSignedOut = true)),
       state: ({ state }) => {
         if (state !== "offline") this.#isSignedOut = false; // an answer that was on its way says nothing of it
-        if (state === "live") void this.#refresh();
+        if (state !== "live") return;
+        if (isLost(this.#problem?.error)) this.#problem = null;
+        void this.#refresh();
       },
     });
     const seen = () => document.visibilityState === "visible" && void this.#refresh();
     const look = setInterval(seen, LOOK_MS);
     this.during(() => clearInterval(look));
     this.during(() => this.#watching?.());
+    this.during(() => this.#open && line.presence("active")); // a client that others use, too
+    const shown = new IntersectionObserver(() => this.#look());
+    shown.observe(this);
+    this.during(() => shown.disconnect());
+    const turned = new AbortController();
+    for (const type of ["pointerover", "focusin", "dragover"]) this.root.addEventListener(type, () => void this.need(), turned);
+    this.during(() => turned.abort());
     this.onDocument("visibilitychange", () => {
       seen();
       this.#look();
@@ -136,19 +150,23 @@ export class CommsChat extends CommsElement<Word> implements View {
     try {
       this.#me ||= await line.me();
       await (this.#isAlone ? this.#refreshOne() : this.#refreshList(line));
+      if (!this.#isReady) this.#problem = null;
       this.#isReady = true;
       if (this.#open && !this.#open.isLoaded && !this.#open.isLoading) void this.#load(this.#open);
-      if (!this.more) void this.#loadMore(line);
-    } catch {
-      // the connection tells
+    } catch (error) {
+      const { status } = error as CommsError;
+      if (!this.#isReady && status >= 400 && status !== 401) this.#failed(error); // of others the connection tells
     }
     this.draw();
   }
 
-  /** As soon as there is something to show beside it; where it does not come, the next time. */
-  async #loadMore(line: LiveClient): Promise<void> {
+  /** As soon as somebody turns to the widget, or there is a file to be shown, or something to be told. */
+  async need(): Promise<More | undefined> {
+    const { line } = this;
+    if (!line || this.more) return this.more;
     const module = await load<typeof import("./more.js")>("more").catch(() => null);
-    if (!module || this.more || this.line !== line) return;
+    if (!module || this.more || this.line !== line) return this.more;
+    Object.assign(this.english, module.english);
     this.more = module.more({
       root: this.root,
       line,
@@ -158,8 +176,10 @@ export class CommsChat extends CommsElement<Word> implements View {
       failed: (reason, what) => this.#failed(reason, what),
       during: (off) => this.during(off),
       dropped: (files) => this.#open && this.#composer?.add(this.#open.id, files),
+      largest: Number(this.getAttribute("max-file-mb")) || LARGEST_MB,
     });
     this.draw();
+    return this.more;
   }
 
   get #isAlone(): boolean {
@@ -170,7 +190,7 @@ export class CommsChat extends CommsElement<Word> implements View {
     const { line } = this;
     const open = this.#open;
     if (open) {
-      open.conversation = await this.#calls.get(open.id);
+      open.renew(await this.#calls.get(open.id));
       return;
     }
     const only = (this.#only ??= this.#findOnly()); // which may make it: once
@@ -196,17 +216,23 @@ export class CommsChat extends CommsElement<Word> implements View {
   async #refreshList(line: LiveClient): Promise<void> {
     const archived = this.#isArchive;
     const isFirst = !this.#list.length;
+    const turn = (this.#lists += 1);
     const page = await this.#calls.list({ archived, limit: isFirst ? MOST_FOLLOWED : PAGE });
-    if (this.line !== line || this.#isArchive !== archived) return;
+    if (this.line !== line || this.#isArchive !== archived || turn < this.#latestList) return;
+    this.#latestList = turn;
+    const known = new Map(this.#list.map((one) => [one.id, one]));
+    const now = page.results.map((one) => {
+      const here = known.get(one.id);
+      return here && here.last_seq > one.last_seq ? here : one; // what came meanwhile is newer
+    });
     const fresh = new Set(page.results.map((one) => one.id));
     const last = page.next && page.results.at(-1)?.active_at;
     if (isFirst) this.#next = cursor(page.next);
     const older = this.#list.filter((one) => last && one.active_at <= last && !fresh.has(one.id)); // the others went
-    this.#list = [...page.results, ...older].sort(latestFirst);
+    this.#list = [...now, ...older].sort(latestFirst);
     this.#follow(page.results);
-    const again = page.results.find((one) => one.id === this.#open?.id);
-    if (again && this.#open) this.#open.conversation = again;
-    else if (this.#open) this.#open.conversation = await this.#calls.get(this.#open.id);
+    const open = this.#open;
+    open?.renew(now.find((one) => one.id === open.id) ?? (await this.#calls.get(open.id)));
   }
 
   #follow(some: Conversation[]): void {
@@ -244,7 +270,7 @@ export class CommsChat extends CommsElement<Word> implements View {
     this.active = null;
     this.#missed = 0;
     this.#isMenuOpen = false;
-    this.#problem = "";
+    this.#problem = null;
     this.#log.forget();
     const loaded = this.#load(thread);
     this.drawNow();
@@ -270,11 +296,6 @@ export class CommsChat extends CommsElement<Word> implements View {
     this.line?.presence("active");
     this.drawNow();
     (this.find(".search input") ?? this.find(`[data-thread="${id}"]`))?.focus();
-  }
-
-  #lastOwn(): Entry | undefined {
-    const own = (entry: Entry) => this.thread.isMine(entry) && entry.kind === "text" && !entry.deleted_at;
-    return this.thread.chunks.flatMap((chunk) => chunk.entries).findLast(own);
   }
 
   // --- What comes --------------------------------------------------------------------------------
@@ -351,7 +372,8 @@ export class CommsChat extends CommsElement<Word> implements View {
   #look(): void {
     if (!this.#open) return;
     const isHere = document.visibilityState === "visible";
-    this.line?.presence(isHere ? "active" : "away", isHere ? { conversation: this.#open.id } : undefined);
+    const isSeen = isHere && this.checkVisibility();
+    this.line?.presence(isHere ? "active" : "away", isSeen ? { conversation: this.#open.id } : undefined);
     this.#see();
   }
 
@@ -371,13 +393,20 @@ export class CommsChat extends CommsElement<Word> implements View {
 
   /** What was thrown, or what is to be said. */
   #failed(error: unknown, what?: string): void {
-    const reason = typeof error === "string" ? error : this.reason(error);
-    this.#set(() => (this.#problem = what ? `${what}: ${reason}` : reason));
+    this.#set(() => (this.#problem = { error, what }));
   }
 
-  /** What the service says, or that it is not reached. */
+  /** Why something failed, in the words of the reader. */
   reason(error: unknown): string {
-    return (error as CommsError).status ? (error as CommsError).message : this.t("offline");
+    if (typeof error === "string") return error;
+    if (!this.more) void this.need(); // which has most of the words
+    return this.more?.reason(error as CommsError) ?? this.t(isLost(error) ? "unreachable" : "failed");
+  }
+
+  get #told(): string {
+    const { error, what } = this.#problem ?? {};
+    const reason = this.#problem ? this.reason(error) : "";
+    return what ? `${what}: ${reason}` : reason;
   }
 
   async attempt(action: () => Promise<unknown>): Promise<void> {
@@ -397,19 +426,6 @@ export class CommsChat extends CommsElement<Word> implements View {
     if (step) this.find(".active .toolbar button")?.focus();
   }
 
-  react(entry: Entry, emoji: string): void {
-    const isOn = entry.reactions.some(
-      (one) => one.emoji === emoji && one.by.some((person) => this.#isMe(person)),
-    );
-    this.activate(entry);
-    this.find(`#e${entry.seq}`)?.focus({ preventScroll: true });
-    void this.attempt(async () => {
-      const call = isOn ? "unreact" : "react";
-      const now = await this.#calls[call](entry.conversation, entry.id, emoji);
-      this.#with(entry.conversation, (thread) => thread.take(now));
-    });
-  }
-
   reply(entry: Entry): void {
     this.activate(null);
     this.#composer?.reply(entry);
@@ -418,12 +434,6 @@ export class CommsChat extends CommsElement<Word> implements View {
   edit(entry: Entry): void {
     this.activate(null);
     this.#composer?.edit(entry);
-  }
-
-  erase(entry: Entry): void {
-    this.activate(null);
-    this.find(`#e${entry.seq}`)?.focus();
-    void this.attempt(() => this.#calls.remove(entry.conversation, entry.id));
   }
 
   /** An entry of the thread, with what is around it. */
@@ -436,22 +446,15 @@ export class CommsChat extends CommsElement<Word> implements View {
     });
   }
 
-  #mute(conversation: Conversation): void {
-    void this.attempt(async () => {
-      const isMuted = Boolean(conversation.me?.muted_until);
-      this.#update(await this.#calls.mute(conversation.id, isMuted ? null : FOREVER));
-    });
-  }
-
-  #archive(conversation: Conversation): void {
+  archive(conversation: Conversation): void {
     void this.attempt(async () => {
       const now = await this.#calls.archive(conversation.id, !conversation.me?.archived_at);
-      if (this.#isAlone) this.#update(now);
+      if (this.#isAlone) this.update(now);
       else this.#gone(conversation.id);
     });
   }
 
-  #update(now: Conversation): void {
+  update(now: Conversation): void {
     this.#isMenuOpen = false;
     this.#list = this.#list.map((one) => (one.id === now.id ? now : one));
     this.#with(now.id, (thread) => (thread.conversation = now));
@@ -561,7 +564,7 @@ export class CommsChat extends CommsElement<Word> implements View {
   }
 
   #nothingOpen(): TemplateResult {
-    const hint = this.#isReady && !this.#isAlone ? this.t("choose") : this.#loading;
+    const hint = this.#told || (this.#isReady && !this.#isAlone ? this.t("choose") : this.#loading);
     return html`<section class="thread empty">${this.#isAlone ? this.#banner() : nothing}<p class="hint">${hint}</p></section>`;
   }
 
@@ -627,13 +630,13 @@ export class CommsChat extends CommsElement<Word> implements View {
       ${this.#isAlone ? html`<div class="finder"></div>` : nothing}
       ${this.#banner()}
       ${conversation.me?.archived_at
-        ? html`<p class="banner" role="status">${t("archived")}<button type="button" @click=${() => this.#archive(conversation)}>${t("unarchive")}</button></p>`
+        ? html`<p class="banner" role="status">${t("archived")}<button type="button" @click=${() => this.archive(conversation)}>${t("unarchive")}</button></p>`
         : nothing}
       ${this.#log.render(this, isEmpty ? t("noEntries") : "", thread.pending.map((one) =>
-        waiting(this, one, () => this.line?.retry(one.clientId), () => this.line?.discard(one.clientId))))}
+        waiting(this, one, this.line?.state === "live", () => this.line?.retry(one.clientId), () => this.line?.discard(one.clientId))))}
       <p class="typing" role="status">${this.#typing(thread)}</p>
       ${this.#log.isAtEnd ? nothing : tool(paths.down, t("toEnd"), () => this.#toEnd(thread), { kind: "end", badge: this.#missed })}
-      ${this.#problem ? html`<p class="toast" role="alert"><span>${this.#problem}</span>${tool(paths.close, t("discard"), () => this.#set(() => (this.#problem = "")))}</p>` : nothing}
+      ${this.#problem ? html`<p class="toast" role="alert"><span>${this.#told}</span>${tool(paths.close, t("discard"), () => this.#set(() => (this.#problem = null)))}</p>` : nothing}
       ${composer.render(thread.id)}
     </section>`;
   }
@@ -642,7 +645,9 @@ export class CommsChat extends CommsElement<Word> implements View {
     if (this.#isSignedOut) return html`<p class="banner" role="status">${this.t("signedOut")}</p>`;
     const state = this.line?.state;
     if (state === "live" || !state) return html`<p class="banner none" role="status"></p>`;
-    return html`<p class="banner ${state}" role="status">${this.t(state)}</p>`;
+    const why = this.line?.trouble?.code; // which stays while it is tried again
+    const word = why === "unreachable" || (why && !this.has(why)) ? "offline" : why;
+    return html`<p class="banner ${word ? "offline" : ""}" role="status">${this.t((word as Word | undefined) ?? state)}</p>`;
   }
 
   #subtitle(conversation: Conversation): string {
@@ -675,12 +680,7 @@ export class CommsChat extends CommsElement<Word> implements View {
     };
     return html`<div class="menu" @focusout=${left} @keydown=${key}>
       ${tool(paths.more, t("options"), () => this.#set(() => (this.#isMenuOpen = !this.#isMenuOpen)), { expanded: this.#isMenuOpen })}
-      ${this.#isMenuOpen
-        ? html`<div class="choices">
-            <button type="button" @click=${() => this.#mute(conversation)}>${icon(paths.mute)}${conversation.me?.muted_until ? t("unmute") : t("mute")}</button>
-            <button type="button" @click=${() => this.#archive(conversation)}>${icon(paths.archive)}${conversation.me?.archived_at ? t("unarchive") : t("archive")}</button>
-          </div>`
-        : nothing}
+      ${this.#isMenuOpen ? this.more?.choices(conversation) : nothing}
     </div>`;
   }
 }
@@ -688,6 +688,10 @@ export class CommsChat extends CommsElement<Word> implements View {
 /** A module that lies beside this one. */
 function load<Module>(name: string): Promise<Module> {
   return import(new URL(`comms-${name}.js`, import.meta.url).href) as Promise<Module>;
+}
+
+function isLost(error: unknown): boolean {
+  return (error as CommsError | undefined)?.status === 0;
 }
 
 function latestFirst(one: Conversation, other: Conversation): number {

@@ -30,6 +30,10 @@ export interface Desk {
   me(): string;
   /** Once their module is loaded. */
   files(): Files | undefined;
+  /** Load it. */
+  need(): Promise<Files | undefined>;
+  /** Until the widget leaves the page. */
+  during(off: () => void): void;
   find<Found extends HTMLElement>(selector: string): Found | null;
   t: Translate;
   authorOf(entry: Entry): string;
@@ -47,7 +51,11 @@ export class Composer {
   #drafts = new Map<string, Draft>();
   #edits = new Map<string, Edit>();
 
-  constructor(private readonly desk: Desk) {}
+  constructor(private readonly desk: Desk) {
+    const heard = new AbortController();
+    addEventListener("storage", (event) => this.#sentElsewhere(event), heard);
+    desk.during(() => heard.abort());
+  }
 
   render(conversation: string): TemplateResult {
     const { t } = this.desk;
@@ -64,14 +72,25 @@ export class Composer {
         : nothing}
       ${draft.uploads.length ? this.desk.files()?.tray(draft, () => this.#return()) : nothing}
       <div class="row">
-        ${edit ? nothing : this.desk.files()?.picker((files) => this.add(conversation, files))}
+        ${edit ? nothing : this.#picker(conversation)}
         <textarea rows="1" dir="auto" maxlength=${MOST_LETTERS} aria-label=${t("write")} placeholder=${t("write")} .value=${(edit ?? draft).text}
           @input=${(event: InputEvent) => this.#typed(event, conversation)}
           @keydown=${(event: KeyboardEvent) => this.#key(event, conversation)}
-          @paste=${(event: ClipboardEvent) => this.#pasted(event, conversation)}></textarea>
+          @paste=${(event: ClipboardEvent) => this.desk.files()?.pasted(event, (files) => this.add(conversation, files))}></textarea>
         <button class="icon main" aria-label=${label} title=${label} aria-disabled=${!(edit ? edit.text.trim() : isReady(draft))}>${icon(edit ? paths.check : paths.send)}</button>
       </div>
     </form>`;
+  }
+
+  /** The button to choose files by. */
+  #picker(conversation: string): TemplateResult {
+    const picked = ({ target }: Event) => {
+      const input = target as HTMLInputElement;
+      this.add(conversation, [...(input.files ?? [])]);
+      input.value = "";
+    };
+    return html`${tool(paths.attach, this.desk.t("attach"), () => this.desk.find("input[type=file]")?.click())}
+      <input type="file" multiple hidden tabindex="-1" @change=${picked}>`;
   }
 
   get #box(): HTMLTextAreaElement | null {
@@ -97,8 +116,13 @@ export class Composer {
 
   /** Upload files to go with the next message. */
   add(conversation: string, files: Iterable<File>): void {
-    this.desk.files()?.add(conversation, this.#draft(conversation), files);
-    this.#return();
+    const all = [...files]; // a clipboard is empty a moment later
+    const draft = this.#draft(conversation);
+    void this.desk.need().then((more) => {
+      if (more) more.add(conversation, draft, all);
+      else this.desk.failed({ status: 0 });
+      this.#return();
+    });
   }
 
   #draft(conversation: string): Draft {
@@ -114,6 +138,16 @@ export class Composer {
   #keep(conversation: string): void {
     const { text, replyTo } = this.#draft(conversation);
     keep(this.desk.line.storage, this.#place(conversation), text || replyTo ? { text, replyTo } : null);
+  }
+
+  /** Another tab has sent what is begun here, too. */
+  #sentElsewhere({ key, oldValue, newValue }: StorageEvent): void {
+    for (const [conversation, draft] of this.#drafts) {
+      if (newValue !== null || key !== this.#place(conversation) || asKept(draft) !== oldValue) continue;
+      draft.text = "";
+      delete draft.replyTo;
+      this.desk.changed();
+    }
   }
 
   /** A person's own: what one wrote is not another's, who uses the same browser. */
@@ -169,13 +203,6 @@ export class Composer {
     }
   }
 
-  #pasted(event: ClipboardEvent, conversation: string): void {
-    const files = event.clipboardData?.files;
-    if (!files?.length) return;
-    event.preventDefault();
-    this.add(conversation, files);
-  }
-
   #submit(event: Event, conversation: string): void {
     event.preventDefault();
     const edit = this.#edits.get(conversation);
@@ -209,6 +236,10 @@ export class Composer {
       this.desk.failed(error);
     }
   }
+}
+
+function asKept({ text, replyTo }: Kept): string {
+  return JSON.stringify({ text, replyTo });
 }
 
 function isReady({ text, uploads }: Draft): boolean {

@@ -29,13 +29,15 @@ export interface Desk {
   root: ShadowRoot;
   line: LiveClient;
   calls: Conversations;
-  view: Pick<View, "t" | "locale" | "attempt">;
+  view: View;
   /** Something is to be drawn. */
   changed(): void;
   /** The person is to be told why something failed. */
   failed(reason: unknown, what?: string): void;
   /** Until the widget leaves the page. */
   during(off: () => void): void;
+  /** A file may have so many megabytes. */
+  largest: number;
   /** Into the thread that is open. */
   dropped(files: FileList): void;
 }
@@ -72,7 +74,7 @@ export class Files {
 
   /** Those that fit; of the others the person is told. */
   add(conversation: string, tray: Tray, files: Iterable<File>): void {
-    const all = [...files];
+    const all = [...files].filter((file) => this.#isOfSize(file));
     const fit = all.splice(0, MOST - tray.uploads.length);
     for (const file of fit) {
       const upload: Upload = { name: file.name, part: 0, tries: 0, stop: new AbortController() };
@@ -81,6 +83,28 @@ export class Files {
     }
     const left = new Intl.ListFormat(this.desk.view.locale).format(all.map((file) => file.name));
     if (left) this.desk.failed(this.desk.view.t("tooMany", { count: MOST, names: left }));
+  }
+
+  /** Text goes into the box, as far as there is room, and files with it. */
+  pasted(event: ClipboardEvent, add: (files: FileList) => void): void {
+    const { selectionStart, selectionEnd, value, maxLength } = event.target as HTMLTextAreaElement;
+    const text = event.clipboardData?.getData("text/plain") ?? "";
+    const isTooLong = value.length - (selectionEnd - selectionStart) + text.length > maxLength;
+    if (isTooLong) this.desk.failed({ code: "too_long", values: { count: maxLength } });
+    const files = event.clipboardData?.files;
+    if (!files?.length) return;
+    if (!text) event.preventDefault(); // the name of a file is no text
+    add(files);
+  }
+
+  /** Told before it has been on its way for long. */
+  #isOfSize(file: File): boolean {
+    const { locale } = this.desk.view;
+    const isTooLarge = file.size > this.desk.largest * 1024 * 1024;
+    const largest = new Intl.NumberFormat(locale, { style: "unit", unit: "megabyte" }).format(this.desk.largest);
+    if (isTooLarge) this.desk.failed({ code: "too_large", values: { size: largest } }, file.name);
+    else if (!file.size) this.desk.failed({ code: "empty" }, file.name);
+    return file.size > 0 && !isTooLarge;
   }
 
   async #send(conversation: string, tray: Tray, file: File, upload: Upload): Promise<void> {
@@ -104,17 +128,6 @@ export class Files {
       this.desk.failed(error, file.name);
     }
     this.desk.changed();
-  }
-
-  /** The button to choose files by. */
-  picker(add: (files: FileList) => void): TemplateResult {
-    const picked = ({ target }: Event) => {
-      const input = target as HTMLInputElement;
-      if (input.files) add(input.files);
-      input.value = "";
-    };
-    return html`${tool(paths.attach, this.desk.view.t("attach"), () => this.desk.root.querySelector<HTMLElement>("input[type=file]")?.click())}
-      <input type="file" multiple hidden tabindex="-1" @change=${picked}>`;
   }
 
   tray(tray: Tray, removed: () => void): TemplateResult {

@@ -62,7 +62,7 @@ export class Log {
   render(view: View, hint: string, rest: TemplateResult[]): TemplateResult {
     return html`<div class="scroller" @scroll=${this.#scrolled}>
       ${view.thread.hasOlder || hint ? html`<p class="hint">${hint || view.t("loading")}</p>` : nothing}
-      <div role="list" class="log" @keydown=${this.#walk} @focusin=${(event: Event) => this.#reach(view, event)}><div class="chunks"></div>${rest}</div>
+      <div role="list" class="log" @keydown=${(event: KeyboardEvent) => view.more?.walk(event)} @focusin=${(event: Event) => this.#reach(view, event)}><div class="chunks"></div>${rest}</div>
     </div>`;
   }
 
@@ -198,24 +198,6 @@ export class Log {
   }
 
   // --- By keyboard -------------------------------------------------------------------------------
-
-  readonly #walk = (event: KeyboardEvent): void => {
-    const target = event.target as HTMLElement;
-    const entry = target.closest<HTMLElement>(".entry");
-    if (!entry) return;
-    if (target !== entry) {
-      if (event.key === "Escape") entry.focus();
-      return;
-    }
-    if (event.key === "ArrowUp" || event.key === "ArrowDown") {
-      event.preventDefault();
-      const all = [...(event.currentTarget as HTMLElement).querySelectorAll<HTMLElement>(".entry[data-id]")];
-      all[all.indexOf(entry) + (event.key === "ArrowUp" ? -1 : 1)]?.focus();
-    } else if (event.key === "Enter" || event.key === " ") {
-      event.preventDefault();
-      entry.querySelector<HTMLElement>(".toolbar button")?.focus();
-    }
-  };
 
   /** Whatever has the focus is the one that Tab comes back to, and has its actions. */
   #reach(view: View, event: Event): void {

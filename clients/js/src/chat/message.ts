@@ -6,20 +6,29 @@ import * as paths from "../widgets/paths.js";
 import { nodes } from "../widgets/safe.js";
 import type { Unsent } from "../outbox.js";
 import type en from "../words/chat.en.json";
-import type { Entry, Somebody } from "../wire.js";
+import type rare from "../words/more.en.json";
+import type { Conversation, Entry, Somebody } from "../wire.js";
 import type { More } from "./more.js";
 import type { Thread } from "./thread.js";
 
-export type Word = keyof typeof en;
+export type Word = keyof typeof en | keyof typeof rare;
 export type Translate = (word: Word, values?: Record<string, string | number>) => string;
 
 export type Step = "" | "react" | "delete";
+
+/** What the widget itself has to say: the name of a text, and what goes into it. */
+export interface Trouble {
+  code: string;
+  values?: Record<string, string | number>;
+}
 
 /** What a message needs of the widget that shows it. */
 export interface View {
   thread: Thread;
   /** Once its module is loaded. */
   more: More | undefined;
+  /** Load it. */
+  need(): Promise<More | undefined>;
   t: Translate;
   /** By the clock of the service. */
   now(): number;
@@ -34,13 +43,18 @@ export interface View {
   /** Which one can be reached by the Tab key. */
   reachable: string | null;
   activate(entry: Entry | null, step?: Step): void;
-  react(entry: Entry, emoji: string): void;
   reply(entry: Entry): void;
   edit(entry: Entry): void;
-  erase(entry: Entry): void;
+  archive(conversation: Conversation): void;
+  /** It is so now. */
+  update(now: Conversation): void;
   show(id: string): void;
+  /** Whether there is a text of this name. */
+  has(code: string | undefined): boolean;
   /** Why something failed, for the person to read. */
   reason(error: unknown): string;
+  /** Soon. */
+  draw(): void;
   /** What fails is told to the person. */
   attempt(action: () => Promise<unknown>): Promise<void>;
 }
@@ -63,7 +77,7 @@ export function message(view: View, entry: Entry, previous: Entry | undefined): 
         ${entry.deleted_at
           ? html`<p class="gone">${t("deleted")}</p>`
           : words(entry)}
-        ${view.more?.files.of(entry)}
+        ${entry.attachments.length ? files(view, entry) : nothing}
         <div class="meta">
           ${entry.edited_at && !entry.deleted_at ? html`<span>${t("edited")}</span>` : nothing}
           <time datetime=${entry.created_at}>${view.time(entry.created_at, { hour: "numeric", minute: "2-digit" })}</time>
@@ -77,14 +91,21 @@ export function message(view: View, entry: Entry, previous: Entry | undefined): 
           const names = one.by.map((person) => view.called(person));
           const isOn = one.by.some((person) => thread.isMine({ author: person }));
           const told = `${one.emoji}: ${list(view, names)}`;
-          return html`<button type="button" aria-pressed=${isOn} aria-label=${told} title=${told} @click=${() => view.react(entry, one.emoji)}>${one.emoji}<span>${one.by.length}</span></button>`;
+          return html`<button type="button" aria-pressed=${isOn} aria-label=${told} title=${told} @click=${() => view.more?.react(entry, one.emoji)}>${one.emoji}<span>${one.by.length}</span></button>`;
         })}</div>`
       : nothing}
   </div>`;
 }
 
-export function waiting(view: View, message: Unsent, retry: () => void, discard: () => void): TemplateResult {
+function files(view: View, entry: Entry): TemplateResult[] | typeof nothing {
+  if (!view.more) void view.need();
+  return view.more?.files.of(entry) ?? nothing;
+}
+
+/** What is about to go is not called back; what was refused, or waits for a line, can be. */
+export function waiting(view: View, message: Unsent, isLive: boolean, retry: () => void, discard: () => void): TemplateResult {
   const { t } = view;
+  const drop = html`<button type="button" @click=${discard}>${t("discard")}</button>`;
   const { error } = message;
   return html`<div role="listitem" class="entry mine first ${error ? "refused" : "waiting"}" aria-label=${`${t("you")}: ${message.body}`}>
     <div class="line"><div class="bubble">
@@ -93,10 +114,9 @@ export function waiting(view: View, message: Unsent, retry: () => void, discard:
         ${error ? nothing : mark(paths.clock, t("waiting"))}</div>
     </div></div>
     ${error
-      ? html`<div class="problem" role="alert">${t("notSent", { reason: error.message })}
-          <button type="button" @click=${retry}>${t("retry")}</button>
-          <button type="button" @click=${discard}>${t("discard")}</button></div>`
-      : nothing}
+      ? html`<div class="problem" role="alert">${t("notSent", { reason: view.reason(error) })}
+          <button type="button" @click=${retry}>${t("retry")}</button>${drop}</div>`
+      : isLive ? nothing : html`<div class="problem">${drop}</div>`}
   </div>`;
 }
 
@@ -145,7 +165,7 @@ export function told(view: Pick<View, "t" | "name" | "locale">, entry: Entry): s
   const { type, people, kind, title, status } = (entry.event ?? {}) as Record<string, unknown>;
   const ids = Array.isArray(people) ? people.map(String) : [];
   const names = list(view, ids.map((id) => view.name({ kind: kind === "staff" ? "staff" : "user", id })));
-  if (type === "joined" || type === "left") return view.t(type, { names });
+  if (type === "joined" || type === "left") return view.t(type, { names, count: ids.length });
   if (type === "status") return view.t(status === "closed" ? "closed" : "opened");
   return type === "renamed" ? view.t(type, { title: String(title) }) : view.t("changed");
 }

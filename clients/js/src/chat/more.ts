@@ -1,15 +1,17 @@
 /**
- * What can wait until the first messages are there: files, and what is done with a message. A module of
- * its own, which the widget loads then.
+ * What can wait until somebody turns to the widget: files, what is done with a message, what is seldom
+ * told. A module of its own, which the widget loads then.
  */
 
 import { Files, type Desk } from "./files.js";
+import english from "../words/more.en.json";
 import styles from "./more.css";
-import { toolbar } from "./toolbar.js";
+import { Actions } from "./toolbar.js";
 
-export interface More {
+export { english };
+
+export interface More extends Actions {
   files: Files;
-  toolbar: typeof toolbar;
 }
 
 const sheet = new CSSStyleSheet();
@@ -18,5 +20,5 @@ sheet.replaceSync(styles);
 export function more(desk: Desk): More {
   const { adoptedStyleSheets } = desk.root;
   if (!adoptedStyleSheets.includes(sheet)) adoptedStyleSheets.push(sheet);
-  return { files: new Files(desk), toolbar };
+  return Object.assign(new Actions(desk), { files: new Files(desk) });
 }

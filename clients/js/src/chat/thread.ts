@@ -75,6 +75,16 @@ export class Thread {
     return this.conversation.participants.filter((one) => one.kind !== "user" || one.id !== this.me);
   }
 
+  /** As the service has it now, or had it: who has read what is not forgotten. */
+  renew(now: Conversation): void {
+    const before = this.conversation.participants;
+    this.conversation = now;
+    for (const person of before) {
+      this.mark({ person, type: "delivered", seq: person.delivered_seq });
+      this.mark({ person, type: "read", seq: person.read_seq });
+    }
+  }
+
   // --- Loading -----------------------------------------------------------------------------------
 
   /** The latest page, or the one around an entry, in place of what there was. */

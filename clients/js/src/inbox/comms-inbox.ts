@@ -1,6 +1,7 @@
 /** `<comms-inbox>`: a bell with the number of unread notifications, and the feed behind it. */
 
 import { html, nothing, type TemplateResult } from "lit-html";
+import type { CommsError } from "../http.js";
 import type { LiveClient } from "../live.js";
 import { Inbox, OwnPreferences, type Which } from "../rest.js";
 import { drawEach } from "../widgets/each.js";
@@ -18,6 +19,8 @@ export type Word = keyof typeof english;
 export type Translate = (word: Word, values?: Record<string, string | number>) => string;
 
 const HOUR_MS = 3_600_000;
+/** Nobody is kept longer from where they want to go. */
+const PATIENCE_MS = 1000;
 
 interface Tab {
   name: string;
@@ -66,7 +69,11 @@ export class CommsInbox extends CommsElement<Word> implements Desk {
         if (name !== "conversations") void this.attempt(async () => Promise.all([feed.count(), this.#isSeen && feed.load()]));
       },
       signedout: () => this.#tell("signedOut"),
-      state: ({ state }) => state === "live" && void this.#follow(line, feed),
+      state: ({ state }) => {
+        if (state !== "live") return;
+        if (this.#problem === "unreachable") this.#problem = "";
+        void this.#follow(line, feed);
+      },
     });
     this.onDocument("visibilitychange", () => this.#see());
     this.onDocument("pointerdown", (event) => this.#elsewhere(event));
@@ -99,12 +106,13 @@ export class CommsInbox extends CommsElement<Word> implements Desk {
 
   // --- What is done ------------------------------------------------------------------------------
 
-  async attempt(action: () => Promise<unknown>): Promise<void> {
+  /** Of what is only fetched the line tells, and it is fetched again with it. */
+  async attempt(action: () => Promise<unknown>, isChange = false): Promise<void> {
     try {
       await action();
       this.#problem = "";
-    } catch {
-      this.#problem = this.line?.state === "live" ? "failed" : this.#problem;
+    } catch (error) {
+      this.#problem = isChange ? troubleOf(error) : this.line?.state === "live" ? "failed" : this.#problem;
     }
     this.draw();
   }
@@ -147,16 +155,32 @@ export class CommsInbox extends CommsElement<Word> implements Desk {
   }
 
   async #change(call: Promise<Changed>): Promise<void> {
-    await this.attempt(async () => {
-      const { counts } = await call;
-      if (this.#feed) this.#feed.counts = counts;
-    });
+    await this.attempt(() => this.#count(call));
+  }
+
+  async #count(call: Promise<Changed>): Promise<void> {
+    const { counts } = await call;
+    if (this.#feed) this.#feed.counts = counts;
+  }
+
+  /** An item as it is about to be; as it was, where the service does not take that. */
+  async #turn(before: Item, now: ItemOrGone, call: Promise<Changed>): Promise<void> {
+    const feed = this.#feed;
+    feed?.take(now);
+    try {
+      await this.#count(call);
+      this.#problem = "";
+    } catch (error) {
+      feed?.take(before);
+      this.#problem = troubleOf(error);
+      if (this.line?.state === "live") feed?.load().catch(() => undefined); // it may have been done
+    }
+    this.draw();
   }
 
   #toggleRead(item: Item): void {
     const now = item.read_at ? null : new Date().toISOString();
-    this.#feed?.take({ ...item, read_at: now });
-    void this.#change(now ? this.#calls.read({ ids: [item.id] }) : this.#calls.unread([item.id]));
+    void this.#turn(item, { ...item, read_at: now }, now ? this.#calls.read({ ids: [item.id] }) : this.#calls.unread([item.id]));
   }
 
   #readAll(tag: string): void {
@@ -184,15 +208,15 @@ export class CommsInbox extends CommsElement<Word> implements Desk {
   /** Out of this tab; the focus goes to the next one. */
   #away(item: Item, call: Promise<Changed>): void {
     const at = this.#feed?.items.findIndex((one) => one.id === item.id) ?? 0;
-    this.#feed?.take({ id: item.id, kind: item.kind, place: "gone" });
+    void this.#turn(item, { id: item.id, kind: item.kind, place: "gone" }, call);
     this.drawNow();
     const titles = this.root.querySelectorAll<HTMLElement>(".item .title");
     (titles[at] ?? titles[at - 1] ?? this.find(".panel"))?.focus();
-    void this.#change(call);
   }
 
   async #press(item: Item, action: Action): Promise<void> {
-    await this.attempt(async () => this.#feed?.take(await this.#calls.act(item.id, action.key)));
+    const told = this.attempt(async () => this.#feed?.take(await this.#calls.act(item.id, action.key)));
+    await atMost(PATIENCE_MS, told);
     this.#go(item, action.link);
   }
 
@@ -200,8 +224,8 @@ export class CommsInbox extends CommsElement<Word> implements Desk {
     const isElsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
     if (!isElsewhere) event.preventDefault();
     if (!item.read_at) {
-      this.#feed?.take({ ...item, read_at: new Date().toISOString() });
-      await this.#change(this.#calls.read({ ids: [item.id] }));
+      const read = { ...item, read_at: new Date().toISOString() };
+      await atMost(PATIENCE_MS, this.#turn(item, read, this.#calls.read({ ids: [item.id] })));
     }
     if (!isElsewhere) this.#go(item, item.link);
   }
@@ -264,7 +288,10 @@ export class CommsInbox extends CommsElement<Word> implements Desk {
   }
 
   #notice(): TemplateResult {
-    const word = this.#problem || (this.line?.state === "offline" ? "offline" : "");
+    const why = this.line?.trouble?.code;
+    const state = this.line?.state;
+    const line = state !== "live" && why !== "unreachable" && this.has(why) ? why : state === "offline" ? state : "";
+    const word = this.#problem || line;
     return html`<p class="notice" role="status">${word ? this.t(word) : nothing}</p>`;
   }
 
@@ -359,6 +386,14 @@ export class CommsInbox extends CommsElement<Word> implements Desk {
     const [unit, size] = units.find(([, size]) => -seconds >= size) ?? (["minute", 60] as const);
     return new Intl.RelativeTimeFormat(this.locale, { numeric: "auto", style: "short" }).format(Math.ceil(seconds / size), unit);
   }
+}
+
+async function atMost(milliseconds: number, action: Promise<void>): Promise<void> {
+  await Promise.race([action, new Promise((resolve) => setTimeout(resolve, milliseconds))]);
+}
+
+function troubleOf(error: unknown): Word {
+  return (error as CommsError).status === 0 ? "unreachable" : "failed";
 }
 
 /** Beyond the edge of what is seen. */

@@ -21,8 +21,8 @@ export function isOn(has: Preferences, category: Category, channel: string): boo
 export interface Desk {
   t: Translate;
   locale: string;
-  /** What fails is told to the person; what has changed is drawn. */
-  attempt(action: () => Promise<unknown>): Promise<void>;
+  /** What fails is told to the person, of a change also without a line; what has changed is drawn. */
+  attempt(action: () => Promise<unknown>, isChange?: boolean): Promise<void>;
 }
 
 export class Centre {
@@ -56,12 +56,15 @@ export class Centre {
     }
     const cell = (channel: (typeof CHANNELS)[number]) => html`<td><input type="checkbox" role="switch"
       aria-label=${t("switch", { subject: category.name, channel: t(channel) })} .checked=${isOn(has, category, channel)}
-      @change=${(event: Event) => this.#choose({ category: category.key, channel, is_on: (event.target as HTMLInputElement).checked })}></td>`;
+      @change=${({ target }: Event) => this.#choose(target as HTMLInputElement, category, channel)}></td>`;
     return html`<tr><th scope="row" dir="auto">${category.name}</th>${CHANNELS.map(cell)}</tr>`;
   }
 
-  #choose(choice: Choice): void {
-    void this.desk.attempt(() => this.#take(this.calls.set([choice])));
+  /** Afterwards the switch shows what the service has, whether it has taken the choice or not. */
+  async #choose(input: HTMLInputElement, category: Category, channel: string): Promise<void> {
+    const choice: Choice = { category: category.key, channel, is_on: input.checked };
+    await this.desk.attempt(() => this.#take(this.calls.set([choice])), true);
+    if (this.#has) input.checked = isOn(this.#has, category, channel);
   }
 
   async #take(now: Promise<Preferences>): Promise<void> {

@@ -40,13 +40,18 @@ export class Quiet {
   #period(all: Period[], period: Period, at: number): TemplateResult {
     const { t } = this.desk;
     const time = (name: "start" | "end") => html`<input type="time" required aria-label=${t(name)} .value=${period[name].slice(0, 5)}
-      @change=${({ target }: Event) => {
-        const { value } = target as HTMLInputElement;
-        if (value) this.#set(all.with(at, { ...period, [name]: value }));
-      }}>`;
+      @change=${({ target }: Event) => void this.#move(target as HTMLInputElement, name, all, at)}>`;
     return html`${time("start")}<span aria-hidden="true">–</span>${time("end")}
       ${period.days.length ? html`<small>${this.#days(period.days)}</small>` : nothing}
       ${tool(paths.close, t("remove"), () => this.#set(all.toSpliced(at, 1)))}`;
+  }
+
+  /** What the service has not taken is not shown as if it had. */
+  async #move(input: HTMLInputElement, name: "start" | "end", all: Period[], at: number): Promise<void> {
+    const before = all[at];
+    if (!input.value || !before) return;
+    await this.#set(all.with(at, { ...before, [name]: input.value }));
+    if (this.#has?.periods === all) input.value = before[name].slice(0, 5);
   }
 
   #days(days: number[]): string {
@@ -55,10 +60,10 @@ export class Quiet {
   }
 
   /** A person without a time zone is where the browser is. */
-  #set(periods: Period[]): void {
+  #set(periods: Period[]): Promise<void> {
     const zone = this.#has?.time_zone || Intl.DateTimeFormat().resolvedOptions().timeZone;
-    void this.desk.attempt(async () => {
+    return this.desk.attempt(async () => {
       this.#has = await this.calls.setQuietHours(periods, zone);
-    });
+    }, true);
   }
 }

@@ -3,7 +3,7 @@
 import { render, type TemplateResult } from "lit-html";
 import type { Handler } from "../events.js";
 import { CommsError } from "../http.js";
-import { LiveClient, type EventMap } from "../live.js";
+import { LiveClient, newId, type EventMap } from "../live.js";
 import base from "./base.css";
 
 export interface Person {
@@ -13,13 +13,25 @@ export interface Person {
 }
 
 export type People = (ids: string[]) => Record<string, Person> | Promise<Record<string, Person>>;
-type Words = Record<string, string>;
+/** One text, or one for each form of the plural that the language has. */
+export type Words = Record<string, string | Record<string, string>>;
 
 /** Beside English, which is in the module; each in a file of its own beside it. */
 export const LANGUAGES = ["ar", "de", "es", "fr", "pt-BR"];
 
 /** Properties that make a widget begin anew, and those that it only shows. */
 const SOURCES = ["url", "tokenUrl", "token", "client"];
+
+/** What a token may consist of (RFC 6750). The page of a sign-in is none. */
+const TOKEN = /^[\w.~+/-]+=*$/;
+
+interface Shared {
+  line: LiveClient;
+  users: number;
+}
+
+/** Of all widgets of the page, each of which has classes of its own: one client for each sign-in. */
+const clients = ((globalThis as Record<symbol, unknown>)[Symbol.for("comms-clients")] ??= new Map()) as Map<string, Shared>;
 
 export abstract class CommsElement<Word extends string> extends HTMLElement {
   static observedAttributes = ["url", "token-url", "lang", "dir"];
@@ -33,15 +45,18 @@ export abstract class CommsElement<Word extends string> extends HTMLElement {
 
   /** The name of the widget's catalogue. */
   protected abstract readonly catalogue: string;
-  protected abstract readonly english: Record<Word, string>;
+  /** Of what is needed at once; more may be learnt. */
+  protected abstract readonly english: Words;
   /** While the element is in a page. */
   protected line: LiveClient | null = null;
   protected readonly root = this.attachShadow({ mode: "open" });
   locale = "en";
   #offs: (() => void)[] = [];
   #people = new Map<string, Person>();
-  #asked = new Set<string>();
+  #wanted = new Set<string>();
   #words: Words | null = null;
+  #asked = "";
+  #leave = () => {};
   #isDue = false;
 
   constructor(styles: string) {
@@ -117,9 +132,7 @@ export abstract class CommsElement<Word extends string> extends HTMLElement {
   #start(): void {
     const tokenUrl = this.getAttribute("token-url");
     if (this.line || !this.isConnected || !(this.client || this.token || tokenUrl)) return;
-    const url = this.getAttribute("url");
-    const token = this.token ?? (() => fetchToken(tokenUrl ?? ""));
-    const line = (this.line = this.client ?? new LiveClient({ ...(url && { url }), token }));
+    const line = (this.line = this.client ?? this.#join(this.getAttribute("url") ?? "", tokenUrl ?? ""));
     this.during(line.on("state", () => this.draw()));
     void this.begin(line);
     if (line === this.client) return;
@@ -129,9 +142,26 @@ export abstract class CommsElement<Word extends string> extends HTMLElement {
     });
   }
 
+  /** With the other widgets that have the same sign-in. */
+  #join(url: string, tokenUrl: string): LiveClient {
+    const { token } = this;
+    const name = token ? newId() : `${url} ${tokenUrl}`;
+    const make = () => new LiveClient({ url, token: token ?? (() => fetchToken(tokenUrl)) });
+    const shared = clients.get(name) ?? { line: make(), users: 0 };
+    clients.set(name, shared);
+    shared.users += 1;
+    this.#leave = () => {
+      if ((shared.users -= 1)) return;
+      clients.delete(name);
+      shared.line.close();
+    };
+    return shared.line;
+  }
+
   #stop(): void {
     this.#offs.splice(0).forEach((off) => off());
-    if (this.line !== this.client) this.line?.close();
+    this.#leave();
+    this.#leave = () => {};
     this.line = null;
   }
 
@@ -159,9 +189,18 @@ export abstract class CommsElement<Word extends string> extends HTMLElement {
 
   // --- Words -------------------------------------------------------------------------------------
 
-  /** The text in the reader's language; `{name}` is replaced. */
-  readonly t = (word: Word, values: Record<string, string | number> = {}): string =>
-    (this.#words?.[word] ?? this.english[word]).replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
+  /** The text in the reader's language; `{name}` is replaced, and the plural goes by `count`. */
+  readonly t = (word: Word, values: Record<string, string | number> = {}): string => {
+    const found = this.#words?.[word] ?? this.english[word] ?? "";
+    const form = () => new Intl.PluralRules(this.locale).select(Number(values["count"]));
+    const text = typeof found === "string" ? found : (found[form()] ?? found["other"] ?? "");
+    return text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
+  };
+
+  /** Whether there is a text of this name: of codes of errors, some have one. */
+  has(code: string | undefined): code is Word {
+    return Boolean(code && (code in this.english || (this.#words && code in this.#words)));
+  }
 
   get direction(): string {
     return this.getAttribute("dir") ?? (this.locale.startsWith("ar") ? "rtl" : "ltr");
@@ -169,7 +208,8 @@ export abstract class CommsElement<Word extends string> extends HTMLElement {
 
   /** In the language of the element, of the page, or of the browser. */
   async #speak(): Promise<void> {
-    const asked = this.lang || this.closest("[lang]")?.getAttribute("lang") || navigator.language;
+    const asked = (this.lang || this.closest("[lang]")?.getAttribute("lang") || navigator.language).replace(/_/g, "-");
+    this.#asked = asked;
     const found = LANGUAGES.find((one) => short(one) === short(asked));
     let words: Words = this.english;
     try {
@@ -178,8 +218,9 @@ export abstract class CommsElement<Word extends string> extends HTMLElement {
     } catch {
       // English, then
     }
+    if (this.#asked !== asked) return; // another was asked for since
     this.#words = words;
-    this.locale = localeOf(words === this.english ? "en" : asked);
+    this.locale = localeOf(words === this.english && short(asked) !== "en" ? "en" : asked);
     this.draw();
   }
 
@@ -191,9 +232,9 @@ export abstract class CommsElement<Word extends string> extends HTMLElement {
 
   /** The name of a user, or the id as long as the page has told none. */
   protected nameOf(id: string): string {
-    if (this.people && !this.#people.has(id) && !this.#asked.has(id)) {
-      if (!this.#asked.size) queueMicrotask(() => void this.#fetchPeople());
-      this.#asked.add(id);
+    if (this.people && !this.#people.has(id) && !this.#wanted.has(id)) {
+      if (!this.#wanted.size) queueMicrotask(() => void this.#fetchPeople());
+      this.#wanted.add(id);
     }
     return this.#people.get(id)?.name || id;
   }
@@ -203,17 +244,22 @@ export abstract class CommsElement<Word extends string> extends HTMLElement {
   }
 
   async #fetchPeople(): Promise<void> {
-    const ids = [...this.#asked];
+    const ids = [...this.#wanted];
     const found = await (async () => this.people?.(ids))().catch(() => null);
     for (const id of ids) this.#people.set(id, found?.[id] ?? { name: id });
-    this.#asked.clear();
+    this.#wanted.clear();
     this.draw();
   }
 }
 
-/** As the browser's user writes times and numbers in that language. */
+/** With the country that is told; else as the browser's user writes times and numbers in that language. */
 function localeOf(language: string): string {
-  return navigator.languages.find((one) => short(one) === short(language)) ?? language;
+  const usual = navigator.languages.find((one) => short(one) === short(language)) ?? short(language);
+  try {
+    return language.includes("-") ? (Intl.getCanonicalLocales(language)[0] ?? usual) : usual;
+  } catch {
+    return usual; // no language tag
+  }
 }
 
 function short(tag: string): string {
@@ -222,6 +268,9 @@ function short(tag: string): string {
 
 async function fetchToken(url: string): Promise<string> {
   const answer = await fetch(url, { credentials: "same-origin", cache: "no-store" });
-  if (answer.ok) return (await answer.text()).trim();
-  throw new CommsError(answer.status === 401 ? 401 : 0, "unauthenticated", "The page's server gives no token.");
+  const token = (await answer.text()).trim();
+  const { ok, status } = answer;
+  if (ok && TOKEN.test(token)) return token;
+  if (status === 401 || status === 403) throw new CommsError(401, "unauthenticated", "Nobody is signed in.");
+  throw new CommsError(0, status < 500 ? "no_token" : "unreachable", "The page's server gives no token.");
 }

@@ -334,6 +334,8 @@ export declare class Http {
     request<T>(method: string, path: string, body?: unknown, query?: Query): Promise<T>;
     /** A form with one file. Raises `CommsError`, and what `signal` was aborted with. */
     upload<T>(path: string, file: Blob, name: string, options?: Upload): Promise<T>;
+    /** The last token as long as it holds. */
+    bearer(): Promise<string>;
 }
 /** A claim of a JWT, unverified; undefined for a token that is none. */
 export declare function claim(token: string, name: string): unknown;
@@ -483,8 +485,11 @@ export interface Listener {
     /** The service has said hello. What is thrown ends the connection, which is then tried again. */
     opened(hello: Hello): Promise<void>;
     heard(frame: Frame): void;
-    /** `retryAt`: when the next attempt is due, in milliseconds since 1970; none: never, by itself. */
-    changed(state: State, retryAt?: number): void;
+    /**
+     * `retryAt`: when the next attempt is due, in milliseconds since 1970; none: never, by itself.
+     * `error`: why there is no connection, by its code: `crowd`, `no_socket`, `no_token`, `unreachable`.
+     */
+    changed(state: State, retryAt?: number, error?: CommsError): void;
     /** The login is over: a new attempt needs a new token. */
     ended(): void;
     signedOut(error: CommsError): void;
@@ -549,8 +554,11 @@ export interface SendOptions {
 }
 export interface EventMap {
     state: {
-        state: State; /** When it is tried again, in milliseconds since 1970. */
+        state: State;
+        /** When it is tried again, in milliseconds since 1970. */
         retryAt?: number;
+        /** Why it is offline: `unreachable`, `crowd`, `no_socket`, or what the token's source has thrown. */
+        error?: CommsError;
     };
     /** The token is refused: `connect()` again once there is another. */
     signedout: CommsError;
@@ -589,6 +597,8 @@ export declare class LiveClient {
     readonly storage: Storage | null;
     constructor(options: Options);
     get state(): State;
+    /** Why the last attempt failed, until one goes well. */
+    get trouble(): CommsError | undefined;
     connect(): void;
     /** What is subscribed to stays so, for another `connect()`. */
     close(): void;

@@ -55,8 +55,8 @@ function begin(side, { id: me, token }, other) {
   const pill = side.querySelector(".pill");
   const told = side.querySelector(".told");
   const button = side.querySelector(".cut");
-  let cutAt = null;
   let heard = [];
+  let turn = 0; // of the button: what an earlier press has begun says nothing any more
 
   side.querySelector("h2").textContent = capital(me);
   client.on("state", ({ state }) => {
@@ -73,28 +73,41 @@ function begin(side, { id: me, token }, other) {
 
   const ask = async (path) => {
     const answer = await fetch(`/api/v1/${path}`, { headers: { Authorization: `Bearer ${token}` } });
+    if (!answer.ok) throw new Error(`The service answered ${answer.status}.`);
     return (await answer.json()).results;
   };
+  let place; // the conversation, once it is known
   const conversation = async () =>
-    (await ask("conversations")).find((one) => one.participants.some(({ id }) => id === other.id))?.id;
+    (place ??= (await ask("conversations")).find((one) => one.participants.some(({ id }) => id === other.id))?.id);
+  const at = () => (place && client.position("conversations", place)) ?? 0;
 
   function note({ entry, seq }) {
-    if (cutAt !== null) heard.push(`${entry.id} ${seq}`);
+    heard.push(`${entry.id} ${seq}`);
   }
 
   /** What came is held against what the service has. It may still be on its way: three seconds. */
-  async function tell(until = Date.now() + 3000) {
+  async function tell(cutAt, mine, until = Date.now() + 3000) {
     const id = await conversation();
     const stored = id ? await ask(`conversations/${id}/entries?after=${cutAt}&limit=200`) : [];
+    if (mine !== turn) return;
     const missing = stored.filter((one) => !heard.includes(`${one.id} ${one.changed_seq}`)).length;
     const twice = heard.length - new Set(heard).size;
-    if (missing && Date.now() < until) return setTimeout(tell, 200, until);
+    if (missing && Date.now() < until) return void setTimeout(attempt, 200, mine, () => tell(cutAt, mine, until));
     told.textContent = `Resumed after number ${cutAt}: the service has ${stored.length} newer, ${stored.length - missing} came. ` +
       `${missing || "Nothing"} missing, ${twice || "nothing"} twice.`;
-    cutAt = null;
   }
 
-  button.addEventListener("click", async () => {
+  /** What fails is told, unless something else was asked for since. */
+  async function attempt(mine, action) {
+    if (mine !== turn) return;
+    await action().catch((error) => {
+      if (mine === turn) told.textContent = error.message;
+    });
+  }
+
+  let cut = null; // a promise of the number after which the line was cut
+  button.addEventListener("click", () => {
+    const mine = (turn += 1);
     const isCut = !network.isCut;
     button.setAttribute("aria-pressed", isCut);
     button.textContent = isCut ? "Mend the line" : "Cut the line";
@@ -102,12 +115,15 @@ function begin(side, { id: me, token }, other) {
     if (isCut) {
       network.cut();
       heard = [];
-      const id = await conversation();
-      cutAt = (id && client.position("conversations", id)) ?? 0;
-      told.textContent = `Cut after number ${cutAt}. Write on both sides: what ${capital(me)} writes waits here.`;
+      cut = place ? Promise.resolve(at()) : conversation().then(at);
+      void attempt(mine, async () => {
+        const number = await cut;
+        if (mine !== turn) return;
+        told.textContent = `Cut after number ${number}. Write on both sides: what ${capital(me)} writes waits here.`;
+      });
     } else {
       network.mend();
-      setTimeout(tell, 500);
+      setTimeout(attempt, 500, mine, async () => tell(await cut, mine));
     }
   });
 }
