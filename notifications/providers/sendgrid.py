@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parseaddr
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 import requests
@@ -296,8 +297,11 @@ class SendGrid(EmailProvider, LoopProvider):
 
 
 def _taken(status: int, headers: Mapping[str, str]) -> Sent:
-    """Raises `ProviderError`: whoever gives no id is not SendGrid, and what it did is not known."""
-    if ref := headers.get("X-Message-Id", ""):
+    """Raises `ProviderError`: a page is not SendGrid's, and what became of the message is not known.
+    In sandbox mode its answer is an empty 200 without an id.
+    """
+    ref = headers.get("X-Message-Id", "")
+    if ref or (status == HTTPStatus.OK and headers.get("Content-Length") == "0"):
         return Sent(ref, status)
     raise ProviderError(ErrorClass.AMBIGUOUS, "malformed_answer", "No id.", http_status=status)
 

@@ -158,10 +158,10 @@ def test_no_address_is_printed_whole(email):
 
 
 def test_a_long_text_is_redacted_in_no_time():
-    started = time.monotonic()
+    started = time.thread_time()  # of a text that is looked at again from each letter: hours
     for text in ("a" * 500_000, "a." * 250_000, "a@" * 250_000, "eyJ" * 100_000, "a://:" * 100_000):
         redact(None, "info", {"event": text})
-    assert time.monotonic() - started < 5
+    assert time.thread_time() - started < 20
 
 
 def test_a_request_is_one_line_with_its_route_and_without_its_path(printed):
