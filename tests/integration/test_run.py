@@ -73,7 +73,7 @@ def inhabitants(data: Path) -> list[str]:
     return found
 
 
-@pytest.mark.timeout(240)  # seven processes, on a machine that others use too
+@pytest.mark.timeout(480)  # seven processes, on a machine that others use too
 def test_one_command_runs_everything_and_stops_everything(tmp_path: Path) -> None:
     data, port, log = tmp_path / "data", free_port(), tmp_path / "log"
     with service(data, port, log):
