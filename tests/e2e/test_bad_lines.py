@@ -27,6 +27,7 @@ from tests.e2e.widgets import (
     Visitor,
     both,
     fill,
+    uploaded,
 )
 from tests.inboxes import deliver
 from tests.integration.conversations.people import call, person, start, write
@@ -239,7 +240,7 @@ def test_a_slow_line(visit: Visit) -> None:
         ada.say(f"message {number}")
     ada.chat.locator("input[type=file]").set_input_files(noise(100_000))
     ada.say("is not ready to go")  # while the file is on its way
-    expect(ada.chat.locator(".uploads progress")).to_have_count(0)
+    uploaded(ada.chat)
     ada.box.press("Enter")
     other = visit("bob").go(**{"with": "ada"})
     expect(other.entry("is not ready to go").locator(".file")).to_contain_text("noise.txt")
@@ -393,7 +394,7 @@ def test_a_clock_that_is_hours_wrong(visit: Visit, shop: Shop, hours: int) -> No
         for one in (ada, bob):
             expect(one.entries).to_have_count(number + 1)
     ada.chat.locator("input[type=file]").set_input_files(noise(1000))
-    expect(ada.chat.locator(".uploads progress")).to_have_count(0)
+    uploaded(ada.chat)
     ada.say("message 4")
     expect(bob.entry("message 4").locator(".file")).to_be_visible()
     assert numbers(ada) == numbers(bob) == list(range(5))

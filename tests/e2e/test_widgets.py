@@ -30,6 +30,7 @@ from tests.e2e.widgets import (
     Visitor,
     both,
     fill,
+    uploaded,
 )
 from tests.inboxes import deliver
 from tests.integration.conversations.people import call, person, start, write
@@ -90,7 +91,7 @@ def test_two_people_have_everything(visit: Visit) -> None:
     # A link that does not come once is asked for again.
     bob.page.route("**/attachments/*", lambda route: route.abort(), times=1)
     ada.chat.locator("input[type=file]").set_input_files(picture())
-    expect(ada.chat.locator(".uploads progress")).to_have_count(0)
+    uploaded(ada.chat)
     ada.box.press("Enter")
     for one in (ada, bob):
         image = one.entries.locator(".picture img")
@@ -112,7 +113,7 @@ def test_two_people_have_everything(visit: Visit) -> None:
     ada.chat.locator("section.thread").dispatch_event("drop", {"dataTransfer": dropped})
     expect(ada.chat.locator(".toast")).to_contain_text("x.exe: ")
     expect(ada.chat.locator(".uploads li")).to_have_count(2)
-    expect(ada.chat.locator(".uploads progress")).to_have_count(0)
+    uploaded(ada.chat)
     ada.chat.get_by_role("button", name="Remove plan.txt").click()
     ada.box.press("ArrowUp")
     expect(ada.chat.locator(".about")).to_contain_text("Edit your message")
@@ -510,7 +511,7 @@ def test_more_files_than_fit_are_told_and_the_others_keep_their_order(visit: Vis
     expect(ada.chat.locator(".uploads li")).to_have_count(10)
     expect(ada.chat.locator(".uploads progress")).to_have_count(1)
     late[0].continue_()  # the first one is there last
-    expect(ada.chat.locator(".uploads progress")).to_have_count(0)
+    uploaded(ada.chat)
     ada.say("All of them")
     shown = bob.entry("All of them").locator(".file")
     expect(shown.locator(".cut")).to_have_text([f"{number}.txt" for number in range(1, 11)])
@@ -537,10 +538,30 @@ def test_an_upload_that_hangs_is_tried_again(visit: Visit) -> None:
     hangs: list[Route] = []
     ada.page.route("**/attachments", lambda route: hangs.append(route), times=1)
     ada.chat.locator("input[type=file]").set_input_files(files(1))
-    expect(ada.chat.locator(".uploads progress")).to_have_count(0)
+    uploaded(ada.chat)
     assert len(hangs) == 1
     ada.say("Here")
     expect(bob.entry("Here").locator(".file")).to_contain_text("1.txt")
+
+
+def test_a_message_waits_for_the_file_that_was_chosen_just_now(visit: Visit) -> None:
+    """What takes files is loaded when they are chosen, and the line may be slow."""
+    ada, bob = both(visit)
+    loads: list[Route] = []
+    ada.page.route("**/comms-more.js*", lambda route: loads.append(route))
+    ada.page.reload()
+    ada.is_live()
+    ada.chat.locator("input[type=file]").set_input_files(files(1))
+    eventually(lambda: ada.page.evaluate("1") == 1 and bool(loads))
+    ada.box.fill("Here it is")
+    ada.box.press("Enter")
+    expect(ada.chat.get_by_role("button", name="Send")).to_have_attribute("aria-disabled", "true")
+    for route in loads:
+        route.continue_()
+    uploaded(ada.chat)
+    expect(ada.box).to_have_value("Here it is")
+    ada.box.press("Enter")
+    expect(bob.entry("Here it is").locator(".file")).to_contain_text("1.txt")
 
 
 def test_a_long_name_leaves_room_for_the_size(visit: Visit) -> None:
@@ -549,7 +570,7 @@ def test_a_long_name_leaves_room_for_the_size(visit: Visit) -> None:
     long = FilePayload(name=name, mimeType="text/plain", buffer=b"a" * 1540)
     ada.page.set_viewport_size(PHONE)
     ada.chat.locator("input[type=file]").set_input_files([long, *files(1)])
-    expect(ada.chat.locator(".uploads progress")).to_have_count(0)
+    uploaded(ada.chat)
     ada.box.press("Enter")
     sizes = ada.entries.locator(".file small")
     expect(sizes).to_have_text(["1.5 kB", "1 byte"])
@@ -655,7 +676,7 @@ def test_everybody_can_read_and_hear_it(visit: Visit) -> None:
     bob.entry("Yes").get_by_role("button", name="React with 👍").click()
     expect(ada.entry("Yes").locator(".reactions")).to_be_visible()
     bob.chat.locator("input[type=file]").set_input_files(picture())
-    expect(bob.chat.locator(".uploads progress")).to_have_count(0)
+    uploaded(bob.chat)
     bob.box.press("Enter")
     expect(ada.chat.get_by_role("button", name="oslo.png")).to_be_visible()
     item = deliver(parts={"title": "Your order", "body": "Soon"})

@@ -350,3 +350,9 @@ def fill(talk: Any, until: int) -> None:
         batch_size=1000,
     )
     Conversation.objects.filter(id=conversation.id).update(last_seq=until, entries_made=until)
+
+
+def uploaded(chat: Locator) -> None:
+    """All that was chosen: it is listed a moment after that, and goes on its way."""
+    expect(chat.locator(".uploads li")).not_to_have_count(0)
+    expect(chat.locator(".uploads progress")).to_have_count(0)

@@ -133,7 +133,7 @@ export class Line {
       const ticket = await this.options.ticket();
       if (attempt !== this.#attempt) return;
       const Socket = this.options.WebSocket ?? globalThis.WebSocket;
-      if (!Socket) throw noSocket("There is no WebSocket here: give one as an option.");
+      if (!Socket) throw noSocket("No WebSocket: give one as an option.");
       this.#attach(new Socket(this.options.url, ["comms.v1", `ticket.${ticket}`]));
     } catch (error) {
       if (attempt === this.#attempt) this.#refused(error);
@@ -220,8 +220,8 @@ export class Line {
   }
 
   #why(code: number): CommsError {
-    if (code === Code.CROWD) return new CommsError(0, "crowd", "This person has too many connections.");
-    return this.#unheard < BLOCKED ? lost() : noSocket("No WebSocket gets through.");
+    if (code === Code.CROWD) return new CommsError(0, "crowd", "Too many connections.");
+    return this.#unheard < BLOCKED ? lost() : noSocket("No WebSocket.");
   }
 
   #drop(): void {

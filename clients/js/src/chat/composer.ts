@@ -7,7 +7,7 @@ import type { Conversations } from "../rest.js";
 import { icon, tool } from "../widgets/icons.js";
 import * as paths from "../widgets/paths.js";
 import type { Entry } from "../wire.js";
-import type { Files, Tray } from "./files.js";
+import type { Files, Tray, Upload } from "./files.js";
 import { summary, type Translate } from "./message.js";
 
 /** What is kept of a draft; files are not. */
@@ -118,7 +118,10 @@ export class Composer {
   add(conversation: string, files: Iterable<File>): void {
     const all = [...files]; // a clipboard is empty a moment later
     const draft = this.#draft(conversation);
+    const waits = { part: 0 } as Upload; // and the message with it
+    draft.uploads.push(waits);
     void this.desk.need().then((more) => {
+      draft.uploads = draft.uploads.filter((one) => one !== waits);
       if (more) more.add(conversation, draft, all);
       else this.desk.failed({ status: 0 });
       this.#return();

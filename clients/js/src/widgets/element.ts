@@ -272,5 +272,5 @@ async function fetchToken(url: string): Promise<string> {
   const { ok, status } = answer;
   if (ok && TOKEN.test(token)) return token;
   if (status === 401 || status === 403) throw new CommsError(401, "unauthenticated", "Nobody is signed in.");
-  throw new CommsError(0, status < 500 ? "no_token" : "unreachable", "The page's server gives no token.");
+  throw new CommsError(0, status < 500 ? "no_token" : "unreachable", "The page gives no token.");
 }
