@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from uuid import UUID
@@ -26,6 +26,7 @@ from templates_app.models import (
     Variant,
     VariantDelta,
 )
+from templates_app.selectors import InUse
 
 MAX_VARIANTS = 10
 MAX_WEIGHT = 1000
@@ -64,10 +65,9 @@ class Trial:
         return {variant.name: variant.weight for variant in self.variants}
 
 
-def trials(versions: Iterable[TemplateVersion]) -> dict[str, Trial]:
-    """Of the templates of `versions` that have a running experiment, by template key."""
-    keys = {one.template.experiment_id: one.template.key for one in versions}
-    keys.pop(None, None)
+def trials(in_use: Mapping[str, InUse]) -> dict[str, Trial]:
+    """Of the templates that have a running experiment, by template key."""
+    keys = {one.experiment_id: key for key, one in in_use.items() if one.experiment_id}
     if not keys:
         return {}
     rows: dict[UUID, list[Variant]] = defaultdict(list)

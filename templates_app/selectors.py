@@ -3,12 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import connection
 
 from commsproject.common.errors import InvalidInput, NotFound
 from templates_app import includes, locales
 from templates_app.includes import Library
 from templates_app.models import Kind, Template, TemplateVersion
+
+
+class InUse(NamedTuple):
+    """What messages that name a template get, and the experiment that runs on it."""
+
+    version: TemplateVersion
+    experiment_id: UUID | None
+
+
+_IN_USE = """
+SELECT DISTINCT ON (template.id) template.key, version.id, template.experiment_id
+FROM templates_app_template AS template
+JOIN templates_app_templateversion AS version ON version.template_id = template.id
+WHERE template.key = ANY(%s) AND template.kind = 'message' AND template.archived_at IS NULL
+  AND version.published_at IS NOT NULL
+ORDER BY template.id, version.number DESC
+"""
+
+
+def in_use(keys: Collection[str]) -> dict[str, InUse]:
+    """The same versions as `published`, by template key. For every request: which they are is asked
+    each time, what they say only once in a process. With all its languages that may be a megabyte.
+    """
+    if not keys:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(_IN_USE, [list(keys)])
+        return {key: InUse(kept(id_), experiment) for key, id_, experiment in cursor.fetchall()}
+
+
+@lru_cache(maxsize=256)
+def kept(version_id: UUID) -> TemplateVersion:
+    """A published version, which never changes, as does its template's key: nothing else of the
+    template is to be read from it.
+    """
+    return TemplateVersion.objects.select_related("template").get(id=version_id)
 
 
 def published(

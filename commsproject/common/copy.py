@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -42,17 +43,13 @@ def copy_values(model: type[Model], names: Sequence[str], rows: Iterable[Sequenc
     first = next(rows, None)
     if first is None:
         return
-    meta = model._meta  # noqa: SLF001 - documented API, in spite of its name
-    by_name = {field.attname: field for field in meta.concrete_fields}
-    fields = [by_name[name] for name in names]
-    columns = ", ".join(connection.ops.quote_name(field.column or "") for field in fields)
-    table = connection.ops.quote_name(meta.db_table)
+    statement, types = _statement(model, tuple(names))
     with (
         connection.wrap_database_errors,  # Django itself wraps execute() and fetches only
         connection.cursor() as cursor,
-        cursor.copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)") as copy,
+        cursor.copy(statement) as copy,
     ):
-        copy.set_types([_copy_type(field.db_type(connection) or "text") for field in fields])
+        copy.set_types(types)
         for row in chain([first], rows):
             copy.write_row(row)
 
@@ -60,6 +57,18 @@ def copy_values(model: type[Model], names: Sequence[str], rows: Iterable[Sequenc
 def as_json(value: Any) -> Jsonb | None:
     """A JSON column's value for `copy_values`; None is SQL's null. Numbers of 64 bits at most."""
     return None if value is None else Jsonb(value, orjson.dumps)
+
+
+@lru_cache(maxsize=256)
+def _statement(model: type[Model], names: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """With the types of its columns. To tell them costs more than to copy a row."""
+    meta = model._meta  # noqa: SLF001 - documented API, in spite of its name
+    by_name = {field.attname: field for field in meta.concrete_fields}
+    fields = [by_name[name] for name in names]
+    columns = ", ".join(connection.ops.quote_name(field.column or "") for field in fields)
+    table = connection.ops.quote_name(meta.db_table)
+    types = [_copy_type(field.db_type(connection) or "text") for field in fields]
+    return f"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)", types
 
 
 def _value(row: Model, name: str, is_json: bool) -> Any:

@@ -26,7 +26,6 @@ from notifications.services.render import Source
 from notifications.states import PENDING
 from notifications.types import Attachment, Channel, Wanted
 from templates_app import selectors as templates
-from templates_app.models import TemplateVersion
 from templates_app.types import Reader
 from templates_app.values import Admitted, admit
 
@@ -260,23 +259,20 @@ def batch_source(lease: queue.Lease) -> Source:
 @lru_cache(maxsize=4096)
 def _of_version(version_id: UUID, channel: str, locale: str) -> Source:
     """The same object for all locales that have the same words."""
-    return _in_language(version_id, channel, templates.tag(_version(version_id), channel, locale))
+    return _in_language(
+        version_id, channel, templates.tag(templates.kept(version_id), channel, locale)
+    )
 
 
 @lru_cache(maxsize=1024)
 def _in_language(version_id: UUID, channel: str, tag: str) -> Source:
-    return render.source(_version(version_id), channel, tag)
-
-
-@lru_cache(maxsize=256)
-def _version(version_id: UUID) -> TemplateVersion:
-    return TemplateVersion.objects.select_related("template").get(id=version_id)
+    return render.source(templates.kept(version_id), channel, tag)
 
 
 @lru_cache(maxsize=4096)
 def _of_batch(batch_id: UUID, channel: str, version_id: UUID | None, locale: str) -> Source:
     """As `_of_version`, with the data that the batch shares."""
-    tag = templates.tag(_version(version_id), channel, locale) if version_id else ""
+    tag = templates.tag(templates.kept(version_id), channel, locale) if version_id else ""
     return _of_batch_in_language(batch_id, channel, version_id, tag)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db import connection, transaction
+from django.db import connection
 from django.db.utils import OperationalError
 from django.utils import timezone
 from psycopg.errors import LockNotAvailable
@@ -81,6 +81,7 @@ def check(row: IdempotencyKey, asked: bytes) -> None:
 
 
 _WRITE = """
+SAVEPOINT idempotency;
 SET LOCAL lock_timeout = %s;
 INSERT INTO common_idempotencykey (id, client_id, key, fingerprint, response, created_at)
 SELECT uuidv7(), client_id, key, decode(fingerprint, 'hex'), response, %s
@@ -88,13 +89,17 @@ FROM jsonb_to_recordset(%s::jsonb)
      AS new (client_id uuid, key text, fingerprint text, response jsonb)
 ON CONFLICT DO NOTHING
 RETURNING client_id, key;
-SET LOCAL lock_timeout TO DEFAULT
+SET LOCAL lock_timeout TO DEFAULT;
+RELEASE SAVEPOINT idempotency
 """
-"""One trip to the database instead of three."""
+"""One trip to the database instead of five."""
+
+_UNDO = "ROLLBACK TO SAVEPOINT idempotency; RELEASE SAVEPOINT idempotency"
 
 
 def write(claims: Sequence[Claim]) -> set[Name]:
-    """The names that are stored now; those that somebody else wrote first stay as they are.
+    """The names that are stored now, in the caller's transaction; those that somebody else wrote
+    first stay as they are.
 
     Sorted, so that two lists with the same keys wait for each other instead of deadlocking. Raises
     `KeyInFlight` where another transaction holds one for longer than two seconds.
@@ -110,17 +115,19 @@ def write(claims: Sequence[Claim]) -> set[Name]:
         }
         for one in sorted(claims, key=_name)
     ]
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
+        try:
             cursor.execute(_WRITE, [LOCK_MS, timezone.now(), orjson.dumps(rows).decode()])
+        except OperationalError as error:
+            if not isinstance(error.__cause__, LockNotAvailable):
+                raise
+            cursor.execute(_UNDO)
+            raise KeyInFlight(
+                "The first request with this key is not done yet.", retry_after=1
+            ) from None
+        while cursor.description is None:  # of statements without rows
             cursor.nextset()
-            return set(cursor.fetchall())
-    except OperationalError as error:
-        if not isinstance(error.__cause__, LockNotAvailable):
-            raise
-        raise KeyInFlight(
-            "The first request with this key is not done yet.", retry_after=1
-        ) from None
+        return set(cursor.fetchall())
 
 
 def amend(name: Name, response: Any) -> None:

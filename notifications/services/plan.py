@@ -28,6 +28,7 @@ from templates_app import demands, experiments
 from templates_app import selectors as templates
 from templates_app.errors import MissingVariable, TemplateError
 from templates_app.models import TemplateVersion
+from templates_app.selectors import InUse
 from templates_app.types import Reader
 from templates_app.values import Admitted, admit
 
@@ -204,22 +205,26 @@ def plan_rows(shared: Shared, rows: Sequence[Row]) -> Iterator[Planned | CommsEr
 # --- What requests name ------------------------------------------------------------------------
 
 
+_CATEGORIES = "SELECT * FROM notifications_category WHERE key = ANY(%s)"
+"""For Django to build it costs as much as to run it."""
+
+
 @dataclass(frozen=True)
 class _Names:
     """Templates, their experiments and categories by their keys, read in one query each."""
 
-    versions: Mapping[str, TemplateVersion]
+    templates: Mapping[str, InUse]
     trials: Mapping[str, experiments.Trial]
     categories: Mapping[str, Category]
 
     @classmethod
     def of(cls, many: Sequence[Terms]) -> _Names:
         keys = {terms.category for terms in many if terms.category}
-        versions = templates.published({terms.template for terms in many if terms.template})
+        found = templates.in_use({terms.template for terms in many if terms.template})
         return cls(
-            versions,
-            experiments.trials(versions.values()),
-            {row.key: row for row in Category.objects.filter(key__in=keys)} if keys else {},
+            found,
+            experiments.trials(found),
+            {row.key: row for row in Category.objects.raw(_CATEGORIES, [list(keys)])} if keys else {},
         )
 
     def resolve(
@@ -261,7 +266,7 @@ class _Names:
                 )
             return None, content
         try:
-            version = self.versions[terms.template]
+            version = self.templates[terms.template].version
         except KeyError:
             raise InvalidInput.of(
                 "template",

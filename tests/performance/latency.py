@@ -93,11 +93,11 @@ async def _load(world: World, ports: Sequence[int], clients: int, seconds: float
     deadline = time.monotonic() + seconds
 
     async def agent(number: int) -> None:
+        body = _message(content.address(number), "bench-loops", priority="normal")
         async with Connection(ports[number % len(ports)], world.api_key) as connection:
             turn = 0
             while time.monotonic() < deadline:
                 turn += 1
-                body = _message(content.address(number), "bench-loops", priority="normal")
                 times.append(await connection.notify(body, f"{first}-{number}-{turn}"))
 
     await asyncio.gather(*(agent(number) for number in range(clients)))

@@ -198,6 +198,9 @@ def test_the_highest_published_version_is_in_use():
         TemplateVersionFactory.create(template=template, number=number)
     TemplateVersionFactory.create(template=template, number=3, published_at=None)
     assert {key: row.number for key, row in selectors.published({"a", "b"}).items()} == {"a": 2}
+    assert {key: one.version.number for key, one in selectors.in_use({"a", "b"}).items()} == {
+        "a": 2
+    }
     assert selectors.latest(template).number == 3
 
 
@@ -205,7 +208,9 @@ def test_drafts_and_archived_templates_are_not_in_use():
     TemplateVersionFactory.create(template__key="draft", published_at=None)
     archived = TemplateVersionFactory.create(template__key="archived").template
     services.archive(archived)
-    assert selectors.published({"draft", "archived"}) == {}
+    assert (
+        selectors.published({"draft", "archived"}) == selectors.in_use({"draft", "archived"}) == {}
+    )
     with pytest.raises(NotFound):
         selectors.get("archived")
 
@@ -218,6 +223,20 @@ def test_many_templates_are_one_query(django_assert_num_queries):
         assert {row.template.key for row in found.values()} == set(found)
     with django_assert_num_queries(0):
         assert selectors.published(()) == {}
+
+
+def test_what_versions_say_is_read_once_and_which_are_in_use_each_time(django_assert_num_queries):
+    templates = [TemplateVersionFactory.create(template__key=f"t{n}").template for n in range(10)]
+    keys = {template.key for template in templates}
+    assert {one.version.template.key for one in selectors.in_use(keys).values()} == keys
+    revise(templates[3], channels={"sms": {"text": "new"}})
+    services.publish(templates[3])
+    with django_assert_num_queries(1 + 1):
+        assert selectors.in_use(keys)["t3"].version.channels == {"sms": {"text": "new"}}
+    with django_assert_num_queries(1):
+        assert selectors.in_use(keys).keys() == keys
+    with django_assert_num_queries(0):
+        assert selectors.in_use(()) == {}
 
 
 def test_a_template_without_versions_has_no_latest():
@@ -284,6 +303,7 @@ def test_layouts_and_partials_are_no_messages():
         services.publish(shared(kind, kind, "{{ content }}"))
     services.publish(make())
     assert set(selectors.published({"welcome", "layout", "partial"})) == {"welcome"}
+    assert set(selectors.in_use({"welcome", "layout", "partial"})) == {"welcome"}
 
 
 def test_a_version_speaks_the_language_of_the_reader():
