@@ -13,7 +13,7 @@ for _lane in Lane:  # one queue a lane: a ring reaches only processes that serve
     broker.declare_queue(_lane.value)
 
 
-@dramatiq.actor(broker=broker)
+@dramatiq.actor(broker=broker, queue_name=Lane.NORMAL.value)
 def deliver(lane: str) -> None:
     """Wake this process's pump of `lane`; where it runs already, it only looks once more."""
     pump.wake(Lane(lane))

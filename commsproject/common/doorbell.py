@@ -16,10 +16,19 @@ from django.conf import settings
 from dramatiq.brokers.redis import RedisBroker
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from typing_extensions import override
 
 from commsproject.common import valkey
 
 _UNANSWERED_MS = 1000
+
+
+class Bells(RedisBroker):
+    """Without Dramatiq's delays nobody has to listen for them: half of what an idle worker asked."""
+
+    @override
+    def get_declared_delay_queues(self) -> set[str]:
+        return set()
 
 
 @cache
@@ -31,7 +40,7 @@ def broker() -> RedisBroker:
         socket_timeout=2.0,  # for those who listen; who rings has asked `valkey` first
         retry=Retry(NoBackoff(), 0),
     )
-    made = RedisBroker(  # type: ignore[no-untyped-call]
+    made = Bells(  # type: ignore[no-untyped-call]
         client=patient,
         middleware=[],
         namespace="comms",
