@@ -93,7 +93,9 @@ class Admission:
         )
 
 
-def is_still_right(found: Sequence[Item]) -> bool:
-    """Whether what was decided some time ago still holds. A message counts for a cap once."""
+def passing(found: Sequence[Item]) -> set[UUID]:
+    """Those that may be sent, as far as was decided some time ago that they may. A message counts for
+    a cap once.
+    """
     admission = Admission(found)
-    return all(admission.decide(item) is None for item in found)
+    return {item.id for item in found if admission.decide(item) is None}

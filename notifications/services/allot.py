@@ -23,7 +23,7 @@ _random = SystemRandom()
 
 @dataclass(frozen=True, eq=False)
 class Way:
-    """A provider, and the leave to call it."""
+    """A provider, and the leave to call it: for all that a window sends by it of one batch."""
 
     provider: Provider
     state: ProviderState | None
@@ -139,11 +139,11 @@ def _rationed(
         batch=lease.batch_id,
         pace=lease.pace,
     )
+    way = Way(provider, routes.state(provider.name), grant, is_last)
     taken: list[tuple[Way, list[Item]]] = []
     room = grant.granted
     for group in groups:
         if room:
-            way = Way(provider, routes.state(provider.name), grant, is_last)
             taken.append((way, group[:room]))
             room -= len(taken[-1][1])
     repeated = sum(item in again for _, group in taken for item in group)

@@ -9,16 +9,14 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError
 
 from commsproject.common import tracing
-from notifications import limits
 from notifications.providers import registry
 from notifications.providers.base import LoopProvider
 from notifications.services import route, status, traffic
 from notifications.services.compose import Call
 from notifications.services.traffic import NoRoom, Turn
-from notifications.services.window import confirm
+from notifications.services.waiting import Waiting, is_fresh, refused
 from notifications.types import Channel, ErrorClass, Outbound, ProviderError, Sent
 
 log = structlog.get_logger(__name__)
@@ -40,14 +38,6 @@ class Runner(Protocol):
         ...
 
 
-BEGIN_WITHIN = 3.0
-"""Seconds after its window in which a call begins, or is asked about once more. Who cancels a batch,
-or unsubscribes by the link, is answered after longer than that (`SETTLE_SECONDS`): no call begins
-after the answer. What is said elsewhere, in preferences or the suppression list, holds for windows
-that open afterwards: a call of one that was open may follow by so long.
-"""
-
-
 def call_limit() -> float:
     """Seconds after which a call counts as unanswered: beyond the time limits of its own client."""
     return float(settings.PROVIDER_CONNECT_TIMEOUT + settings.PROVIDER_READ_TIMEOUT + 1.0)
@@ -64,29 +54,33 @@ HALTED = ProviderError(
 NOT_CALLED = (LEASE_LOST, HALTED)
 
 
-async def make(call: Call, runner: Runner) -> Answer:
+async def make(call: Call, runner: Runner, waiting: Waiting) -> Answer:
     """Make one call, unless something stops it. What it shows of its provider counts at once for
-    those that have not begun.
+    those that have not begun. `waiting`: those of its load.
     """
     if isinstance(call.outbound, ProviderError):
         return call.outbound
     messages = (message.notification_id for message in call.outbound)
     with tracing.call(call.provider.name, call.items[0].channel, messages) as outcome:
-        answer = await _answer(call, call.outbound, runner)
+        answer = await _answer(call, call.outbound, runner, waiting)
         outcome(answer.error_class.value if isinstance(answer, ProviderError) else "sent")
     for name, error in reports(call, answer):
         route.hear(name, error)
     return answer
 
 
-async def _answer(call: Call, messages: Sequence[Outbound], runner: Runner) -> Answer:
+async def _answer(
+    call: Call, messages: Sequence[Outbound], runner: Runner, waiting: Waiting
+) -> Answer:
     provider = call.provider
     turn = Turn(traffic.to(provider.name), is_last=call.way.is_last, patience=_patience(call))
+    waiting.add(call)
     try:
         async with provider.place(), turn:
+            if not await waiting.may_begin(call, runner):
+                return HALTED
+            waiting.remove(call)
             if isinstance(provider, LoopProvider):
-                if not (_is_fresh(call) or await runner.database(_asked_again, call)):
-                    return HALTED
                 return await _carry(call, provider, messages, turn)
             return await runner.provider(_send, call, messages, turn)
     except NoRoom:
@@ -98,6 +92,8 @@ async def _answer(call: Call, messages: Sequence[Outbound], runner: Runner) -> A
     except Exception as error:  # a defect in one provider must not stop the others
         log.exception("provider defect", provider=call.provider.name)
         return ProviderError(ErrorClass.AMBIGUOUS, type(error).__name__, "A defect in our client.")
+    finally:
+        waiting.remove(call)
 
 
 def _patience(call: Call) -> float:
@@ -118,7 +114,7 @@ async def _carry(
 
 def _send(call: Call, messages: Sequence[Outbound], turn: Turn) -> Answer:
     """A call in a thread, for which it may have had to wait too."""
-    if not (_is_fresh(call) or _asked_again(call)):
+    if not is_fresh(call) and refused([call]):
         return HALTED
     if stopped := _before(call):
         return stopped
@@ -141,43 +137,6 @@ def _before(call: Call) -> ProviderError | None:
     if part and not stopped:
         stopped = route.is_shut(route.part_key(name, part))
     return HALTED if stopped else None
-
-
-def _is_fresh(call: Call) -> bool:
-    """Whether what its window decided, and the leave it got, still hold unasked."""
-    return _is_decided(call) and call.way.grant.is_usable
-
-
-def _is_decided(call: Call) -> bool:
-    return time.monotonic() - call.decided < BEGIN_WITHIN
-
-
-def _asked_again(call: Call) -> bool:
-    """The same of a call that had to wait long for its place."""
-    try:
-        return (_is_decided(call) or confirm(call)) and (call.way.grant.is_usable or _leave(call))
-    except DatabaseError as error:
-        log.warning("call not confirmed", error=type(error).__name__)
-        return False
-
-
-def _leave(call: Call) -> bool:
-    """Leave that ran out, asked for once more."""
-    lease, wanted = call.items[0].lease, len(call.items)
-    fresh = limits.lease(
-        provider=call.provider.name,
-        channel=lease.channel.value,
-        lane=lease.lane.value,
-        wanted=wanted,
-        state=call.way.state,
-        batch_limit=wanted,
-        batch=lease.batch_id,
-        pace=lease.pace,
-    )
-    # One of the two is returned here, the other as of a call that is not made, or never.
-    is_enough = fresh.granted == wanted
-    limits.give_back(call.way.grant if is_enough else fresh, wanted if is_enough else fresh.granted)
-    return is_enough
 
 
 def reports(call: Call, answer: Answer) -> list[route.Answer]:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from commsproject.common.ids import new_id
 from notifications import sms
+from notifications.limits import Grant
 from notifications.providers.base import Provider
 from notifications.services import imprint, items, tracked
 from notifications.services.allot import Way
@@ -19,7 +20,7 @@ from notifications.types import Channel, ErrorClass, Outbound, ProviderError
 from templates_app.errors import TemplateError
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Call:
     """One provider call that is written down and not yet made: `items[i]` by `attempts[i]`.
 
@@ -31,7 +32,14 @@ class Call:
     attempts: Sequence[UUID]
     outbound: Sequence[Outbound] | ProviderError
     decided: float = field(default_factory=time.monotonic)
-    """When its window was opened, at the latest; seconds of this process's monotonic clock."""
+    """When its window was opened, or it was decided about again, at the latest; seconds of this
+    process's monotonic clock.
+    """
+    grant: Grant = field(init=False)
+    """The leave it has now."""
+
+    def __post_init__(self) -> None:
+        self.grant = self.way.grant
 
     @property
     def provider(self) -> Provider:

@@ -77,7 +77,7 @@ async def _open(
     load.pending = opened.left + load.pending
     load.drop(opened.lost)
     for call in opened.calls:
-        calls[asyncio.create_task(make(call, runner))] = call
+        calls[asyncio.create_task(make(call, runner, load.waiting))] = call
     return judge.without_call(load, opened)
 
 

@@ -55,13 +55,13 @@ def passed(
             kept.append(call)
         elif until := budget.exceeded_by(cost):
             stranded.append((item, Stranded(until, limited=True, reason=_SPENT)))
-            limits.give_back(call.way.grant, 1)
+            limits.give_back(call.grant, 1)
         elif isinstance(verdict := _flood(item), Refusal):
             refused.append((item, verdict))
-            limits.give_back(call.way.grant, 1)
+            limits.give_back(call.grant, 1)
         elif verdict:
             stranded.append((item, verdict))
-            limits.give_back(call.way.grant, 1)
+            limits.give_back(call.grant, 1)
         else:
             budget.spend(cost)
             kept.append(call)

@@ -12,6 +12,7 @@ import structlog
 from notifications import queue
 from notifications.services.complete import Successor
 from notifications.services.compose import Call
+from notifications.services.waiting import Waiting
 from notifications.types import ProviderError
 
 log = structlog.get_logger(__name__)
@@ -33,6 +34,7 @@ class Load:
     last_error: dict[UUID, ProviderError] = field(default_factory=dict)
     retry_after: dict[UUID, float] = field(default_factory=dict)
     """Seconds: the least that any provider asked for in this round."""
+    waiting: Waiting = field(default_factory=Waiting)
     together: dict[UUID, int] = field(default_factory=dict)
     later: list[Successor] = field(default_factory=list)
     filling: dict[tuple[UUID, str, str], Successor] = field(default_factory=dict)

@@ -224,7 +224,9 @@ class _Names:
         return cls(
             found,
             experiments.trials(found),
-            {row.key: row for row in Category.objects.raw(_CATEGORIES, [list(keys)])} if keys else {},
+            {row.key: row for row in Category.objects.raw(_CATEGORIES, [list(keys)])}
+            if keys
+            else {},
         )
 
     def resolve(

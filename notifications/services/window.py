@@ -105,18 +105,17 @@ def open_window(
     return window
 
 
-def confirm(call: Call) -> bool:
-    """Whether what was decided about a call some time ago is still right."""
-    owners = {item.id: item.lease for item in call.items}
+def confirmed(calls: Sequence[Call]) -> list[Call]:
+    """Those about which what was decided some time ago is still right."""
+    owners = {item.id: item.lease for call in calls for item in call.items}
     leases = {lease.id: lease for lease in owners.values()}
     with transaction.atomic():
-        if queue.hold(leases.values()) != leases.keys():
-            return False
+        ours = queue.hold(leases.values())
         queue.look_at_batches(leases.values())
-        if any(lease.batch_state in _STOPPED for lease in leases.values()):
-            return False
-        found = items.lock(owners, owners)
-    return len(found) == len(call.items) and admit.is_still_right(found)
+        going = {id_ for id_ in ours if leases[id_].batch_state not in _STOPPED}
+        found = items.lock(owners, [id_ for id_, lease in owners.items() if lease.id in going])
+    passing = admit.passing(found)
+    return [call for call in calls if all(item.id in passing for item in call.items)]
 
 
 def _ours(

@@ -22,6 +22,7 @@ from notifications.services import calls, judge
 from notifications.services.calls import HALTED, LEASE_LOST, Answer
 from notifications.services.compose import Call
 from notifications.services.traffic import Traffic, Turn
+from notifications.services.waiting import Waiting, refused
 from notifications.services.window import Window
 from notifications.services.window import open_window as open_for
 from notifications.types import Lane, Outbound, ProviderError, Sent
@@ -183,11 +184,39 @@ def test_on_the_loop_it_asks_once_more_too(
     assert len(scripted_loop("a").asked) == limit - 1
 
 
+def test_of_many_as_many_are_made_as_there_is_new_leave_for(agent: ApiClient, use: Use) -> None:
+    use(7)
+    send(agent, 5)
+    made = window().calls
+    for call in made:
+        call.grant = replace(call.grant, expires=time.monotonic() - 1)
+    without = refused(made)
+    assert len(without) == 3
+    assert [call.grant.is_usable for call in made].count(True) == 2
+    assert free() == 2  # what the two had before was returned
+    judge.learn([(call, HALTED) for call in without])
+    assert free() == 5
+    assert refused([call for call in made if call not in without]) == []
+
+
+def test_calls_of_many_messages_get_leave_as_a_whole(agent: ApiClient, use: Use) -> None:
+    use(40, ScriptedLoop)
+    chunk(25, batch=batch_of(agent))
+    made = window().calls
+    for call in made:
+        call.grant = replace(call.grant, expires=time.monotonic() - 1)
+    without = refused(made)  # 15 are free: for one of ten, and for the five
+    assert [len(call.items) for call in without] == [10]
+    assert free() == 15
+    judge.learn([(call, HALTED) for call in without])
+    assert free() == 25
+
+
 def answer_of(call: Call) -> Answer:
     found: list[Answer] = []
 
     async def make(inline: Inline) -> None:
-        found.append(await calls.make(call, inline))
+        found.append(await calls.make(call, inline, Waiting()))
 
     run(Inline(), make)
     return found[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,10 +26,10 @@ from notifications.models import (
     ProviderState,
     Work,
 )
-from notifications.services import audit, batches, calls, judge, metrics, route, suppress
+from notifications.services import audit, batches, judge, metrics, route, suppress, waiting
 from notifications.states import State
 from notifications.types import ErrorClass, EventType, Lane, Outbound, ProviderError, Sent
-from tests.engine import carry_out, drain, make_everything_due
+from tests.engine import Inline, carry_out, drain, make_everything_due, run
 from tests.factories import SuppressionFactory
 from tests.integration.test_engine import claim, open_window, send
 from tests.integration.test_leave import fail
@@ -330,7 +331,7 @@ def test_a_refusal_is_told_by_its_call_alone(agent: ApiClient, settings: Any) ->
 def test_no_call_begins_after_who_cancels_or_opts_out_has_an_answer() -> None:
     """Less than they wait, by more than a statement takes."""
     for module in (batches, suppress):
-        assert calls.BEGIN_WITHIN <= module.SETTLE_SECONDS - 1
+        assert waiting.BEGIN_WITHIN <= module.SETTLE_SECONDS - 1
 
 
 def test_a_call_that_has_waited_is_decided_about_once_more(agent: ApiClient) -> None:
@@ -338,12 +339,41 @@ def test_a_call_that_has_waited_is_decided_about_once_more(agent: ApiClient) -> 
     lease = claim()
     (call,) = open_window(lease, lease.ids).calls
     now = time.monotonic()
-    assert calls._is_fresh(replace(call, decided=now - calls.BEGIN_WITHIN + 1))
-    late = replace(call, decided=now - calls.BEGIN_WITHIN - 0.1)
-    assert not calls._is_fresh(late)
-    assert calls._asked_again(late)
+    assert waiting.is_fresh(replace(call, decided=now - waiting.BEGIN_WITHIN + 1))
+    late = replace(call, decided=now - waiting.BEGIN_WITHIN - 0.1)
+    assert not waiting.is_fresh(late)
+    assert waiting.refused([late]) == []
+    assert waiting.is_fresh(late)
     SuppressionFactory.create(address=call.items[0].address)
-    assert not calls._asked_again(late)
+    assert waiting.refused([late]) == []  # until it is late once more
+    late.decided = call.decided - waiting.BEGIN_WITHIN
+    assert waiting.refused([late]) == [late]
+
+
+def test_those_that_have_waited_are_decided_about_together(agent: ApiClient) -> None:
+    send(agent, 10)
+    lease = claim()
+    made = open_window(lease, lease.ids).calls
+    gone = made[3]
+    SuppressionFactory.create(address=gone.items[0].address)
+    for call in made:
+        call.decided -= waiting.BEGIN_WITHIN
+    asked: list[int] = []
+
+    async def begin(inline: Inline) -> None:
+        class Counting(Inline):
+            async def database(self, function: Callable[..., Any], *args: Any) -> Any:
+                asked.append(len(args[0]))
+                return await inline.database(function, *args)
+
+        turns = waiting.Waiting()
+        for call in made:
+            turns.add(call)
+        found = await asyncio.gather(*(turns.may_begin(call, Counting()) for call in made))
+        assert [call for call, may in zip(made, found, strict=True) if not may] == [gone]
+
+    run(Inline(), begin)
+    assert asked == [10]
 
 
 class Slow(Scripted):
@@ -356,13 +386,13 @@ class Slow(Scripted):
         sent = super().send(message)
         if len(self.asked) == 1:
             type(self).meanwhile()
-            time.sleep(calls.BEGIN_WITHIN)
+            time.sleep(waiting.BEGIN_WITHIN)
         return sent
 
 
 @pytest.fixture
 def slow(settings: Any, monkeypatch: pytest.MonkeyPatch) -> type[Slow]:
-    monkeypatch.setattr(calls, "BEGIN_WITHIN", 0.3)
+    monkeypatch.setattr(waiting, "BEGIN_WITHIN", 0.3)
     settings.PROVIDERS = {"a": entry(Slow)}
     return Slow
 
@@ -405,7 +435,7 @@ def test_what_a_provider_has_no_place_for_is_not_written_down_again_and_again(
     agent: ApiClient, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of thirty calls six begin in time: the others must not cost a row each for every six."""
-    monkeypatch.setattr(calls, "BEGIN_WITHIN", 0.1)
+    monkeypatch.setattr(waiting, "BEGIN_WITHIN", 0.1)
     settings.PROVIDERS = {"a": entry(Narrow, delay=0.04)}
     send(agent, 30)
     drain()
