@@ -93,7 +93,7 @@ async def _answer(
         log.exception("provider defect", provider=call.provider.name)
         return ProviderError(ErrorClass.AMBIGUOUS, type(error).__name__, "A defect in our client.")
     finally:
-        waiting.remove(call)
+        await waiting.leave(call)
 
 
 def _patience(call: Call) -> float:

@@ -39,8 +39,8 @@ class Asks(Protocol):
 
 
 class Waiting:
-    """Used on one event loop. Each call is added before it waits, and removed when it begins or
-    ends.
+    """Used on one event loop. Each call is added before it waits, and removed when it begins, or
+    leaves.
     """
 
     def __init__(self) -> None:
@@ -52,6 +52,15 @@ class Waiting:
 
     def remove(self, call: Call) -> None:
         self._calls.pop(call, None)
+
+    async def leave(self, call: Call) -> None:
+        """It ends. One that has not begun may just be asked about: not before its leave is known,
+        of which the old or the new one is to be returned.
+        """
+        if call in self._calls and self._asking.locked():
+            async with self._asking:
+                pass
+        self.remove(call)
 
     async def may_begin(self, call: Call, asks: Asks) -> bool:
         """Whether `call`, whose turn has come, is to be made at once."""

@@ -376,6 +376,41 @@ def test_those_that_have_waited_are_decided_about_together(agent: ApiClient) -> 
     assert asked == [10]
 
 
+def test_one_that_turns_back_meanwhile_has_the_leave_that_is_told_to_it(agent: ApiClient) -> None:
+    """Two calls ask; one of them ends before the answer is there."""
+    send(agent, 2)
+    lease = claim()
+    one, two = open_window(lease, lease.ids).calls
+    for call in (one, two):
+        call.decided -= waiting.BEGIN_WITHIN
+    order: list[str] = []
+
+    async def begin(inline: Inline) -> None:
+        turns = waiting.Waiting()
+        turns.add(one)
+        turns.add(two)
+
+        class Late(Inline):
+            async def database(self, function: Callable[..., Any], *args: Any) -> Any:
+                await asyncio.sleep(0.05)
+                found = await inline.database(function, *args)
+                order.append("told")
+                return found
+
+        async def turn_back() -> None:
+            await asyncio.sleep(0.01)
+            await turns.leave(two)
+            order.append("left")
+
+        may, _ = await asyncio.gather(turns.may_begin(one, Late()), turn_back())
+        assert may
+        assert not await turns.may_begin(two, Late())
+
+    run(Inline(), begin)
+    assert order == ["told", "left"]
+    assert waiting.is_fresh(two)
+
+
 class Slow(Scripted):
     """The first call takes longer than the others may wait; `meanwhile` happens in it."""
 

@@ -13,6 +13,8 @@ from commsproject.console import roles
 from conversations.models import Conversation, Participant
 from conversations.services import entries
 from conversations.types import Actor, Kind, Status, Who
+from templates_app import services as templates
+from templates_app.models import Kind as TemplateKind
 from tests.e2e.conftest import Visit
 
 INBOX = reverse("staff-inbox")
@@ -36,6 +38,19 @@ def talk(body: str = "My parcel is lost", user_id: str = "ada", **fields: Any) -
     Participant.objects.create(conversation=made, person_id=user_id)
     entries.post(Actor(Who.USER, user_id), made.id, body)
     return made
+
+
+def canned(text: str) -> None:
+    """A reply that staff can begin with."""
+    made = templates.create(
+        key="reply-sorry",
+        name="We are sorry",
+        author="x",
+        kind=TemplateKind.REPLY,
+        locale="en",
+        channels={"sms": {"text": text}},
+    )
+    templates.publish(made)
 
 
 def rows(page: Page) -> Locator:

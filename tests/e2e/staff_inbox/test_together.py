@@ -24,8 +24,6 @@ from conversations.types import Actor, Kind, Status, Who
 from notifications.models import Recipient
 from notifications.services.recipients import add_address
 from notifications.types import Channel
-from templates_app import services as templates
-from templates_app.models import Kind as TemplateKind
 from tests.e2e.axe import violations
 from tests.e2e.conftest import DESK, PHONE
 from tests.e2e.staff_inbox.staff import (
@@ -33,6 +31,7 @@ from tests.e2e.staff_inbox.staff import (
     Open,
     ada,
     bubbles,
+    canned,
     join_the_team,
     rows,
     said,
@@ -439,15 +438,7 @@ def test_a_client_goes_by_the_session_of_the_page(opened: Open) -> None:
 
 
 def test_everything_is_done_by_keys_alone(opened: Open) -> None:
-    made = templates.create(
-        key="reply-sorry",
-        name="We are sorry",
-        author="x",
-        kind=TemplateKind.REPLY,
-        locale="en",
-        channels={"sms": {"text": "Sorry, {{ name }}, about {{ what }}."}},
-    )
-    templates.publish(made)
+    canned("Sorry, {{ name }}, about {{ what }}.")
     row, other = talk(), talk("Second", "bob")
     add_address("bob", Channel.EMAIL, "bob@simulator.test", is_verified=True)
     visit = opened("grace")
@@ -700,15 +691,7 @@ def test_messages_are_answered_edited_reacted_to_and_deleted(opened: Open) -> No
 
 
 def test_a_reply_may_begin_with_a_slash(opened: Open) -> None:
-    made = templates.create(
-        key="reply-sorry",
-        name="We are sorry",
-        author="x",
-        kind=TemplateKind.REPLY,
-        locale="en",
-        channels={"sms": {"text": "Sorry."}},
-    )
-    templates.publish(made)
+    canned("Sorry.")
     row = talk()
     page = opened("grace", f"{INBOX}{row.pk}/").page
     body = page.locator("[data-body]")
