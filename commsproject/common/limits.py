@@ -137,11 +137,14 @@ def take(buckets: Sequence[Bucket], wanted: int) -> Grant:
     )
 
 
-def give_back(grant: Grant, unused: int) -> None:
-    """Return what was leased for `unused` messages that were not sent; in parts, if need be."""
+def give_back(grant: Grant, unused: int, *, calls: int | None = None) -> None:
+    """Return what was leased for `unused` messages that were not sent; in parts, if need be.
+
+    `calls`: in how many calls they were to go. Where calls are counted these are the tokens, at most:
+    one may be larger than the mean of all, by which they were leased.
+    """
     buckets = [standing.bucket for standing in grant.standings]
-    whole = unused == grant.granted  # a part of a call's messages leaves the call to be made
-    tokens = [b.tokens(unused) if whole else unused // b.per for b in buckets]
+    tokens = [_unused(bucket, grant, unused, calls) for bucket in buckets]
     if not unused or not buckets:
         return
     if not grant.slots:
@@ -152,6 +155,13 @@ def give_back(grant: Grant, unused: int) -> None:
         _run("give_back", [bucket.key for bucket in buckets], values)
     except valkey.Away:
         return  # they come back by themselves
+
+
+def _unused(bucket: Bucket, grant: Grant, messages: int, calls: int | None) -> int:
+    if messages == grant.granted:
+        return bucket.tokens(messages)
+    tokens = messages // bucket.per  # a part of a call's messages leaves the call to be made
+    return tokens if calls is None or bucket.per == 1 else min(tokens, calls)
 
 
 def look(buckets: Sequence[Bucket]) -> list[Standing]:

@@ -86,7 +86,7 @@ def learn(pairs: Sequence[tuple[Call, Answer]], rests: Sequence[tuple[str, float
     route.report(report for call, answer in pairs for report in reports(call, answer))
     for call, answer in pairs:
         if answer in NOT_CALLED:
-            limits.give_back(call.grant, len(call.items))
+            limits.give_back(call.grant, len(call.items), calls=1)
         if isinstance(answer, Sent):
             again = sum(allot.has_failed(item, call.provider) for item in call.items)
             if again:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 import structlog
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 
 from notifications import limits
 from notifications.services.allot import Way
@@ -46,6 +46,8 @@ class Waiting:
     def __init__(self) -> None:
         self._calls: dict[Call, None] = {}
         self._asking = asyncio.Lock()
+        self._late: Sequence[Call] = ()
+        """Those that are being asked about."""
 
     def add(self, call: Call) -> None:
         self._calls[call] = None
@@ -54,25 +56,31 @@ class Waiting:
         self._calls.pop(call, None)
 
     async def leave(self, call: Call) -> None:
-        """It ends. One that has not begun may just be asked about: not before its leave is known,
-        of which the old or the new one is to be returned.
+        """It ends. One that has not begun may just be asked about: not before it is known what leave
+        it has to return.
         """
-        if call in self._calls and self._asking.locked():
+        if call in self._late:
             async with self._asking:
                 pass
         self.remove(call)
 
     async def may_begin(self, call: Call, asks: Asks) -> bool:
         """Whether `call`, whose turn has come, is to be made at once."""
-        while call in self._calls and not is_fresh(call):
+        while call in self._late or (call in self._calls and not is_fresh(call)):
             async with self._asking:
                 if call not in self._calls or is_fresh(call):
                     continue  # another call has asked meanwhile
-                late = [one for one in self._calls if not is_fresh(one)]
-                for one in await asks.database(refused, late):
-                    self.remove(one)
+                await self._ask(asks)
                 break  # however long it took, else a slow database would let none begin
         return call in self._calls
+
+    async def _ask(self, asks: Asks) -> None:
+        self._late = [one for one in self._calls if not is_fresh(one)]
+        try:
+            for one in await asks.database(refused, self._late):
+                self.remove(one)
+        finally:
+            self._late = ()
 
 
 def is_fresh(call: Call) -> bool:
@@ -85,19 +93,15 @@ def _is_decided(call: Call) -> bool:
 
 
 def refused(late: Sequence[Call]) -> list[Call]:
-    """Those of `late` that are not to be made after all; they keep the leave they had. The others
-    are as fresh as if their window had just opened.
+    """Those of `late` that are not to be made after all, also where the database cannot tell. The
+    others are as fresh as if their window had just opened.
     """
     try:
         _decide([call for call in late if not _is_decided(call)])
-    except DatabaseError as error:
+        return [*(call for call in late if not _is_decided(call)), *_without_leave(late)]
+    except (DatabaseError, InterfaceError) as error:
         log.warning("calls not confirmed", count=len(late), error=type(error).__name__)
-    ways: dict[Way, list[Call]] = defaultdict(list)
-    for call in late:
-        if _is_decided(call) and not call.grant.is_usable:
-            ways[call.way].append(call)
-    without = [call for calls in ways.values() for call in _without_leave(calls)]
-    return [*(call for call in late if not _is_decided(call)), *without]
+        return list(late)
 
 
 def _decide(late: Sequence[Call]) -> None:
@@ -107,36 +111,42 @@ def _decide(late: Sequence[Call]) -> None:
             call.decided = now
 
 
-def _without_leave(calls: Sequence[Call]) -> list[Call]:
-    """Those of the calls that one grant let through that get no new one. The others return what
-    they had.
-    """
-    # The largest first, as where the window asked: so no more calls are made than leave is for.
-    calls = sorted(calls, key=lambda call: len(call.items), reverse=True)
-    lease, wanted = calls[0].items[0].lease, sum(len(call.items) for call in calls)
-    grant = limits.lease(
-        provider=calls[0].provider.name,
-        channel=lease.channel.value,
-        lane=lease.lane.value,
-        wanted=wanted,
-        state=calls[0].way.state,
-        batch_limit=max(1, wanted // len(calls)),
-        batch=lease.batch_id,
-        pace=lease.pace,
-    )
-    room = grant.granted
-    returned: dict[int, tuple[limits.Grant, int]] = {}
-    without: list[Call] = []
+def _without_leave(late: Sequence[Call]) -> Iterator[Call]:
+    """Those whose leave ran out and that get no other."""
+    wanting = [call for call in late if _is_decided(call) and not call.grant.is_usable]
+    _return_leave(wanting)
+    alike: dict[tuple[Way, int], list[Call]] = defaultdict(list)
+    for call in wanting:
+        alike[call.way, len(call.items)].append(call)
+    for (way, size), calls in alike.items():
+        lease = calls[0].items[0].lease
+        grant = limits.lease(
+            provider=way.provider.name,
+            channel=lease.channel.value,
+            lane=lease.lane.value,
+            wanted=size * len(calls),
+            state=way.state,
+            batch_limit=size,
+            batch=lease.batch_id,
+            pace=lease.pace,
+        )
+        made = grant.granted // size
+        for call in calls[:made]:
+            call.grant = grant
+        limits.give_back(grant, grant.granted - made * size)
+        yield from calls[made:]
+
+
+_NONE = limits.Grant(0, expires=0.0)
+
+
+def _return_leave(calls: Iterable[Call]) -> None:
+    """Before more is asked for: there may be none but theirs."""
+    by_grant: dict[int, list[Call]] = defaultdict(list)
     for call in calls:
-        size = len(call.items)
-        if size > room:
-            without.append(call)
-            continue
-        room -= size
-        _, before = returned.get(id(call.grant), (call.grant, 0))
-        returned[id(call.grant)] = call.grant, before + size
-        call.grant = grant
-    for old, size in returned.values():
-        limits.give_back(old, size)
-    limits.give_back(grant, room)
-    return without
+        by_grant[id(call.grant)].append(call)
+    for theirs in by_grant.values():
+        grant, messages = theirs[0].grant, sum(len(call.items) for call in theirs)
+        for call in theirs:
+            call.grant = _NONE
+        limits.give_back(grant, messages, calls=len(theirs))

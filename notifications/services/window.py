@@ -95,7 +95,7 @@ def open_window(
         )
         calls = min(calls, _portable(groups, weight))
         for way, group in groups[calls:]:
-            limits.give_back(way.grant, len(group))
+            limits.give_back(way.grant, len(group), calls=1)
             window.left += [item.id for item in group]
         _mark_unknown(window.unknown)
         made = [call for group in groups[:calls] for call in compose.calls(*group)]

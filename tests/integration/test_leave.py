@@ -10,9 +10,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import InterfaceError
 from django.utils import timezone
 
-from commsproject.common import ids
+from commsproject.common import ids, valkey
 from commsproject.common.models import ApiClient
 from notifications import limits
 from notifications.limits import Grant
@@ -49,8 +50,10 @@ def _provider(settings: Any) -> None:
 def use(settings: Any) -> Use:
     """Make `a` another kind of provider, or let it take `count` messages a minute."""
 
-    def change(count: int = 0, kind: type[Provider] = Scripted) -> None:
-        limit = {"COUNT": count, "SECONDS": 60, "UNIT": "recipients"} if count else None
+    def change(
+        count: int = 0, kind: type[Provider] = Scripted, unit: str = limits.RECIPIENTS
+    ) -> None:
+        limit = {"COUNT": count, "SECONDS": 60, "UNIT": unit} if count else None
         settings.PROVIDERS = {"a": entry(kind, LIMIT=limit)}
 
     return change
@@ -166,50 +169,103 @@ def test_a_call_whose_leave_ran_out_asks_once_more(agent: ApiClient, use: Use) -
 
 
 def test_without_new_leave_it_is_not_made(agent: ApiClient, use: Use) -> None:
-    use(1)
+    use(2)
     send(agent)
     (call,) = window().calls
+    use_up()
+    provider = scripted("a")
+    use(1)  # staff have lowered it
     assert calls._send(too_late(call), [outbound(call)], turn()) is HALTED
-    assert scripted("a").asked == []
+    assert provider.asked == []
+    assert free() == 0
 
 
 @pytest.mark.parametrize(("limit", "answer"), [(2, Sent("ref", 202)), (1, HALTED)])
 def test_on_the_loop_it_asks_once_more_too(
     agent: ApiClient, use: Use, limit: int, answer: Answer
 ) -> None:
-    use(limit, ScriptedLoop)
+    use(2, ScriptedLoop)
     send(agent)
     (call,) = window().calls
+    use_up()
+    provider = scripted_loop("a")
+    use(limit, ScriptedLoop)
     assert answer_of(too_late(call)) == answer
-    assert len(scripted_loop("a").asked) == limit - 1
+    assert len(provider.asked) == limit - 1
 
 
-def test_of_many_as_many_are_made_as_there_is_new_leave_for(agent: ApiClient, use: Use) -> None:
+def run_out(made: Sequence[Call]) -> list[Call]:
+    """The leave that they share is over."""
+    (before,) = {id(call.grant): call.grant for call in made}.values()
+    over = replace(before, expires=time.monotonic() - 1)
+    for call in made:
+        call.grant = over
+    return list(made)
+
+
+def test_of_many_as_many_are_made_as_there_is_leave_for(agent: ApiClient, use: Use) -> None:
     use(7)
     send(agent, 5)
-    made = window().calls
-    for call in made:
-        call.grant = replace(call.grant, expires=time.monotonic() - 1)
+    made = run_out(window().calls)
+    use(2)
     without = refused(made)
     assert len(without) == 3
     assert [call.grant.is_usable for call in made].count(True) == 2
-    assert free() == 2  # what the two had before was returned
+    assert free() == 0
+    use(7)
     judge.learn([(call, HALTED) for call in without])
-    assert free() == 5
+    assert free() == 5  # each had returned its own before
     assert refused([call for call in made if call not in without]) == []
 
 
 def test_calls_of_many_messages_get_leave_as_a_whole(agent: ApiClient, use: Use) -> None:
     use(40, ScriptedLoop)
     chunk(25, batch=batch_of(agent))
+    made = run_out(window().calls)
+    use(18, ScriptedLoop)
+    assert [len(call.items) for call in refused(made)] == [10]
+    assert free() == 3
+
+
+@pytest.mark.parametrize(("limit", "left"), [(4, 3), (3, 3), (2, 2), (1, 1)])
+def test_where_calls_are_counted_no_more_are_made(
+    agent: ApiClient, use: Use, limit: int, left: int
+) -> None:
+    """They were leased by their mean size: four tokens for calls of ten, ten and five."""
+    use(100, ScriptedLoop, limits.CALLS)
+    chunk(25, batch=batch_of(agent))
+    made = run_out(window().calls)
+    assert free() == 96
+    use(limit, ScriptedLoop, limits.CALLS)
+    assert len(made) - len(refused(made)) == left
+    use(100, ScriptedLoop, limits.CALLS)
+    assert free() == 100 - left
+
+
+def test_a_large_call_that_was_not_made_returns_one(agent: ApiClient, use: Use) -> None:
+    use(100, ScriptedLoop, limits.CALLS)
+    chunk(21, batch=batch_of(agent))
     made = window().calls
-    for call in made:
-        call.grant = replace(call.grant, expires=time.monotonic() - 1)
-    without = refused(made)  # 15 are free: for one of ten, and for the five
-    assert [len(call.items) for call in without] == [10]
-    assert free() == 15
-    judge.learn([(call, HALTED) for call in without])
-    assert free() == 25
+    assert sorted(len(call.items) for call in made) == [1, 10, 10]
+    assert free() == 97
+    judge.learn([(max(made, key=lambda call: len(call.items)), HALTED)])
+    assert free() == 98
+
+
+def test_where_the_database_cannot_tell_none_is_made(
+    agent: ApiClient, use: Use, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was used before Valkey forgot it is asked of PostgreSQL."""
+    use(100)
+    send(agent, 2)
+    made = run_out(window().calls)
+
+    def away(*_: object) -> int:
+        raise InterfaceError("the connection is closed")
+
+    monkeypatch.setattr(limits, "_called", away)
+    valkey.client().flushdb()
+    assert refused(made) == made
 
 
 def answer_of(call: Call) -> Answer:

@@ -362,6 +362,7 @@ def test_those_that_have_waited_are_decided_about_together(agent: ApiClient) -> 
 
     async def begin(inline: Inline) -> None:
         class Counting(Inline):
+            @override
             async def database(self, function: Callable[..., Any], *args: Any) -> Any:
                 asked.append(len(args[0]))
                 return await inline.database(function, *args)
@@ -391,6 +392,7 @@ def test_one_that_turns_back_meanwhile_has_the_leave_that_is_told_to_it(agent: A
         turns.add(two)
 
         class Late(Inline):
+            @override
             async def database(self, function: Callable[..., Any], *args: Any) -> Any:
                 await asyncio.sleep(0.05)
                 found = await inline.database(function, *args)
