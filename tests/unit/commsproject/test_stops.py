@@ -12,6 +12,7 @@ _STORY = """
 import os, signal, threading
 from commsproject.common.commands import heed_stops
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever these tests were started with
 stopping = threading.Event()
 heed_stops(stopping)
 with stopping._cond:  # as the main thread is for a moment in `stopping.wait()`

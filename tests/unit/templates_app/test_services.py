@@ -208,9 +208,8 @@ def test_drafts_and_archived_templates_are_not_in_use():
     TemplateVersionFactory.create(template__key="draft", published_at=None)
     archived = TemplateVersionFactory.create(template__key="archived").template
     services.archive(archived)
-    assert (
-        selectors.published({"draft", "archived"}) == selectors.in_use({"draft", "archived"}) == {}
-    )
+    keys = {"draft", "archived"}
+    assert (selectors.published(keys), selectors.in_use(keys)) == ({}, {})
     with pytest.raises(NotFound):
         selectors.get("archived")
 
