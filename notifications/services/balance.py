@@ -20,9 +20,10 @@ log = structlog.get_logger(__name__)
 _CALLS = """
 SELECT provider, count(*), count(*) FILTER (WHERE state IN ('failed', 'unknown'))
 FROM notifications_attempt
-WHERE id >= %s AND state <> 'calling' AND code NOT IN ('halted', 'lease_lost')
+WHERE id >= %s AND state <> 'calling' AND code NOT IN ('halted', 'lease_lost', 'process_lost')
 GROUP BY provider
 """
+"""Without what was not called, and without those of a worker that died: both say nothing of a vendor."""
 
 _RECEIPTS = """
 SELECT attempt.provider, count(*), count(*) FILTER (WHERE NOT EXISTS (

@@ -67,6 +67,7 @@ def test_failures_of_the_last_minute_cost_a_step_and_are_told(provider: Provider
     attempts(60, "accepted", age=timedelta(seconds=20))
     attempts(49, "failed", age=timedelta(seconds=20))
     attempts(5, "failed", age=timedelta(seconds=20), code="halted")  # were not made
+    attempts(5, "unknown", age=timedelta(seconds=20), code="process_lost")  # we died, not they
     attempts(50, "failed", age=timedelta(seconds=70))
     assert health() == 100
     attempts(1, "unknown", age=timedelta(seconds=20))
