@@ -90,6 +90,7 @@ def _runs(known: Mapping[str, Report]) -> str:
         [
             f"[{run.machine['when']}](performance/results/{name})",
             run.machine["commit"],
+            run.machine["processor"],
             run.machine["load before"],
             str(max((len(rounds) for rounds in run.figures.values()), default=0)),
             ", ".join(f"`{key}`" for key in run.titles),
@@ -97,12 +98,12 @@ def _runs(known: Mapping[str, Report]) -> str:
         for name, run in known.items()
     ]
     return "## When\n\n" + _table(
-        ["Measured", "Commit", "Load before", "Rounds", "Measurements"], rows
+        ["Measured", "Commit", "Processor", "Load before", "Rounds", "Measurements"], rows
     )
 
 
 def _machine(report: Report) -> str:
-    of_a_run = {"when", "commit", "load before", "seed"}
+    of_a_run = {"when", "commit", "processor", "load before", "seed"}
     rows = [[name, said] for name, said in report.machine.items() if name not in of_a_run]
     return "## On what\n\n" + _table(["Machine", ""], rows)
 
