@@ -34,6 +34,31 @@ def test_a_stop_comes_while_the_main_thread_begins_to_wait_for_it(name: str) -> 
     assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_a_stop_that_does_not_wake_the_main_thread(name: str) -> None:
+    """As one that comes while it falls asleep, or that another thread gets."""
+    story = f"""
+import signal, threading, time
+from commsproject.common.commands import heed_stops
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+stopping = threading.Event()
+heed_stops(stopping)
+
+def other():
+    time.sleep(0.3)
+    signal.pthread_kill(threading.get_ident(), signal.{name})
+    time.sleep(10)
+
+threading.Thread(target=other, daemon=True).start()
+assert stopping.wait(5)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", story], capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_who_was_started_to_outlive_the_terminal_does():
     story = """
 import signal, threading
