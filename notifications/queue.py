@@ -190,6 +190,11 @@ class Lease:
         return self.batch_id or self.client_id  # of what is sent
 
     @property
+    def paced(self) -> UUID | None:
+        """Its batch, if that has a pace to keep to."""
+        return self.batch_id if self.pace else None
+
+    @property
     def is_first(self) -> bool:
         """Nobody has ever claimed these deliveries before: work that follows keeps its token."""
         return self.token == 1

@@ -31,9 +31,14 @@ class Inline:
 
     def __init__(self) -> None:
         self.steps: Queue[_Step | None] = Queue()
+        self._thread = asyncio.Semaphore()
 
     async def database(self, function: Callable[..., T], *args: Any) -> T:
         return await self._hand_over(function, *args)
+
+    def thread(self) -> asyncio.Semaphore:
+        """The one that carries everything out."""
+        return self._thread
 
     async def provider(self, function: Callable[..., T], *args: Any) -> T:
         return await self._hand_over(function, *args)
@@ -73,24 +78,22 @@ def drain(lane: Lane = Lane.NORMAL, *, rounds: int = 50) -> int:
 def carry_out(
     lease: queue.Lease,
     *,
-    stopping: Callable[[], bool] = lambda: False,
     runner: Inline | None = None,
 ) -> None:
     """One claim, to its end; raises what the engine raised."""
     if lease.kind is Work.Kind.RECONCILE:
         run(runner or Inline(), lambda inline: reconcile.run(lease, inline))
     else:
-        carry_out_load(Load([lease]), stopping=stopping, runner=runner)
+        carry_out_load(Load([lease]), runner=runner)
 
 
 def carry_out_load(
     load: Load,
     *,
-    stopping: Callable[[], bool] = lambda: False,
     runner: Inline | None = None,
 ) -> None:
     """Claims that are carried together, to their end; raises what the engine raised."""
-    run(runner or Inline(), lambda inline: deliver.run(load, inline, stopping))
+    run(runner or Inline(), lambda inline: deliver.run(load, inline))
 
 
 def run(inline: Inline, work: Callable[[Inline], Coroutine[Any, Any, None]]) -> None:

@@ -124,10 +124,13 @@ def take(buckets: Sequence[Bucket], wanted: int) -> Grant:
     except valkey.Away:
         return _take_locally(buckets, wanted, started)
     granted, standings = answer[0], answer[1:]
+    expires = _expires(buckets, started)
+    if granted and time.monotonic() > expires:  # too late to be used, which others will be, too
+        return _take_locally(buckets, wanted, time.monotonic())
     return Grant(
         granted,
         _spread(max(float(wait) for _, _, _, wait in standings)) if granted < wanted else 0.0,
-        _expires(buckets, started),
+        expires,
         tuple(
             Standing(bucket, int(free), float(back), float(wait))
             for bucket, (_, free, back, wait) in zip(buckets, standings, strict=True)

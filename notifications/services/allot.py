@@ -23,7 +23,7 @@ _random = SystemRandom()
 
 @dataclass(frozen=True, eq=False)
 class Way:
-    """A provider, and the leave to call it: for all that a window sends by it of one batch."""
+    """A provider, and the leave to call it: for all that a window sends by it under one pace."""
 
     provider: Provider
     state: ProviderState | None
@@ -58,7 +58,7 @@ def routed(
             if isinstance(provider, Stranded):
                 stranded.append((item, provider))
             else:
-                asked[provider, is_last, item.lease.batch_id].append(item)
+                asked[provider, is_last, item.lease.paced].append(item)
         ready = []
         for (provider, is_last, _), wanting in asked.items():
             taken, wait = _rationed(provider, wanting, routes, together, is_last=is_last)

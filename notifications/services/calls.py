@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -16,7 +17,7 @@ from notifications.providers.base import LoopProvider
 from notifications.services import route, status, traffic
 from notifications.services.compose import Call
 from notifications.services.traffic import NoRoom, Turn
-from notifications.services.waiting import Waiting, is_fresh, refused
+from notifications.services.waiting import Waiting
 from notifications.types import Channel, ErrorClass, Outbound, ProviderError, Sent
 
 log = structlog.get_logger(__name__)
@@ -28,6 +29,10 @@ class Runner(Protocol):
     """Where blocking work is done: threads in a worker, inline in a test."""
 
     async def database(self, function: Callable[..., T], *args: Any) -> T: ...
+
+    def thread(self) -> AbstractAsyncContextManager[object]:
+        """To be held during `provider`."""
+        ...
 
     async def provider(self, function: Callable[..., T], *args: Any) -> T:
         """Raises `TimeoutError` when the provider's client breaks its own time limits."""
@@ -74,16 +79,21 @@ async def _answer(
 ) -> Answer:
     provider = call.provider
     turn = Turn(traffic.to(provider.name), is_last=call.way.is_last, patience=_patience(call))
-    waiting.add(call)
+    thread = nullcontext() if isinstance(provider, LoopProvider) else runner.thread()
+    if not waiting.add(call):
+        return HALTED
     try:
-        async with provider.place(), turn:
+        async with provider.place(), turn, thread:
             if not await waiting.may_begin(call, runner):
                 return HALTED
-            waiting.remove(call)
             if isinstance(provider, LoopProvider):
                 return await _carry(call, provider, messages, turn)
             return await runner.provider(_send, call, messages, turn)
     except NoRoom:
+        return HALTED
+    except asyncio.CancelledError:
+        if not waiting.is_stopped:
+            raise
         return HALTED
     except ProviderError as error:
         return error
@@ -113,9 +123,7 @@ async def _carry(
 
 
 def _send(call: Call, messages: Sequence[Outbound], turn: Turn) -> Answer:
-    """A call in a thread, for which it may have had to wait too."""
-    if not is_fresh(call) and refused([call]):
-        return HALTED
+    """A call in a thread."""
     if stopped := _before(call):
         return stopped
     turn.begin()

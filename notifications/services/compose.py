@@ -32,9 +32,7 @@ class Call:
     attempts: Sequence[UUID]
     outbound: Sequence[Outbound] | ProviderError
     decided: float = field(default_factory=time.monotonic)
-    """When its window was opened, or it was decided about again, at the latest; seconds of this
-    process's monotonic clock.
-    """
+    """Seconds on the monotonic clock: not after it was last decided that it may be made."""
     grant: Grant = field(init=False)
     """The leave it has now."""
 

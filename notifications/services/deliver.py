@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import structlog
@@ -25,7 +25,7 @@ from notifications.services.window import CALLS, HEAVY, Window, open_window
 log = structlog.get_logger(__name__)
 
 
-async def run(load: Load, runner: Runner, stopping: Callable[[], bool]) -> None:
+async def run(load: Load, runner: Runner) -> None:
     """Carry out the claims of `load`. Returns when their Work rows are gone, handed on, or
     somebody else's.
 
@@ -35,11 +35,11 @@ async def run(load: Load, runner: Runner, stopping: Callable[[], bool]) -> None:
     step = await runner.database(_step, load.first)
     try:
         while load.leases:
-            if stopping() and not calls:
+            if load.is_stopped and not calls:
                 judge.put_back(load, load.pending, "stopped", clock.now())
                 load.pending = []
             outcomes: list[Outcome] = []
-            room = 0 if stopping() else CALLS - len(calls)
+            room = 0 if load.is_stopped else CALLS - len(calls)
             weight = HEAVY - sum(item.weight for call in calls.values() for item in call.items)
             if load.pending and room >= min(len(load.pending), CALLS // 2) and weight > 0:
                 outcomes += await _open(load, runner, calls, step, room, weight)

@@ -18,7 +18,7 @@ from notifications.types import ProviderError
 log = structlog.get_logger(__name__)
 
 
-@dataclass
+@dataclass(eq=False)
 class Load:
     """Claims that are carried together, of one lane, channel and kind, and what is known of their
     deliveries while they are being sent. One message is a load of one; small works share one, so
@@ -43,6 +43,14 @@ class Load:
     def __post_init__(self) -> None:
         self.owners = {id_: lease for lease in self.leases for id_ in lease.ids}
         self.pending = list(self.owners)
+
+    def stop(self) -> None:
+        """Begin no call any more; what was not sent is put back."""
+        self.waiting.stop()
+
+    @property
+    def is_stopped(self) -> bool:
+        return self.waiting.is_stopped
 
     @property
     def first(self) -> queue.Lease:

@@ -79,7 +79,7 @@ class Threads:
         self._database = ThreadPoolExecutor(DATABASE_THREADS, "database")
         self._beat = ThreadPoolExecutor(1, "beat")
         self._provider = ThreadPoolExecutor(PROVIDER_THREADS, "provider")
-        self._room = asyncio.Semaphore(PROVIDER_THREADS)
+        self._threads = asyncio.Semaphore(PROVIDER_THREADS)
         self._limit = call_limit()
 
     async def database(self, function: Callable[..., T], *args: Any) -> T:
@@ -91,21 +91,24 @@ class Threads:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._beat, _with_connection, function, args)
 
+    def thread(self) -> asyncio.Semaphore:
+        """To be held during `provider`."""
+        return self._threads
+
     async def provider(self, function: Callable[..., T], *args: Any) -> T:
-        """The time limit counts from the start of the call, not from its place in the queue: a call
-        that never began must not end as an unknown outcome.
+        """While a `thread` is held, so that the time limit counts from the start of the call: one that
+        never began must not end as an unknown outcome.
 
         A thread whose call is beyond its limit is given up, and another may take its place: a
         vendor that drips an answer for ever must not cost us the others.
         """
-        async with self._room:
-            pool = self._provider
-            call = pool.submit(_with_connection, function, args)
-            try:
-                return await asyncio.wait_for(asyncio.wrap_future(call), self._limit)
-            except TimeoutError:
-                self._abandon(pool)
-                raise
+        pool = self._provider
+        call = pool.submit(_with_connection, function, args)
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(call), self._limit)
+        except TimeoutError:
+            self._abandon(pool)
+            raise
 
     def _abandon(self, pool: ThreadPoolExecutor) -> None:
         """New calls go to new threads; those that are out in `pool` end there, or never."""
@@ -171,6 +174,7 @@ class Pump:
         self._runner = runner
         self._bells = {lane: asyncio.Event() for lane in lanes}
         self._leases: set[queue.Lease] = set()
+        self._loads: set[Load] = set()
         self._claiming = 0
         self._suspect: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
@@ -194,8 +198,12 @@ class Pump:
             self._bells[lane].set()
 
     def stop(self) -> None:
-        """Claim nothing more and finish the windows that are open. On the loop's own thread."""
+        """Claim nothing more, begin no call, and wait for those that are out. On the loop's own
+        thread.
+        """
         self._stopping.set()
+        for load in self._loads:
+            load.stop()
         self._open_road.set()
         for bell in self._bells.values():
             bell.set()
@@ -271,6 +279,9 @@ class Pump:
     async def _carry_out(self, load: Load) -> None:
         leases = list(load.leases)
         load.closed = self._let_go
+        self._loads.add(load)
+        if self._stopping.is_set():
+            load.stop()
         try:
             await self._carry_on(load)
         except (OperationalError, InterfaceError) as error:
@@ -279,6 +290,7 @@ class Pump:
         except Exception as error:  # noqa: BLE001 - the lease runs out and the work is claimed again
             log.error("load failed", error=type(error).__name__, works=[str(x.id) for x in leases])
         finally:
+            self._loads.discard(load)
             self._let_go(leases)
 
     def _let_go(self, leases: Sequence[queue.Lease]) -> None:
@@ -302,7 +314,7 @@ class Pump:
                 await self._runner.database(queue.take_apart, lease)
             load.without(lease)
         if load.leases:
-            await deliver.run(load, self._runner, self._stopping.is_set)
+            await deliver.run(load, self._runner)
 
     @staticmethod
     def _is_suspect(lease: queue.Lease) -> bool:

@@ -86,7 +86,7 @@ def _others(item: Item, call: Past) -> Collection[str]:
 async def _ask(provider: Provider, inquiry: Inquiry, runner: Runner) -> list[ProviderEvent]:
     """Nothing where it does not answer either: then the wait was all there is."""
     try:
-        async with provider.place():
+        async with provider.place(), runner.thread():
             return await runner.provider(provider.status, inquiry)
     except ProviderError as error:
         log.warning("look-up failed", provider=provider.name, error=str(error))

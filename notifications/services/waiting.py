@@ -1,9 +1,8 @@
 """The calls of a load that wait for their turn, and whether each may still begin when it comes.
 
 A window decides about a hundred calls, and gets leave for them. Where they begin long after that,
-both are asked for once more: for all that have waited too long together. One by one it would cost
-more than the calls themselves, which makes the next wait longer (measured: half of a slow worker's
-time).
+both are asked for once more, for many together. One by one it would cost more than the calls
+themselves, which makes the next wait longer (measured: half of a slow worker's time).
 """
 
 from __future__ import annotations
@@ -11,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
+from uuid import UUID
 
 import structlog
-from django.db import DatabaseError, InterfaceError
 
 from notifications import limits
-from notifications.services.allot import Way
+from notifications.providers.base import Provider
 from notifications.services.compose import Call
 from notifications.services.window import confirmed
 
@@ -27,10 +26,10 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 BEGIN_WITHIN = 3.0
-"""Seconds after its window in which a call begins, or is asked about once more. Who cancels a batch,
-or unsubscribes by the link, is answered after longer than that (`SETTLE_SECONDS`): no call begins
-after the answer. What is said elsewhere, in preferences or the suppression list, holds for windows
-that open afterwards: a call of one that was open may follow by so long.
+"""Seconds after it was decided on in which a call begins. Who cancels a batch, or unsubscribes by the
+link, is answered after longer than that (`SETTLE_SECONDS`): no call begins after the answer. What is
+said elsewhere, in preferences or the suppression list, holds for windows that open afterwards: a
+call of one that was open may follow by so long.
 """
 
 
@@ -39,48 +38,83 @@ class Asks(Protocol):
 
 
 class Waiting:
-    """Used on one event loop. Each call is added before it waits, and removed when it begins, or
-    leaves.
+    """Used on one event loop. Each call is added before it waits for a place, by its own task, and
+    removed when it ends.
     """
 
     def __init__(self) -> None:
-        self._calls: dict[Call, None] = {}
+        self.is_stopped = False
+        self._calls: dict[Call, asyncio.Task[Any] | None] = {}
+        self._due: set[Call] = set()
+        """Those of them that have a place."""
+        self._begun = 0
+        """Calls that have begun since leave was last asked for."""
         self._asking = asyncio.Lock()
-        self._late: Sequence[Call] = ()
-        """Those that are being asked about."""
+        self._asked: Collection[Call] = ()
+        """Those for which leave is being asked for."""
 
-    def add(self, call: Call) -> None:
-        self._calls[call] = None
+    def add(self, call: Call) -> bool:
+        """False where none begins any more."""
+        if not self.is_stopped:
+            self._calls[call] = asyncio.current_task()
+        return not self.is_stopped
 
-    def remove(self, call: Call) -> None:
-        self._calls.pop(call, None)
+    def stop(self) -> None:
+        """No call begins any more. Those that wait for a place end as cancelled."""
+        self.is_stopped = True
+        for call, task in self._calls.items():
+            if task and call not in self._due:
+                task.cancel()
 
     async def leave(self, call: Call) -> None:
-        """It ends. One that has not begun may just be asked about: not before it is known what leave
-        it has to return.
+        """It ends. Leave may just be asked for on its behalf: not before it is known what it has to
+        return.
         """
-        if call in self._late:
+        if call in self._asked:
             async with self._asking:
                 pass
-        self.remove(call)
+        self._remove(call)
 
     async def may_begin(self, call: Call, asks: Asks) -> bool:
-        """Whether `call`, whose turn has come, is to be made at once."""
-        while call in self._late or (call in self._calls and not is_fresh(call)):
+        """Whether `call`, which has a place now, is to be made at once."""
+        self._due.add(call)
+        while call in self._calls and not is_fresh(call) and not self.is_stopped:
             async with self._asking:
-                if call not in self._calls or is_fresh(call):
-                    continue  # another call has asked meanwhile
-                await self._ask(asks)
-                break  # however long it took, else a slow database would let none begin
-        return call in self._calls
+                if call in self._calls and not is_fresh(call):
+                    await self._ask(asks)
+                    break  # else a database that is too slow would be asked for ever
+        begins = call in self._calls and is_fresh(call) and not self.is_stopped
+        if begins:
+            self._begun += 1
+            self._remove(call)
+        return begins
 
     async def _ask(self, asks: Asks) -> None:
-        self._late = [one for one in self._calls if not is_fresh(one)]
-        try:
-            for one in await asks.database(refused, self._late):
-                self.remove(one)
-        finally:
-            self._late = ()
+        if undecided := [call for call in self._calls if not _is_decided(call)]:
+            self._turn_away(await asks.database(decided_against, undecided))
+        if wanting := self._wanting():
+            self._asked = wanting
+            try:
+                self._turn_away(await asks.database(without_leave, wanting))
+            finally:
+                self._asked = ()
+
+    def _wanting(self) -> list[Call]:
+        """Without leave: those with a place, and as many of the next as have begun since this was last
+        asked. Leave that is not used at once is missing elsewhere.
+        """
+        late = [call for call in self._calls if not call.grant.is_usable]
+        now = [call for call in late if call in self._due]
+        ahead, self._begun = max(0, self._begun - len(now)), 0
+        return now + [call for call in late if call not in self._due][:ahead]
+
+    def _turn_away(self, calls: Iterable[Call]) -> None:
+        for call in calls:
+            self._calls.pop(call, None)
+
+    def _remove(self, call: Call) -> None:
+        self._calls.pop(call, None)
+        self._due.discard(call)
 
 
 def is_fresh(call: Call) -> bool:
@@ -92,49 +126,60 @@ def _is_decided(call: Call) -> bool:
     return time.monotonic() - call.decided < BEGIN_WITHIN
 
 
-def refused(late: Sequence[Call]) -> list[Call]:
-    """Those of `late` that are not to be made after all, also where the database cannot tell. The
-    others are as fresh as if their window had just opened.
+# --- What is asked, in a thread ----------------------------------------------------------------
+
+
+def decided_against(calls: Sequence[Call]) -> Collection[Call]:
+    """Those of `calls` that are not to be made after all, also where nobody can tell. The others are as
+    if their window had just opened.
     """
+    now = time.monotonic()
     try:
-        _decide([call for call in late if not _is_decided(call)])
-        return [*(call for call in late if not _is_decided(call)), *_without_leave(late)]
-    except (DatabaseError, InterfaceError) as error:
-        log.warning("calls not confirmed", count=len(late), error=type(error).__name__)
-        return list(late)
+        going = set(confirmed(calls))
+    except Exception as error:  # noqa: BLE001 - whatever it is: none of them was made
+        log.warning("calls not confirmed", count=len(calls), error=type(error).__name__)
+        return calls
+    for call in going:
+        call.decided = now
+    return [call for call in calls if call not in going]
 
 
-def _decide(late: Sequence[Call]) -> None:
-    if late:
-        now = time.monotonic()
-        for call in confirmed(late):
-            call.decided = now
+def without_leave(calls: Sequence[Call]) -> Collection[Call]:
+    """Those of `calls`, whose leave ran out, that get no other; also where nobody can tell."""
+    try:
+        _return_leave(calls)
+        return [call for alike in _alike(calls) for call in _left_over(alike)]
+    except Exception as error:  # noqa: BLE001 - whatever it is: none of them was made
+        log.warning("no leave asked for", count=len(calls), error=type(error).__name__)
+        return calls
 
 
-def _without_leave(late: Sequence[Call]) -> Iterator[Call]:
-    """Those whose leave ran out and that get no other."""
-    wanting = [call for call in late if _is_decided(call) and not call.grant.is_usable]
-    _return_leave(wanting)
-    alike: dict[tuple[Way, int], list[Call]] = defaultdict(list)
-    for call in wanting:
-        alike[call.way, len(call.items)].append(call)
-    for (way, size), calls in alike.items():
-        lease = calls[0].items[0].lease
-        grant = limits.lease(
-            provider=way.provider.name,
-            channel=lease.channel.value,
-            lane=lease.lane.value,
-            wanted=size * len(calls),
-            state=way.state,
-            batch_limit=size,
-            batch=lease.batch_id,
-            pace=lease.pace,
-        )
-        made = grant.granted // size
-        for call in calls[:made]:
-            call.grant = grant
-        limits.give_back(grant, grant.granted - made * size)
-        yield from calls[made:]
+def _alike(calls: Iterable[Call]) -> Collection[list[Call]]:
+    """Of one size, and under the same limits."""
+    found: dict[tuple[Provider, int, UUID | None], list[Call]] = defaultdict(list)
+    for call in calls:
+        found[call.provider, len(call.items), call.items[0].lease.paced].append(call)
+    return found.values()
+
+
+def _left_over(calls: Sequence[Call]) -> Sequence[Call]:
+    """Those for which there is no new leave; the others have it."""
+    lease, way, size = calls[0].items[0].lease, calls[-1].way, len(calls[0].items)
+    grant = limits.lease(
+        provider=way.provider.name,
+        channel=lease.channel.value,
+        lane=lease.lane.value,
+        wanted=size * len(calls),
+        state=way.state,
+        batch_limit=size,
+        batch=lease.batch_id,
+        pace=lease.pace,
+    )
+    made = grant.granted // size
+    for call in calls[:made]:
+        call.grant = grant
+    limits.give_back(grant, grant.granted - made * size)
+    return calls[made:]
 
 
 _NONE = limits.Grant(0, expires=0.0)

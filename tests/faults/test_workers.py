@@ -10,8 +10,11 @@ import pytest
 from notifications.models import Attempt, Delivery
 from notifications.services import audit
 from notifications.states import State
+from notifications.types import Lane
 from tests.fakes.behaviours import Hang
 from tests.fakes.sendgrid import SendGridServer
+from tests.fakes.smtp import SmtpServer
+from tests.fakes.smtp_behaviours import Take
 from tests.faults.nursery import Nursery
 from tests.faults.world import PATIENCE, accept, env
 from tests.processes import SCRAPER, eventually, free_port, running, scraped
@@ -71,4 +74,29 @@ def test_a_stop_does_not_wait_for_calls_that_hang(sendgrid: SendGridServer, tmp_
     with running("worker", log=tmp_path / "log", **env(sendgrid)):
         eventually(all_sent, PATIENCE)
     assert Attempt.objects.get(number=1).state == Attempt.State.UNKNOWN
+    assert list(audit.findings()) == []
+
+
+@pytest.mark.parametrize("seconds", [0.5, 100])
+def test_a_stop_leaves_only_calls_that_were_made_unanswered(
+    sendgrid: SendGridServer, tmp_path: Path, seconds: float
+) -> None:
+    """A mail server has sixteen connections for them: what waits for one is put back, whether those
+    answer meanwhile or not.
+    """
+    with SmtpServer() as relay:
+        by_mail = env(sendgrid, SENDGRID_API_KEY="", SMTP_URL=relay.url)
+        relay.script.always(Take(delay=seconds))
+        with running("worker", log=tmp_path / "log", **by_mail) as worker:
+            accept(300, lane=Lane.BULK)
+            relay.commands.wait_for(16, timeout=PATIENCE)
+            assert worker.stop() == 0
+
+        out = set(Attempt.objects.filter(state=Attempt.State.CALLING).values_list("id", flat=True))
+        assert len(out) == (16 if seconds > 10 else 0)
+        relay.script.reset()
+        with running("worker", log=tmp_path / "log", **by_mail):
+            eventually(lambda: Delivery.objects.filter(state=State.SENT).count() == 300 - len(out))
+        unknown = Attempt.objects.filter(state=Attempt.State.UNKNOWN).values_list("id", flat=True)
+        assert set(unknown) == out
     assert list(audit.findings()) == []

@@ -102,9 +102,9 @@ def test_while_slow_calls_are_open_others_carry_what_comes(agent: ApiClient, set
     async def work(inline: Inline) -> None:
         async def later() -> None:
             await asyncio.sleep(0.3)
-            await deliver.run(second, inline, lambda: False)
+            await deliver.run(second, inline)
 
-        await asyncio.gather(deliver.run(first, inline, lambda: False), later())
+        await asyncio.gather(deliver.run(first, inline), later())
 
     run(Inline(), work)
     assert states() == {State.SENT}

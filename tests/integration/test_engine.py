@@ -37,6 +37,7 @@ from notifications.services import audit, calls, complete, status, submit
 from notifications.services.asked import Submission, Target
 from notifications.services.complete import Outcome
 from notifications.services.compose import Call
+from notifications.services.load import Load
 from notifications.services.traffic import Traffic, Turn
 from notifications.services.window import Window
 from notifications.services.window import open_window as open_for
@@ -52,7 +53,7 @@ from notifications.types import (
     Sent,
 )
 from tests.email_world import EmailWorld, email_world
-from tests.engine import Inline, carry_out, drain, make_everything_due
+from tests.engine import Inline, carry_out, carry_out_load, drain, make_everything_due
 from tests.fakes.behaviours import Behaviour, Exchange, Reset, Status, throttled
 from tests.integration.test_queue import batch_of, chunk
 from tests.scripted import entry, unanswered
@@ -389,28 +390,36 @@ def test_a_scheduled_message_waits_for_its_time(agent: ApiClient) -> None:
 class Interrupted(Inline):
     """The stop comes with the first call."""
 
-    called = False
+    def __init__(self, load: Load) -> None:
+        super().__init__()
+        self._load = load
 
     @override
     async def provider(self, function: Callable[..., T], *args: Any) -> T:
-        self.called = True
+        self._load.stop()
         return await super().provider(function, *args)
 
 
 def test_stopping_before_the_first_window_hands_on_all(agent: ApiClient) -> None:
     send(agent, 3)
-    carry_out(claim(), stopping=lambda: True)
+    load = Load([claim()])
+    load.stop()
+    carry_out_load(load)
     assert not Attempt.objects.exists()
     assert len(Work.objects.get().ids) == 3
     drain()
 
 
-def test_stopping_finishes_the_window_and_hands_on_the_rest(agent: ApiClient) -> None:
+def test_stopping_finishes_the_calls_that_are_out_and_hands_on_the_rest(agent: ApiClient) -> None:
     send(agent, 150)
-    runner = Interrupted()
-    carry_out(claim(), stopping=lambda: runner.called, runner=runner)
+    load = Load([claim()])
+    carry_out_load(load, runner=Interrupted(load))
 
-    assert Delivery.objects.filter(state=State.SENT).count() == 100
+    assert 1 <= Delivery.objects.filter(state=State.SENT).count() < 100
+    assert set(Attempt.objects.values_list("state", "code")) == {
+        ("accepted", ""),
+        ("failed", "halted"),
+    }
     assert Work.objects.get().claims == 0
     drain()
     assert Delivery.objects.filter(state=State.SENT).count() == 150
@@ -851,6 +860,10 @@ class Until(Behaviour):
 
 class Concurrent(Inline):
     """Providers are called in threads of their own, as in a worker."""
+
+    @override
+    def thread(self) -> asyncio.Semaphore:
+        return asyncio.Semaphore()
 
     @override
     async def provider(self, function: Callable[..., T], *args: Any) -> T:

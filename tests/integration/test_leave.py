@@ -22,16 +22,15 @@ from notifications.providers.base import Provider
 from notifications.services import calls, judge
 from notifications.services.calls import HALTED, LEASE_LOST, Answer
 from notifications.services.compose import Call
-from notifications.services.traffic import Traffic, Turn
-from notifications.services.waiting import Waiting, refused
+from notifications.services.waiting import Waiting, is_fresh, without_leave
 from notifications.services.window import Window
 from notifications.services.window import open_window as open_for
-from notifications.types import Lane, Outbound, ProviderError, Sent
+from notifications.types import Lane, ProviderError, Sent
 from tests.engine import Inline, drain, make_everything_due, run
 from tests.integration.test_engine import claim, send
 from tests.integration.test_queue import batch_of, chunk
 from tests.integration.test_routes import half_open, probed
-from tests.scripted import Scripted, ScriptedLoop, entry, scripted, scripted_loop, throttled
+from tests.scripted import Scripted, ScriptedLoop, entry, throttled
 
 pytestmark = pytest.mark.django_db
 
@@ -150,48 +149,30 @@ def too_late(call: Call) -> Call:
     return replace(call, way=replace(call.way, grant=grant))
 
 
-def turn() -> Turn:
-    return Turn(Traffic("a"), is_last=False, patience=0)
+KINDS = [Scripted, ScriptedLoop]
+"""In a thread, and on the loop."""
 
 
-def outbound(call: Call) -> Outbound:
-    assert not isinstance(call.outbound, ProviderError)
-    return call.outbound[0]
-
-
-def test_a_call_whose_leave_ran_out_asks_once_more(agent: ApiClient, use: Use) -> None:
-    use(100)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_call_whose_leave_ran_out_asks_once_more(
+    agent: ApiClient, use: Use, kind: type[Provider]
+) -> None:
+    use(100, kind)
     send(agent)
     (call,) = window().calls
-    assert isinstance(calls._send(too_late(call), [outbound(call)], turn()), Sent)
-    assert len(scripted("a").asked) == 1
+    assert isinstance(answer_of(too_late(call)), Sent)
     assert free() == 99  # the old leave was returned
 
 
-def test_without_new_leave_it_is_not_made(agent: ApiClient, use: Use) -> None:
-    use(2)
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_new_leave_it_is_not_made(agent: ApiClient, use: Use, kind: type[Provider]) -> None:
+    use(2, kind)
     send(agent)
     (call,) = window().calls
     use_up()
-    provider = scripted("a")
-    use(1)  # staff have lowered it
-    assert calls._send(too_late(call), [outbound(call)], turn()) is HALTED
-    assert provider.asked == []
+    use(1, kind)  # staff have lowered it
+    assert answer_of(too_late(call)) is HALTED
     assert free() == 0
-
-
-@pytest.mark.parametrize(("limit", "answer"), [(2, Sent("ref", 202)), (1, HALTED)])
-def test_on_the_loop_it_asks_once_more_too(
-    agent: ApiClient, use: Use, limit: int, answer: Answer
-) -> None:
-    use(2, ScriptedLoop)
-    send(agent)
-    (call,) = window().calls
-    use_up()
-    provider = scripted_loop("a")
-    use(limit, ScriptedLoop)
-    assert answer_of(too_late(call)) == answer
-    assert len(provider.asked) == limit - 1
 
 
 def run_out(made: Sequence[Call]) -> list[Call]:
@@ -208,14 +189,14 @@ def test_of_many_as_many_are_made_as_there_is_leave_for(agent: ApiClient, use: U
     send(agent, 5)
     made = run_out(window().calls)
     use(2)
-    without = refused(made)
+    without = without_leave(made)
     assert len(without) == 3
     assert [call.grant.is_usable for call in made].count(True) == 2
     assert free() == 0
     use(7)
     judge.learn([(call, HALTED) for call in without])
     assert free() == 5  # each had returned its own before
-    assert refused([call for call in made if call not in without]) == []
+    assert all(is_fresh(call) for call in made if call not in without)
 
 
 def test_calls_of_many_messages_get_leave_as_a_whole(agent: ApiClient, use: Use) -> None:
@@ -223,7 +204,7 @@ def test_calls_of_many_messages_get_leave_as_a_whole(agent: ApiClient, use: Use)
     chunk(25, batch=batch_of(agent))
     made = run_out(window().calls)
     use(18, ScriptedLoop)
-    assert [len(call.items) for call in refused(made)] == [10]
+    assert [len(call.items) for call in without_leave(made)] == [10]
     assert free() == 3
 
 
@@ -237,7 +218,7 @@ def test_where_calls_are_counted_no_more_are_made(
     made = run_out(window().calls)
     assert free() == 96
     use(limit, ScriptedLoop, limits.CALLS)
-    assert len(made) - len(refused(made)) == left
+    assert len(made) - len(without_leave(made)) == left
     use(100, ScriptedLoop, limits.CALLS)
     assert free() == 100 - left
 
@@ -265,7 +246,7 @@ def test_where_the_database_cannot_tell_none_is_made(
 
     monkeypatch.setattr(limits, "_called", away)
     valkey.client().flushdb()
-    assert refused(made) == made
+    assert without_leave(made) == made
 
 
 def answer_of(call: Call) -> Answer:

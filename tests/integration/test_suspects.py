@@ -23,7 +23,7 @@ from notifications.services import pump, replay
 from notifications.services.load import Load
 from notifications.states import State
 from notifications.types import Channel, Lane
-from tests.engine import carry_out
+from tests.engine import carry_out, carry_out_load
 from tests.factories import ApiClientFactory
 from tests.faults.stepping import PROVIDERS, Clockwork, Worker, finish
 from tests.integration.test_engine import send
@@ -94,7 +94,10 @@ def test_a_suspect_that_was_not_tried_stays_one(agent: ApiClient, why: str) -> N
     if why == "blocked":
         ProviderState.objects.create(name="simulator", enabled=False)
     (lease,) = queue.claim_suspect(LANES)
-    carry_out(lease, stopping=lambda: why == "stopped")
+    load = Load([lease])
+    if why == "stopped":
+        load.stop()
+    carry_out_load(load)
     work = Work.objects.get()
     assert (work.suspect, work.claims, work.size) == (True, queue.SUSPECT_AT, 1)
 

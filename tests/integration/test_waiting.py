@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
@@ -15,7 +15,7 @@ from django.utils import timezone
 from typing_extensions import override
 
 from commsproject.common.models import ApiClient
-from notifications import breaker, limits, retry
+from notifications import breaker, limits, queue, retry
 from notifications.models import (
     Attempt,
     Batch,
@@ -26,7 +26,9 @@ from notifications.models import (
     ProviderState,
     Work,
 )
-from notifications.services import audit, batches, judge, metrics, route, suppress, waiting
+from notifications.services import audit, batches, calls, judge, metrics, route, suppress, waiting
+from notifications.services.compose import Call
+from notifications.services.window import open_window as open_for
 from notifications.states import State
 from notifications.types import ErrorClass, EventType, Lane, Outbound, ProviderError, Sent
 from tests.engine import Inline, carry_out, drain, make_everything_due, run
@@ -68,10 +70,11 @@ def breakers_close() -> None:
 
 
 def again(lane: Lane = Lane.NORMAL) -> None:
-    """The next try of what waits."""
+    """The next try of what waits, and no other: the one after it may be due at once."""
     breakers_close()
     make_everything_due()
-    drain(lane)
+    for lease in queue.claim(lane, 2000):
+        carry_out(lease)
 
 
 def grow_old(**age: float) -> None:
@@ -342,12 +345,10 @@ def test_a_call_that_has_waited_is_decided_about_once_more(agent: ApiClient) -> 
     assert waiting.is_fresh(replace(call, decided=now - waiting.BEGIN_WITHIN + 1))
     late = replace(call, decided=now - waiting.BEGIN_WITHIN - 0.1)
     assert not waiting.is_fresh(late)
-    assert waiting.refused([late]) == []
+    assert waiting.decided_against([late]) == []
     assert waiting.is_fresh(late)
     SuppressionFactory.create(address=call.items[0].address)
-    assert waiting.refused([late]) == []  # until it is late once more
-    late.decided = call.decided - waiting.BEGIN_WITHIN
-    assert waiting.refused([late]) == [late]
+    assert waiting.decided_against([late]) == [late]
 
 
 def test_those_that_have_waited_are_decided_about_together(agent: ApiClient) -> None:
@@ -377,40 +378,173 @@ def test_those_that_have_waited_are_decided_about_together(agent: ApiClient) -> 
     assert asked == [10]
 
 
-def test_one_that_turns_back_meanwhile_has_the_leave_that_is_told_to_it(agent: ApiClient) -> None:
-    """Two calls ask; one of them ends before the answer is there."""
-    send(agent, 2)
+def without(call: Call) -> Call:
+    """Its leave is over."""
+    call.grant = replace(call.grant, expires=0.0)
+    return call
+
+
+class Late(Inline):
+    """Answers after a while; `told` are the calls it was asked about, by question."""
+
+    def __init__(self, inline: Inline) -> None:
+        super().__init__()
+        self._inline = inline
+        self.told: list[tuple[str, int]] = []
+
+    @override
+    async def database(self, function: Callable[..., Any], *args: Any) -> Any:
+        await asyncio.sleep(0.05)
+        found = await self._inline.database(function, *args)
+        self.told.append((function.__name__, len(args[0])))
+        return found
+
+
+def windowed(agent: ApiClient, count: int) -> Sequence[Call]:
+    send(agent, count)
     lease = claim()
-    one, two = open_window(lease, lease.ids).calls
-    for call in (one, two):
-        call.decided -= waiting.BEGIN_WITHIN
-    order: list[str] = []
+    return open_window(lease, lease.ids).calls
+
+
+def test_one_that_turns_back_meanwhile_has_the_leave_that_is_told_to_it(agent: ApiClient) -> None:
+    """One call asks, for another that has no place yet, too; that ends before the answer is there."""
+    *others, one, two = windowed(agent, 4)
+    told_by_then: list[int] = []
 
     async def begin(inline: Inline) -> None:
-        turns = waiting.Waiting()
-        turns.add(one)
-        turns.add(two)
-
-        class Late(Inline):
-            @override
-            async def database(self, function: Callable[..., Any], *args: Any) -> Any:
-                await asyncio.sleep(0.05)
-                found = await inline.database(function, *args)
-                order.append("told")
-                return found
+        turns, late = waiting.Waiting(), Late(inline)
+        for call in (*others, one, two):
+            assert turns.add(call)
+        for call in others:
+            assert await turns.may_begin(call, late)
 
         async def turn_back() -> None:
             await asyncio.sleep(0.01)
             await turns.leave(two)
-            order.append("left")
+            told_by_then.append(len(late.told))
 
-        may, _ = await asyncio.gather(turns.may_begin(one, Late()), turn_back())
+        may, _ = await asyncio.gather(turns.may_begin(without(one), late), turn_back())
         assert may
-        assert not await turns.may_begin(two, Late())
+        assert not await turns.may_begin(without(two), late)
+        assert late.told == [("without_leave", 2)]
+
+    without(two)
+    run(Inline(), begin)
+    assert told_by_then == [1]
+
+
+def test_leave_is_asked_for_by_those_with_a_place_and_as_many_as_begin(agent: ApiClient) -> None:
+    """What the others held would be missing elsewhere."""
+    found = windowed(agent, 10)
+
+    async def begin(inline: Inline) -> None:
+        turns, late = waiting.Waiting(), Late(inline)
+        for call in found:
+            turns.add(without(call))
+        may = await asyncio.gather(*(turns.may_begin(call, late) for call in found[:4]))
+        assert may == [True] * 4
+        assert await turns.may_begin(found[4], late)
+        assert [waiting.is_fresh(call) for call in found[5:]] == [True] * 2 + [False] * 3
+        assert late.told == [("without_leave", count) for count in (1, 3, 3)]
 
     run(Inline(), begin)
-    assert order == ["told", "left"]
-    assert waiting.is_fresh(two)
+
+
+class Few(ScriptedLoop):
+    """Two calls at a time, which hang until `release`."""
+
+    concurrency: ClassVar[int] = 2
+    batch_limit: ClassVar[int] = 1
+    are_out: asyncio.Event
+    release: asyncio.Event
+
+    @override
+    async def carry(self, messages: Sequence[Outbound]) -> Sent:
+        self.asked.append(messages)
+        if len(self.asked) == 2:
+            self.are_out.set()
+        await self.release.wait()
+        return Sent()
+
+
+def test_a_stop_ends_the_calls_that_wait_for_a_place(agent: ApiClient, settings: Any) -> None:
+    """Though those that have one hang: whoever stops does not wait for long."""
+    settings.PROVIDERS = {"a": entry(Few)}
+    found = windowed(agent, 5)
+    provider = scripted_loop("a")
+    assert isinstance(provider, Few)
+
+    async def begin(inline: Inline) -> None:
+        provider.are_out, provider.release = asyncio.Event(), asyncio.Event()
+        turns = waiting.Waiting()
+        made = [asyncio.create_task(calls.make(call, inline, turns)) for call in found]
+        await provider.are_out.wait()
+        turns.stop()
+        ended = await asyncio.wait_for(asyncio.gather(*made[2:]), 5)
+        assert ended == [calls.HALTED] * 3
+        assert await calls.make(found[0], inline, turns) is calls.HALTED  # of a window just opened
+        provider.release.set()
+        assert {type(await task) for task in made[:2]} == {Sent}
+
+    run(Inline(), begin)
+    assert len(provider.asked) == 2
+
+
+def test_a_slow_answer_makes_no_late_call(
+    agent: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "BEGIN_WITHIN", 0.2)
+    (call,) = windowed(agent, 1)
+    call.decided -= 1
+
+    def slowly(calls: Sequence[Call]) -> Sequence[Call]:
+        time.sleep(0.3)
+        return calls
+
+    monkeypatch.setattr(waiting, "confirmed", slowly)
+
+    async def begin(inline: Inline) -> None:
+        turns, late = waiting.Waiting(), Late(inline)
+        turns.add(call)
+        assert not await turns.may_begin(call, late)
+        assert late.told == [("decided_against", 1)]
+
+    run(Inline(), begin)
+
+
+def test_a_defect_while_asking_is_no_call_whose_outcome_is_unknown(
+    agent: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = windowed(agent, 2)
+
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(waiting, "confirmed", broken)
+    monkeypatch.setattr(limits, "lease", broken)
+    assert waiting.decided_against([one, two]) == [one, two]
+    assert waiting.without_leave([one, two]) == [one, two]
+
+
+def test_batches_without_a_pace_ask_for_leave_together(
+    agent: ApiClient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = {"COUNT": 100, "SECONDS": 60, "UNIT": "recipients"}
+    settings.PROVIDERS = {"a": entry(LIMIT=limit)}
+    for _ in range(5):
+        chunk(1, batch=batch_of(agent))
+    owners = {id_: lease for lease in queue.claim(Lane.NORMAL, 100) for id_ in lease.ids}
+    asked: list[int] = []
+    lease = limits.lease
+
+    def counting(**about: Any) -> Any:
+        asked.append(about["wanted"])
+        return lease(**about)
+
+    monkeypatch.setattr(limits, "lease", counting)
+    found = open_for(owners, list(owners), {}).calls
+    assert waiting.without_leave([without(call) for call in found]) == []
+    assert asked == [5, 5]
 
 
 class Slow(Scripted):

@@ -327,6 +327,21 @@ def test_two_hundred_at_once_get_fifty():
 FAULTS = ["refuse", "blackhole", "reset"]
 
 
+def test_an_answer_too_late_to_be_used_is_as_good_as_none(broker, settings, monkeypatch):
+    settings.LIMIT_PROCESSES = 4
+    run = limits._run
+
+    def slow(*args: Any) -> Any:
+        time.sleep(0.25)
+        return run(*args)
+
+    monkeypatch.setattr(limits, "_run", slow)
+    grant = limits.take([Bucket("late", 100, 1.0, lag=0.25)], 100)
+    assert (grant.granted, grant.is_usable) == (25, True)
+    monkeypatch.undo()
+    assert limits.take([Bucket("late", 100, 1.0, lag=0.25)], 100).granted == 0  # never twice
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_while_valkey_is_away_each_process_keeps_to_its_share(broker, settings, fault):
     settings.LIMIT_PROCESSES = 4

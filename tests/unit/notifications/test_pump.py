@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -30,9 +31,14 @@ def test_calls_that_hang_are_judged_by_their_own_time_and_cost_no_place(few: Non
         threads = pump.Threads()
         try:
             started = time.monotonic()
-            hanging = [asyncio.create_task(threads.provider(release.wait, 20)) for _ in range(2)]
+
+            async def call(function: Callable[..., object], *args: object) -> object:
+                async with threads.thread():
+                    return await threads.provider(function, *args)
+
+            hanging = [asyncio.create_task(call(release.wait, 20)) for _ in range(2)]
             await asyncio.sleep(0.05)
-            waiting = asyncio.create_task(threads.provider(third))
+            waiting = asyncio.create_task(call(third))
             ended = await asyncio.gather(*hanging, return_exceptions=True)
             answer = await asyncio.wait_for(waiting, 5)  # though both still hang
             assert began[0] - started >= 0.3  # it waited for a place, and was not judged meanwhile
