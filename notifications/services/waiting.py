@@ -100,13 +100,14 @@ class Waiting:
                 self._asked = ()
 
     def _wanting(self) -> list[Call]:
-        """Without leave: those with a place, and as many of the next as have begun since this was last
-        asked. Leave that is not used at once is missing elsewhere.
+        """Without leave: those with a place, and of the next, so that it is asked for at most twice as
+        many as have begun since the last time. Leave that is not used soon is missing elsewhere.
         """
         late = [call for call in self._calls if not call.grant.is_usable]
-        now = [call for call in late if call in self._due]
-        ahead, self._begun = max(0, self._begun - len(now)), 0
-        return now + [call for call in late if call not in self._due][:ahead]
+        late.sort(key=self._due.__contains__, reverse=True)
+        due = sum(call in self._due for call in late)
+        begun, self._begun = self._begun, 0
+        return late[: max(due, 2 * begun)]
 
     def _turn_away(self, calls: Iterable[Call]) -> None:
         for call in calls:

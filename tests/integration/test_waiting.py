@@ -433,9 +433,11 @@ def test_one_that_turns_back_meanwhile_has_the_leave_that_is_told_to_it(agent: A
     assert told_by_then == [1]
 
 
-def test_leave_is_asked_for_by_those_with_a_place_and_as_many_as_begin(agent: ApiClient) -> None:
+def test_leave_is_asked_for_by_those_with_a_place_and_twice_as_many_as_begin(
+    agent: ApiClient,
+) -> None:
     """What the others held would be missing elsewhere."""
-    found = windowed(agent, 10)
+    found = windowed(agent, 12)
 
     async def begin(inline: Inline) -> None:
         turns, late = waiting.Waiting(), Late(inline)
@@ -444,8 +446,8 @@ def test_leave_is_asked_for_by_those_with_a_place_and_as_many_as_begin(agent: Ap
         may = await asyncio.gather(*(turns.may_begin(call, late) for call in found[:4]))
         assert may == [True] * 4
         assert await turns.may_begin(found[4], late)
-        assert [waiting.is_fresh(call) for call in found[5:]] == [True] * 2 + [False] * 3
-        assert late.told == [("without_leave", count) for count in (1, 3, 3)]
+        assert [waiting.is_fresh(call) for call in found[5:]] == [True] * 5 + [False] * 2
+        assert late.told == [("without_leave", count) for count in (1, 3, 6)]
 
     run(Inline(), begin)
 
