@@ -78,9 +78,9 @@ class Waiting:
     async def may_begin(self, call: Call, asks: Asks) -> bool:
         """Whether `call`, which has a place now, is to be made at once."""
         self._due.add(call)
-        while call in self._calls and not is_fresh(call) and not self.is_stopped:
+        while self._has_to_ask(call):
             async with self._asking:
-                if call in self._calls and not is_fresh(call):
+                if self._has_to_ask(call):  # no other call has, meanwhile
                     await self._ask(asks)
                     break  # else a database that is too slow would be asked for ever
         begins = call in self._calls and is_fresh(call) and not self.is_stopped
@@ -88,6 +88,9 @@ class Waiting:
             self._begun += 1
             self._remove(call)
         return begins
+
+    def _has_to_ask(self, call: Call) -> bool:
+        return call in self._calls and not is_fresh(call) and not self.is_stopped
 
     async def _ask(self, asks: Asks) -> None:
         if undecided := [call for call in self._calls if not _is_decided(call)]:
