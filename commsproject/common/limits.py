@@ -125,8 +125,9 @@ def take(buckets: Sequence[Bucket], wanted: int) -> Grant:
         return _take_locally(buckets, wanted, started)
     granted, standings = answer[0], answer[1:]
     expires = _expires(buckets, started)
-    if granted and time.monotonic() > expires:  # too late to be used, which others will be, too
-        return _take_locally(buckets, wanted, time.monotonic())
+    if granted and time.monotonic() > expires:
+        # Of no use any more, and the next may be as slow. Valkey has set so much aside.
+        return _take_locally(buckets, granted, time.monotonic())
     return Grant(
         granted,
         _spread(max(float(wait) for _, _, _, wait in standings)) if granted < wanted else 0.0,

@@ -92,7 +92,7 @@ async def _answer(
     except NoRoom:
         return HALTED
     except asyncio.CancelledError:
-        if not waiting.is_stopped:
+        if not waiting.is_stopped or turn.began:
             raise
         return HALTED
     except ProviderError as error:

@@ -35,15 +35,15 @@ async def run(load: Load, runner: Runner) -> None:
     step = await runner.database(_step, load.first)
     try:
         while load.leases:
-            if load.is_stopped and not calls:
-                judge.put_back(load, load.pending, "stopped", clock.now())
-                load.pending = []
             outcomes: list[Outcome] = []
             room = 0 if load.is_stopped else CALLS - len(calls)
             weight = HEAVY - sum(item.weight for call in calls.values() for item in call.items)
             if load.pending and room >= min(len(load.pending), CALLS // 2) and weight > 0:
                 outcomes += await _open(load, runner, calls, step, room, weight)
             outcomes += await _answered(load, runner, calls)
+            if load.is_stopped:
+                judge.put_back(load, load.pending, "stopped", clock.now())
+                load.pending = []
             done = load.done(calls.values())
             if outcomes or done:
                 lost = await _record(runner, load, outcomes, done)

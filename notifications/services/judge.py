@@ -23,6 +23,7 @@ from notifications.services.compose import Call
 from notifications.services.items import Item
 from notifications.services.load import Load
 from notifications.services.route import Stranded
+from notifications.services.waiting import return_leave
 from notifications.services.window import Window
 from notifications.states import State
 from notifications.types import ErrorClass, Lane, ProviderError, Sent
@@ -84,9 +85,8 @@ def learn(pairs: Sequence[tuple[Call, Answer]], rests: Sequence[tuple[str, float
     for name, seconds in rests:
         route.note_rest(name, seconds)
     route.report(report for call, answer in pairs for report in reports(call, answer))
+    return_leave(call for call, answer in pairs if answer in NOT_CALLED)
     for call, answer in pairs:
-        if answer in NOT_CALLED:
-            limits.give_back(call.grant, len(call.items), calls=1)
         if isinstance(answer, Sent):
             again = sum(allot.has_failed(item, call.provider) for item in call.items)
             if again:

@@ -306,7 +306,10 @@ class Pump:
     async def _carry_on(self, load: Load) -> None:
         if load.first.kind is Work.Kind.RECONCILE:
             for lease in load.leases:
-                await reconcile.run(lease, self._runner)
+                if load.is_stopped:
+                    await self._give_back([lease])
+                else:
+                    await reconcile.run(lease, self._runner)
             return
         for lease in [lease for lease in load.leases if self._is_suspect(lease)]:
             log.error("suspect", work=str(lease.id), messages=len(lease.ids), claims=lease.claims)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
@@ -38,16 +38,16 @@ class Asks(Protocol):
 
 
 class Waiting:
-    """Used on one event loop. Each call is added before it waits for a place, by its own task, and
-    removed when it ends.
+    """Used on one event loop. Each call is added by its own task before it waits for a place, and
+    leaves at its end.
     """
 
     def __init__(self) -> None:
         self.is_stopped = False
-        self._calls: dict[Call, asyncio.Task[Any] | None] = {}
-        self._due: set[Call] = set()
-        """Those of them that have a place."""
-        self._begun = 0
+        self._calls: dict[Call, None] = {}
+        """Those that may still begin, in the order in which they came."""
+        self._without_place: dict[Call, asyncio.Task[Any] | None] = {}
+        self._begun: Counter[Provider] = Counter()
         """Calls that have begun since leave was last asked for."""
         self._asking = asyncio.Lock()
         self._asked: Collection[Call] = ()
@@ -56,37 +56,38 @@ class Waiting:
     def add(self, call: Call) -> bool:
         """False where none begins any more."""
         if not self.is_stopped:
-            self._calls[call] = asyncio.current_task()
+            self._calls[call] = None
+            self._without_place[call] = asyncio.current_task()
         return not self.is_stopped
 
     def stop(self) -> None:
-        """No call begins any more. Those that wait for a place end as cancelled."""
+        """No call begins any more. The tasks of those that wait for a place are cancelled."""
         self.is_stopped = True
-        for call, task in self._calls.items():
-            if task and call not in self._due:
-                task.cancel()
+        for task in filter(None, self._without_place.values()):
+            task.cancel()
 
     async def leave(self, call: Call) -> None:
         """It ends. Leave may just be asked for on its behalf: not before it is known what it has to
         return.
         """
+        self._without_place.pop(call, None)
         if call in self._asked:
             async with self._asking:
                 pass
-        self._remove(call)
+        self._calls.pop(call, None)
 
     async def may_begin(self, call: Call, asks: Asks) -> bool:
         """Whether `call`, which has a place now, is to be made at once."""
-        self._due.add(call)
+        self._without_place.pop(call, None)
         while self._has_to_ask(call):
             async with self._asking:
                 if self._has_to_ask(call):  # no other call has, meanwhile
                     await self._ask(asks)
-                    break  # else a database that is too slow would be asked for ever
+                    break  # once: where answers are too slow for it the next one is, too
         begins = call in self._calls and is_fresh(call) and not self.is_stopped
         if begins:
-            self._begun += 1
-            self._remove(call)
+            self._begun[call.provider] += 1
+            del self._calls[call]
         return begins
 
     def _has_to_ask(self, call: Call) -> bool:
@@ -103,22 +104,24 @@ class Waiting:
                 self._asked = ()
 
     def _wanting(self) -> list[Call]:
-        """Without leave: those with a place, and of the next, so that it is asked for at most twice as
-        many as have begun since the last time. Leave that is not used soon is missing elsewhere.
+        """Without leave: those with a place, and the next ones, up to twice as many as have begun since
+        the last time. More would hold what is missing elsewhere.
         """
-        late = [call for call in self._calls if not call.grant.is_usable]
-        late.sort(key=self._due.__contains__, reverse=True)
-        due = sum(call in self._due for call in late)
-        begun, self._begun = self._begun, 0
-        return late[: max(due, 2 * begun)]
+        late: dict[Provider, list[Call]] = defaultdict(list)
+        for call in self._calls:
+            if not call.grant.is_usable:
+                late[call.provider].append(call)
+        found: list[Call] = []
+        for provider, calls in late.items():
+            calls.sort(key=self._without_place.__contains__)
+            with_place = sum(call not in self._without_place for call in calls)
+            found += calls[: max(with_place, 2 * self._begun[provider])]
+        self._begun.clear()
+        return found
 
     def _turn_away(self, calls: Iterable[Call]) -> None:
         for call in calls:
             self._calls.pop(call, None)
-
-    def _remove(self, call: Call) -> None:
-        self._calls.pop(call, None)
-        self._due.discard(call)
 
 
 def is_fresh(call: Call) -> bool:
@@ -151,7 +154,7 @@ def decided_against(calls: Sequence[Call]) -> Collection[Call]:
 def without_leave(calls: Sequence[Call]) -> Collection[Call]:
     """Those of `calls`, whose leave ran out, that get no other; also where nobody can tell."""
     try:
-        _return_leave(calls)
+        return_leave(calls)  # first: there may be none but theirs
         return [call for alike in _alike(calls) for call in _left_over(alike)]
     except Exception as error:  # noqa: BLE001 - whatever it is: none of them was made
         log.warning("no leave asked for", count=len(calls), error=type(error).__name__)
@@ -186,11 +189,13 @@ def _left_over(calls: Sequence[Call]) -> Sequence[Call]:
     return calls[made:]
 
 
+# --- What is returned --------------------------------------------------------------------------
+
 _NONE = limits.Grant(0, expires=0.0)
 
 
-def _return_leave(calls: Iterable[Call]) -> None:
-    """Before more is asked for: there may be none but theirs."""
+def return_leave(calls: Iterable[Call]) -> None:
+    """Of calls that were not made, or not yet; together for those that got it together."""
     by_grant: dict[int, list[Call]] = defaultdict(list)
     for call in calls:
         by_grant[id(call.grant)].append(call)

@@ -14,6 +14,7 @@ from django.db import InterfaceError
 from django.utils import timezone
 
 from commsproject.common import ids, valkey
+from commsproject.common import limits as common_limits
 from commsproject.common.models import ApiClient
 from notifications import limits
 from notifications.limits import Grant
@@ -138,6 +139,26 @@ def test_a_call_that_was_not_made_returns_its_leave(
     first, second, third = window().calls
     judge.learn([(first, why), (second, Sent("ref")), (third, throttled())])
     assert free() == 98
+
+
+def test_calls_that_were_not_made_return_their_leave_together(
+    agent: ApiClient, use: Use, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop leaves hundreds of them, and little time."""
+    use(100)
+    send(agent, 30)
+    made = window().calls
+    asked: list[str] = []
+    run = common_limits._run
+
+    def counting(name: str, *about: Any) -> Any:
+        asked.append(name)
+        return run(name, *about)
+
+    monkeypatch.setattr(common_limits, "_run", counting)
+    judge.learn([(call, HALTED) for call in made])
+    assert asked.count("give_back") == 1
+    assert free() == 100
 
 
 # --- Leave that ran out while a call waited for its turn -----------------------------------------

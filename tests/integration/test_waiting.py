@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -243,7 +244,7 @@ def test_after_a_long_wait_the_first_refusal_is_not_the_last(
     settings.PROVIDERS = {"a": entry(answer=temporary())}
     (delivery,) = send(agent, priority=lane)
     grow_old(days=days)
-    drain(lane)
+    again(lane)
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts_made) == (State.QUEUED, 1)
 
@@ -457,15 +458,17 @@ class Few(ScriptedLoop):
 
     concurrency: ClassVar[int] = 2
     batch_limit: ClassVar[int] = 1
+    prompt = 0
+    """So many are answered before that."""
     are_out: asyncio.Event
     release: asyncio.Event
 
     @override
     async def carry(self, messages: Sequence[Outbound]) -> Sent:
         self.asked.append(messages)
-        if len(self.asked) == 2:
+        if len(self.asked) == self.prompt + 2:
             self.are_out.set()
-        await self.release.wait()
+        await (asyncio.sleep(0.05) if len(self.asked) <= self.prompt else self.release.wait())
         return Sent()
 
 
@@ -490,6 +493,68 @@ def test_a_stop_ends_the_calls_that_wait_for_a_place(agent: ApiClient, settings:
 
     run(Inline(), begin)
     assert len(provider.asked) == 2
+
+
+def test_a_stop_ends_those_that_were_turned_away_while_they_waited_for_a_place(
+    agent: ApiClient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that has a place asks for them, too; there is leave for itself only."""
+    settings.PROVIDERS = {"a": entry(Few)}
+    found = windowed(agent, 6)
+    for call in found[2:]:
+        without(call)
+    provider = scripted_loop("a")
+    assert isinstance(provider, Few)
+    provider.prompt = 1
+
+    def for_one(late: Sequence[Call]) -> Sequence[Call]:
+        assert len(late) == 4
+        late[0].grant = replace(late[0].grant, expires=math.inf)
+        return late[1:]
+
+    monkeypatch.setattr(waiting, "without_leave", for_one)
+
+    async def begin(inline: Inline) -> None:
+        provider.are_out, provider.release = asyncio.Event(), asyncio.Event()
+        turns = waiting.Waiting()
+        made = [asyncio.create_task(calls.make(call, inline, turns)) for call in found]
+        await provider.are_out.wait()
+        turns.stop()
+        ended = await asyncio.wait_for(asyncio.gather(*made[3:]), 5)
+        assert ended == [calls.HALTED] * 3
+        provider.release.set()
+        assert {type(await task) for task in made[:3]} == {Sent}
+
+    run(Inline(), begin)
+
+
+def test_a_stop_lets_a_call_end_that_waits_to_hear_of_its_leave(agent: ApiClient) -> None:
+    """Cancelled, it would take its load with it."""
+    *others, one, two = windowed(agent, 4)
+
+    async def begin(inline: Inline) -> None:
+        turns, late = waiting.Waiting(), Late(inline)
+        for call in others:
+            assert turns.add(call)
+            assert await turns.may_begin(call, late)
+
+        async def turn_back() -> str:
+            turns.add(without(two))
+            await asyncio.sleep(0.01)
+            await turns.leave(two)
+            return "left"
+
+        ending = asyncio.create_task(turn_back())
+        await asyncio.sleep(0)
+        turns.add(without(one))
+        asking = asyncio.create_task(turns.may_begin(one, late))
+        await asyncio.sleep(0.03)
+        assert not ending.done()
+        turns.stop()
+        assert await ending == "left"
+        assert not await asking
+
+    run(Inline(), begin)
 
 
 def test_a_slow_answer_makes_no_late_call(

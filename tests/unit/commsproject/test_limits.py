@@ -327,7 +327,7 @@ def test_two_hundred_at_once_get_fifty():
 FAULTS = ["refuse", "blackhole", "reset"]
 
 
-def test_an_answer_too_late_to_be_used_is_as_good_as_none(broker, settings, monkeypatch):
+def test_an_answer_too_late_to_be_used_is_as_good_as_none(settings, monkeypatch):
     settings.LIMIT_PROCESSES = 4
     run = limits._run
 
@@ -340,6 +340,20 @@ def test_an_answer_too_late_to_be_used_is_as_good_as_none(broker, settings, monk
     assert (grant.granted, grant.is_usable) == (25, True)
     monkeypatch.undo()
     assert limits.take([Bucket("late", 100, 1.0, lag=0.25)], 100).granted == 0  # never twice
+
+
+def test_a_late_answer_grants_no_more_than_valkey_has_set_aside(settings, monkeypatch):
+    settings.LIMIT_PROCESSES = 4
+    bucket = Bucket("late", 100, 2.0, lag=0.25)
+    assert limits.take([bucket], 95).granted == 95
+    run = limits._run
+
+    def slow(*args: Any) -> Any:
+        time.sleep(0.25)
+        return run(*args)
+
+    monkeypatch.setattr(limits, "_run", slow)
+    assert limits.take([bucket], 100).granted == 5
 
 
 @pytest.mark.parametrize("fault", FAULTS)
