@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar, cast
@@ -21,6 +21,7 @@ from typing_extensions import override
 from notifications import queue
 from notifications.providers.base import LoopProvider, Provider
 from notifications.services import deliver, pump
+from notifications.services.calls import Runner
 from notifications.types import Channel, ErrorClass, Lane, Outbound, ProviderError, Sent
 
 T = TypeVar("T")
@@ -272,12 +273,16 @@ class Worker:
     is_dead: bool = False
 
     def __post_init__(self) -> None:
-        self.pump = pump.Pump([self.lane], cast("pump.Threads", self))
+        runner: Runner = self
+        self.pump = pump.Pump([self.lane], cast("pump.Threads", runner))
 
     # As a `Runner`.
 
     async def database(self, function: Callable[..., T], *args: Any) -> T:
         return cast("T", await self._wait_for(function, args, calls_provider=False))
+
+    def thread(self) -> AbstractAsyncContextManager[object]:
+        return nullcontext()  # as many calls at once as a test wants
 
     async def provider(self, function: Callable[..., T], *args: Any) -> T:
         return cast("T", await self._wait_for(function, args, calls_provider=True))

@@ -336,7 +336,7 @@ class TestProviderToken(_APNs):
     @pytest.mark.parametrize("held", [b"\xff", b"", b"a.b.c", "forged"])
     def test_what_is_none_is_not_used(self, provider, server, held):
         send(provider, self.message)
-        (name,) = valkey.client().scan_iter("comms:apns:*")
+        (name,) = set(valkey.client().scan_iter("comms:apns:*"))  # a scan may find one twice
         if held == "forged":
             stranger = ec.generate_private_key(ec.SECP256R1())
             claims = {"iss": TEAM_ID, "iat": int(time.time())}
