@@ -18,7 +18,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -125,12 +125,16 @@ def take(buckets: Sequence[Bucket], wanted: int) -> Grant:
         return _take_locally(buckets, wanted, started)
     granted, standings = answer[0], answer[1:]
     expires = _expires(buckets, started)
+    wait = _spread(max(float(wait) for _, _, _, wait in standings)) if granted < wanted else 0.0
     if granted and time.monotonic() > expires:
-        # Of no use any more, and the next may be as slow. Valkey has set so much aside.
-        return _take_locally(buckets, granted, time.monotonic())
+        # The next may be as late. Valkey has set so much aside, but for less time than it is needed
+        # now: it is told of the rest when it is asked again.
+        valkey.too_late("limits")
+        own = _take_locally(buckets, granted, time.monotonic())
+        return replace(own, wait=max(own.wait, wait))
     return Grant(
         granted,
-        _spread(max(float(wait) for _, _, _, wait in standings)) if granted < wanted else 0.0,
+        wait,
         expires,
         tuple(
             Standing(bucket, int(free), float(back), float(wait))

@@ -42,17 +42,26 @@ def client() -> redis.Redis:
 
 def ask(question: Callable[[redis.Redis], T], *, what: str) -> T:
     """What `question` gets from the client. Raises `Away`; `what` was asked stands in the log."""
-    global _silent_until, _outages
     if time.monotonic() < _silent_until:
         raise Away
     try:
         return question(client())
     except Exception as error:
         # Whatever it is: dramatiq wraps the client's errors in its own.
-        _silent_until = time.monotonic() + _SILENT_SECONDS
-        _outages += 1
-        log.warning("valkey unavailable", asked=what, error=type(error).__name__)
+        _give_up(what, type(error).__name__)
         raise Away from error
+
+
+def too_late(what: str) -> None:
+    """An answer came when it was of no use any more: as if none had come."""
+    _give_up(what, "TooLate")
+
+
+def _give_up(what: str, error: str) -> None:
+    global _silent_until, _outages
+    _silent_until = time.monotonic() + _SILENT_SECONDS
+    _outages += 1
+    log.warning("valkey unavailable", asked=what, error=error)
 
 
 def outages() -> int:

@@ -112,8 +112,8 @@ def _rationed(
     """The calls that there is leave for, and the seconds after which to ask for the others.
 
     Messages that this provider has failed before come last, as far as the budget of retries
-    reaches: when much fails, repeating all of it would be most of what a provider gets. Only what
-    goes out uses that budget up, or adds to it.
+    reaches: when much fails, repeating all of it would be most of what a provider gets. What first
+    calls add to it is counted when they were made (`judge.learn`).
     """
     lease = wanting[0].lease
     again = {
@@ -146,9 +146,8 @@ def _rationed(
         if room:
             taken.append((way, group[:room]))
             room -= len(taken[-1][1])
-    repeated = sum(item in again for _, group in taken for item in group)
-    limits.earn(provider.name, grant.granted - repeated)
     if lease.lane is not Lane.URGENT:
+        repeated = sum(item in again for _, group in taken for item in group)
         limits.unspend(provider.name, allowed - repeated)
     return taken, grant.wait or _random.uniform(1, 5)
 

@@ -10,10 +10,11 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 
 from commsproject.common import tracing
 from notifications.providers import registry
-from notifications.providers.base import LoopProvider
+from notifications.providers.base import LoopProvider, Provider
 from notifications.services import route, status, traffic
 from notifications.services.compose import Call
 from notifications.services.traffic import NoRoom, Turn
@@ -58,6 +59,8 @@ HALTED = ProviderError(
 )
 NOT_CALLED = (LEASE_LOST, HALTED)
 
+_AWAY = (OperationalError, InterfaceError)
+
 
 async def make(call: Call, runner: Runner, waiting: Waiting) -> Answer:
     """Make one call, unless something stops it. What it shows of its provider counts at once for
@@ -99,11 +102,18 @@ async def _answer(
         return error
     except TimeoutError:
         return ProviderError(ErrorClass.AMBIGUOUS, "deadline", "The provider's client hung.")
-    except Exception as error:  # a defect in one provider must not stop the others
-        log.exception("provider defect", provider=call.provider.name)
-        return ProviderError(ErrorClass.AMBIGUOUS, type(error).__name__, "A defect in our client.")
+    except Exception as error:  # noqa: BLE001 - a defect in one provider must not stop the others
+        return _after(error, provider, turn)
     finally:
         await waiting.leave(call)
+
+
+def _after(error: Exception, provider: Provider, turn: Turn) -> ProviderError:
+    if isinstance(error, _AWAY) and not turn.began:  # it was to be asked how the provider is
+        log.warning("call not begun", provider=provider.name, error=type(error).__name__)
+        return HALTED
+    log.error("provider defect", provider=provider.name, exc_info=error)
+    return ProviderError(ErrorClass.AMBIGUOUS, type(error).__name__, "A defect in our client.")
 
 
 def _patience(call: Call) -> float:

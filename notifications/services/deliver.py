@@ -16,10 +16,11 @@ from commsproject.common import clock
 from notifications import queue
 from notifications.models import Work
 from notifications.services import allot, complete, judge, traffic
-from notifications.services.calls import Answer, Runner, make
+from notifications.services.calls import NOT_CALLED, Answer, Runner, make
 from notifications.services.complete import Outcome
 from notifications.services.compose import Call
 from notifications.services.load import Load
+from notifications.services.waiting import return_leave
 from notifications.services.window import CALLS, HEAVY, Window, open_window
 
 log = structlog.get_logger(__name__)
@@ -115,6 +116,8 @@ async def _keep(load: Load, runner: Runner, calls: _Calls) -> None:
     if calls:
         await asyncio.wait(calls)
         pairs = [(call, task.result()) for task, call in calls.items()]
+        if unmade := [call for call, answer in pairs if answer in NOT_CALLED]:
+            await runner.database(return_leave, unmade)
         outcomes = [one for call, answer in pairs for one in judge.outcomes(load, call, answer)]
         leases = {one.item.lease.id: one.item.lease for one in outcomes}
         await _record(runner, Load(list(leases.values())), outcomes, [])

@@ -79,18 +79,25 @@ def put_back(
 def learn(pairs: Sequence[tuple[Call, Answer]], rests: Sequence[tuple[str, float]] = ()) -> None:
     """What answers say of their providers; `rests`: what this process does about slow ones.
 
-    A repeated call that was taken shows that the provider is back: it lets two more be repeated, so
-    that what a long outage left is soon through.
+    Only what went out earns retries, or uses them up. A repeated call that was taken shows that the
+    provider is back: it lets two more be repeated, so that what a long outage left is soon through.
     """
+    return_leave(call for call, answer in pairs if answer in NOT_CALLED)
     for name, seconds in rests:
         route.note_rest(name, seconds)
     route.report(report for call, answer in pairs for report in reports(call, answer))
-    return_leave(call for call, answer in pairs if answer in NOT_CALLED)
+    first, returned = Counter[str](), Counter[str]()
     for call, answer in pairs:
-        if isinstance(answer, Sent):
-            again = sum(allot.has_failed(item, call.provider) for item in call.items)
-            if again:
-                limits.unspend(call.provider.name, 2 * again)
+        name = call.provider.name
+        again = sum(allot.has_failed(item, call.provider) for item in call.items)
+        if answer in NOT_CALLED:
+            returned[name] += again if call.items[0].lease.lane is not Lane.URGENT else 0
+        elif answer is not call.outbound:
+            first[name] += len(call.items) - again
+            returned[name] += 2 * again if isinstance(answer, Sent) else 0
+    for name in first | returned:
+        limits.earn(name, first[name])
+        limits.unspend(name, returned[name])
 
 
 def outcomes(load: Load, call: Call, answer: Answer) -> list[Outcome]:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -80,6 +80,8 @@ class Threads:
         self._beat = ThreadPoolExecutor(1, "beat")
         self._provider = ThreadPoolExecutor(PROVIDER_THREADS, "provider")
         self._threads = asyncio.Semaphore(PROVIDER_THREADS)
+        self._given_up: list[Future[Any]] = []
+        """Calls beyond their time, which may hang for good."""
         self._limit = call_limit()
 
     async def database(self, function: Callable[..., T], *args: Any) -> T:
@@ -107,6 +109,7 @@ class Threads:
         try:
             return await asyncio.wait_for(asyncio.wrap_future(call), self._limit)
         except TimeoutError:
+            self._given_up = [one for one in (*self._given_up, call) if not one.done()]
             self._abandon(pool)
             raise
 
@@ -121,10 +124,12 @@ class Threads:
         for provider in registry.made():
             await provider.aclose()
 
-    def shut_down(self) -> None:
+    def shut_down(self) -> bool:
+        """False where a call still hangs."""
         self._database.shutdown(wait=False, cancel_futures=True)
         self._beat.shutdown(wait=False, cancel_futures=True)
         self._provider.shutdown(wait=False, cancel_futures=True)
+        return all(call.done() for call in self._given_up)
 
 
 def _with_connection(function: Callable[..., T], args: tuple[Any, ...]) -> T:
@@ -448,8 +453,7 @@ class _Host:
     def stop(self, seconds: float) -> bool:
         _soon(self._loop, self._pump.stop)
         self._thread.join(seconds)
-        self._runner.shut_down()
-        return not self._thread.is_alive()
+        return self._runner.shut_down() and not self._thread.is_alive()
 
 
 _host: _Host | None = None

@@ -27,6 +27,7 @@ from notifications.providers.simulator import Simulator
 from notifications.services import calls, complete, deliver, judge, pump, route, submit
 from notifications.services.asked import Submission, Target
 from notifications.services.complete import Successor
+from notifications.services.compose import Call
 from notifications.services.items import Past
 from notifications.services.load import Load
 from notifications.states import State
@@ -86,6 +87,45 @@ def test_a_defect_in_a_provider_is_an_unknown_outcome(agent: ApiClient, settings
     drain()
     assert Delivery.objects.get().state == State.UNKNOWN
     assert Attempt.objects.get().code == "KeyError"
+
+
+def test_a_call_that_did_not_begin_for_want_of_the_database_was_not_made(
+    agent: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is known of its provider may have to be asked for."""
+    send(agent)
+    before, times = calls._before, 0
+
+    def away(call: Call) -> ProviderError | None:
+        nonlocal times
+        times += 1
+        if times == 1:
+            raise OperationalError("connection refused")
+        return before(call)
+
+    monkeypatch.setattr(calls, "_before", away)
+    drain()
+    assert Delivery.objects.get().state == State.SENT
+    states = Attempt.objects.order_by("id").values_list("state", "code")
+    assert list(states) == [(Attempt.State.FAILED, "halted"), (Attempt.State.ACCEPTED, "")]
+
+
+class Writing(Simulator):
+    """Such as the inbox: its call is a transaction."""
+
+    @override
+    def send(self, message: Outbound) -> Sent:
+        raise OperationalError("the connection was lost")
+
+
+def test_a_database_that_goes_during_a_call_leaves_it_unknown(
+    agent: ApiClient, settings: Any
+) -> None:
+    entry = {"CLASS": f"{__name__}.Writing", "ENABLED": True, "OPTIONS": {}}
+    settings.PROVIDERS = {"simulator": entry}
+    send(agent)
+    drain()
+    assert Delivery.objects.get().state == State.UNKNOWN
 
 
 class Hung(Inline):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,9 +21,10 @@ from notifications import limits
 from notifications.limits import Grant
 from notifications.models import Attempt, Delivery
 from notifications.providers.base import Provider
-from notifications.services import calls, judge
+from notifications.services import calls, deliver, judge
 from notifications.services.calls import HALTED, LEASE_LOST, Answer
 from notifications.services.compose import Call
+from notifications.services.load import Load
 from notifications.services.waiting import Waiting, is_fresh, without_leave
 from notifications.services.window import Window
 from notifications.services.window import open_window as open_for
@@ -270,6 +272,25 @@ def test_where_the_database_cannot_tell_none_is_made(
     assert without_leave(made) == made
 
 
+def test_leave_of_a_load_that_lost_its_claims_is_returned(agent: ApiClient, use: Use) -> None:
+    """Its calls that still wait for a place are not made any more."""
+    use(100, ScriptedLoop)
+    send(agent, 3)
+    made = window().calls
+    assert free() == 97
+
+    async def keep(inline: Inline) -> None:
+        ended = {asyncio.ensure_future(_nothing_but(HALTED)): call for call in made}
+        await deliver._keep(Load([]), inline, ended)
+
+    run(Inline(), keep)
+    assert free() == 100
+
+
+async def _nothing_but(answer: Answer) -> Answer:
+    return answer
+
+
 def answer_of(call: Call) -> Answer:
     found: list[Answer] = []
 
@@ -285,8 +306,27 @@ def answer_of(call: Call) -> Answer:
 
 def test_first_calls_earn_a_fifth_of_retries(agent: ApiClient) -> None:
     send(agent, 100)
-    window()
+    judge.learn([(call, Sent("ref")) for call in window().calls])
     assert budget() == FLOOR + 20
+
+
+@pytest.mark.parametrize("why", [HALTED, LEASE_LOST])
+def test_calls_that_were_not_made_earn_and_use_up_no_retries(
+    agent: ApiClient, why: ProviderError
+) -> None:
+    deliveries = send(agent, 100)
+    fail(deliveries[:10])
+    made = window().calls
+    assert len(made) == 100
+    judge.learn([(call, why) for call in made])
+    assert budget() == FLOOR
+
+
+def test_urgent_retries_that_were_halted_return_nothing(agent: ApiClient) -> None:
+    """They had taken nothing."""
+    fail(send(agent, 10, priority=Lane.URGENT))
+    judge.learn([(call, HALTED) for call in window(Lane.URGENT).calls])
+    assert budget() == FLOOR
 
 
 def test_retries_earn_nothing_and_are_spent(agent: ApiClient) -> None:
@@ -355,7 +395,7 @@ def test_of_retries_with_some_leave_the_others_are_not_spent(agent: ApiClient, u
 @pytest.mark.parametrize("code", ["halted", "lease_lost"])
 def test_what_was_written_down_and_not_called_is_no_retry(agent: ApiClient, code: str) -> None:
     fail(send(agent, 5), code=code)
-    window()
+    judge.learn([(call, Sent("ref")) for call in window().calls])
     assert budget() == FLOOR + 1
 
 
@@ -366,7 +406,7 @@ def test_to_halve_a_refused_call_is_no_retry(agent: ApiClient, use: Use) -> None
     fail(deliveries)
     opened = window(together={one.id: 4 for one in deliveries})
     assert [len(call.items) for call in opened.calls] == [4, 4]
-    assert budget() == FLOOR + 1  # a fifth of eight, in whole retries
+    assert budget() == FLOOR
 
 
 # --- Probes --------------------------------------------------------------------------------------

@@ -158,8 +158,8 @@ class Crowd:
             yield
         finally:
             await _cancel(tasks)
-            while any(one._acks for one in self.followers):  # noqa: ASYNC110 - of sockets that come and go
-                await asyncio.sleep(0.1)
+        while any(one._acks for one in self.followers):  # noqa: ASYNC110 - of sockets that come and go
+            await asyncio.sleep(0.1)
 
     async def caught_up(self, heads: dict[str, int], inboxes: dict[str, int]) -> None:
         """Wait until everybody has what there is: `heads` by conversation, `inboxes` by token."""

@@ -353,7 +353,28 @@ def test_a_late_answer_grants_no_more_than_valkey_has_set_aside(settings, monkey
         return run(*args)
 
     monkeypatch.setattr(limits, "_run", slow)
-    assert limits.take([bucket], 100).granted == 5
+    grant = limits.take([bucket], 100)
+    assert grant.granted == 5
+    assert grant.wait >= 1.5  # until what the others took comes back
+
+
+def test_after_a_late_answer_valkey_is_told_what_was_used(monkeypatch):
+    """What it set aside comes back before the calls that were made late are a second old."""
+    used = 0
+    bucket = Bucket("late", 100, 1.0, lag=0.25, observe=lambda _: used)
+    assert limits.take([bucket], 1).granted == 1
+    run = limits._run
+
+    def slow(*args: Any) -> Any:
+        time.sleep(0.25)
+        return run(*args)
+
+    monkeypatch.setattr(limits, "_run", slow)
+    assert limits.take([bucket], 10).granted == 10
+    monkeypatch.undo()
+    used = 90
+    valkey._silent_until = 0.0
+    assert limits.take([bucket], 100).granted == 10
 
 
 @pytest.mark.parametrize("fault", FAULTS)
