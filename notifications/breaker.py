@@ -1,7 +1,8 @@
 """When a provider is left alone. Pure: one provider's health in, its next health out.
 
 Five failures in a row open the breaker for five seconds, a refused credential at once for a
-minute, a 429 for as long as the provider asks. After failures one real message then goes as a
+minute, a 429 for as long as the provider asks, and a failure that asks for time so long, up to a
+minute. After failures one real message then goes as a
 probe: its success closes the breaker, its failure opens it again. Who is alone on a channel gets a
 probe each second: worse than a bad provider is none.
 """
@@ -20,6 +21,11 @@ OPEN_FOR = timedelta(seconds=5)
 ALONE_FOR = timedelta(seconds=1)
 OPEN_FOR_CREDENTIALS = timedelta(seconds=60)
 OPEN_FOR_THROTTLE = timedelta(seconds=1)
+MOST_FOR_TIME = timedelta(seconds=60)
+"""Of a failure, for which one server may speak that is not all of the provider. Its own message
+waits for as long as was asked.
+"""
+ASKED_FOR_TIME = "asked for time"
 CREDENTIALS = "credentials refused"
 """How the reason begins of a breaker that new credentials may close."""
 PROBE_FOR = timedelta(seconds=20)
@@ -59,6 +65,8 @@ def gate(health: Health, now: datetime) -> Gate:
 
 def opens(health: Health, *, alone: bool) -> datetime | None:
     """When a message may go this way again, as a probe after failures; None: nothing is in its way."""
+    if health.reason.startswith(ASKED_FOR_TIME):
+        return health.blocked_until
     if health.blocked_until is not None and health.failures and alone:
         is_refused = health.reason.startswith(CREDENTIALS)
         return health.blocked_until - (OPEN_FOR_CREDENTIALS if is_refused else OPEN_FOR) + ALONE_FOR
@@ -108,6 +116,9 @@ def after_failure(
     )
     if error_class is ErrorClass.AUTH_CONFIG:
         return _blocked(counted, now + OPEN_FOR_CREDENTIALS, f"{CREDENTIALS} ({code})")
+    if retry_after:
+        asked = min(timedelta(seconds=retry_after), MOST_FOR_TIME)
+        counted = _blocked(counted, now + asked, f"{ASKED_FOR_TIME} ({code})")
     if counted.failures >= FAILURES or was_probe:
         return _blocked(
             counted, now + OPEN_FOR, f"{counted.failures} failures in a row, last {code}"

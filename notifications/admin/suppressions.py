@@ -138,6 +138,7 @@ class SuppressionAdmin(BaseAdmin[Suppression]):
             expires_at=form.cleaned_data["expires_at"],
             source=_by(request),
         )
+        suppress.settle([(key["channel"], [key["address_hash"]])])
         obj.pk = Suppression.objects.get(**key).pk
         obj.reason = SuppressionReason.MANUAL
         if added:

@@ -19,7 +19,7 @@ from notifications.api.categories import KindField
 from notifications.api.input import Line, ZoneField
 from notifications.api.people import permitted
 from notifications.models import Category, Preference, QuietHours, Recipient
-from notifications.services import centre, preferences
+from notifications.services import centre, preferences, recipients
 from notifications.services.preferences import Period, Said, Wish
 from notifications.types import Channel
 
@@ -167,7 +167,10 @@ class Preferences(APIView):
         is_person = isinstance(principal(request), EndUser)
         said = Said("person" if is_person else "api", asked.get("proof", {}))
         write = centre.choose if is_person or any(said.proof.values()) else preferences.put
-        write(permitted(request, user_id), asked["preferences"], said)
+        wishes = asked["preferences"]
+        write(permitted(request, user_id), wishes, said)
+        if any(wish.is_on is False for wish in wishes):
+            centre.settle(recipients.get(user_id))
         return self._answer(user_id)
 
     def _answer(self, user_id: str) -> Response:

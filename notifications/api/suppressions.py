@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
@@ -199,6 +200,7 @@ class Suppressions(APIView):
         row: Suppression = validated(SuppressionInput, request)
         row.source = row.source or agent(request).client.name
         is_new = suppress.add_all([row])
+        suppress.settle([(row.channel, [row.address_hash])])
         entry = Suppression.objects.get(
             channel=row.channel,
             address_hash=row.address_hash,
@@ -262,14 +264,18 @@ class ImportSuppressions(APIView):
     )
     def post(self, request: Request) -> Response:
         name = agent(request).client.name
+        places: dict[str, list[str]] = defaultdict(list)
 
         def store(entries: Sequence[Suppression]) -> None:
             for entry in entries:
                 entry.source = entry.source or name
+                places[entry.channel].append(entry.address_hash)
             suppress.add_all(entries)
 
         raw = uploaded(request, {"address", "address_hash"}, _given)
-        return Response(PeopleImportedOutput(vars(run(raw, SuppressionInput, store))).data)
+        imported = run(raw, SuppressionInput, store)
+        suppress.settle(places.items())
+        return Response(PeopleImportedOutput(vars(imported)).data)
 
 
 def _given(cells: dict[str, str]) -> dict[str, str]:

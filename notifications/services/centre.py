@@ -195,7 +195,14 @@ def save(
     wishes = [Wish(*place, is_on=True) for place in (*saved.on, *saved.asked)]
     wishes += [Wish(*place, is_on=False) for place in saved.off]
     choose(person.user_id, wishes, said)
+    if saved.off:
+        settle(person)
     return saved
+
+
+def settle(person: Recipient) -> None:
+    """After the transaction: nothing that was about to leave for them is on its way any more."""
+    suppress.settle(digests(person).items())
 
 
 @transaction.atomic

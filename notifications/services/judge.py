@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from math import ceil
 from random import SystemRandom
 from uuid import UUID
 
@@ -56,9 +57,12 @@ def _spare_the_rest(load: Load, opened: Window) -> None:
     """
     if opened.calls or not opened.stranded or load.last_error:
         return
-    due = min(way.until or clock.now() + LOOK_AGAIN for _, way in opened.stranded)
-    is_limited = all(way.limited for _, way in opened.stranded)
-    put_back(load, load.pending, "limited" if is_limited else "blocked", due)
+    until = min((way.until for _, way in opened.stranded if way.until), default=None)
+    due = until or clock.now() + LOOK_AGAIN
+    if all(way.limited for _, way in opened.stranded):
+        put_back(load, load.pending, "limited", due)
+    else:
+        put_back(load, load.pending, "blocked", due, alike=until)
     load.pending = []
 
 
@@ -70,10 +74,16 @@ _UNTRIED = {"stopped", "held", "blocked"} | _THROTTLED
 
 
 def put_back(
-    load: Load, ids: Sequence[UUID], why: str, due: datetime, *, held: bool = False
+    load: Load,
+    ids: Sequence[UUID],
+    why: str,
+    due: datetime,
+    *,
+    held: bool = False,
+    alike: object = None,
 ) -> None:
     for id_ in ids:
-        _later(load, Successor.SEND, why, id_, due, held=held)
+        _later(load, Successor.SEND, why, id_, due, held=held, alike=alike)
 
 
 def learn(pairs: Sequence[tuple[Call, Answer]], rests: Sequence[tuple[str, float]] = ()) -> None:
@@ -174,7 +184,9 @@ def _stranded(load: Load, item: Item, way: Stranded) -> Outcome | None:
         return _dead(item, error)
     if error is None:
         due = until or now + LOOK_AGAIN
-        _later(load, Successor.SEND, _hindrance(way), item.id, due)
+        is_turn = way.limited and not way.reason
+        moment = None if is_turn else until
+        _later(load, Successor.SEND, _hindrance(way), item.id, due, alike=moment)
         if way.limited and item.state == State.QUEUED and not way.reason:
             return None
         reason = way.reason or "no provider is available now"
@@ -183,11 +195,15 @@ def _stranded(load: Load, item: Item, way: Stranded) -> Outcome | None:
     most = max(
         made.values(), default=1
     )  # throttles too: who is asked too often is asked less often
-    wait = retry.delay(lane, most, retry_after=load.retry_after[item.id], random=_random)
+    asked = ceil(load.retry_after[item.id])
+    wait = retry.delay(lane, most, retry_after=asked, random=_random)
     due = now + timedelta(seconds=wait)
+    blocked = None  # else one that has refused it may be asked before the others
     if until and all(route.is_shut(name) for name in load.refused_by[item.id]):
-        due = max(due, until)  # else one that has refused it may be asked before the others
-    _later(load, Successor.SEND, error.error_class.value, item.id, due)
+        blocked = until
+        due = max(due, until)
+    alike = (most, asked, blocked)
+    _later(load, Successor.SEND, error.error_class.value, item.id, due, alike=alike)
     reason = f"all providers refused for now, last {error.code}"
     return Outcome(item, state=State.QUEUED, reason=reason)
 
@@ -215,14 +231,21 @@ def _dead(item: Item, error: ProviderError | None) -> Outcome:
 
 
 def _later(
-    load: Load, kind: str, why: str, delivery_id: UUID, due: datetime, *, held: bool = False
+    load: Load,
+    kind: str,
+    why: str,
+    delivery_id: UUID,
+    due: datetime,
+    *,
+    held: bool = False,
+    alike: object = None,
 ) -> None:
-    """Failures of one class go together, at the due time of the first of them; but each unknown
-    outcome gets its whole wait for a receipt. Messages of one agent and batch, whatever claims
-    they came under, share their next one.
+    """Failures of one class go together, at the due time of the first of them, where what that
+    depends on is `alike`; but each unknown outcome gets its whole wait for a receipt. Messages of
+    one agent and batch, whatever claims they came under, share their next one.
     """
     lease = load.owners[delivery_id]
-    key = (lease.flow, kind, why)
+    key = (lease.flow, kind, why, alike)
     successor = load.filling.get(key)
     if successor is None or len(successor.ids) >= Work.LIMIT:
         is_suspect = lease.is_suspect and why in _UNTRIED

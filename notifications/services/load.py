@@ -37,8 +37,8 @@ class Load:
     waiting: Waiting = field(default_factory=Waiting)
     together: dict[UUID, int] = field(default_factory=dict)
     later: list[Successor] = field(default_factory=list)
-    filling: dict[tuple[UUID, str, str], Successor] = field(default_factory=dict)
-    """The successors that still have room, by flow, kind and reason."""
+    filling: dict[tuple[UUID, str, str, object], Successor] = field(default_factory=dict)
+    """The successors that still have room, by flow, kind, reason and what is alike."""
 
     def __post_init__(self) -> None:
         self.owners = {id_: lease for lease in self.leases for id_ in lease.ids}

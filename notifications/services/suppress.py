@@ -7,11 +7,12 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from notifications import addresses
 from notifications.models import Attempt, Delivery, LiftedSuppression, Suppression
@@ -126,19 +127,26 @@ def unsubscribe(link: Unsubscribe, *, everything: bool = False) -> bool:
         source="link",
         delivery_id=link.delivery_id,
     )
-    _settle(link.channel, link.address_hash)
+    settle([(link.channel, [link.address_hash])])
     return is_new
 
 
 SETTLE_SECONDS = 5.0
 
 
-def _settle(channel: str, address_hash: str) -> None:
-    """Wait for the windows that were opened before the address was listed, and for their calls."""
+def settle(places: Iterable[tuple[str, Collection[str]]]) -> None:
+    """After the transaction that changed what goes to `places`, channels with hashes of addresses: wait
+    for the windows that were opened before it, and for their calls.
+    """
+    transaction.on_commit(partial(_settle, places))
+
+
+def _settle(places: Iterable[tuple[str, Collection[str]]]) -> None:
+    there = Q(pk__in=[])
+    for channel, hashes in places:
+        there |= Q(channel=channel, address_hash__in=hashes)
     with transaction.atomic():
-        rows = Delivery.objects.filter(
-            address_hash=address_hash, channel=channel, state__in=PENDING
-        )
+        rows = Delivery.objects.filter(there, state__in=PENDING)
         locked = rows.select_for_update(no_key=True).order_by("id")  # as a window locks them
         ids = list(locked.values_list("id", flat=True))
     calling = Attempt.objects.filter(delivery__in=ids, state=Attempt.State.CALLING)

@@ -26,10 +26,9 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 BEGIN_WITHIN = 3.0
-"""Seconds after it was decided on in which a call begins. Who cancels a batch, or unsubscribes by the
-link, is answered after longer than that (`SETTLE_SECONDS`): no call begins after the answer. What is
-said elsewhere, in preferences or the suppression list, holds for windows that open afterwards: a
-call of one that was open may follow by so long.
+"""Seconds after it was decided on in which a call begins. Who cancels a batch, opts out or
+has an address suppressed is answered after longer than that (`SETTLE_SECONDS`): no call begins after
+the answer.
 """
 
 

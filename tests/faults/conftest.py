@@ -10,6 +10,7 @@ from django.core.management import call_command
 from pytest_django import DjangoDbBlocker
 
 from commsproject import embedded
+from notifications.services import audit
 from tests.fakes.sendgrid import SendGridServer
 from tests.faults import invariants
 from tests.faults.vendors import Vendors, vendors_running
@@ -128,6 +129,9 @@ SLACK = 10.0
 
 HERE = Path(__file__).parent
 
+DATABASES = ("transactional_db", "postgres")
+"""Fixtures by which a test has rows, beside the mark. Where both are used the last has them."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -170,6 +174,18 @@ def moves(transactional_db: None) -> Iterator[None]:
     """What `invariants.check` needs."""
     with invariants.moves_recorded():
         yield
+
+
+@pytest.fixture(autouse=True)
+def _audited(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each test whose rows there are, whatever it looked at itself."""
+    used = [name for name in DATABASES if name in request.fixturenames]
+    for name in used:
+        request.getfixturevalue(name)
+    yield
+    if used or request.node.get_closest_marker("django_db"):
+        found = [f"{one.rule}: {one.row}: {one.detail}" for one in audit.findings()]
+        assert not found, f"the audit found {len(found)}:\n" + "\n".join(found[:20])
 
 
 @pytest.fixture(scope="module")

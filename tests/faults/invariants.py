@@ -88,7 +88,7 @@ def findings(taken: Iterable[Taken], *, answered: Collection[str] = ()) -> list[
         *_unpaired(ledger),
         *_regressed(),
         *_sent_again(),
-        *_overdue(),
+        *overdue(),
         *(f"{one.rule}: {one.row}: {one.detail}" for one in audit.findings()),
     ]
 
@@ -209,7 +209,8 @@ def _sent_again() -> list[str]:
     ]
 
 
-def _overdue() -> list[str]:
+def overdue() -> list[str]:
+    """Claims whose process is gone, and that nobody has taken over in time."""
     return [
         f"I6: work {work.id} was leased until {work.lease_until}"
         for work in Work.objects.filter(lease_until__lt=Now() - SWEEP)

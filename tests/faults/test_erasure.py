@@ -44,7 +44,7 @@ def write(count: int) -> None:
             channel=Channel.EMAIL,
             address=EMAIL,
             address_hash=addresses.digest(Channel.EMAIL, EMAIL),
-            state=State.SENT,
+            state=State.EXPIRED,
         )
         for row in rows
     )

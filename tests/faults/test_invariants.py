@@ -20,6 +20,11 @@ from tests.faults import invariants
 pytestmark = pytest.mark.usefixtures("moves")
 
 
+@pytest.fixture(autouse=True)
+def _audited() -> None:
+    """Here the rows are broken on purpose."""
+
+
 def mail(attempt: Any) -> SentMail:
     ids = {
         "attempt_id": str(attempt.id),

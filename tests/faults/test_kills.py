@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -65,10 +65,16 @@ def kill_workers(nursery: Nursery, size: Size, lane: Lane) -> list[Infant]:
     return workers
 
 
-def test_workers_die(nursery: Nursery, sendgrid: SendGridServer, size: Size) -> None:
+def test_workers_die(
+    nursery: Nursery, sendgrid: SendGridServer, size: Size, within: Callable[[float], float]
+) -> None:
     """G1: nothing is lost, and each copy is paired with a call that was left open."""
     sendgrid.script.always(Answer(delay=0.15))
-    kill_workers(nursery, size, Lane.NORMAL)
+    workers = kill_workers(nursery, size, Lane.NORMAL)
+    eventually(lambda: all(has_started(worker.log) for worker in workers), PATIENCE)
+    started = time.monotonic()
+    eventually(lambda: not invariants.overdue(), PATIENCE)
+    assert time.monotonic() - started < within(LEASE_SECONDS)  # some look each second
     eventually(all_ended, PATIENCE)
 
     assert_explained(sendgrid.messages.all(), int(size["messages"]))

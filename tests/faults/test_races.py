@@ -320,6 +320,17 @@ def opt_out(race: Race) -> None:
     suppressions.unsubscribe(link)
 
 
+def put_on_list(race: Race) -> None:
+    """As the API does it, and staff."""
+    delivery = race.deliveries[-1]
+    suppressions.add(
+        channel=delivery.channel,
+        address_hash=delivery.address_hash,
+        reason=SuppressionReason.MANUAL,
+    )
+    suppressions.settle([(delivery.channel, [delivery.address_hash])])
+
+
 def complain(race: Race) -> None:
     for delivery in reversed(race.deliveries):
         suppressions.recipient_of(delivery, SuppressionReason.COMPLAINT, source="recorder")
@@ -347,8 +358,20 @@ def pause_and_cancel(race: Race) -> None:
     cancel_batch(race)
 
 
-ALONE = (cancel_one, cancel_all, opt_out, complain)
-BATCHED = (cancel_one, opt_out, pause, pause_and_resume, cancel_batch, pause_and_cancel)
+ALONE = (cancel_one, cancel_all, opt_out, put_on_list, complain)
+BATCHED = (
+    cancel_one,
+    opt_out,
+    put_on_list,
+    pause,
+    pause_and_resume,
+    cancel_batch,
+    pause_and_cancel,
+)
+
+
+ONE = (opt_out, put_on_list)
+"""They are about the last of the deliveries."""
 
 
 def run(sides: tuple[Side, Side], client: ApiClient, seed: int) -> None:
@@ -383,7 +406,7 @@ def _told(race: Race, act: Callable[[Race], None]) -> set[UUID]:
     """Whom no window that opens after the answer may call for."""
     if act in (cancel_one, cancel_all):
         return race.stopped
-    return {one.id for one in (race.deliveries[-1:] if act is opt_out else race.deliveries)}
+    return {one.id for one in (race.deliveries[-1:] if act in ONE else race.deliveries)}
 
 
 def check(race: Race, act: Callable[[Race], None]) -> None:

@@ -7,13 +7,17 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
 import httpx2
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.contrib import admin
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.db.models import Model
 from django.middleware.csrf import _get_new_csrf_string
 from django.test import Client
@@ -26,10 +30,14 @@ from commsproject.common.identity import keys
 from commsproject.common.identity.scopes import Scope
 from commsproject.common.models import Alert, AlertTarget, ApiClient, StaffSession
 from notifications.models import Attempt
+from notifications.services import devices, submit
+from notifications.services.asked import Submission, Target
+from notifications.types import Channel, Platform
 from templates_app.admin import state as editor
 from templates_app.models import Experiment, Template
 from tests.factories import CHANNELS, DeadLetterFactory
 from tests.fakes.behaviours import Status
+from tests.fakes.fcm import GoogleTokenServer
 from tests.fakes.http import FakeHttpServer
 from tests.fakes.server import FakeServer, StreamServer
 from tests.faults.nursery import Nursery
@@ -63,14 +71,46 @@ class SmtpTrap(_Trap, StreamServer):
         writer.write(b"421 later\r\n")
 
 
+class DeafTrap(_Trap, StreamServer):
+    """Hangs up."""
+
+    @override
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        return
+
+
+class GoogleTrap(_Trap, GoogleTokenServer):
+    """Gives tokens, which a web process has no use for."""
+
+
+TRAPS: dict[str, type[_Trap]] = {
+    "sendgrid": HttpTrap,
+    "aws": HttpTrap,  # email and text messages
+    "postmark": HttpTrap,
+    "mailgun": HttpTrap,
+    "resend": HttpTrap,
+    "brevo": HttpTrap,
+    "smtp": SmtpTrap,
+    "twilio": HttpTrap,
+    "google": GoogleTrap,
+    "fcm": HttpTrap,
+    "apns": DeafTrap,
+}
+
+
 @pytest.fixture
 def traps() -> Iterator[dict[str, _Trap]]:
-    with HttpTrap() as sendgrid, HttpTrap() as ses, SmtpTrap() as smtp:
-        yield {"sendgrid": sendgrid, "ses": ses, "smtp": smtp}
+    """All providers but Web Push, whose services are where a browser says."""
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(kind()) for name, kind in TRAPS.items()}
 
 
 def env(traps: dict[str, _Trap]) -> dict[str, str]:
     where = {name: f"{trap.host}:{trap.port}" for name, trap in traps.items()}
+    google = cast("GoogleTrap", traps["google"])
+    pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
     return {
         "DJANGO_SETTINGS_MODULE": "tests.impatient_settings",
         "SENDGRID_API_KEY": "SG.fake",
@@ -78,10 +118,32 @@ def env(traps: dict[str, _Trap]) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": "AKIAFAKEFAKEFAKEFAKE",
         "AWS_SECRET_ACCESS_KEY": "fake",
         "AWS_SES_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://{where['ses']}",
+        "AWS_SNS_REGION": "us-east-1",
+        "AWS_SMS_ORIGINATION_IDENTITY": "+14255550182",
+        "AWS_ENDPOINT_URL": f"http://{where['aws']}",
+        "POSTMARK_SERVER_TOKEN": "fake",
+        "POSTMARK_API_URL": f"http://{where['postmark']}/",
+        "MAILGUN_API_KEY": "fake",
+        "MAILGUN_SENDER_DOMAIN": "example.org",
+        "MAILGUN_API_URL": f"http://{where['mailgun']}/v3/",
+        "RESEND_API_KEY": "fake",
+        "RESEND_API_URL": f"http://{where['resend']}/",
+        "BREVO_API_KEY": "fake",
+        "BREVO_API_URL": f"http://{where['brevo']}/v3/",
+        "SMTP_URL": f"smtp://{where['smtp']}",
+        "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+        "TWILIO_AUTH_TOKEN": "fake",
+        "TWILIO_FROM_NUMBER": "+15005550006",
+        "TWILIO_API_URL": f"http://{where['twilio']}",
+        "FCM_SERVICE_ACCOUNT": google.service_account(),
+        "FCM_API_URL": f"http://{where['fcm']}",
+        "APNS_KEY": pem.decode(),
+        "APNS_KEY_ID": "ABC123DEFG",
+        "APNS_TEAM_ID": "DEF123GHIJ",
+        "APNS_TOPIC": "org.example.app",
+        "APNS_API_URL": f"http://{where['apns']}",
         "VAPID_PRIVATE_KEY": "AQ" * 21 + "E",
         "VAPID_SUBJECT": "mailto:ops@example.org",
-        "SMTP_URL": f"smtp://{where['smtp']}",
     }
 
 
@@ -150,6 +212,8 @@ def use_the_api(agent: Agent, letters: list[str]) -> None:
     sent = call("POST", "notifications", body=message(priority="urgent"))
     call("POST", "notifications", body=message())
     call("POST", "notifications", body=message(dry_run=True))
+    text = {"content": {"text": "It works."}, "channels": ["sms"], "priority": "urgent"}
+    call("POST", "notifications", body={"to": {"phone": "+14255550101"}, **text})
     call("GET", "notifications")
     call("GET", "notifications/{}", sent["id"])
     call("GET", "notifications/{}/explain", sent["id"])
@@ -195,6 +259,8 @@ def use_people(call: Callable[..., Any]) -> None:
 def use_devices(call: Callable[..., Any]) -> None:
     device = {"platform": "apns", "token": "4f" * 32}
     made = call("POST", "recipients/{}/devices", "ada", body=device)
+    note = {"content": {"title": "Hello", "text": "It works."}, "channels": ["push"]}
+    call("POST", "notifications", body={"to": {"user_id": "ada"}, **note})
     call("GET", "recipients/{}/devices", "ada")
     call("GET", "recipients/{}/devices/{}", "ada", made["id"])
     call("DELETE", "recipients/{}/devices/{}", "ada", made["id"])
@@ -429,6 +495,27 @@ def rows_for_staff(agent: ApiClient, trap: _Trap) -> None:
     template.versions.create(number=3, channels=CHANNELS, variables=["name"])  # to be published
 
 
+def accept_one_each() -> None:
+    """An email, a text message, and one for a phone of each kind."""
+    accept(1)
+    client = ApiClient.objects.create(name="by-hand")
+    tokens = {Platform.APNS: "5f" * 32, Platform.FCM: "cB1xYz0123:APA91b" + "x" * 120}
+    for platform, token in tokens.items():
+        devices.register("bob", platform=platform, token=token)
+    to_phones = [
+        (Channel.SMS, Target(addresses={Channel.SMS: "+14255550102"})),
+        (Channel.PUSH, Target(user_id="bob")),
+    ]
+    with transaction.atomic():
+        submit.accept(
+            client,
+            [
+                Submission(to=to, channels=[channel], content={"text": "It works."})
+                for channel, to in to_phones
+            ],
+        )
+
+
 def test_web_calls_nobody(
     transactional_db: None, traps: dict[str, _Trap], tmp_path: Path, settings: Any
 ) -> None:
@@ -456,7 +543,7 @@ def test_web_calls_nobody(
         with Staff(url) as staff:
             staff.use_all()
             assert staff.pressed >= buttons()
-        accept(1)  # staff have cancelled all that was there
+        accept_one_each()  # staff have cancelled all that was there
         assert {name: trap.touched for name, trap in traps.items()} == dict.fromkeys(traps, 0)
         assert Attempt.objects.count() == before
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from typing import Any, ClassVar
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
@@ -99,6 +100,67 @@ def test_a_throttle_slows_the_next_try_down_as_a_failure_does(
         again()
         waits.append(round(wait()))
     assert waits == [2, 4, 8, 16, 32, 64]
+
+
+def waits() -> dict[UUID, float]:
+    """Seconds until each delivery is due, rounded."""
+    now = timezone.now()
+    return {
+        id_: round((work.due_at - now).total_seconds())
+        for work in Work.objects.all()
+        for id_ in work.ids
+    }
+
+
+def test_who_failed_once_does_not_wait_with_who_failed_often(
+    agent: ApiClient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small works are carried together, whatever became of them before."""
+    monkeypatch.setattr(judge, "_random", Highest())
+    settings.PROVIDERS = {"a": entry(answer=temporary())}
+    often, once, also = send(agent, 3)
+    for number in range(1, 5):
+        fail([often], number=number)
+    Delivery.objects.filter(id=often.id).update(attempts_made=4)
+    again()
+    assert waits() == {often.id: 32, once.id: 2, also.id: 2}
+    assert Work.objects.count() == 2
+
+
+class Sated(Scripted):
+    """Has had enough for one address."""
+
+    @override
+    def send(self, message: Outbound) -> Sent:
+        if "slow" in message.to:
+            raise temporary(retry_after=44.2, for_address=True)
+        raise temporary()
+
+
+def test_a_wait_that_is_asked_for_one_message_is_no_others(
+    agent: ApiClient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge, "_random", Highest())
+    settings.PROVIDERS = {"a": entry(Sated)}
+    first, slow, last = send(agent, 3)
+    Delivery.objects.filter(id=slow.id).update(address="slow@example.org")
+    again()
+    assert waits() == {first.id: 2, slow.id: 47, last.id: 2}
+
+
+def test_who_asks_for_time_is_not_asked_meanwhile(agent: ApiClient, settings: Any) -> None:
+    """By no message: the next round begins with the other."""
+    settings.PROVIDERS = {
+        "a": entry(answer=temporary(retry_after=45)),
+        "b": entry(answer=temporary()),
+    }
+    send(agent)
+    for _ in range(3):
+        make_everything_due()
+        for lease in queue.claim(Lane.NORMAL, 2000):
+            carry_out(lease)
+    assert len(scripted("a").asked) == 1
+    assert len(scripted("b").asked) == 3
 
 
 def test_throttles_use_up_no_tries(agent: ApiClient, settings: Any) -> None:

@@ -52,6 +52,25 @@ def test_the_refusal_of_one_message_is_no_illness(error_class):
     assert failed(times(FAILURES - 1), error_class) == Health()
 
 
+@pytest.mark.parametrize(("asked", "seconds"), [(1, 1), (45, 45), (3600, 60)])
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_failure_that_asks_for_time_gets_it(asked, seconds, alone):
+    """A minute at most: one server of many may have said it."""
+    health = failed(Health(), retry_after=asked)
+    until = NOW + seconds * SECOND
+    assert gate(health, NOW) is Gate.SHUT
+    assert breaker.opens(health, alone=alone) == until
+    assert gate(health, until) is Gate.PROBE
+    assert after_success(health, until) == Health()
+
+
+def test_five_failures_that_ask_for_little_open_the_breaker():
+    health = Health()
+    for _ in range(FAILURES):
+        health = failed(health, retry_after=1)
+    assert health.blocked_until == NOW + breaker.OPEN_FOR
+
+
 def test_refused_credentials_shut_at_once_for_a_minute():
     health = failed(Health(), ErrorClass.AUTH_CONFIG)
     assert health.blocked_until == NOW + breaker.OPEN_FOR_CREDENTIALS
