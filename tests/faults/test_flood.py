@@ -19,7 +19,7 @@ from tests.faults.nursery import Nursery
 from tests.faults.world import PATIENCE, accept, env, has_started, is_quiet, percentile, tell
 from tests.processes import eventually
 
-STARVED = 10.0
+URGENT_IN, NORMAL_IN = 2.0, 3.0
 """Seconds. What takes longer was not slow, it had to wait for the flood."""
 
 
@@ -82,8 +82,8 @@ def test_flood(
     tell(f"urgent beside {beside} of a flood", urgent)
     tell(f"normal beside {beside} of a flood", normal)
     assert beside > 100
-    assert percentile(urgent, 0.99) < within(STARVED)
-    assert percentile(normal, 0.99) < within(STARVED)
+    assert percentile(urgent, 0.99) < within(URGENT_IN)
+    assert percentile(normal, 0.99) < within(NORMAL_IN)
     assert Delivery.objects.count() == size["bulk"] + len(posted)
     invariants.check(sendgrid.messages)
 
