@@ -327,8 +327,7 @@ def test_two_hundred_at_once_get_fifty():
 FAULTS = ["refuse", "blackhole", "reset"]
 
 
-def test_an_answer_too_late_to_be_used_is_as_good_as_none(settings, monkeypatch):
-    settings.LIMIT_PROCESSES = 4
+def answer_late(monkeypatch: pytest.MonkeyPatch) -> None:
     run = limits._run
 
     def slow(*args: Any) -> Any:
@@ -336,6 +335,11 @@ def test_an_answer_too_late_to_be_used_is_as_good_as_none(settings, monkeypatch)
         return run(*args)
 
     monkeypatch.setattr(limits, "_run", slow)
+
+
+def test_an_answer_too_late_to_be_used_is_as_good_as_none(settings, monkeypatch):
+    settings.LIMIT_PROCESSES = 4
+    answer_late(monkeypatch)
     grant = limits.take([Bucket("late", 100, 1.0, lag=0.25)], 100)
     assert (grant.granted, grant.is_usable) == (25, True)
     monkeypatch.undo()
@@ -346,13 +350,7 @@ def test_a_late_answer_grants_no_more_than_valkey_has_set_aside(settings, monkey
     settings.LIMIT_PROCESSES = 4
     bucket = Bucket("late", 100, 2.0, lag=0.25)
     assert limits.take([bucket], 95).granted == 95
-    run = limits._run
-
-    def slow(*args: Any) -> Any:
-        time.sleep(0.25)
-        return run(*args)
-
-    monkeypatch.setattr(limits, "_run", slow)
+    answer_late(monkeypatch)
     grant = limits.take([bucket], 100)
     assert grant.granted == 5
     assert grant.wait >= 1.5  # until what the others took comes back
@@ -363,13 +361,7 @@ def test_after_a_late_answer_valkey_is_told_what_was_used(monkeypatch):
     used = 0
     bucket = Bucket("late", 100, 1.0, lag=0.25, observe=lambda _: used)
     assert limits.take([bucket], 1).granted == 1
-    run = limits._run
-
-    def slow(*args: Any) -> Any:
-        time.sleep(0.25)
-        return run(*args)
-
-    monkeypatch.setattr(limits, "_run", slow)
+    answer_late(monkeypatch)
     assert limits.take([bucket], 10).granted == 10
     monkeypatch.undo()
     used = 90
