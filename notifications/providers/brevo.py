@@ -140,10 +140,9 @@ class Brevo(HttpEmailProvider):
         return int(found) if found.isdigit() else found
 
     @override
-    def wait(self, headers: Mapping[str, str]) -> float | None:
-        return http.retry_after(headers) or http.retry_after(
-            {"Retry-After": headers.get(RESET, "")}
-        )
+    def wait(self, headers: Mapping[str, str], status: int) -> float | None:
+        reset = headers.get(RESET, "") if status == 429 else ""
+        return http.retry_after(headers, status) or http.retry_after({"Retry-After": reset}, status)
 
     @override
     def read(self, row: Mapping[str, Any]) -> Iterator[ProviderEvent]:

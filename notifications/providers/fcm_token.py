@@ -135,7 +135,7 @@ def _refused(answer: Answer) -> ProviderError:
         f"token:{code}",
         "Google gave no access token for the service account.",
         http_status=answer.status,
-        retry_after=http.retry_after(answer.headers),
+        retry_after=http.retry_after(answer.headers, answer.status),
     )
 
 

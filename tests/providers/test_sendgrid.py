@@ -230,10 +230,16 @@ class TestSendGrid(_SendGrid, EmailContract):
         server.script.next(Status(503, headers={"Retry-After": date}))
         assert 30 <= (failure(provider).retry_after or 0) <= 40
 
+    def test_when_the_limit_is_reset_says_nothing_of_a_failure(self, provider, server):
+        """It comes with every answer."""
+        reset = str(int(time.time()) + 45)
+        server.script.next(Status(503, headers={"X-RateLimit-Reset": reset}))
+        assert failure(provider).retry_after is None
+
     @pytest.mark.parametrize("name", ["Retry-After", "X-RateLimit-Reset"])
     @pytest.mark.parametrize("value", ["", "soon", "nan", "1e999x", "Mon, 01 Foo 2001 00:00:00"])
     def test_a_hint_that_says_nothing(self, provider, server, name, value):
-        server.script.next(Status(503, headers={name: value}))
+        server.script.next(Status(429, headers={name: value}))
         assert failure(provider).retry_after is None
 
     @pytest.mark.parametrize("url", ["nonsense", "ftp://127.0.0.1", "http://"])

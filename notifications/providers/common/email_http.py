@@ -150,9 +150,9 @@ class HttpEmailProvider(EmailProvider, LoopProvider):
             )
         raise self._refusal(status, headers, fields)
 
-    def wait(self, headers: Mapping[str, str]) -> float | None:
+    def wait(self, headers: Mapping[str, str], status: int) -> float | None:
         """Seconds the vendor asks us to wait."""
-        return http.retry_after(headers)
+        return http.retry_after(headers, status)
 
     @override
     def classify(self, error: Exception) -> ProviderError | None:
@@ -171,7 +171,7 @@ class HttpEmailProvider(EmailProvider, LoopProvider):
         self, status: int, headers: Mapping[str, str], fields: Mapping[str, Any]
     ) -> ProviderError:
         error = http.status_error(status, headers)
-        error.retry_after = self.wait(headers)
+        error.retry_after = self.wait(headers, status)
         code = str(fields.get(self.code_field, ""))
         if known := self.codes.get((status, code)):
             error.error_class, error.code = known, code or error.code

@@ -141,7 +141,7 @@ def status_error(
         str(status),
         f"The provider answered HTTP {status}.",
         http_status=status,
-        retry_after=retry_after(headers),
+        retry_after=retry_after(headers, status),
     )
 
 
@@ -174,14 +174,15 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
         error = next((each for each in inner if isinstance(each, BaseException)), None)
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str], status: int) -> float | None:
     """Seconds the vendor asks us to wait, at least 1 and at most 3600; None where it does not say.
 
-    Reads `Retry-After` (seconds or an HTTP date, RFC 9110 section 10.2.3), else `X-RateLimit-Reset`
-    (epoch seconds, as SendGrid sends it). `headers` must not care about case.
+    Reads `Retry-After` (seconds or an HTTP date, RFC 9110 section 10.2.3), else of a 429
+    `X-RateLimit-Reset` (epoch seconds, as SendGrid sends it with every answer). `headers` must not
+    care about case.
     """
     try:
-        wait = _wait(headers)
+        wait = _wait(headers, status)
     except (ValueError, OverflowError):
         return None
     if wait is None or math.isnan(wait):
@@ -189,12 +190,13 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return min(max(wait, MIN_WAIT), MAX_WAIT)
 
 
-def _wait(headers: Mapping[str, str]) -> float | None:
+def _wait(headers: Mapping[str, str], status: int) -> float | None:
     if value := headers.get("Retry-After", "").strip():
         if value.isdigit():
             return float(value)
         return parsedate_to_datetime(value).timestamp() - _their_time(headers)
-    if value := headers.get("X-RateLimit-Reset", "").strip():
+    value = headers.get("X-RateLimit-Reset", "").strip() if status == 429 else ""
+    if value:
         return float(value) - _their_time(headers)
     return None
 
