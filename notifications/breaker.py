@@ -2,9 +2,9 @@
 
 Five failures in a row open the breaker for five seconds, a refused credential at once for a
 minute, a 429 for as long as the provider asks, and a failure that asks for time so long, up to a
-minute. After failures one real message then goes as a
-probe: its success closes the breaker, its failure opens it again. Who is alone on a channel gets a
-probe each second: worse than a bad provider is none.
+minute. After failures one real message then goes as a probe: its success closes the breaker, its
+failure opens it again. Who is alone on a channel gets a probe each second, unless it asked for
+time: worse than a bad provider is none.
 """
 
 from __future__ import annotations
