@@ -12,6 +12,7 @@ import itertools
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -60,6 +61,11 @@ class Host:
         with _coming_back():
             enter(self.namespace)
             yield
+
+    def strays(self) -> list[str]:
+        """Threads of this process that were started here and go on: they reach nothing at home."""
+        here = Path(self.namespace).readlink()
+        return [thread.name for thread in threading.enumerate() if _network_of(thread) == here]
 
     def close(self) -> None:
         os.close(self._descriptor)
@@ -130,6 +136,13 @@ def _wire(router: Host, host: Host, number: int) -> None:
 
 
 _HERE = "/proc/thread-self/ns/net"
+
+
+def _network_of(thread: threading.Thread) -> Path | None:
+    try:
+        return Path(f"/proc/self/task/{thread.native_id}/ns/net").readlink()
+    except OSError:
+        return None  # it has ended
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connection
 
+from commsproject.common.live import publish
 from notifications.models import DeadLetter, Notification, Schedule, Work
 from notifications.types import Lane
 from tests.fakes.behaviours import Answer
@@ -67,6 +68,7 @@ def everything(
 @pytest.fixture
 def many(everything: Installation) -> Iterator[Installation]:
     """Empty, with the test's own thread outside."""
+    publish.post([])  # its thread serves all tests of this process: it must not be born outside
     with everything.outside.here(), moved_to(everything.database_url):
         eventually(is_connected, PATIENCE)
         rooms.create_tables()
@@ -74,6 +76,7 @@ def many(everything: Installation) -> Iterator[Installation]:
             yield everything
         rooms.drop_tables()
         call_command("flush", verbosity=0, interactive=False)
+    eventually(lambda: not everything.outside.strays(), PATIENCE)
 
 
 def is_connected() -> bool:

@@ -24,6 +24,7 @@ from notifications.models import Attempt, DeadLetter, ProviderState, QueueSample
 from notifications.services import traffic
 from notifications.types import ErrorClass, Lane, ProviderError
 from tests.factories import AttemptFactory, DeliveryFactory, WorkFactory
+from tests.processes import eventually
 from tests.unit.commsproject.test_health import no_database  # noqa: F401 - a fixture
 
 TOKEN = "scrape-me"
@@ -308,18 +309,25 @@ def test_requests_are_counted_by_route_and_never_by_path(db, api):
 @pytest.mark.parametrize("mode", ["refuse", "blackhole", "reset"])
 def test_without_valkey_it_answers_within_a_second(db, broker, caplog, mode):
     """0.3 s for one look (measured), on a connection from before and on a new one."""
-    assert values(scraped()["comms_valkey_up"]) == {(): 1}  # and all that is imported once
-    for _ in range(2):
+    took = []
+    for _ in range(3):
+        eventually(answers)
         caplog.clear()
         with broker.fault(mode):
             started = time.monotonic()
             found = scraped()
-            assert time.monotonic() - started < 3  # a busy machine's second
+            took.append(time.monotonic() - started)
         assert caplog.text.count("valkey unavailable") == 1
         assert values(found["comms_valkey_up"]) == {(): 0}
         assert "comms_rate_limit_free" not in found
         assert values(found["comms_queue_due"])["bulk",] == 0
-        valkey._silent_until = 0
+    assert min(took) < 1  # the others may have met a pause of the machine's
+
+
+def answers() -> bool:
+    """Valkey is not away, which on a busy machine it may seem to be."""
+    valkey._silent_until = 0
+    return values(scraped()["comms_valkey_up"]) == {(): 1}
 
 
 def test_valkey_that_goes_during_a_scrape_leaves_no_limits(db, broker):

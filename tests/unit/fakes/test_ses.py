@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from email.message import EmailMessage
 from typing import Any
 
@@ -47,7 +48,23 @@ def session() -> boto3.session.Session:
 
 @pytest.fixture
 def client(session: boto3.session.Session, ses: SesServer) -> Iterator[Any]:
-    config = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1})
+    with connected(session, ses, patience=30) as client:
+        yield client
+
+
+@pytest.fixture
+def hasty(session: boto3.session.Session, ses: SesServer) -> Iterator[Any]:
+    """One that waits no longer than it must, where no answer comes."""
+    with connected(session, ses, patience=2) as client:
+        yield client
+
+
+@contextmanager
+def connected(session: boto3.session.Session, ses: SesServer, *, patience: float) -> Iterator[Any]:
+    """`patience`: seconds."""
+    config = Config(
+        connect_timeout=patience, read_timeout=patience, retries={"total_max_attempts": 1}
+    )
     client = session.client(
         "sesv2",
         region_name="eu-central-1",
@@ -175,11 +192,11 @@ def test_500_after_accept_has_sent(ses: SesServer, client: Any) -> None:
     ],
 )
 def test_a_lost_answer_still_leaves_the_mail_sent(
-    ses: SesServer, client: Any, behaviour: Behaviour, error: type[Exception]
+    ses: SesServer, hasty: Any, behaviour: Behaviour, error: type[Exception]
 ) -> None:
     ses.script.when("alice@example.com", behaviour)
     with pytest.raises(error):
-        send(client)
+        send(hasty)
     assert len(ses.ledger) == len(ses.messages) == 1
 
 

@@ -10,14 +10,17 @@ from tests.fakes.smtp_behaviours import Disconnect, Reply, Stage, Stall
 
 
 def send(
-    server: SmtpServer, *recipients: str, login: tuple[str, str] | None = None
+    server: SmtpServer,
+    *recipients: str,
+    login: tuple[str, str] | None = None,
+    patience: float = 30,
 ) -> dict[str, tuple[int, bytes]]:
     message = EmailMessage()
     message["From"] = "desk@example.com"
     message["To"] = ", ".join(recipients or ("alice@example.com",))
     message["Subject"] = "Gr\u00fc\u00dfe"
     message.set_content(".leading dot\nHi\n")
-    with smtplib.SMTP(server.host, server.port, timeout=1) as client:
+    with smtplib.SMTP(server.host, server.port, timeout=patience) as client:
         if login:
             client.login(*login)
         return client.send_message(message)
@@ -74,7 +77,7 @@ def test_a_stall_is_a_timeout_and_after_the_last_dot_the_mail_is_kept(
 ) -> None:
     smtp.script.next(Stall(stage))
     with pytest.raises((TimeoutError, smtplib.SMTPServerDisconnected)):
-        send(smtp)
+        send(smtp, patience=2)
     assert len(smtp.accepted) == (stage == "END")
 
 
