@@ -155,7 +155,8 @@ def actor_of(person: Person) -> Actor:
 
 class ConversationFeed(Feed):
     name = FEED
-    frames = (NEW, CHANGED, SKIP, READ, DELIVERED)
+    frames = (NEW, CHANGED, SKIP)
+    passing = (READ, DELIVERED)
 
     @override
     def authorise(self, wishes: Collection[Wish]) -> Mapping[Wish, int]:
@@ -195,6 +196,8 @@ class ConversationFeed(Feed):
 class _Unkept(Feed):
     """Nothing of it is kept: who comes back fetches the list anew."""
 
+    frames = ()
+
     @override
     def heads(self, keys: Collection[str]) -> Mapping[str, int]:
         return {}
@@ -210,7 +213,7 @@ class OwnConversationsFeed(_Unkept, OwnFeed):
     """Which conversations are a person's own: frames of any other come to its followers alone."""
 
     name = own.FEED
-    frames = (JOINED,)
+    passing = (JOINED,)
 
     @override
     def key(self, person: Person) -> str | None:
@@ -221,7 +224,7 @@ class SupportFeed(_Unkept):
     """One key, `team`."""
 
     name = team.FEED
-    frames = (SUPPORT,)
+    passing = (SUPPORT,)
 
     @override
     def authorise(self, wishes: Collection[Wish]) -> Mapping[Wish, int]:

@@ -83,6 +83,14 @@ class Conflict(CommsError):
     title = "The state of the resource does not allow this"
 
 
+class RateLimited(CommsError):
+    """Too much of one caller; nothing was done."""
+
+    code = "rate_limited"
+    status = 429
+    title = "Too many requests"
+
+
 class ServiceUnavailable(CommsError):
     """A part this request needs is away. Where the database was lost during the commit, what was asked
     may have been done.

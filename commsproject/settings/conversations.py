@@ -18,6 +18,9 @@ CLAMD_URL = env.str("CLAMD_URL", default="")
 CONVERSATION_AWAY_MINUTES = env.int("CONVERSATION_AWAY_MINUTES", default=5)
 """After so long unread, people are told elsewhere. 0: never."""
 
+CONVERSATION_INVITES = env.rate("CONVERSATION_INVITES", default="500/86400")
+"""People whom one end user may bring into conversations in any so many seconds."""
+
 SUPPORT_ADDRESSES = env.list("SUPPORT_ADDRESSES", default=[])
 """Addresses and numbers of ours: what comes there, and answers nothing, is for the support team."""
 

@@ -16,7 +16,7 @@ from conversations import access
 from conversations.access import Membership
 from conversations.errors import NotAllowed
 from conversations.models import Conversation, Participant
-from conversations.services import entries, own
+from conversations.services import entries, invites, own
 from conversations.types import Actor, Kind, Role, Status, Who
 
 MOST_PARTICIPANTS = 500
@@ -28,7 +28,7 @@ def start(
 ) -> tuple[Conversation, bool]:
     """A conversation of `actor` and the people, and whether it is new: two have one direct one.
 
-    Raises `InvalidInput`.
+    Raises `InvalidInput`, `RateLimited`.
     """
     people = _people(actor, user_ids)
     _check_size(kind, people)
@@ -42,6 +42,7 @@ def start(
             return found, False
     else:
         conversation.save()
+    invites.take(actor, len(people) - 1)
     Participant.objects.bulk_create(
         Participant(
             conversation=conversation,
@@ -87,7 +88,7 @@ def _pair(people: Sequence[Actor]) -> str:
 def add(actor: Actor, conversation_id: UUID, user_ids: Sequence[str]) -> Membership:
     """Bring people into a group or support conversation. Who was in it comes back with their marks.
 
-    Raises `NotFound`, `NotAllowed`, `Conflict`, `InvalidInput`.
+    Raises `NotFound`, `NotAllowed`, `Conflict`, `InvalidInput`, `RateLimited`.
     """
     membership = _changeable(actor, conversation_id)
     conversation = membership.conversation
@@ -102,6 +103,7 @@ def add(actor: Actor, conversation_id: UUID, user_ids: Sequence[str]) -> Members
         raise InvalidInput.of(
             "user_ids", "too_many", f"At most {MOST_PARTICIPANTS} people take part."
         )
+    invites.take(actor, len(new))
     now = timezone.now()
     for one in new:
         if one in known:

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from commsproject.common.errors import InvalidInput, NotFound
 from commsproject.common.live import dialogue, publish, registry
+from commsproject.common.live.api.asyncapi import written
 from commsproject.common.live.frames import REF, SEQ, ClientFrame, ServerFrame
 from commsproject.common.live.people import Person, Session
 from commsproject.common.live.presence import typing
@@ -159,7 +160,7 @@ def register() -> None:
     registry.add_watch_policy(
         lambda person, user_ids: {one for one in user_ids if "private" not in one}
     )
-    dialogue.client_frames.cache_clear()
+    _forget_descriptions()
 
 
 def unregister() -> None:
@@ -167,7 +168,12 @@ def unregister() -> None:
         for name in ("rooms", "notes", "say", "room.typing"):
             register_.pop(name, None)
     registry.watch_policies.pop()
+    _forget_descriptions()
+
+
+def _forget_descriptions() -> None:
     dialogue.client_frames.cache_clear()
+    written.cache_clear()
 
 
 def _handle_say(session: Session, frame: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -18,12 +18,12 @@ from typing_extensions import override
 
 from commsproject.common.api import vocabulary
 from commsproject.common.api.problems import CONTENT_TYPE, Forbidden, TooLarge, Unauthenticated
-from commsproject.common.api.throttle import RateLimited
 from commsproject.common.errors import (
     CommsError,
     FieldError,
     InvalidInput,
     NotFound,
+    RateLimited,
     ServiceUnavailable,
 )
 from commsproject.common.identity.errors import IdentityUnavailable

@@ -18,7 +18,7 @@ from rest_framework.throttling import BaseThrottle
 from typing_extensions import override
 
 from commsproject.common import limits
-from commsproject.common.errors import CommsError
+from commsproject.common.errors import RateLimited
 from commsproject.common.identity.principals import Agent, EndUser, principal
 from commsproject.common.limits import Bucket, Standing
 from commsproject.common.models import ApiKey
@@ -28,14 +28,6 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView  # which loads this module while it loads itself
 
 _STANDING = "_rate_limit"
-
-
-class RateLimited(CommsError):
-    """Too many requests of one caller; nothing was done."""
-
-    code = "rate_limited"
-    status = 429
-    title = "Too many requests"
 
 
 class CallerThrottle(BaseThrottle):

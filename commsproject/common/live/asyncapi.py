@@ -42,7 +42,8 @@ or `error` repeats it.
 
 def server_frames() -> dict[str, ServerFrame]:
     """Every frame that we send, by type."""
-    apps = [frame for feed in registry.feeds.values() for frame in feed.frames]
+    feeds = registry.feeds.values()
+    apps = [frame for feed in feeds for frame in (*feed.frames, *feed.passing)]
     apps += [relay.gives for relay in registry.relays.values()]
     return {frame.type: frame for frame in (*wire.BUILT_IN, wire.heads(), PRESENCE, *apps)}
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import structlog
 from django.conf import settings
 
-from commsproject.common.errors import NotFound
+from commsproject.common.errors import InvalidInput, NotFound
 from commsproject.common.ids import new_id
 from commsproject.common.live import database, registry, sessions, tickets, wire
 from commsproject.common.live.bus import Bus
@@ -193,8 +193,9 @@ class Hub:
                         self._want(topic)
                 case ["presence", user_id]:
                     self.presence.take(user_id)
-                case ["ephemeral", name, key, frame, sender]:
-                    if (topic := self._topic(name, key)) is not None:
+                case ["ephemeral", name, key, {"type": str(kind)} as frame, sender]:
+                    topic = self._topic(name, key)
+                    if topic is not None and _may_pass(topic.feed, kind, frame):
                         self._tell(topic.cursors, frame, sender)
 
     def _topic(self, name: str, key: str) -> Topic[Socket] | None:
@@ -411,6 +412,20 @@ def _read(
 def _messages(feed: Feed, frame: Mapping[str, Any]) -> Messages:
     message, shown = wire.message(frame), feed.for_people(frame)
     return {Kind.STAFF: message, Kind.USER: message if shown is frame else wire.message(shown)}
+
+
+def _may_pass(feed: Feed, kind: str, frame: Mapping[str, Any]) -> bool:
+    """Whether it is a frame that may come through the broker, where it is worth no trust: an entry of
+    a conversation never is.
+    """
+    known = registry.passing(feed).get(kind)
+    if known is None:
+        return False
+    try:
+        known.check(frame)
+    except InvalidInput:
+        return False
+    return True
 
 
 def _complain(feed: Feed, error: Exception) -> None:

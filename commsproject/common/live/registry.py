@@ -33,7 +33,12 @@ class Feed(ABC):
     """The field of `subscribe` and `heads`: `conversations`."""
 
     frames: ClassVar[Sequence[ServerFrame]]
-    """What `read` may return, and what is sent to its followers by `publish.ephemeral`."""
+    """What `read` may return."""
+
+    passing: ClassVar[Sequence[ServerFrame]] = ()
+    """What `publish.ephemeral` may tell its followers. It comes through the broker, and whoever can
+    write there can forge it: ids and times, and nothing that a client shows as somebody's words.
+    """
 
     @abstractmethod
     def authorise(self, wishes: Collection[Wish]) -> Mapping[Wish, int]:
@@ -128,6 +133,12 @@ def add_command(command: Command) -> None:
 
 def add_relay(relay: Relay) -> None:
     _add(relays, relay.frame.type, relay)
+
+
+def passing(feed: Feed) -> Mapping[str, ServerFrame]:
+    """By type, the frames for the followers of a feed that come through the broker as they are."""
+    relayed = [relay.gives for relay in relays.values() if relay.feed == feed.name]
+    return {frame.type: frame for frame in (*feed.passing, *relayed)}
 
 
 def add_watch_policy(policy: WatchPolicy) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from commsproject.common.env import Rate
 from commsproject.common.models import OutboxEvent
 from conversations.models import Conversation, Entry, Participant, Revision
 from tests.integration.conversations.people import call, person, read, start, write
@@ -30,6 +31,33 @@ def test_two_people_have_one_direct_conversation(ada: APIClient, bob: APIClient)
     assert start(ada, "direct", "ada", "bob", status=200)["id"] == first["id"]
     assert Conversation.objects.count() == 1
     assert {one["id"] for one in first["participants"]} == {"ada", "bob"}
+
+
+def test_one_person_brings_in_only_so_many_a_day(
+    ada: APIClient, bob: APIClient, settings: Any
+) -> None:
+    """Each of them may be told by mail, in ada's words."""
+    settings.CONVERSATION_INVITES = Rate(4, 86400)
+    group = start(ada, "group", "u-1", "u-2", "ada")
+    chat = start(ada, "direct", "u-1")
+    for _ in range(3):  # what is there already brings in nobody
+        start(ada, "direct", "u-1", status=200)
+        call(ada, "post", f"/{group['id']}/participants", {"user_ids": ["u-2"]})
+    refused = start(ada, "group", "u-3", "u-4", status=429)
+    assert refused["code"] == "rate_limited"
+    assert "at most 4 people" in refused["detail"]
+    call(ada, "post", f"/{group['id']}/participants", {"user_ids": ["u-3", "u-4"]}, 429)
+    assert Conversation.objects.count() == 2
+    call(ada, "post", f"/{group['id']}/participants", {"user_ids": ["u-3"]})
+    start(ada, "direct", "u-5", status=429)
+    start(ada, "support")  # which is with us
+    write(ada, chat)
+    start(bob, "group", "u-1", "u-2", "u-3", "u-4")  # each person has a bound of their own
+
+
+def test_agents_bring_in_as_many_as_they_like(api: APIClient, settings: Any) -> None:
+    settings.CONVERSATION_INVITES = Rate(1, 86400)
+    start(api, "group", "u-1", "u-2", "u-3")
 
 
 def test_what_one_writes_the_other_reads_in_order_and_marks(ada: APIClient, bob: APIClient) -> None:

@@ -100,8 +100,8 @@ def apps_only() -> set[str]:
     """Server frames of other apps. And `ack`, which the speaker gets."""
     feeds = [feed for name, feed in registry.feeds.items() if name not in ("rooms", "notes")]
     relays = [one for name, one in registry.relays.items() if name != "room.typing"]
-    frames = [frame for feed in feeds for frame in feed.frames] + [one.gives for one in relays]
-    return {frame.type for frame in frames} | {"ack"}
+    frames = [frame for feed in feeds for frame in (*feed.frames, *feed.passing)]
+    return {frame.type for frame in (*frames, *(one.gives for one in relays))} | {"ack"}
 
 
 def test_the_document(live: Run, settings: Any) -> None:

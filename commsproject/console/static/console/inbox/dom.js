@@ -1,4 +1,4 @@
-// Small things that all panes use. Text goes in as text; only what the service made safe is HTML.
+// Small things that all panes use. Text goes in as text; of HTML only what is on a list.
 
 export const root = document.getElementById("inbox");
 export const part = (name) => root.querySelector(`[data-${name}]`);
@@ -21,11 +21,24 @@ export const icon = (name, label) =>
 /** Of somebody, to find them by. */
 export const key = (person) => `${person.kind}:${person.id}`;
 
-/** HTML that the service made of somebody's words. */
+const ALLOWED = new Set(["P", "BR", "STRONG", "EM", "S", "CODE", "PRE", "BLOCKQUOTE", "UL", "OL", "LI", "A", "MARK"]);
+
+/**
+ * HTML that the service made of somebody's words. It is safe; what it may hold is checked here again,
+ * as this page runs what it finds in attributes (Alpine, of the admin theme).
+ */
 export function safe(tag, props, html) {
-  const node = make(tag, props);
-  node.innerHTML = html;
-  return node;
+  const parsed = new DOMParser().parseFromString(html, "text/html"); // runs and loads nothing
+  return make(tag, props, ...copied(parsed.body));
+}
+
+function copied(parent) {
+  return [...parent.childNodes].map((node) => {
+    if (!(node instanceof Element && ALLOWED.has(node.tagName))) return node.textContent ?? "";
+    const link = node.tagName === "A" ? (node.getAttribute("href") ?? "") : "";
+    const props = /^(https?:|mailto:)/i.test(link) ? { href: link, target: "_blank", rel: "noopener noreferrer nofollow" } : {};
+    return make(node.tagName, props, ...copied(node));
+  });
 }
 
 export function face(name) {
