@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
+from commsproject.common.api.document import Description
 from commsproject.common.live.api.asyncapi import describe
 from conversations.views import file
 from notifications.views import ConfirmPage, PreferencesPage, UnsubscribePage
@@ -24,7 +25,7 @@ urlpatterns = [
     path("", include("commsproject.console.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include((api, "v1"))),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema/", Description.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("api/asyncapi/", describe, name="asyncapi"),
     path("api/events/", include("commsproject.common.api.events")),

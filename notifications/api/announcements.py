@@ -27,7 +27,7 @@ from commsproject.common.identity.principals import agent
 from commsproject.common.identity.scopes import Scope
 from notifications import weblinks
 from notifications.api.inbox_fields import ItemOutput
-from notifications.api.input import ActionsField, Line, validate_metadata
+from notifications.api.input import ActionsField, Line, MetadataField
 from notifications.errors import AnnouncementState, TooManyAnnouncements
 from notifications.models import Announcement
 from notifications.services import announcements, inbox_feed
@@ -69,7 +69,7 @@ class AnnouncementInput(StrictSerializer):
     link = Line(max_length=2000, required=False, allow_blank=True)
     image = Line(max_length=2000, required=False, allow_blank=True)
     actions = ActionsField(required=False)
-    data = serializers.DictField(child=Line(max_length=500), required=False)  # type: ignore[assignment]  # a field, as DRF has it
+    data = MetadataField(required=False)  # type: ignore[assignment]  # a field, as DRF has it
     category = serializers.SlugField(max_length=64, required=False, allow_blank=True)
     tags = serializers.ListField(child=Line(max_length=64), required=False, max_length=10)
     priority = serializers.ChoiceField(Announcement.Priority.choices, required=False)
@@ -91,9 +91,6 @@ class AnnouncementInput(StrictSerializer):
             message = "An image begins with https://, http:// or a single slash."
             raise serializers.ValidationError(message, code="bad_link")
         return value
-
-    def validate_data(self, value: dict[str, str]) -> dict[str, str]:
-        return validate_metadata(value)
 
 
 # --- Output ----------------------------------------------------------------------------------

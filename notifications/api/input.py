@@ -22,6 +22,8 @@ from notifications.services.bulk import BatchRequest
 from notifications.types import Channel, Lane
 
 MAX_ATTACHMENT_BYTES = 3 * 1024 * 1024
+MAX_ATTACHMENTS = 100
+MAX_METADATA = 20
 MAX_AHEAD = timedelta(days=366)
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -204,13 +206,22 @@ class AttachmentInput(StrictSerializer):
         return value
 
 
-def validate_metadata(value: dict[str, str]) -> dict[str, str]:
-    if len(value) > 20 or any(len(key) > 64 or not key.isidentifier() for key in value):
-        raise serializers.ValidationError(
-            "At most 20 entries, each name an identifier of 64 characters at most.",
-            code="metadata",
-        )
-    return value
+class MetadataField(serializers.DictField):
+    """A few short texts by name, as the caller's own programs know them."""
+
+    child = Line(max_length=500)
+
+    @override
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        if isinstance(data, dict) and (
+            len(data) > MAX_METADATA
+            or any(len(name) > 64 or not name.isidentifier() for name in data)
+        ):
+            raise serializers.ValidationError(
+                f"At most {MAX_METADATA} entries, each name an identifier of 64 characters at most.",
+                code="metadata",
+            )
+        return super().to_internal_value(data)
 
 
 class NotificationInput(StrictSerializer):
@@ -239,13 +250,10 @@ class NotificationInput(StrictSerializer):
     reference = Line(max_length=200, required=False)
     tags = serializers.ListField(child=Line(max_length=64), required=False, max_length=10)
     reply_to = AddressField(Channel.EMAIL, required=False)
-    attachments = AttachmentInput(many=True, required=False)
-    metadata = serializers.DictField(child=Line(max_length=500), required=False)
+    attachments = AttachmentInput(many=True, required=False, max_length=MAX_ATTACHMENTS)
+    metadata = MetadataField(required=False)
     actions = ActionsField(required=False, help_text="Buttons in the inbox.")
     dry_run = serializers.BooleanField(default=False)
-
-    def validate_metadata(self, value: dict[str, str]) -> dict[str, str]:
-        return validate_metadata(value)
 
     def validate_attachments(self, value: list[Mapping[str, str]]) -> list[Mapping[str, str]]:
         if sum(len(item["content"]) * 3 // 4 for item in value) > MAX_ATTACHMENT_BYTES:

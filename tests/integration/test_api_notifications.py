@@ -15,6 +15,7 @@ from django.db import connection, connections, transaction
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from commsproject.common.api.serializers import MOST_TOLD
 from commsproject.common.identity import keys
 from commsproject.common.identity.scopes import Scope
 from commsproject.common.models import ApiClient, ApiKey, IdempotencyKey
@@ -310,6 +311,28 @@ def test_another_content_type_is_415(api: APIClient, content_type: str):
     assert_nothing_stored()
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["tags", "channels", "actions", "attachments", "metadata", "nothing"],
+)
+def test_what_is_too_long_is_not_looked_through(api: APIClient, name: str):
+    """One error for the whole, none for what is in it: looking costs the event loop a third of a
+    second, and anybody can ask for it.
+    """
+    many = 3_000
+    given: dict[str, Any] = {
+        "tags": {"tags": [[]] * many},
+        "channels": {"channels": [[]] * many},
+        "actions": {"actions": [{}] * many},
+        "attachments": {"attachments": [{}] * many},
+        "metadata": {"metadata": {f"k{number}": [] for number in range(many)}},
+        "nothing": {f"k{number}": 1 for number in range(many)},
+    }[name]
+    errors = problem_of(send(api, but(**given)), 400)["errors"]
+    assert len(errors) == (1 if name in given else MOST_TOLD), errors[:3]
+    assert_nothing_stored()
+
+
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
 def test_a_wrong_method_is_405(api: APIClient, method: str):
     answer = getattr(api, method)(URL, GOOD, format="json")
@@ -345,16 +368,42 @@ def _foreign_key(_: ApiClient) -> str:
     return f"comm_live_abcdefgh_{'x' * 43}"
 
 
-@pytest.mark.parametrize("make", [_without_key, _expired_key, _revoked_key, _foreign_key])
-def test_without_a_key_of_ours_nothing_is_taken(agent: ApiClient, make: Callable[..., str]):
-    client = APIClient()
+def _key_of_nobody_any_more(agent: ApiClient) -> str:
+    _, secret = keys.issue(agent, list(Scope))
+    ApiClient.objects.filter(id=agent.id).update(is_active=False)
+    return secret
+
+
+def _altered_key(agent: ApiClient) -> str:
+    """Its public part is right."""
+    _, secret = keys.issue(agent, list(Scope))
+    return secret[:-1] + ("a" if secret[-1] != "a" else "b")
+
+
+@pytest.mark.parametrize("kind", [APIClient, FastClient], ids=["django", "fast"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        _without_key,
+        _expired_key,
+        _revoked_key,
+        _foreign_key,
+        _key_of_nobody_any_more,
+        _altered_key,
+    ],
+)
+def test_without_a_key_of_ours_nothing_is_taken(
+    agent: ApiClient, make: Callable[..., str], kind: type[APIClient]
+):
+    client = kind()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {make(agent)}")
     problem_of(send(client, GOOD), 401)
     assert_nothing_stored()
 
 
-def test_a_key_without_the_scope_is_403(agent: ApiClient):
-    client = APIClient()
+@pytest.mark.parametrize("kind", [APIClient, FastClient], ids=["django", "fast"])
+def test_a_key_without_the_scope_is_403(agent: ApiClient, kind: type[APIClient]):
+    client = kind()
     _, secret = keys.issue(agent, [Scope.NOTIFICATIONS_READ])
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
     problem_of(send(client, GOOD), 403)

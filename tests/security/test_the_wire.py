@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import base64
 import socket
+import time
 from contextlib import suppress
 from pathlib import Path
 
+from commsproject.common.identity import keys
+from commsproject.common.identity.scopes import Scope
+from commsproject.common.models import ApiClient
+from notifications.models import Notification
 from tests.faults.nursery import Nursery
 from tests.faults.world import PATIENCE, is_ready
 from tests.processes import eventually, free_port
@@ -57,14 +62,51 @@ PATIENT = (
 """An honest body in small pieces, whose frames are longer than a head may be."""
 
 
-def asked(port: int, request: bytes) -> bytes:
+MESSAGE = b'{"to":{"email":"ada@simulator.test"},"content":{"subject":"Hi","text":"It works."}}'
+JSON = b"Content-Type: application/json\r\n"
+
+TOLD = (
+    (JSON, MESSAGE, 202),
+    (b"Content-Type: application/json; charset=utf-8\r\n", MESSAGE, 202),
+    (JSON + b"Expect: 100-continue\r\n", MESSAGE, 202),
+    (JSON + b"X-Two: a\r\nX-Two: b\r\n", MESSAGE, 202),
+    (JSON, MESSAGE[:-1], 400),
+    (JSON, MESSAGE[:-1] + b',"colour":"red"}', 400),
+    (JSON, MESSAGE[:-1] + b',"tags":[' + b"[]," * 20_000 + b"[]]}", 400),
+    (JSON, b"\xff" + MESSAGE, 400),
+    (JSON, MESSAGE.replace(b"@", b" "), 400),
+    (JSON + b"Idempotency-Key: " + b"k" * 300 + b"\r\n", MESSAGE, 400),
+    (JSON + b"Idempotency-Key: k-1\r\nIdempotency-Key: k-2\r\n", MESSAGE, 202),
+    (b"Content-Type: application/json; charset=utf-16\r\n", MESSAGE, 202),
+    (b"Content-Type: text/plain\r\n", MESSAGE, 415),
+    (JSON + b"Accept: text/html\r\n", MESSAGE, 406),
+)
+"""Headers and body of who has a key, and the answer. The fast door hands on what it does not take, with
+the body that it has read.
+"""
+
+
+def sent(port: int, key: str, headers: bytes, body: bytes) -> int:
+    """The status of a message whose body comes in two parts."""
+    head = (
+        b"POST /api/v1/notifications HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        + f"Authorization: Bearer {key}\r\nContent-Length: {len(body)}\r\n".encode()
+    )
+    half = len(body) // 2
+    answer = asked(port, head + headers + b"\r\n" + body[:half], body[half:])
+    return status(answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n"))
+
+
+def asked(port: int, *parts: bytes) -> bytes:
     """What is answered, and what comes in the second after it."""
     answer = b""
     with (
         socket.create_connection(("127.0.0.1", port), timeout=20) as wire,
         suppress(ConnectionError, TimeoutError),
     ):
-        wire.sendall(request)
+        for part in parts:
+            wire.sendall(part)
+            time.sleep(0.02)  # for each to be a piece of its own
         while piece := wire.recv(65536):
             answer += piece
             wire.settimeout(1)
@@ -105,3 +147,17 @@ def test_no_request_however_it_is_made_gets_further(transactional_db: None, tmp_
         assert web.runs
     lines = web.log.read_text()
     assert "Traceback" not in lines
+
+
+def test_a_body_that_the_fast_door_hands_on_is_whole(
+    transactional_db: None, tmp_path: Path
+) -> None:
+    port = free_port()
+    _, key = keys.issue(ApiClient.objects.create(name="billing"), list(Scope))
+    with Nursery(tmp_path, PUBLIC_URL=PAGE) as nursery:
+        web = nursery.start("web", PORT=str(port))
+        eventually(lambda: is_ready(port), PATIENCE)
+        found = [(headers, body, sent(port, key, headers, body)) for headers, body, _ in TOLD]
+        assert found == list(TOLD)
+        assert web.runs
+    assert Notification.objects.count() == sum(status == 202 for _, _, status in TOLD)
