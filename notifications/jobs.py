@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.utils import timezone
-
-from commsproject.common.models import IdempotencyKey
 from commsproject.common.scheduler import job
 from notifications.providers.simulator import post_receipts
 from notifications.services import (
@@ -23,19 +20,11 @@ from notifications.services import (
     schedule,
 )
 
-KEEP_KEYS = timedelta(days=7)
-
 
 @job("simulator receipts", every=timedelta(seconds=1))
 def simulator_receipts() -> None:
     """What the simulator could not post when it was due."""
     post_receipts()
-
-
-@job("forget idempotency keys", every=timedelta(hours=1))
-def forget_idempotency_keys() -> None:
-    """A key is kept for seven days; then it may be used again."""
-    IdempotencyKey.objects.filter(created_at__lt=timezone.now() - KEEP_KEYS).delete()
 
 
 @job("sample queues", every=metrics.MINUTE)
@@ -102,6 +91,12 @@ def balance_providers() -> None:
 def watch_text_messages_money() -> None:
     """Alerts when the day's money is nearly spent, and when it is."""
     guard.watch()
+
+
+@job("watch text messages' floods", every=timedelta(seconds=30))
+def watch_text_messages_floods() -> None:
+    """An alert while more is ordered to numbers that begin alike than is let through."""
+    guard.watch_floods()
 
 
 @job("watch bounce rates", every=timedelta(minutes=1))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 
-from commsproject.common import ids
+from commsproject.common import clock, ids
 from commsproject.common.errors import NotFound
 from commsproject.common.models import ApiClient
 from notifications import timeline
@@ -37,13 +37,9 @@ def with_state(rows: QuerySet[Notification], state: State) -> QuerySet[Notificat
     return rows.filter(Exists(matching.filter(state=state)))
 
 
-_SKEW = timedelta(hours=1)
-"""By how much a process's clock, which ids are of, may differ from the database's."""
-
-
 def since(rows: QuerySet[Notification], moment: datetime) -> QuerySet[Notification]:
     """Those accepted at `moment` or later; the id keeps it from reading all that is older."""
-    return rows.filter(created_at__gte=moment, id__gte=ids.floor(moment, slack=_SKEW))
+    return rows.filter(created_at__gte=moment, id__gte=ids.floor(moment, slack=clock.SKEW))
 
 
 def get(client: ApiClient, notification_id: UUID) -> Notification:

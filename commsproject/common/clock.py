@@ -12,6 +12,9 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
+SKEW = timedelta(hours=1)
+"""By how much the clock of a process, by which it makes keys, may differ from the database's."""
+
 _AGAIN_AFTER = 10.0
 _PROMPT = 0.05
 """Seconds for an answer that is taken at its word."""

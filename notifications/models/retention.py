@@ -18,6 +18,7 @@ class ContentMark(models.Model):
 
     class Stage(models.TextChoices):
         CONTENT = "content", "What sensitive messages say, once they have arrived"
+        LATE = "late", "The same once more, of those whose key is older than they are"
         ALL = "all", "What messages say, and the addresses they went to"
 
     id = models.BigAutoField(primary_key=True)

@@ -18,7 +18,8 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
-from commsproject.common import ids
+from commsproject.common import clock, ids
+from commsproject.common.models import IdempotencyKey
 from commsproject.common.personal_data.registry import Gone, Purge
 from commsproject.common.personal_data.rows import STEP_SECONDS, limited, older
 from notifications.models import (
@@ -46,10 +47,22 @@ AT_ONCE = 1000
 SETTLED = timedelta(minutes=3)
 """A message that is older than this is committed, so that no mark passes one that is not."""
 
+KEEP_KEYS = timedelta(days=7)
+"""Then an idempotency key may be used again."""
+
 _LOCK = 0x72657461
 """One process erases at a time: marks only go forward."""
 
-_ERASE = {Stage.CONTENT: erase.content, Stage.ALL: erase.content_and_addresses}
+_LEAST = {Stage.CONTENT: SETTLED, Stage.LATE: clock.SKEW + SETTLED, Stage.ALL: SETTLED}
+"""A host whose clock is behind makes keys that a mark has passed. So what goes at once is walked a
+second time, as far behind as a clock may be.
+"""
+
+_ERASE = {
+    Stage.CONTENT: erase.content,
+    Stage.LATE: erase.content,
+    Stage.ALL: erase.content_and_addresses,
+}
 
 
 def content_age() -> timedelta:
@@ -88,14 +101,14 @@ def _ranges(now: datetime) -> list[_Range]:
         upto = mark.upto if mark and mark.days == days else None
         alike[stage, days, upto or UUID(int=0)].add(category)
     ranges = [
-        _Range(stage, days, frozenset(categories), after, ids.floor(now - max(_age(days), SETTLED)))
+        _Range(stage, days, frozenset(categories), after, ids.floor(now - _due_after(stage, days)))
         for (stage, days, after), categories in alike.items()
     ]
     return [one for one in ranges if one.after < one.before]
 
 
-def _age(days: int) -> timedelta:
-    return timedelta(days=days)
+def _due_after(stage: Stage, days: int) -> timedelta:
+    return max(timedelta(days=days), _LEAST[stage])
 
 
 def _days() -> Mapping[tuple[UUID | None, Stage], int]:
@@ -103,7 +116,7 @@ def _days() -> Mapping[tuple[UUID | None, Stage], int]:
     for category in Category.objects.all():
         found[category.id, Stage.ALL] = category.content_days
         if category.is_sensitive:
-            found[category.id, Stage.CONTENT] = 0
+            found[category.id, Stage.CONTENT] = found[category.id, Stage.LATE] = 0
     return found
 
 
@@ -115,6 +128,7 @@ def _count_content(now: datetime) -> int:
     return sum(
         _in(one).filter(_of(one.categories)).exclude(_spent(one.stage)).count()
         for one in _ranges(now)
+        if one.stage is not Stage.LATE  # nearly all of which the first walk counts
     )
 
 
@@ -125,7 +139,7 @@ def _of(categories: Collection[UUID | None]) -> Q:
 
 def _spent(stage: Stage) -> Q:
     """Erased before: by this stage, or with its person."""
-    if stage is Stage.CONTENT:
+    if stage is not Stage.ALL:
         return Q(erased_at__isnull=False)
     kept = Delivery.objects.filter(notification=OuterRef("pk")).exclude(address="")
     return Q(~Exists(kept), erased_at__isnull=False)
@@ -149,15 +163,20 @@ def _alone() -> bool:
 
 def _walk(one: _Range) -> int:
     """A step of a range; how many messages were erased."""
-    seen = list(_in(one).values_list("id", "category_id")[:AT_ONCE])
-    due = {id_ for id_, category in seen if category in one.categories}
+    seen = list(_in(one).values_list("id", "category_id", "erased_at")[:AT_ONCE])
+    due = {
+        id_
+        for id_, category, erased_at in seen
+        if category in one.categories and (one.stage is Stage.ALL or erased_at is None)
+    }
     waiting = set(
         Delivery.objects.filter(notification__in=due, state__in=PENDING).values_list(
             "notification_id", flat=True
         )
     )
+    hold = Stage.CONTENT if one.stage is Stage.LATE else one.stage
     ContentHold.objects.bulk_create(
-        [ContentHold(notification_id=id_, stage=one.stage) for id_ in sorted(waiting)],
+        [ContentHold(notification_id=id_, stage=hold) for id_ in sorted(waiting)],
         ignore_conflicts=True,
     )
     _ERASE[one.stage](due - waiting)
@@ -200,7 +219,8 @@ def _old_batches(now: datetime) -> QuerySet[Batch]:
     due = Q(category=None, finished_at__lt=now - content_age())
     for category in Category.objects.all():
         days = 0 if category.is_sensitive else category.content_days
-        due |= Q(category=category, finished_at__lt=now - max(_age(days), SETTLED))
+        age = max(timedelta(days=days), SETTLED)
+        due |= Q(category=category, finished_at__lt=now - age)
     again = Work.objects.filter(batch=OuterRef("pk"))
     return Batch.objects.filter(due, erased_at=None).exclude(Exists(again)).order_by("id")
 
@@ -269,6 +289,7 @@ def purges() -> Iterator[Purge]:
         lambda now: _old_batches(now).count(),
         _erase_batches,
     )
+    yield older(IdempotencyKey, lambda: KEEP_KEYS, "older than seven days")
     yield older(SimulatedMessage, log_age, "older than LOG_DAYS")
     yield older(BatchRejection, content_age, "older than CONTENT_DAYS")
     yield older(ProviderChange, statistics_age, "older than STATISTICS_DAYS")

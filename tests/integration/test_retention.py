@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 from uuid import UUID
 
 import pytest
+import time_machine
 from django.core.management import call_command
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from commsproject.common import clock
 from commsproject.common.ids import floor, new_id
-from commsproject.common.models import Alert, ApiClient, PersonalDataJob
+from commsproject.common.models import Alert, ApiClient, IdempotencyKey, PersonalDataJob
 from commsproject.common.personal_data import registry, retention
 from notifications.models import (
     Batch,
@@ -28,6 +30,8 @@ from notifications.models import (
     SimulatedMessage,
     Work,
 )
+from notifications.providers import mailgun, resend, sendgrid
+from notifications.providers.common import signed_at, sns
 from notifications.services import audit, replay
 from notifications.services import retention as service
 from notifications.services.counts import move
@@ -176,6 +180,45 @@ def test_sensitive_content_goes_once_it_has_arrived_and_nothing_goes_before() ->
     assert list(audit.findings()) == []
 
 
+def test_a_slow_clock_keeps_no_sensitive_content() -> None:
+    """A host that is half an hour behind makes keys that the erasing has passed already."""
+    code = CategoryFactory.create(is_sensitive=True)
+    before = message(0.01, category=code)
+    run()
+    late = message(0.5 / 24, category=code)
+    waiting = message(0.5 / 24, State.QUEUED, category=code)
+    work = WorkFactory.create(deliveries=[waiting], client=waiting.notification.client)
+    erased_at = Notification.objects.get(id=before.notification_id).erased_at
+    run()
+    assert kept(late) == ALL
+    run(timezone.now() + clock.SKEW)
+    assert kept(before) == kept(late) == "address words row"
+    assert Notification.objects.get(id=before.notification_id).erased_at == erased_at
+    assert kept(waiting) == ALL
+    Delivery.objects.filter(id=waiting.id).update(state=State.SENT)
+    work.delete()
+    run()
+    assert kept(waiting) == "address words row"
+
+
+def test_it_goes_by_the_databases_clock(api: APIClient) -> None:
+    code = CategoryFactory.create(is_sensitive=True)
+    fresh = message(0, category=code)
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=10)):
+        run()
+    assert kept(fresh) == ALL
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=300)):
+        run()
+    assert kept(fresh) == ALL
+
+
+def test_idempotency_keys_are_kept_for_a_week(agent: ApiClient) -> None:
+    for days in (6.9, 7.1, 30):
+        IdempotencyKey.objects.create(id=made(days), client=agent, key=f"k-{days}", fingerprint=b"")
+    run()
+    assert [row.key for row in IdempotencyKey.objects.all()] == ["k-6.9"]
+
+
 def test_what_was_erased_is_not_sent_again(api: APIClient, agent: ApiClient) -> None:
     dead = message(91, State.DEAD, client=agent)
     letter = DeadLetter.objects.create(delivery=dead, reason="given up", data={"name": "Eve"})
@@ -254,6 +297,18 @@ def test_logs_and_what_came_in_go_too() -> None:
     assert counts == [1, 1, 2, 2, 3]
     assert PersonalDataJob.objects.filter(kind="export").count() == 1
     assert PersonalDataJob.objects.filter(kind="erasure").count() == 3
+
+
+def test_a_signature_is_known_for_as_long_as_it_is_taken(settings: Any) -> None:
+    """Who keeps no logs keeps that a webhook came: it must not come again with another body."""
+    settings.LOG_DAYS = 0
+    taken = max(mailgun.MAX_AGE, sendgrid.MAX_AGE, resend.MAX_AGE, sns.MAX_AGE.total_seconds())
+    hours = (taken + 2 * signed_at.CLOCK_SKEW) / 3600
+    for age in (0, hours, 30):
+        key = made(age / 24)
+        WebhookReceipt.objects.create(id=key, provider="mailgun", dedupe=key.hex, body=b"{}")
+    run()
+    assert WebhookReceipt.objects.count() == 2
 
 
 def test_two_do_not_erase_at_once_and_time_is_kept(monkeypatch: Any) -> None:

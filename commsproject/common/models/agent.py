@@ -68,7 +68,6 @@ class IdempotencyKey(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["client", "key"], name="idempotency_key_once")
         ]
-        indexes = [models.Index(fields=["created_at"], name="idempotency_key_age")]
 
     @override
     def __str__(self) -> str:

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.utils import timezone
-
+from commsproject.common import clock
 from commsproject.common.personal_data import registry
 
 PAUSE_SECONDS = 0.02
@@ -29,7 +28,7 @@ class Due:
 
 def due(now: datetime | None = None) -> Iterator[Due]:
     """What would go now. Only counts."""
-    now = now or timezone.now()
+    now = now or clock.now()
     for purge in registry.purges():
         yield Due(purge.what, purge.why, purge.count(now))
 
@@ -39,7 +38,7 @@ def run(seconds: float, now: datetime | None = None) -> dict[tuple[str, str], in
 
     Each table gets a step in turn, another one first each time, so that none waits for the others.
     """
-    now, pause = now or timezone.now(), threading.Event()
+    now, pause = now or clock.now(), threading.Event()
     until = time.monotonic() + seconds
     gone: dict[tuple[str, str], int] = {}
     left = deque(registry.purges())
