@@ -102,7 +102,7 @@ def _migrations() -> None:
 @cache
 def _known_migrations() -> Set[tuple[str, str]]:
     """(app, name) of those in the code. Read once: probes come often, and from anybody."""
-    return MigrationLoader(None, ignore_no_migrations=True).graph.nodes.keys()
+    return frozenset(MigrationLoader(None, ignore_no_migrations=True).graph.nodes)
 
 
 def _writes() -> None:

@@ -68,6 +68,11 @@ ANSWERED_WITHIN = 15.0
 """Seconds for each answer of PostgreSQL, who gives up a lock after 10 by itself. All others wait
 behind this one transaction."""
 
+LOCK_MS = 250
+"""How long several wait together for a lock: what one of them meets holds up all, so they go on to
+Django, where it holds up that one.
+"""
+
 _NEVER = frozenset({b"cookie", b"origin", b"content-encoding", b"transfer-encoding", b"expect"})
 """Headers of callers that are no agents, or mean something that only Django looks at."""
 
@@ -253,7 +258,10 @@ def _accepted(asked: Sequence[_Asked]) -> Sequence[_Answer]:
         for place, index in enumerate(indexes[: grant.granted])
     ]
     try:
-        results = submit.accept_all([(key.client, asked[i].submission) for i, key, _ in allowed])
+        results = submit.accept_all(
+            [(key.client, asked[i].submission) for i, key, _ in allowed],
+            lock_ms=LOCK_MS if len(allowed) > 1 else None,
+        )
         for (index, _, standing), result in zip(allowed, results, strict=True):
             if isinstance(result, Accepted):
                 answers[index] = _Taken(result, standing)

@@ -250,7 +250,9 @@ class NotificationInput(StrictSerializer):
     reference = Line(max_length=200, required=False)
     tags = serializers.ListField(child=Line(max_length=64), required=False, max_length=10)
     reply_to = AddressField(Channel.EMAIL, required=False)
-    attachments = AttachmentInput(many=True, required=False, max_length=MAX_ATTACHMENTS)
+    attachments = serializers.ListField(
+        child=AttachmentInput(), required=False, max_length=MAX_ATTACHMENTS
+    )
     metadata = MetadataField(required=False)
     actions = ActionsField(required=False, help_text="Buttons in the inbox.")
     dry_run = serializers.BooleanField(default=False)

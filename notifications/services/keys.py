@@ -82,14 +82,14 @@ def check(row: IdempotencyKey, asked: bytes) -> None:
 
 _WRITE = """
 SAVEPOINT idempotency;
-SET LOCAL lock_timeout = %s;
+{before}
 INSERT INTO common_idempotencykey (id, client_id, key, fingerprint, response, created_at)
 SELECT uuidv7(), client_id, key, decode(fingerprint, 'hex'), response, %s
 FROM jsonb_to_recordset(%s::jsonb)
      AS new (client_id uuid, key text, fingerprint text, response jsonb)
 ON CONFLICT DO NOTHING
 RETURNING client_id, key;
-SET LOCAL lock_timeout TO DEFAULT;
+{after}
 RELEASE SAVEPOINT idempotency
 """
 """One trip to the database instead of five."""
@@ -97,12 +97,13 @@ RELEASE SAVEPOINT idempotency
 _UNDO = "ROLLBACK TO SAVEPOINT idempotency; RELEASE SAVEPOINT idempotency"
 
 
-def write(claims: Sequence[Claim]) -> set[Name]:
+def write(claims: Sequence[Claim], *, is_patient: bool = True) -> set[Name]:
     """The names that are stored now, in the caller's transaction; those that somebody else wrote
     first stay as they are.
 
     Sorted, so that two lists with the same keys wait for each other instead of deadlocking. Raises
-    `KeyInFlight` where another transaction holds one for longer than two seconds.
+    `KeyInFlight` where another transaction holds one for longer than two seconds, or (unless
+    `is_patient`) than the caller's transaction waits for any lock.
     """
     if not claims:
         return set()
@@ -115,9 +116,13 @@ def write(claims: Sequence[Claim]) -> set[Name]:
         }
         for one in sorted(claims, key=_name)
     ]
+    query = _WRITE.format(
+        before=f"SET LOCAL lock_timeout = {LOCK_MS};" if is_patient else "",
+        after="SET LOCAL lock_timeout TO DEFAULT;" if is_patient else "",
+    )
     with connection.cursor() as cursor:
         try:
-            cursor.execute(_WRITE, [LOCK_MS, timezone.now(), orjson.dumps(rows).decode()])
+            cursor.execute(query, [timezone.now(), orjson.dumps(rows).decode()])
         except OperationalError as error:
             if not isinstance(error.__cause__, LockNotAvailable):
                 raise

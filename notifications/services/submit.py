@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from commsproject.common import clock, tracing
 from commsproject.common.copy import as_json, copy_rows, copy_values
@@ -71,15 +71,20 @@ def accept(client: ApiClient, submissions: Sequence[Submission]) -> list[Result]
     return accept_all([(client, submission) for submission in submissions])
 
 
-def accept_all(asked: Sequence[Asked]) -> list[Result]:
+def accept_all(asked: Sequence[Asked], *, lock_ms: int | None = None) -> list[Result]:
     """Accept each of `asked` or say what is wrong with it, in the same order.
 
     One transaction for all. Errors of single messages are returned, never raised; the database's
-    own errors are raised and nothing is stored. `KeyInFlight` is returned for every message whose
-    key another transaction holds for longer than two seconds.
+    own errors are raised and nothing is stored. `KeyInFlight` is returned for every message with a
+    key where another transaction holds one of them for longer than two seconds.
+
+    `lock_ms`: wait no longer than this for any lock, those of keys included.
     """
     results: dict[int, Result] = {}
     with transaction.atomic():
+        if lock_ms is not None:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(lock_ms)])
         planned: dict[int, Planned] = {}
         for index, item in enumerate(plan(asked)):
             if not isinstance(item, Planned):
@@ -91,7 +96,7 @@ def accept_all(asked: Sequence[Asked]) -> list[Result]:
         # What would be refused now may have been accepted before; of all else the key itself tells.
         results.update(_replays(asked, results.keys()))
         answers = {index: _response(item) for index, item in planned.items()}
-        results.update(_claim_keys(asked, answers))
+        results.update(_claim_keys(asked, answers, is_patient=lock_ms is None))
         fresh_ones = [item for index, item in planned.items() if index not in results]
         for lane in write(fresh_ones):
             transaction.on_commit(partial(queue.ring, lane), robust=True)
@@ -148,7 +153,7 @@ def _replay(row: IdempotencyKey, submission: Submission) -> Result:
 
 
 def _claim_keys(
-    asked: Sequence[Asked], answers: Mapping[int, Mapping[str, Any]]
+    asked: Sequence[Asked], answers: Mapping[int, Mapping[str, Any]], *, is_patient: bool
 ) -> dict[int, Result]:
     """Write the keys with their answers; the result of those that somebody else wrote first."""
     results: dict[int, Result] = {}
@@ -161,7 +166,7 @@ def _claim_keys(
         for name, index in first.items()
     ]
     try:
-        stored = keys.write(claims)
+        stored = keys.write(claims, is_patient=is_patient)
     except KeyInFlight as error:
         return {index: error for index in answers if _name(asked[index])}
     others = first.keys() - stored

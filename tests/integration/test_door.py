@@ -6,22 +6,23 @@ That both doors take and refuse the same is shown by test_api_notifications, whi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.core.signals import request_finished
-from django.db import close_old_connections, connections
+from django.db import close_old_connections, connections, transaction
 from rest_framework.test import APIClient
 
 from commsproject.common.errors import ServiceUnavailable
 from commsproject.common.identity import keys
 from commsproject.common.identity.scopes import Scope
-from commsproject.common.models import ApiClient
+from commsproject.common.models import ApiClient, IdempotencyKey
 from notifications.api import door
 from notifications.api.door import _answers, _Asked, _Taken
 from notifications.api.input import NotificationInput, submission
-from notifications.models import Notification, Work
+from notifications.models import Notification, Recipient, Work
 from notifications.services import submit
 from tests.factories import ApiClientFactory
 from tests.integration.doors import FastClient
@@ -193,3 +194,33 @@ def test_a_commit_that_nobody_heard_of_is_never_tried_again(
         answers = _answers([asked(secret)])
     assert [type(answer) for answer in answers] == [ServiceUnavailable]
     assert Notification.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("stuck", ["key", "person"])
+def test_one_that_meets_a_lock_holds_up_no_other(agent: ApiClient, secret: str, stuck: str) -> None:
+    """A host that vanished in the midst of it holds a key, or a new person, for ten seconds and more."""
+    group = [
+        asked(secret, "k-1", to={"user_id": "u-1", "email": "ada@simulator.test"}),
+        asked(secret, "k-2"),
+        asked(secret),
+    ]
+
+    def answers() -> list[Any]:
+        try:
+            return list(_answers(group))
+        finally:
+            connections.close_all()
+
+    _answers([asked(secret)])  # templates, providers
+    with ThreadPoolExecutor(1) as elsewhere, transaction.atomic():
+        if stuck == "key":
+            IdempotencyKey.objects.create(client=agent, key="k-1", fingerprint=b"x")
+        else:
+            Recipient.objects.create(user_id="u-1")
+        found = elsewhere.submit(answers).result(8)
+        transaction.set_rollback(True)
+    alone = found.pop() if stuck == "key" else None
+    assert found == [None] * len(found)  # Django's, each by itself
+    assert stuck == "person" or isinstance(alone, _Taken)
+    assert all(isinstance(answer, _Taken) for answer in _answers(group))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from django.http import HttpResponse
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from typing_extensions import override
 
@@ -19,16 +19,18 @@ class Description(SpectacularAPIView):
     @extend_schema(exclude=True)
     @override
     def get(self, request: Request) -> HttpResponse:
-        form = type(request.accepted_renderer)
+        form = request.accepted_renderer
         name = f'inline; filename="communication-service.{form.format}"'
         return HttpResponse(
-            _written(form),
+            _written(form.format),
             content_type=f"{form.media_type}; charset=utf-8",
             headers={"Content-Disposition": name},
         )
 
 
 @cache
-def _written(form: type[BaseRenderer]) -> bytes:
+def _written(form: str) -> str | bytes:
     """1.6 s of work as YAML, 0.3 s as JSON (measured)."""
-    return form().render(SchemaGenerator().get_schema(request=None, public=True))
+    renderer = next(one for one in Description.renderer_classes if one.format == form)
+    generator: Any = SchemaGenerator  # it has no types
+    return renderer().render(generator().get_schema(request=None, public=True))
