@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -19,7 +20,8 @@ from tracking.models import WebhookDelivery, WebhookEndpoint
 
 pytestmark = pytest.mark.django_db
 
-MINUTES = ("2026-11-22T09:00:00+00:00", "2026-11-22T09:01:00+00:00")
+BEGAN = datetime(2026, 11, 22, 8, 59, 30, tzinfo=UTC)
+MINUTES = [f"2026-11-22T09:{minute:02}:00+00:00" for minute in range(4)]
 
 
 @pytest.fixture
@@ -62,6 +64,7 @@ def left() -> dict[str, Any]:
         "heard": ["e-1"],
         "told": told,
         "written": ["line-1"],
+        "scheduled": [BEGAN.timestamp(), BEGAN.timestamp() + 60 * len(MINUTES)],
     }
 
 
@@ -85,6 +88,7 @@ def test_what_was_said_and_is_not_so_is_found(left: dict[str, Any]) -> None:
         "webhook never came": {"heard": []},
         "not told": {"told": []},
         "line": {"written": ["line-2"]},
+        "schedule": {"scheduled": [BEGAN.timestamp(), BEGAN.timestamp() + 60 * 9]},
     }
     for kind, wrong in said.items():
         assert kind in kinds({**left, **wrong}), kind
@@ -92,10 +96,15 @@ def test_what_was_said_and_is_not_so_is_found(left: dict[str, Any]) -> None:
 
 def test_what_is_not_as_it_was_said_is_found(left: dict[str, Any]) -> None:
     assert kinds(left) == set()
-    Notification.objects.filter(idempotency_key__endswith=MINUTES[0]).update(
-        idempotency_key="schedule:019a0000-0000-7000-8000-000000000021:2026-11-22T08:30:00+00:00"
+    runs = Notification.objects.filter(reference="soak-minute")
+    runs.filter(idempotency_key__endswith=MINUTES[0]).update(  # one twice
+        idempotency_key=f"schedule:019a0000-0000-7000-8000-000000000021:{MINUTES[1]}"
     )
     assert kinds(left) == {"schedule"}
+    runs.update(reference="another")  # none at all
+    assert "schedule" in kinds(left)
+    runs = Notification.objects.filter(reference="another")
+    runs.update(reference="soak-minute")
     Delivery.objects.filter(state=State.CANCELLED).update(reason="")
     assert kinds(left) == {"schedule", "without a reason"}
     WebhookDelivery.objects.update(delivered_at=None)

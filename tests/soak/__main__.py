@@ -71,6 +71,7 @@ class Soak:
         self.left: dict[str, Any] = {}
         """What the accounts are made from."""
         self._seen = (0, 0)
+        self._scheduled = (0.0, 0.0)
         self._urgent: dict[str, float] = {}
         self._lags: list[tuple[float, float]] = []
 
@@ -100,7 +101,7 @@ class Soak:
     async def _story(self, supervisor: Child, base: str, known: Mapping[str, Any]) -> None:
         async with AsyncExitStack() as stack:
             caller = await stack.enter_async_context(Caller(base, known["key"]))
-            schedule = await self._set_up(caller)
+            schedule, scheduled = await self._set_up(caller), time.time()
             browser = await stack.enter_async_context(Caller(base, ""))
             load = Load(caller, browser, known["tokens"], self.links, self.seed)
             reports = Reports(caller, self.vendors, self.links, self.seed)
@@ -115,6 +116,7 @@ class Soak:
             await self._load(load, crowd, trouble)
             began = time.monotonic()
             await caller.api("PATCH", f"schedules/{schedule}", json={"enabled": False})
+            self._scheduled = (scheduled, time.time())
             stopping.set()
             await reporting
             self.figures["drain seconds"] = await self._drain(supervisor, began)
@@ -218,6 +220,7 @@ class Soak:
             "heard": sorted(self.vendors.endpoint.ids),
             "told": sorted(self.vendors.endpoint.told),
             "written": sorted(id_ for one in crowd.followers for id_ in one.written),
+            "scheduled": self._scheduled,
         }
         statuses: Counter[int] = sum((one.statuses for one in callers), Counter())
         codes: Counter[int] = sum((one.codes for one in crowd.followers), Counter())

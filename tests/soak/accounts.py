@@ -38,9 +38,8 @@ WHERE state NOT IN ('sent', 'delivered', 'bounced', 'complained', 'unknown') AND
 """
 
 _MINUTES = """
-SELECT count(*), extract(epoch FROM max(minute) - min(minute)) / 60 + 1 FROM (
-    SELECT substr(idempotency_key, 47)::timestamptz AS minute FROM notifications_notification
-    WHERE reference = 'soak-minute') AS runs
+SELECT count(*), count(DISTINCT substr(idempotency_key, 47)::timestamptz)
+FROM notifications_notification WHERE reference = 'soak-minute'
 """
 
 _NOT_DELIVERED = "SELECT event_id FROM tracking_webhookdelivery WHERE delivered_at IS NULL"
@@ -91,7 +90,8 @@ def findings(left: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     `left`: `keys` of single messages to their ids, `rows` accepted of each batch, ids that were
     `cancelled`; `taken` by vendors, message and attempt; ids of messages `reported` delivered or
     bounced; ids `heard` by the receiver of our webhooks, and what they `told`: type and delivery;
-    client ids of lines `written`.
+    client ids of lines `written`; since when and until when a run was `scheduled` each minute, in
+    seconds of the epoch.
     """
     yield from _ledger(left)
     yield from _counts(left)
@@ -126,9 +126,11 @@ def _counts(left: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for id_, count in left["rows"].items():
         if rows.get(id_) != count:
             yield "batch", f"{id_} has {rows.get(id_)} messages, {count} were accepted"
+    since, until = left["scheduled"]
+    due = int(until // 60 - since // 60)
     (runs, minutes), *_ = _rows(_MINUTES)
-    if runs and runs != minutes:
-        yield "schedule", f"{runs} runs in {minutes} minutes"
+    if runs != minutes or abs(minutes - due) > 1:  # the last one may be due as it is switched off
+        yield "schedule", f"{runs} runs for {minutes} minutes, {due} were due"
 
 
 def _ends(left: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -66,18 +66,17 @@ class Done:
 def plan(seed: int, seconds: float) -> list[Fault]:
     """Each kind once, in a drawn order, as often as there is time for all of them; each at a drawn
     moment of a share of the time that is its own. Our own processes are killed in the first half of
-    these rounds, and at the beginning of a single one: to be seen growing they have to grow old.
+    these rounds, in the last of them at the beginning: to be seen growing they have to grow old.
     """
     random = Random(seed)
     rounds = max(1, int((seconds - 2 * CALM) / PER_FAULT / len(SECONDS)))
-    kinds = [
-        kind
-        for number in range(rounds)
-        for kind in random.sample(list(SECONDS), len(SECONDS))
-        if 2 * number < rounds or not kind.startswith(KILL)
-    ]
-    if rounds == 1:
-        kinds.sort(key=lambda kind: not kind.startswith(KILL))
+    killing = (rounds + 1) // 2
+    kinds: list[str] = []
+    for number in range(1, rounds + 1):
+        drawn = random.sample(list(SECONDS), len(SECONDS))
+        if number == killing:
+            drawn.sort(key=lambda kind: not kind.startswith(KILL))
+        kinds += [kind for kind in drawn if number <= killing or not kind.startswith(KILL)]
     share = max(seconds - 2 * CALM, 0) / len(kinds)
     return [
         Fault(CALM + share * number + random.uniform(0, max(share - SECONDS[kind], 0)), kind)
