@@ -84,14 +84,35 @@ def is_instruction(address: str) -> bool:
     return instruction(address) in INSTRUCTIONS and "+" not in address
 
 
-@lru_cache(maxsize=8192)
 def country(number: str) -> str:
     """Where a number in E.164 form belongs (ISO 3166-1 alpha-2); empty where none is known, as for
     satellites.
     """
+    return _known(number)[0]
+
+
+def tariff(number: str) -> str:
+    """`premium-rate` or `shared-cost` for a number in E.164 form that pays its owner for what comes in;
+    empty for every other.
+    """
+    return _known(number)[1]
+
+
+# `UNKNOWN` is not among them: it is all that the library's tables do not have, also new ranges of
+# mobile numbers until the next release of it.
+_TARIFFS = {
+    phonenumbers.PhoneNumberType.PREMIUM_RATE: "premium-rate",
+    phonenumbers.PhoneNumberType.SHARED_COST: "shared-cost",
+}
+
+
+@lru_cache(maxsize=8192)
+def _known(number: str) -> tuple[str, str]:
+    """Country and tariff: parsing takes most of the time of either."""
     parsed = phonenumbers.parse(number)
     region: str | None = phonenumbers.region_code_for_number(parsed)
-    return "" if region in (None, phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY) else region
+    is_nowhere = region in (None, phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY)
+    return "" if is_nowhere else str(region), _TARIFFS.get(phonenumbers.number_type(parsed), "")
 
 
 def zones(number: str) -> list[str]:

@@ -135,6 +135,34 @@ def a_cap_has_prices(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
     ]
 
 
+@register(Tags.security, deploy=True)
+def text_messages_have_bounds(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """notifications.W006 for each bound that is missing of text messages that a vendor carries: who is
+    paid for those to numbers of their own finds what has none.
+    """
+    found = [provider.name for provider in registry.for_channel(Channel.SMS)]
+    carriers = [name for name in found if name not in registry.SIMULATORS]
+    if not carriers:
+        return []
+    missing = {
+        "SMS_COUNTRIES is not set: text messages go to every country by": (
+            "Name the countries that your people are in, such as DE,SE: docs/how-to/sms.md.",
+            not settings.SMS_COUNTRIES,
+        ),
+        "SMS_DAILY_CAP is not set: nothing ends what may be spent in a day by": (
+            "Set it, such as 250.00, and what a message costs in SMS_PRICES: docs/how-to/sms.md.",
+            settings.SMS_DAILY_CAP is None,
+        ),
+    }
+    return [
+        checks.Warning(f"{problem} {', '.join(carriers)}.", hint=hint, id="notifications.W006")
+        for problem, (hint, is_missing) in missing.items()
+        if is_missing
+    ]
+
+
 @register(Tags.database)
 def marketing_says_where_we_are(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any

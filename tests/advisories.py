@@ -1,6 +1,7 @@
 """The pinned versions against the snapshot of what is publicly known of them:
 
-python -m tests.advisories
+python -m tests.advisories              fails for what is known, and for what nobody has looked up
+python -m tests.advisories --release    and for what was looked up too long ago
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
@@ -77,6 +78,11 @@ _BUNDLES = (
     ),
 )
 
+REQUIRED = {"base.txt", "local.txt"}
+"""Locks of which every package has to be looked up: what the service runs on. Of tools for tests and
+checks, which are run beside it, and of modules for the browser, what is listed is told.
+"""
+
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)", re.MULTILINE)
 
 
@@ -103,13 +109,22 @@ def npm() -> dict[str, Mapping[str, Any]]:
 
 
 def locked() -> dict[tuple[str, str], list[str]]:
-    """As `pins`, with npm's packages as `npm:NAME`."""
+    """As `pins`, with npm's packages as `npm:NAME`, and what is inside of wheels as `bundled:NAME`."""
     modules = {(f"npm:{name}", one["version"]): [one["lock"]] for name, one in npm().items()}
-    return pins() | modules
+    inside = {
+        (f"bundled:{one['name']}", one["version"]): [one["package"]]
+        for one in snapshot()["bundled"]
+    }
+    return pins() | modules | inside
 
 
 def snapshot() -> dict[str, Any]:
     return tomllib.loads(SNAPSHOT.read_text())
+
+
+def looked_up(known: Mapping[str, Any]) -> dict[str, date]:
+    """When each package was."""
+    return {name: one["on"] for one in known["looked_up"] for name in one["packages"]}
 
 
 def hits(
@@ -127,24 +142,52 @@ def _affects(one: Mapping[str, Any], version: str) -> bool:
     return SpecifierSet(one["affected"], prereleases=True).contains(version)
 
 
-def age(known: Mapping[str, Any], today: date) -> timedelta:
-    looked_up: date = known["looked_up"]
-    return today - looked_up
+def missing(
+    known: Mapping[str, Any], packages: Mapping[tuple[str, str], list[str]]
+) -> Iterator[str]:
+    """One line for each that has to be looked up, and was not."""
+    days = looked_up(known)
+    for (name, version), files in packages.items():
+        is_bundled = name.startswith("bundled:")
+        if name not in days and (is_bundled or REQUIRED.intersection(files)):
+            yield (
+                f"{name} {version} ({', '.join(files)}) was looked up by nobody: look for advisories "
+                f"against it, then put its name under a [[looked_up]] of today in {_WHERE}"
+            )
 
 
-def main() -> str:
-    """What is known against versions that are pinned; empty for nothing."""
+def old(known: Mapping[str, Any], today: date) -> Iterator[str]:
+    """One line for each look-up that says little by now."""
+    for one in known["looked_up"]:
+        if today - one["on"] > timedelta(days=known["old_after_days"]):
+            yield (
+                f"{len(one['packages'])} packages were looked up on {one['on']}, more than "
+                f"{known['old_after_days']} days ago: look them up again ({_WHERE})"
+            )
+
+
+_WHERE = SNAPSHOT.relative_to(ROOT)
+
+
+def main(arguments: Sequence[str]) -> str:
+    """What is wrong with what is pinned; empty for nothing. What is merely old is told, and wrong for a
+    release: a commit that passed once passes on any later day.
+    """
     known, packages = snapshot(), locked()
     found = list(hits(known["advisory"], packages))
-    many, day = len(known["advisory"]), known["looked_up"]
+    unknown = list(missing(known, packages))
+    stale = list(old(known, datetime.now(UTC).date()))
+    days = looked_up(known)
+    of = sum(name in days for name, _ in packages)
     result = (
-        f"{len(packages)} pinned packages, {many} advisories of {day}: {len(found) or 'no'} hits"
+        f"{len(packages)} pinned packages, {of} looked up from {min(days.values())} to "
+        f"{max(days.values())}, {len(known['advisory'])} advisories: {len(found) or 'no'} hits"
     )
-    if age(known, datetime.now(UTC).date()) > timedelta(days=known["old_after_days"]):
-        result += f"\n{SNAPSHOT.relative_to(ROOT)} is old: look the packages up again"
-    sys.stdout.write(f"{result}\n")
-    return "\n".join(found)
+    is_release = "--release" in arguments
+    told = [result, *([] if is_release else stale)]
+    sys.stdout.write("".join(f"{line}\n" for line in told))
+    return "\n".join([*found, *unknown, *(stale if is_release else [])])
 
 
 if __name__ == "__main__":
-    sys.exit(main() or None)
+    sys.exit(main(sys.argv[1:]) or None)

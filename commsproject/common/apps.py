@@ -14,6 +14,7 @@ class CommonConfig(AppConfig):
         from commsproject.common import background, tracing
 
         tracing.start()
+        from commsproject.common import checks as of_the_broker  # noqa: F401 - registers itself
         from commsproject.common.api import schema  # noqa: F401 - registers itself
         from commsproject.common.identity import checks  # noqa: F401 - register themselves
         from commsproject.common.live import cors, metrics  # noqa: F401 - metrics registers itself

@@ -38,8 +38,19 @@ _CARRIERS = (
 )
 """IPv6 networks that carry an IPv4 address, and how many bits from the right it stands."""
 
-_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
-"""RFC 8215: where in it the IPv4 address stands is up to the network."""
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that was ever given out as public. What lies outside is local (site-local `fec0::/10`,
+NAT64 of one's own `64:ff9b:1::/48`), discarded (`100::/64`), or nobody's yet.
+"""
+
+_SPECIAL = (
+    ipaddress.ip_network("192.0.0.0/24"),  # for protocols, RFC 6890
+    ipaddress.ip_network("192.88.99.0/24"),  # relays of 6to4, RFC 7526
+    ipaddress.ip_network("3fff::/20"),  # for documentation, RFC 9637
+)
+"""What IANA's registries of special addresses do not call globally reachable, and `is_global` of some
+Python from 3.11 on does.
+"""
 
 _TEREDO = ipaddress.ip_network("2001::/32")
 
@@ -131,8 +142,9 @@ def refusal(address: Address, port: int) -> str:
 def _is_private(address: Address) -> bool:
     """And none that is allowed."""
     address = _carried(address)
-    is_odd = address.is_multicast or address.is_reserved or address in _LOCAL_NAT64
-    return (is_odd or not address.is_global) and not _is_allowed(address)
+    is_odd = address.is_multicast or address.is_reserved or any(address in one for one in _SPECIAL)
+    is_beyond = address.version == 6 and address not in _UNICAST
+    return (is_odd or is_beyond or not address.is_global) and not _is_allowed(address)
 
 
 def _is_allowed(address: Address) -> bool:

@@ -61,6 +61,8 @@ class Facts:
     """Of a phone number, `""` where it belongs to none; None for every other address."""
     countries: Collection[str] = ()
     """Those that may be written to; none: all."""
+    tariff: str = ""
+    """Of a phone number that pays its owner for what comes in: `premium-rate` or `shared-cost`."""
     choices: Sequence[Choice] = ()
     paused_until: datetime | None = None
     periods: Sequence[Quiet] = ()

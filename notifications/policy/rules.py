@@ -102,6 +102,8 @@ def _applies(entry: Suppressed, facts: Facts) -> bool:
 def _country(facts: Facts) -> Answer:
     if facts.countries and facts.country is not None and facts.country not in facts.countries:
         return Refusal(State.SUPPRESSED, f"no text messages go to {facts.country or _NOWHERE}")
+    if facts.tariff:
+        return Refusal(State.SUPPRESSED, f"no text messages go to {facts.tariff} numbers")
     return None
 
 

@@ -1,22 +1,26 @@
 """What text messages may cost us: the last questions before a call is written down.
 
 Who orders codes to numbers of their own earns by each of them, so there is a limit for one number
-and one for all numbers that begin alike, essential messages included. And there is what may be
-spent in a day: beyond it messages wait for the next one.
+and one for all numbers that begin alike, essential messages included; staff hear of the second. And
+there is what may be spent in a day: beyond it messages wait for the next one.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
 from django.db.models import Sum
+from django.utils import timezone
 
 from commsproject.common import alerts, clock, ids
+from commsproject.common.alerts import counts
 from commsproject.common.env import Rate
 from commsproject.common.limits import Bucket, take
 from notifications import limits, sms
@@ -32,6 +36,11 @@ LOOK_AGAIN = timedelta(seconds=30)
 
 PREFIX = 7
 """Digits of a number, its country's code among them, that numbers bought together share."""
+
+UNSEEN = 3
+"""Digits that a prefix leaves out of the shortest number: a thousand numbers begin alike at least, and
+none is nearly named by what staff are told.
+"""
 
 
 def passed(
@@ -49,6 +58,7 @@ def passed(
         return list(calls)
     budget = _Budget()
     kept: list[Call] = []
+    flooded = Counter[str]()
     for call in calls:
         item, cost = call.items[0], cost_of(call) or Decimal(0)
         if isinstance(call.outbound, Exception):
@@ -56,8 +66,10 @@ def passed(
         elif until := budget.exceeded_by(cost):
             stranded.append((item, Stranded(until, limited=True, reason=_SPENT)))
             limits.give_back(call.grant, 1)
-        elif isinstance(verdict := _flood(item), Refusal):
-            refused.append((item, verdict))
+        elif isinstance(verdict := _flood(item), _Flood):
+            refused.append((item, verdict.refusal))
+            if verdict.prefix:
+                flooded[verdict.prefix] += 1
             limits.give_back(call.grant, 1)
         elif verdict:
             stranded.append((item, verdict))
@@ -65,6 +77,7 @@ def passed(
         else:
             budget.spend(cost)
             kept.append(call)
+    counts.note({(counts.What.FLOODED, prefix): n for prefix, n in flooded.items()})
     return kept
 
 
@@ -79,7 +92,15 @@ def cost_of(call: Call) -> Decimal | None:
 # --- How many ----------------------------------------------------------------------------------
 
 
-def _flood(item: Item) -> Refusal | Stranded | None:
+@dataclass(frozen=True)
+class _Flood:
+    """Too many: of one number, or of all that begin with `prefix`."""
+
+    refusal: Refusal
+    prefix: str = ""
+
+
+def _flood(item: Item) -> _Flood | Stranded | None:
     """Whether there were too many already. Counted with its first call only.
 
     While Valkey is away a process keeps to its share; what goes beyond that is not known to be too
@@ -87,25 +108,56 @@ def _flood(item: Item) -> Refusal | Stranded | None:
     """
     if item.attempts_made:
         return None
-    asked: list[tuple[str, Rate | None, str]] = [
-        ("this number", settings.SMS_PER_NUMBER, f"number:{item.address_hash}"),
-        ("numbers that begin like this", settings.SMS_PER_PREFIX, f"prefix:{_prefix(item)}"),
+    prefix = _prefix(item.address)
+    asked: list[tuple[str, str, Rate | None, str]] = [
+        ("this number", "", settings.SMS_PER_NUMBER, f"number:{item.address_hash}"),
+        ("numbers that begin like this", prefix, settings.SMS_PER_PREFIX, f"prefix:{prefix}"),
     ]
-    limited = [(what, rate, name) for what, rate, name in asked if rate]
-    buckets = [Bucket(f"sms:{name}", rate.count, rate.seconds) for _, rate, name in limited]
+    limited = [(what, whose, rate, name) for what, whose, rate, name in asked if rate]
+    buckets = [Bucket(f"sms:{name}", rate.count, rate.seconds) for _, _, rate, name in limited]
     grant = take(buckets, 1)
     if grant.granted:
         return None
     if not grant.slots:
         return Stranded(clock.now() + LOOK_AGAIN, limited=True)
     full = [standing.free < 1 for standing in grant.standings]
-    what, rate, _ = limited[full.index(True)]
+    what, whose, rate, _ = limited[full.index(True)]
     reason = f"too many messages to {what}: {rate.count} in {rate.seconds:g} s"
-    return Refusal(State.SUPPRESSED, reason)
+    return _Flood(Refusal(State.SUPPRESSED, reason), whose)
 
 
-def _prefix(item: Item) -> str:
-    return item.address.removeprefix("+")[:PREFIX]
+def _prefix(address: str) -> str:
+    digits = address.removeprefix("+")
+    return digits[: min(PREFIX, len(digits) - UNSEEN)]
+
+
+FLOOD = "sms.flood"
+
+NAMED = 10
+"""Prefixes that the alert names, at most."""
+
+STANDS = timedelta(hours=1)
+"""How long after the last of them was refused."""
+
+
+def watch_floods() -> None:
+    """Tell staff where more is ordered to numbers that begin alike than their limit lets through."""
+    now = timezone.now()
+    refused = Counter(counts.between(now - STANDS, now)[counts.What.FLOODED])
+    if not refused:
+        alerts.resolve(FLOOD)
+        return
+    named = [f"{n:,} to +{prefix}*" for prefix, n in refused.most_common(NAMED)]
+    more = len(refused) - len(named)
+    alerts.raise_once(
+        FLOOD,
+        severity=alerts.Severity.CRITICAL,
+        title=f"{refused.total():,} text messages to numbers that begin alike were refused",
+        detail=f"In the last hour: {', '.join(named)}{f' and {more:,} more' if more else ''}. Who is "
+        "paid for messages to numbers of their own orders codes to them in rows: look at what orders "
+        "them, name your countries in SMS_COUNTRIES, cap a day in SMS_DAILY_CAP. Where these are your "
+        "people, raise SMS_PER_PREFIX.",
+    )
 
 
 # --- How much ----------------------------------------------------------------------------------

@@ -132,6 +132,7 @@ def facts(
         suppressed=suppressed,
         country=country,
         countries=settings.SMS_COUNTRIES,
+        tariff=addresses.tariff(address) if channel is Channel.SMS else "",
         choices=person.choices if person else (),
         paused_until=person.paused_until if person else None,
         periods=person.periods if person else (),

@@ -148,7 +148,7 @@ class World:
         event = ProviderEvent(
             kind, timezone.now(), dedupe, attempt.id, code=code, permanent=permanent
         )
-        status.apply("acme", [event])
+        status.apply(attempt.provider, [event])
         if is_new and reason:
             story.listed.add(("*", reason))
         story.told.append(dedupe)

@@ -285,6 +285,16 @@ def test_the_list_as_it_is_when_the_message_goes_out_counts(api, settings):
     assert Event.objects.get().type == "suppressed"
 
 
+def test_no_number_that_pays_its_owner_is_written_to(api, settings):
+    for number, kind in (("+19002345678", "premium-rate"), ("+491802123456", "shared-cost")):
+        refused = ("suppressed", f"no text messages go to {kind} numbers", 0)
+        assert story(api, post(api, to=number)) == refused
+        settings.SMS_COUNTRIES = frozenset({"DE", "US"})
+        assert story(api, post(api, to=number, category=essential())) == refused
+    drain()
+    assert not SimulatedMessage.objects.exists()
+
+
 def test_the_list_is_about_telephones_only(api, settings):
     settings.SMS_COUNTRIES = frozenset({"DE"})
     message = {"to": {"email": "ada@simulator.test"}, "content": {"subject": "Hi", "text": "Hi"}}
@@ -585,6 +595,31 @@ def test_a_cap_without_prices_is_a_warning(settings):
     assert warning.msg == "SMS_DAILY_CAP stops nothing: SMS_PRICES names no price."
     settings.SMS_PRICES = PRICES
     assert "notifications.W002" not in [one.id for one in run_checks()]
+
+
+@pytest.mark.parametrize(
+    ("countries", "cap", "missing"),
+    [
+        ({}, None, ["SMS_COUNTRIES", "SMS_DAILY_CAP"]),
+        ({"DE"}, None, ["SMS_DAILY_CAP"]),
+        ({}, Decimal(100), ["SMS_COUNTRIES"]),
+        ({"DE"}, Decimal(100), []),
+    ],
+)
+def test_text_messages_by_a_vendor_have_bounds_before_they_go_live(
+    settings, countries, cap, missing
+):
+    settings.SMS_COUNTRIES, settings.SMS_DAILY_CAP = frozenset(countries), cap
+    assert bounds() == []  # the simulator costs nothing
+    twilio = {**settings.PROVIDERS["twilio"], "ENABLED": True}
+    settings.PROVIDERS = {"twilio": twilio, "simulator": settings.PROVIDERS["simulator"]}
+    assert [warning.msg.split()[0] for warning in bounds()] == missing
+    assert all(warning.msg.endswith(" by twilio.") for warning in bounds())
+
+
+def bounds():
+    found = run_checks(include_deployment_checks=True)
+    return [one for one in found if one.id == "notifications.W006"]
 
 
 def test_midnight_is_that_of_utc():

@@ -512,8 +512,13 @@ FORBIDDEN = [
     "https://224.0.0.1/",
     "https://255.255.255.255/",
     "https://240.0.0.1/",
+    "https://192.0.0.8/",
+    "https://192.0.0.170/",
     "https://192.0.2.1/",
+    "https://192.88.99.1/",
     "https://198.18.0.1/",
+    "https://198.51.100.1/",
+    "https://203.0.113.1/",
     "https://[::1]/",
     "https://[::]/",
     "https://[::ffff:127.0.0.1]/",
@@ -530,7 +535,19 @@ FORBIDDEN = [
     "https://[fc00::1]/",
     "https://[fd00:ec2::254]/",
     "https://[ff02::1]/",
+    "https://[fec0::1]/",
+    "https://[feff:ffff::1]/",
+    "https://[100::1]/",
+    "https://[100:0:0:1::1]/",
+    "https://[2001:2::1]/",
     "https://[2001:db8::1]/",
+    "https://[3fff::1]/",
+    "https://[3fff:fff:ffff::1]/",
+    "https://[4000::1]/",
+    "https://[5f00::1]/",
+    "https://[2002:c058:6301::1]/",
+    "https://[64:ff9b::192.88.99.1]/",
+    "https://[64:ff9b:1::808:808]/",
     "https://[fe80::1%25eth0]/",
     "https://user@example.com/",
     "https://user:secret@example.com/",
@@ -548,6 +565,19 @@ FORBIDDEN = [
     "x",
 ]
 
+PUBLIC = [
+    "https://example.com/a?b=c",
+    "https://8.8.8.8/",
+    "https://192.0.1.1/",
+    "https://192.88.100.1/",
+    "https://[2606:4700::1111]:8443/",
+    "https://[2a00:1450:4001:80b::200e]/",
+    "https://[3ffe:ffff::1]/",
+    "https://[64:ff9b::808:808]/",
+    "https://[2002:808:808::1]/",
+]
+"""The neighbours of what is refused among them."""
+
 
 def test_no_form_of_a_private_address_passes(
     settings: Any, receiver: FakeHttpServer, monkeypatch: pytest.MonkeyPatch
@@ -556,7 +586,7 @@ def test_no_form_of_a_private_address_passes(
     for url in FORBIDDEN:
         with pytest.raises(egress.Forbidden):
             egress.check(url)
-    for url in ("https://example.com/a?b=c", "https://8.8.8.8/", "https://[2606:4700::1111]:8443/"):
+    for url in PUBLIC:
         egress.check(url)
 
     # A name passes; where it leads is seen at the connection. Each of these leads to the canary.

@@ -31,6 +31,7 @@ class What(StrEnum):
     RECEIPT = "receipt"  # the first of the reports on a message, by provider
     BOUNCED = "bounced"  # by provider
     COMPLAINED = "complained"  # by provider
+    FLOODED = "flooded"  # text messages beyond the limit of a prefix, by prefix
 
 
 Counts = Mapping[tuple[What, str], int]

@@ -14,6 +14,7 @@ from notifications.addresses import (
     instruction,
     is_instruction,
     normalise,
+    tariff,
 )
 from notifications.types import Channel
 
@@ -228,6 +229,21 @@ def test_a_sender_that_is_no_number_is_not_guessed_at(settings, sender, to):
     settings.SMS_COUNTRIES = frozenset({"DE", "US"})
     with pytest.raises(BadAddress):
         heard_from(sender, to)
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        ("+19002345678", "premium-rate"),
+        ("+979123456789", "premium-rate"),  # of no country
+        ("+491802123456", "shared-cost"),
+        ("+4915112345678", ""),
+        ("+6834002", ""),
+        ("+8123456789012", ""),  # in no table of the library's
+    ],
+)
+def test_who_pays_its_owner_is_told_and_what_is_unknown_is_let_be(number, told):
+    assert tariff(number) == told
 
 
 def test_where_one_country_is_written_to_a_national_form_is_of_that(settings):

@@ -144,6 +144,15 @@ def test_only_the_countries_of_the_list_are_written_to(country, countries, reaso
     assert getattr(refusal, "state", State.SUPPRESSED) is State.SUPPRESSED
 
 
+@pytest.mark.parametrize("essential", [True, False])
+def test_no_number_that_pays_its_owner_is_written_to_in_any_country(essential):
+    facts = Facts(now=NOW, country="DE", tariff="premium-rate", rules=Rules(is_essential=essential))
+    refusal = Refusal(State.SUPPRESSED, "no text messages go to premium-rate numbers")
+    assert decide(facts) == refusal
+    assert decide(replace(facts, countries=["DE"])) == refusal
+    assert decide(replace(facts, tariff="")) is None
+
+
 def test_an_opt_out_is_named_before_the_country():
     entry = Suppressed(ALL, UNSUBSCRIBE)
     refusal = decide(Facts(now=NOW, suppressed=[entry], country="FR", countries=["DE"]))
@@ -360,6 +369,7 @@ cases = st.builds(
     suppressed=st.lists(entries, max_size=3),
     country=st.sampled_from([None, "", "DE", "FR"]),
     countries=st.sampled_from([[], ["DE"]]),
+    tariff=st.sampled_from(["", "premium-rate"]),
     choices=st.lists(choices, max_size=3),
     paused_until=moments,
     periods=periods,
