@@ -19,6 +19,7 @@ from notifications.services.asked import Submission, Target
 from notifications.states import State
 from notifications.types import Channel
 from tests.engine import drain
+from tests.factories import AttemptFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +43,13 @@ def where(attempt: Attempt) -> str:
         return name
 
 
+def options(table: str) -> set[str]:
+    """How full its pages get, and when it is vacuumed."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reloptions FROM pg_class WHERE relname = %s", [table])
+        return set(cursor.fetchone()[0])
+
+
 def test_attempts_are_partitioned_while_messages_are_sent(agent: ApiClient) -> None:
     validate, switch, another, drop = re.findall(r"```sql\n(.*?)```", GUIDE.read_text(), re.DOTALL)
 
@@ -56,10 +64,14 @@ def test_attempts_are_partitioned_while_messages_are_sent(agent: ApiClient) -> N
     run(switch, "2027_01", cut, first)
     run(another, "2027_02", first, second)
     new = send(agent)
+    beyond = ids.floor(timezone.now() + timedelta(days=61))  # for which no month was made
+    ahead = AttemptFactory.create(delivery=new.delivery, id=beyond)
 
     assert where(old) == "notifications_attempt_old"
     assert where(new) == "notifications_attempt_2027_01"
-    assert set(Attempt.objects.values_list("id", flat=True)) == {old.id, new.id}
+    assert where(ahead) == "notifications_attempt_later"
+    assert set(Attempt.objects.values_list("id", flat=True)) == {old.id, new.id, ahead.id}
+    assert options("notifications_attempt_2027_01") == options("notifications_attempt_old")
     Delivery.objects.filter(id=old.delivery_id).delete()
     run(drop, "2027_02", first, second)
-    assert Attempt.objects.get() == new
+    assert set(Attempt.objects.all()) == {new, ahead}
