@@ -697,7 +697,7 @@ def test_a_reply_may_begin_with_a_slash(opened: Open) -> None:
     body = page.locator("[data-body]")
     for is_late in (False, True):
         late = Held(page, "**/replies") if is_late else None
-        body.focus()
+        body.click()  # which waits until it is there: elsewhere a slash means the search
         page.keyboard.type("/etc")
         if late:
             late.wait()
