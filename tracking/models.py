@@ -23,7 +23,9 @@ class WebhookReceipt(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     provider = models.CharField(max_length=50)
-    dedupe = models.CharField(max_length=64, help_text="SHA-256 of path and body.")
+    dedupe = models.CharField(
+        max_length=64, help_text="SHA-256 of path and body, or of what comes with one body only."
+    )
     path = models.CharField(max_length=2000, blank=True, help_text="With its query.")
     body = models.BinaryField()
     received_at = models.DateTimeField(default=timezone.now)

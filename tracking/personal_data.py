@@ -27,6 +27,9 @@ from tracking.models import (
 AT_ONCE = 500
 """Receipts that a step reads: some are of a megabyte."""
 
+REPLAYS = timedelta(days=1)
+"""Longer than any provider takes a signature."""
+
 _UUID = re.compile(rb"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
 
 
@@ -138,6 +141,11 @@ def _log_age() -> timedelta:
     return timedelta(days=settings.LOG_DAYS)
 
 
+def _receipt_age() -> timedelta:
+    """By a receipt it is known that a signature came before: for as long as one is taken."""
+    return max(_log_age(), REPLAYS)
+
+
 def _content_age() -> timedelta:
     return timedelta(days=settings.CONTENT_DAYS)
 
@@ -163,7 +171,7 @@ HOLDER = Holder(
         "bounces": bounces,
     },
     purges=(
-        older(WebhookReceipt, _log_age, "older than LOG_DAYS"),
+        older(WebhookReceipt, _receipt_age, "older than LOG_DAYS"),
         older(InboundMessage, _content_age, "older than CONTENT_DAYS"),
         older(Bounce, _content_age, "older than CONTENT_DAYS"),
         older(WebhookAttempt, _log_age, "older than LOG_DAYS"),

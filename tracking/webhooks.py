@@ -10,6 +10,7 @@ import hashlib
 
 import structlog
 from django.db import transaction
+from django.db.models import BinaryField, Func
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from django.views import View
@@ -60,13 +61,13 @@ class ProviderWebhook(View):
         webhook = Webhook(body, headers, request.get_full_path())
         try:
             source.verify(webhook)
+            _store(provider, webhook, source.replay_key(webhook))
         except BadSignature as error:
             log.warning("webhook refused", provider=provider, why=str(error))
             raise Forged from None
         except CannotVerify as error:
             log.warning("webhook not verifiable", provider=provider, why=str(error))
             raise ServiceUnavailable("Send it again.", retry_after=20) from None
-        _store(provider, webhook)
         content_type, answer = source.webhook_answer
         return HttpResponse(answer, content_type=content_type)
 
@@ -86,10 +87,28 @@ def _read(request: HttpRequest, limit: int) -> bytes:
 
 
 @transaction.atomic
-def _store(provider: str, webhook: Webhook) -> None:
-    dedupe = hashlib.sha256(f"{webhook.path}\n".encode() + webhook.body).hexdigest()
+def _store(provider: str, webhook: Webhook, replay_key: str) -> None:
+    """Raises `BadSignature` where the key has come with another body, or comes with one just now: the
+    second insert waits for the first.
+    """
+    once = replay_key.encode() or f"{webhook.path}\n".encode() + webhook.body
     row = WebhookReceipt(
-        provider=provider, dedupe=dedupe, path=webhook.path[:2000], body=webhook.body
+        provider=provider,
+        dedupe=hashlib.sha256(once).hexdigest(),
+        path=webhook.path[:2000],
+        body=webhook.body,
     )
     WebhookReceipt.objects.bulk_create([row], ignore_conflicts=True)
+    if replay_key and _is_of_another(row):
+        raise BadSignature("its signature came with another body")
     transaction.on_commit(queue.ring, robust=True)
+
+
+def _is_of_another(row: WebhookReceipt) -> bool:
+    """Whether what is stored in the place of `row` has another body. One that was erased with a person
+    cannot tell; nothing comes of that, as nothing is stored.
+    """
+    digest = Func("body", function="sha256", output_field=BinaryField())
+    first = WebhookReceipt.objects.filter(provider=row.provider, dedupe=row.dedupe)
+    others = first.exclude(id=row.id).exclude(body=b"").annotate(digest=digest)
+    return others.exclude(digest=hashlib.sha256(row.body).digest()).exists()

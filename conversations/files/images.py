@@ -1,12 +1,11 @@
 """Pictures are made anew from their pixels: what else was in the file, EXIF or a second format, is
-gone, and what is shown is what we wrote.
+gone, and what is shown is what we wrote. It is done apart from the web process: `image_process`.
 """
 
 from __future__ import annotations
 
 import io
 import struct
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
@@ -22,9 +21,6 @@ _FORMATS = ("JPEG", "PNG", "GIF", "WEBP")
 
 # Its own limit warns at half of where it raises. Ours is asked before a pixel is read.
 Image.MAX_IMAGE_PIXELS = None
-
-_at_once = threading.BoundedSemaphore(2)
-"""Each holds some hundred megabytes for a second: not one for every request."""
 
 
 class NotAPicture(Exception):
@@ -50,13 +46,12 @@ class Picture:
 
 def remake(file: IO[bytes], into: IO[bytes]) -> Picture:
     """Write it anew, `into` a file. Moving ones become WebP, GIFs too. Raises `NotAPicture`."""
-    with _at_once:
-        try:
-            with Image.open(file, formats=_FORMATS) as image:
-                _check_size(image)
-                return _picture(image, into)
-        except _BROKEN as error:
-            raise NotAPicture(type(error).__name__) from None
+    try:
+        with Image.open(file, formats=_FORMATS) as image:
+            _check_size(image)
+            return _picture(image, into)
+    except _BROKEN as error:
+        raise NotAPicture(type(error).__name__) from None
 
 
 def _check_size(image: Image.Image) -> None:

@@ -20,6 +20,9 @@ _DOCUMENTS = {
 }
 _MACROS = "vbaProject.bin"
 MAX_PARTS = 5_000
+MAX_DIRECTORY = 600 * 1024
+"""Bytes that are read of an archive: its directory, and up to 64 KiB of where that is found."""
+
 MAX_UNPACKED = 500 * 1024 * 1024
 """Bytes of an office document, which is an archive, as it says of itself. Nobody unpacks it here."""
 
@@ -84,10 +87,29 @@ _SIGNATURES: dict[str, Callable[[bytes], bool]] = {
 }
 
 
+class _Sparingly:
+    """Gives so many bytes of a file and no more. `ZipFile` believes the size that an archive gives for
+    its directory, and what it says of the number of parts is checked by nobody.
+    """
+
+    def __init__(self, file: IO[bytes], left: int) -> None:
+        self._file = file
+        self._left = left
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """Raises `ValueError` where that is too much."""
+        found = self._file.read(min(size, self._left + 1) if size >= 0 else self._left + 1)
+        self._left -= len(found)
+        if self._left < 0:
+            raise ValueError("too large a directory")
+        return found
+
+
 def _document(file: IO[bytes]) -> str | None:
     """An office document without macros. Only the archive's directory is read."""
     try:
-        with zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(_Sparingly(file, MAX_DIRECTORY)) as archive:
             parts = {one.filename: one.file_size for one in archive.infolist()}
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
         return None

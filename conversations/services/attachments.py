@@ -22,7 +22,7 @@ from django.utils import timezone
 from commsproject.common.errors import InvalidInput, NotFound, ServiceUnavailable
 from conversations import access, links
 from conversations.errors import TypeNotAllowed
-from conversations.files import antivirus, images, sniffing
+from conversations.files import antivirus, image_process, images, sniffing
 from conversations.models import Attachment, Entry
 from conversations.types import Actor, Who
 
@@ -52,7 +52,7 @@ def upload(actor: Actor, conversation_id: UUID, name: str, file: IO[bytes]) -> A
     """Take a file in as a draft of `actor`. Its type is that of its content.
 
     Raises `NotFound`, `InvalidInput`, `TypeNotAllowed`, `ServiceUnavailable` where the scanner is
-    away, or too much waits to be removed.
+    away, a picture's process cannot be had, or too much waits to be removed.
     """
     conversation = access.fetch(actor, conversation_id).conversation
     _make_room(actor)
@@ -118,11 +118,14 @@ def _check_for_viruses(file: IO[bytes]) -> None:
 
 def _picture(file: IO[bytes], into: IO[bytes]) -> images.Picture:
     try:
-        return images.remake(file, into)
+        return image_process.remake(file, into)
     except images.NotAPicture:
         raise InvalidInput.of(
             "file", "not_a_picture", "It cannot be read as a picture, or is too large for one."
         ) from None
+    except image_process.Unavailable:
+        detail = "Pictures cannot be read just now; try again."
+        raise ServiceUnavailable(detail, retry_after=30) from None
 
 
 _ALSO = {"image/jpeg": {".jpeg"}, "text/plain": {".csv", ".md", ".log"}, "video/mp4": {".m4v"}}

@@ -187,6 +187,12 @@ class Provider(ABC):
         """
         raise BadSignature(f"{self.name} sends no webhooks")
 
+    def replay_key(self, webhook: Webhook) -> str:
+        """What in a verified webhook its vendor gives to one body only, at whichever door, where the
+        signature is of no body: with another one it is refused. Empty: it has no such thing.
+        """
+        return ""
+
     def parse(self, webhook: Webhook) -> Sequence[Report]:
         """The events in a verified webhook, and the messages of people to us. Unknown kinds are left
         out, never an error.

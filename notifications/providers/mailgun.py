@@ -68,8 +68,8 @@ GREETING = "Mailgun Magnificent API"
 """What a wrong URL answers, with 200."""
 
 MAX_AGE = 9 * 3600.0
-"""Seconds a signature is taken. Mailgun repeats a webhook for eight hours and does not say that it
-signs it anew."""
+"""Seconds a signature is taken. Mailgun repeats a webhook for eight hours and does not say whether it
+signs it anew; by Hookdeck's reference (github.com/hookdeck/webhook-skills) it does not."""
 
 MAX_INBOUND = 30 * 1024 * 1024
 """Bytes: mail has up to 25 MB, with a part of it twice in the form."""
@@ -169,11 +169,19 @@ class Mailgun(HttpEmailProvider):
 
     @override
     def verify(self, webhook: Webhook) -> None:
-        timestamp, signed, signature = _signature(webhook.body)
+        timestamp, signed, signature = _signature(webhook)
         signed_at.check(timestamp, MAX_AGE)
         keys = shared_secret.split(self._secrets)
         if not any(_fits(key, signed, signature) for key in keys):
             raise BadSignature("signed with none of our keys")
+
+    @override
+    def replay_key(self, webhook: Webhook) -> str:
+        """Of its advice: a token is honoured once. With the timestamp, as nothing between the two says
+        where a token begins.
+        """
+        _, signed, _ = _signature(webhook)
+        return signed.decode()
 
     @override
     def parse(self, webhook: Webhook) -> Sequence[Report]:
@@ -189,15 +197,15 @@ class Mailgun(HttpEmailProvider):
         yield from _events(row["event-data"])
 
 
-def _signature(body: bytes) -> tuple[str, bytes, bytes]:
-    """Timestamp, what is signed and the signature, of the JSON of events or the form of a route."""
+def _signature(webhook: Webhook) -> tuple[str, bytes, bytes]:
+    """Timestamp, what is signed and the signature, of the form of a route or the JSON of events."""
     try:
-        if body.startswith(b"{"):
-            given = json.loads(body)["signature"]
-            found = (given["timestamp"], given["token"], given["signature"])
-        else:
-            form = read_form(body)
+        if webhook.kind == "inbound":
+            form = read_form(webhook.body)
             found = (form.text("timestamp"), form.text("token"), form.text("signature"))
+        else:
+            given = json.loads(webhook.body)["signature"]
+            found = (given["timestamp"], given["token"], given["signature"])
         timestamp, token, signature = map(str, found)
         return timestamp, f"{timestamp}{token}".encode(), signature.encode()
     except (ValueError, KeyError, TypeError, RecursionError):  # half a surrogate pair, among others

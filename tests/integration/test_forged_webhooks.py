@@ -9,18 +9,24 @@ import base64
 import hashlib
 import hmac
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings as service
+from django.db import connection
 from django.test import Client
 from django.utils.module_loading import import_string
+from structlog.testing import capture_logs
 
-from notifications.models import Attempt, Delivery
+from commsproject.common.ids import new_id
+from notifications.models import Attempt, Delivery, Event, Suppression
 from notifications.providers import simulator
 from notifications.providers.base import Provider
 from notifications.providers.common import aws, sns
@@ -130,11 +136,28 @@ def by_brevo(attempt: Attempt, age: float) -> WebhookPost:
 
 
 def by_mailgun(attempt: Attempt, age: float) -> WebhookPost:
-    row = json.loads(captured("mailgun_failed.json", attempt))
-    stamp, token = str(int(time.time() - age)), "a" * 50
+    return mailgun_event(attempt, mailgun_proof(age))
+
+
+def by_a_route(attempt: Attempt, age: float) -> WebhookPost:
+    return mailgun_mail(mailgun_proof(age))
+
+
+def mailgun_proof(age: float = 0) -> dict[str, str]:
+    stamp, token = str(int(time.time() - age)), new_id().hex
     made = hmac.new(KEY.encode(), f"{stamp}{token}".encode(), hashlib.sha256).hexdigest()
-    row["signature"] = {"timestamp": stamp, "token": token, "signature": made}
-    return WebhookPost(json.dumps(row).encode())
+    return {"timestamp": stamp, "token": token, "signature": made}
+
+
+def mailgun_event(attempt: Attempt, proof: dict[str, str]) -> WebhookPost:
+    row = json.loads(captured("mailgun_failed.json", attempt))
+    return WebhookPost(json.dumps({**row, "signature": proof}).encode())
+
+
+def mailgun_mail(proof: dict[str, str]) -> WebhookPost:
+    _, _, fields = payload("mailgun_inbound.form").partition(b"&signature=0&")
+    kind = "application/x-www-form-urlencoded"
+    return WebhookPost(f"{urlencode(proof)}&".encode() + fields, {"Content-Type": kind})
 
 
 def by_resend(attempt: Attempt, age: float) -> WebhookPost:
@@ -190,6 +213,7 @@ DOORS = [
     Door("twilio/inbound/", by_a_texter, InboundMessage, ("X-Twilio-Signature",), False),
     Door("postmark/", by_postmark, Bounce, ("Authorization",), False, False),
     Door("mailgun/", by_mailgun, Bounce, (), binds=False),
+    Door("mailgun/inbound/", by_a_route, InboundMessage, (), binds=False),
     Door("resend/", by_resend, Bounce, SVIX),
     Door("brevo/", by_brevo, Bounce, ("Authorization",), False, False),
 ]
@@ -205,6 +229,11 @@ def attempt(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Attempt:
         if name in OPTIONS
     }
     made: Attempt = AttemptFactory.create()
+    return made
+
+
+def made_by(door: Door) -> Attempt:
+    made: Attempt = AttemptFactory.create(provider=door.provider)
     return made
 
 
@@ -248,6 +277,7 @@ def _other_bodies(body: bytes) -> Iterator[bytes]:
 
 @each("door", DOORS)
 def test_what_the_vendor_did_not_sign_has_no_effect(attempt: Attempt, door: Door) -> None:
+    Attempt.objects.update(provider=door.provider)
     before = Delivery.objects.get().state
     WebhookReceipt.objects.all().delete()
     told = door.effect.objects.count()
@@ -268,7 +298,7 @@ def test_what_the_vendor_did_not_sign_has_no_effect(attempt: Attempt, door: Door
 
 @each("door", DOORS)
 def test_what_it_did_sign_has_one_however_often_it_comes(attempt: Attempt, door: Door) -> None:
-    mine: Attempt = AttemptFactory.create()
+    mine = made_by(door)
     told, good = door.effect.objects.count(), door.sign(mine, 0)
     receipts = WebhookReceipt.objects.count()
     for number in range(30):
@@ -288,8 +318,13 @@ def test_what_it_did_sign_has_one_however_often_it_comes(attempt: Attempt, door:
     assert not WebhookReceipt.objects.exclude(error="").exists()
 
 
+def door_at(path: str) -> Door:
+    (found,) = (one for one in DOORS if one.path == path)
+    return found
+
+
 def test_mailguns_proof_is_of_the_moment_alone(attempt: Attempt) -> None:
-    door = next(one for one in DOORS if one.provider == "mailgun")
+    door = door_at("mailgun/")
     row = json.loads(door.sign(attempt, 0).body)
     for name, value in row["signature"].items():
         for other in (_changed(value), "", None, [value], 7):
@@ -299,10 +334,87 @@ def test_mailguns_proof_is_of_the_moment_alone(attempt: Attempt) -> None:
     assert not WebhookReceipt.objects.exists()
 
 
+def test_mailguns_proof_is_good_for_one_body(attempt: Attempt) -> None:
+    """It covers none: who has read a webhook on its way may write another around the signature."""
+    events, mails = door_at("mailgun/"), door_at("mailgun/inbound/")
+    first, other = made_by(events), made_by(events)
+    for door, make in (
+        (events, lambda proof: mailgun_event(first, proof)),
+        (mails, mailgun_mail),
+    ):
+        proof = mailgun_proof()
+        good = make(proof)
+        assert door.call(first, good).status_code == 200
+        forged = mailgun_event(other, proof)
+        for where, post in (
+            (events, forged),
+            (mails, forged),
+            (events, mailgun_mail(proof)),
+            (mails, WebhookPost(mailgun_mail(proof).body + b"&x=1")),
+            (door, WebhookPost(good.body + b" ", good.headers)),
+            (events, WebhookPost(forged.body.replace(b'"signature"', b'"x": 1, "signature"'))),
+        ):
+            answer = where.call(other, post)
+            assert (answer.status_code, answer.json()["code"]) == (400, "bad_signature")
+        assert door.call(first, good).status_code == 200, "which Mailgun repeats"
+    assert WebhookReceipt.objects.count() == 2
+    ingest.run()
+    assert Bounce.objects.get().delivery_id == first.delivery_id
+    assert InboundMessage.objects.count() == 1
+    WebhookReceipt.objects.update(body=b"", path="")  # as an erasure leaves it
+    assert events.call(other, forged).status_code == 200
+    ingest.run()
+    assert WebhookReceipt.objects.count() == 2
+    assert Delivery.objects.get(id=other.delivery_id).state == "sent"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_bodies_with_one_proof_at_once_one_is_taken(attempt: Attempt) -> None:
+    door, at_once, rounds = door_at("mailgun/"), 4, 8
+    ready = threading.Barrier(at_once)
+
+    def post(target: Attempt, proof: dict[str, str]) -> int:
+        try:
+            made = mailgun_event(target, proof)
+            ready.wait(30)
+            return int(door.call(target, made).status_code)
+        finally:
+            connection.close()
+
+    targets = [made_by(door) for _ in range(at_once)]
+    with ThreadPoolExecutor(at_once) as pool:
+        for _ in range(rounds):
+            proofs = [mailgun_proof()] * at_once
+            assert sorted(pool.map(post, targets, proofs)) == [200, 400, 400, 400]
+    assert WebhookReceipt.objects.count() == rounds
+
+
+@each("door", [door for door in DOORS if door.effect is Bounce])
+def test_no_vendor_tells_of_anothers_messages(attempt: Attempt, door: Door) -> None:
+    """Whoever holds the weakest of the secrets; `simulator-b` has the simulator's own."""
+    others: Attempt = AttemptFactory.create(provider="simulator-b")
+    with capture_logs() as logs:
+        assert door.call(others, door.sign(others, 0)).status_code == 200
+        ingest.run()
+    assert Delivery.objects.get(id=others.delivery_id).state == "sent"
+    for kind in (Event, Bounce, Suppression):
+        assert not kind.objects.exists()
+    receipt = WebhookReceipt.objects.get(provider=door.provider)
+    assert (receipt.processed_at is not None, receipt.error) == (True, ingest.OTHERS)
+    (line,) = (one for one in logs if one["event"] == "reports left out")
+    line.pop("log_level")
+    assert line == {
+        "event": "reports left out",
+        "provider": door.provider,
+        "attempts": 1,
+        "made_by": ["simulator-b"],
+    }
+
+
 def test_what_nobody_can_read_holds_up_nothing(attempt: Attempt) -> None:
     """From somebody who knows the secret."""
-    door = next(one for one in DOORS if one.provider == "postmark")
-    good = door.sign(attempt, 0)
+    door = door_at("postmark/")
+    good = door.sign(made_by(door), 0)
     unread = (DEEP, b"[" * 100_000, b"[1, null, []]", b"\xff", b"9" * 5000, b'{"RecordType": {}}')
     for body in unread:
         assert door.call(attempt, WebhookPost(body, good.headers)).status_code == 200

@@ -308,6 +308,17 @@ def test_an_attempt_that_never_comes_is_left_with_that_as_its_reason():
     assert WebhookReceipt.objects.get().error == "unknown message"
 
 
+def test_what_another_provider_sent_is_left_out_and_the_others_count_at_once(attempt):
+    others = AttemptFactory.create(provider="simulator-b")
+    tell(report(others.id, "bounced"), report(attempt.id, "delivered"))
+    assert (state_of(attempt), state_of(others)) == ("delivered", "sent")
+    receipt = WebhookReceipt.objects.get()
+    assert (receipt.processed_at is not None, receipt.error) == (True, "another provider's message")
+    tell(report(others.id, "bounced"), report(new_id(), "bounced"))
+    assert WebhookReceipt.objects.get(processed_at=None).error == "unknown message"
+    assert state_of(others) == "sent"
+
+
 def test_what_may_have_killed_its_process_is_taken_alone():
     bodies = [body_of(report(new_id(), "opened")) for _ in range(4)]
     for body in bodies:
@@ -370,7 +381,8 @@ class Talkative(simulator.Simulator):
 def test_a_webhook_the_database_refuses_does_not_hold_up_those_behind_it(attempt, settings):
     entry = {**settings.PROVIDERS["simulator"], "CLASS": f"{__name__}.Talkative"}
     settings.PROVIDERS = {**settings.PROVIDERS, "talkative": entry}
-    post(body_of(report(attempt.id, "bounced")), url="/webhooks/talkative/")
+    other = AttemptFactory.create(provider="talkative")
+    post(body_of(report(other.id, "bounced")), url="/webhooks/talkative/")
     post(body_of(report(attempt.id, "delivered")))
     assert ingest.run() == 2
     assert WebhookReceipt.objects.get(provider="talkative").error == "DataError"
@@ -473,7 +485,7 @@ def test_whatever_a_mail_server_said_the_report_counts(attempt, code):
 
 def test_what_a_report_carries_is_kept_without_what_cannot_be_stored(attempt):
     data = {"a\x00": ["\x00b", {"c": "\udfff", "d": 1, "e": None}]}
-    status.apply("acme", [ProviderEvent(EventType.OPENED, AT, "1", attempt.id, data=data)])
+    status.apply("simulator", [ProviderEvent(EventType.OPENED, AT, "1", attempt.id, data=data)])
     assert Event.objects.get().data == {"a": ["b", {"c": "?", "d": 1, "e": None}]}
 
 
@@ -485,7 +497,7 @@ def told(attempt: Attempt, kind: EventType, *, permanent: bool = False) -> None:
     event = ProviderEvent(
         kind, AT, f"{attempt.id}-{kind}", attempt.id, permanent=permanent, code="4.2.2"
     )
-    status.apply("acme", [event])
+    status.apply("simulator", [event])
 
 
 def test_a_hard_bounce_is_recorded_and_suppresses_the_address(attempt):
@@ -493,7 +505,7 @@ def test_a_hard_bounce_is_recorded_and_suppresses_the_address(attempt):
     bounce, entry = Bounce.objects.get(), Suppression.objects.get()
     assert (bounce.kind, bounce.delivery_id, bounce.code) == ("hard", attempt.delivery_id, "4.2.2")
     assert bounce.address_hash == entry.address_hash == attempt.delivery.address_hash
-    assert (entry.reason, entry.scope, entry.source) == ("bounce", "*", "acme")
+    assert (entry.reason, entry.scope, entry.source) == ("bounce", "*", "simulator")
     assert entry.delivery_id == attempt.delivery_id
 
 

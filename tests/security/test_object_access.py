@@ -4,11 +4,13 @@ those it is not for: generated from the API's own description, so that a new one
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import get_resolver
 from rest_framework.test import APIClient
 
 from commsproject.common.identity import keys
@@ -130,6 +132,32 @@ def owned() -> dict[str, Any]:
     return {
         kind.__name__: list(kind.objects.order_by("pk").values()) for kind in (*kinds, *personal)
     }
+
+
+def views(resolver: Any, start: str = "/") -> Iterator[tuple[str, Any]]:
+    """Every page below a resolver, by its route."""
+    for one in resolver.url_patterns:
+        route = f"{start}{one.pattern}"
+        if hasattr(one, "url_patterns"):
+            yield from views(one, route)
+        else:
+            yield route, one.callback
+
+
+def methods(view: Any) -> Iterator[str]:
+    """Of a page of the API, those that it answers beside HEAD and OPTIONS."""
+    yield from (one.upper() for one in api_calls.METHODS if hasattr(view.view_class, one))
+
+
+def test_no_operation_is_left_out_of_the_description() -> None:
+    """What the matrix is made of is what is there."""
+    found = {
+        Operation.of(method, route.removeprefix("/"))
+        for route, view in views(get_resolver("commsproject.urls"))
+        if route.startswith("/api/v1/")
+        for method in methods(view)
+    }
+    assert found == set(api_calls.operations())
 
 
 def test_every_operation_has_an_owner() -> None:

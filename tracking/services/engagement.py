@@ -59,7 +59,7 @@ def _take() -> int:
     hits = list(Hit.objects.filter(attempt_id__in=attempts).select_for_update().order_by("id"))
     ends = Attempt.objects.filter(id__in=attempts).values_list("id", "ended_at")
     by_machine = machines.by_time(hits, {id_: end for id_, end in ends if end})
-    status.apply(SOURCE, [_event(hit, by_machine[hit.id]) for hit in hits])
+    status.apply(SOURCE, [_event(hit, by_machine[hit.id]) for hit in hits], of_all=True)
     Hit.objects.filter(id__in=[hit.id for hit in hits]).delete()
     return len(hits)
 

@@ -46,6 +46,7 @@ YOUNG = timedelta(minutes=5)
 Later it is another installation's, or was purged."""
 
 UNKNOWN = "unknown message"
+OTHERS = "another provider's message"
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,19 +154,27 @@ def _apply(group: Sequence[_Read]) -> None:
     status.apply(provider, [event for one in group for event in one.events])
     for one in group:
         inbound.record(provider, one.messages, received_at=one.receipt.received_at)
-    unknown = _with_unknown(group)
-    _close([one.receipt for one in group if one.receipt not in unknown])
-    for receipt in unknown:
+    left = _with_left_out(group)
+    _close([one.receipt for one in group if one.receipt not in left])
+    _close([receipt for receipt, why in left.items() if why == OTHERS], OTHERS)
+    for receipt in (receipt for receipt, why in left.items() if why == UNKNOWN):
         _wait_for_its_message(receipt)
 
 
-def _with_unknown(group: Sequence[_Read]) -> list[WebhookReceipt]:
-    """The webhooks with an event of an attempt that is not here."""
+def _with_left_out(group: Sequence[_Read]) -> dict[WebhookReceipt, str]:
+    """The webhooks with an event that did not count, and why: its attempt is not here, or another
+    provider made it.
+    """
     named = {event.attempt_id for one in group for event in one.events if event.attempt_id}
-    missing = named - set(Attempt.objects.filter(id__in=named).values_list("id", flat=True))
-    return [
-        one.receipt for one in group if any(event.attempt_id in missing for event in one.events)
-    ]
+    makers = dict(Attempt.objects.filter(id__in=named).values_list("id", "provider"))
+    found = {}
+    for one in group:
+        attempts = {event.attempt_id for event in one.events if event.attempt_id}
+        if not attempts <= makers.keys():
+            found[one.receipt] = UNKNOWN
+        elif any(makers[id_] != one.receipt.provider for id_ in attempts):
+            found[one.receipt] = OTHERS
+    return found
 
 
 def _close(receipts: Sequence[WebhookReceipt], error: str = "") -> None:

@@ -199,7 +199,7 @@ def test_a_file_is_its_writers_until_it_is_written_then_everybodys(ada: APIClien
         assert (answer.status_code, answer["Content-Type"]) == (200, kind)
         assert answer["X-Content-Type-Options"] == "nosniff"
         assert answer["Content-Disposition"] == 'inline; filename="oslo.png"'
-        assert "sandbox" in answer["Content-Security-Policy"]
+        assert answer["Content-Security-Policy"] == "default-src 'none'; sandbox"
         Image.open(io.BytesIO(answer.getvalue())).verify()
     call(ada, "delete", f"/{chat['id']}/entries/{entry['id']}", status=204)
     call(bob, "get", path, status=404)
