@@ -46,6 +46,17 @@ def queue() -> Iterable[Metric]:
 
 
 @collector
+def leftovers() -> Iterable[Metric]:
+    return [
+        GaugeMetricFamily(
+            "comms_queue_dead_rows",
+            "Rows of the queue that are done and not cleared away.",
+            value=metrics.dead_rows(),
+        )
+    ]
+
+
+@collector
 def speed() -> Iterable[Metric]:
     """From the newest sample; nothing where it is older than two minutes."""
     newest = {row.lane: row for row in metrics.samples(2 * metrics.MINUTE)}

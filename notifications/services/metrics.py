@@ -105,6 +105,19 @@ def depths() -> dict[Share, Figures]:
     return _added(((Lane(row["lane"]), row["client_id"]), _standing(row, now)) for row in rows)
 
 
+def dead_rows() -> int:
+    """Rows of the queue that are done and not cleared away: each claim steps over them, and they stay
+    for as long as somebody's transaction is open.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT n_dead_tup FROM pg_stat_user_tables WHERE relid = %s::regclass",
+            [Work._meta.db_table],  # noqa: SLF001 - documented API
+        )
+        found = cursor.fetchone()
+    return int(found[0]) if found else 0
+
+
 def _standing(row: Mapping[str, Any], now: datetime) -> Figures:
     figures = {row["standing"]: row["n"], "suspects": row["suspects"]}
     match row["standing"]:
