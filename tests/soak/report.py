@@ -35,6 +35,9 @@ among the files: to vendors as many are kept as the last burst needed, and at re
 gone; clients' are theirs.
 """
 
+TELLING = 1750.0
+"""Seconds from which on a soak is to tell of all of them."""
+
 _NAMES = {
     "own": "private memory, MB",
     "files": "open files but vendors' and clients' connections",
@@ -55,12 +58,14 @@ def save(folder: Path, figures: Figures) -> str:
     return text
 
 
-def trends(figures: Figures) -> dict[str, Trend]:
-    """Of all that must not grow, by what it is; from a third of the time on."""
+def trends(figures: Figures) -> dict[str, Trend | None]:
+    """Of all that must not grow, by what it is; from a third of the time on. None: too short to
+    tell.
+    """
     seconds = figures["load seconds"]
     since = seconds / 3
     samples = [one for one in figures["samples"] if one["at"] <= seconds]
-    found = {}
+    found: dict[str, Trend | None] = {}
     for kind in KINDS:
         for what in ("own", "files", "threads"):
             taken = [
@@ -72,7 +77,7 @@ def trends(figures: Figures) -> dict[str, Trend]:
     for place, what in (("connections", "PostgreSQL"), ("valkey", "clients")):
         taken = [Sample(one["at"], 0, one[place][what]) for one in samples if place in one]
         found[_NAMES[what]] = _trend(taken, what, since)
-    return {name: one for name, one in found.items() if one}
+    return found
 
 
 def _trend(taken: Sequence[Sample], what: str, since: float) -> Trend | None:
@@ -91,7 +96,12 @@ def wrong(figures: Figures) -> list[str]:
         *(
             f"{name} grows: {one.growth:+.1f} in {one.seconds / 60:.0f} min, at most {one.bound:.1f}"
             for name, one in trends(figures).items()
-            if not one.is_flat
+            if one is not None and not one.is_flat
+        ),
+        *(
+            f"{name}: too short to tell whether it grows"
+            for name, one in trends(figures).items()
+            if one is None and figures["load seconds"] >= TELLING
         ),
         *(
             f"{kind}: {one['calls']} connections to vendors at rest, for {one['threads']} threads"
@@ -103,14 +113,15 @@ def wrong(figures: Figures) -> list[str]:
 
 def result(figures: Figures) -> Report:
     """What `make bench-report` takes of it."""
-    seconds, found = figures["load seconds"], trends(figures)
+    seconds = figures["load seconds"]
+    looked_at = [one for one in trends(figures).values() if one is not None]
     told = {
         "minutes": seconds / 60,
         "messages/hour": figures["messages"] / seconds * 3600,
         "faults": len(figures["faults"]),
         "seconds until all was done after the load": figures["drain seconds"],
-        "memory, files, threads, connections looked at": len(found),
-        "of them growing": sum(not one.is_flat for one in found.values()),
+        "memory, files, threads, connections looked at": len(looked_at),
+        "of them growing": sum(not one.is_flat for one in looked_at),
         "things wrong": len(wrong(figures)),
         **{
             f"{name}, {share} ms": values[share] * 1e3
@@ -128,9 +139,15 @@ def result(figures: Figures) -> Report:
 # --- Text ----------------------------------------------------------------------------------------
 
 
+def _verdict(figures: Figures) -> str:
+    if any(one is None for one in trends(figures).values()):
+        return "Everything adds up. It was too short to tell whether anything grows."
+    return "Everything adds up and stays flat."
+
+
 def _text(figures: Figures) -> str:
     bad = wrong(figures)
-    verdict = "Everything adds up and stays flat." if not bad else f"{len(bad)} things are wrong."
+    verdict = _verdict(figures) if not bad else f"{len(bad)} things are wrong."
     parts = [
         f"# Soak of {figures['load seconds'] / 60:.0f} minutes\n\n{verdict}",
         *([_list("Wrong", bad[:100])] if bad else []),
@@ -165,8 +182,10 @@ def _times(figures: Figures) -> Iterator[tuple[str, ...]]:
 
 
 def _growth(figures: Figures) -> Iterator[tuple[str, ...]]:
-    found = trends(figures)
-    for name, one in found.items():
+    for name, one in trends(figures).items():
+        if one is None:
+            yield name, "", "", "", "", "too short to tell"
+            continue
         verdict = "flat" if one.is_flat else "GROWS"
         yield (
             name,
@@ -176,8 +195,6 @@ def _growth(figures: Figures) -> Iterator[tuple[str, ...]]:
             f"{one.bound:.1f}",
             verdict,
         )
-    if not found:
-        yield "too short to tell", "", "", "", "", ""
 
 
 def _faults(figures: Figures) -> Iterator[tuple[str, ...]]:

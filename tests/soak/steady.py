@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import median
 
-WARM_UP = 600.0
+WARM_UP = 900.0
 """Seconds in which a process imports, connects, and fills its caches and pools: a web process that is
 looked at by staff too takes 50 MB more in a quarter of an hour, and then no more (measured).
 """
