@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from queue import LifoQueue
+from queue import Empty, LifoQueue
 from tempfile import TemporaryFile
 from typing import IO
 
@@ -145,7 +145,10 @@ def _taken() -> Iterator[_Child]:
     """A process that is alive. It is used again where all went well: of one that has refused a picture
     nobody knows how much memory it still has.
     """
-    child, kept = _places.get(), None
+    try:
+        child, kept = _places.get(timeout=WAIT_SECONDS), None
+    except Empty:
+        raise _unavailable("all are busy") from None
     try:
         if child is not None and not child.is_alive():
             child.end()

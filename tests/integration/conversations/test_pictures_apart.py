@@ -153,6 +153,18 @@ def test_where_none_can_be_started_the_upload_may_come_again(
     assert is_taken(chat)
 
 
+def test_where_all_are_busy_for_long_the_upload_may_come_again(
+    chat: Any, children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = [children.get() for _ in range(image_process.AT_ONCE)]
+    with monkeypatch.context() as hurried:
+        hurried.setattr(image_process, "WAIT_SECONDS", 0.2)
+        assert upload(person("ada"), chat, picture(), status=503)["code"] == "unavailable"
+    for one in busy:
+        children.put(one)
+    assert is_taken(chat)
+
+
 def test_a_process_makes_so_many(children: Children, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_process, "PICTURES", 3)
     for number in range(6):
