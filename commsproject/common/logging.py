@@ -27,6 +27,16 @@ _SECRETS = re.compile(
 )
 
 
+_ROWS = re.compile(
+    r"^(?P<name>[ |]*(?:DETAIL|CONTEXT)): .*?"
+    r"(?=^[ |]*(?:The above exception was the direct cause|During handling of the above)|\Z)",
+    re.DOTALL | re.MULTILINE,
+)
+"""What PostgreSQL adds to an error: the row that failed, with all that somebody wrote, over as many
+lines as that has. In a traceback it ends with the exception.
+"""
+
+
 def _blank(match: re.Match[str]) -> str:
     return f"[{match.lastgroup}]"
 
@@ -43,14 +53,14 @@ def redact(
 def _redacted(value: Any) -> Any:
     match value:
         case str():
-            return _SECRETS.sub(_blank, value)
+            return _SECRETS.sub(_blank, _ROWS.sub(r"\g<name>: [row]\n", value))
         case None | bool() | int() | float():
             return value
         case dict():
             return {_redacted(key): _redacted(item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
             return [_redacted(item) for item in value]
-    return _SECRETS.sub(_blank, repr(value))  # as it would be printed
+    return _redacted(repr(value))  # as it would be printed
 
 
 def without_paths(

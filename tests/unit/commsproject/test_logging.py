@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import structlog
 from django.conf import settings
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,6 +121,35 @@ def test_a_secret_is_blanked_in_an_exception(printed, text, secret):
     for line in printed.lines():
         assert "Traceback" in line["exception"]
         assert secret not in json.dumps(line, ensure_ascii=False)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "fails",
+    [
+        "INSERT INTO words (kind, body) VALUES (NULL, %s)",  # the whole row
+        "INSERT INTO words (kind, body) VALUES ('a', %s), ('b', %s)",  # its unique value
+    ],
+)
+def test_a_row_that_postgresql_refuses_is_not_printed(printed, fails):
+    body = "The code is 4711.\nTell nobody: 0815.\n\n  Yours"
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE words (kind text NOT NULL, body text UNIQUE)")
+    try:
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(fails, [body] * fails.count("%s"))
+        except IntegrityError as error:
+            raise RuntimeError("as it was stored") from error
+    except RuntimeError:
+        logging.getLogger("somewhere").exception("It failed.")
+    line = printed.line()["exception"]
+    assert "IntegrityError" in line
+    assert "constraint" in line
+    assert "RuntimeError: as it was stored" in line
+    assert "DETAIL: [row]" in line
+    for word in ("4711", "0815", "Yours", "Tell nobody"):
+        assert word not in line
 
 
 @pytest.mark.parametrize("text", KEPT)
