@@ -30,7 +30,7 @@ from notifications.providers.common.http_loop import IDLE_SECONDS
 from tests.performance import sinks
 from tests.performance.report import machine
 from tests.performance.world import ROOT, Child, Failed, World, free_port
-from tests.soak import faults, report
+from tests.soak import faults, report, verdict
 from tests.soak.caller import Caller
 from tests.soak.load import Load, percentiles
 from tests.soak.people import Crowd, Follower
@@ -303,7 +303,7 @@ def main() -> int:
         figures = Soak(world, seed, options.minutes).run()
     figures["machine"] = known
     text = report.save(folder, figures)
-    bad = report.wrong(figures)
+    bad = verdict.wrong(figures)
     sys.stdout.write(f"{text}\nKept in {folder}.\n")
     return 1 if bad else 0
 

@@ -8,43 +8,18 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from tests.performance import plots
 from tests.performance.plots import Curve, Panel
 from tests.performance.report import Report
 from tests.soak.service import KINDS
-from tests.soak.steady import Sample, Trend, trend
-
-Figures: TypeAlias = "dict[str, Any]"
+from tests.soak.verdict import Figures, trends, verdict, wrong
 
 GOAL = 100_000
 """Messages an hour."""
-
-BOUNDS: Mapping[str, tuple[float, float]] = {
-    "own": (0.1, 15.0),
-    "files": (0.1, 24.0),
-    "threads": (0.1, 6.0),
-    "PostgreSQL": (0.15, 6.0),
-    "clients": (0.15, 10.0),
-}
-"""How much each may grow while it is looked at: a share of its mean, or so much. Connections are not
-among the files: to vendors as many are kept as the last burst needed, and at rest all must have
-gone; clients' are theirs.
-"""
-
-TELLING = 1750.0
-"""Seconds from which on a soak is to tell of all of them."""
-
-_NAMES = {
-    "own": "private memory, MB",
-    "files": "open files but vendors' and clients' connections",
-    "threads": "threads",
-    "PostgreSQL": "connections to PostgreSQL",
-    "clients": "connections to Valkey",
-}
 
 
 def save(folder: Path, figures: Figures) -> str:
@@ -56,59 +31,6 @@ def save(folder: Path, figures: Figures) -> str:
     (folder / "soak.md").write_text(text)
     draw(folder, figures)
     return text
-
-
-def trends(figures: Figures) -> dict[str, Trend | None]:
-    """Of all that must not grow, by what it is; from a third of the time on. None: too short to
-    tell.
-    """
-    seconds = figures["load seconds"]
-    since = seconds / 3
-    samples = [one for one in figures["samples"] if one["at"] <= seconds]
-    found: dict[str, Trend | None] = {}
-    for kind in KINDS:
-        for what in ("own", "files", "threads"):
-            taken = [
-                Sample(one["at"], process["pid"], process[what])
-                for one in samples
-                if (process := one["processes"].get(kind))
-            ]
-            found[f"{kind}: {_NAMES[what]}"] = _trend(taken, what, since)
-    for place, what in (("connections", "PostgreSQL"), ("valkey", "clients")):
-        taken = [Sample(one["at"], 0, one[place][what]) for one in samples if place in one]
-        found[_NAMES[what]] = _trend(taken, what, since)
-    return found
-
-
-def _trend(taken: Sequence[Sample], what: str, since: float) -> Trend | None:
-    share, least = BOUNDS[what]
-    return trend(taken, since=since, share=share, least=least)
-
-
-def wrong(figures: Figures) -> list[str]:
-    """All that must not be, a line each.
-
-    At rest a thread may still hold a connection (`providers.common.http_thread`), a loop none.
-    """
-    return [
-        *figures["wrong"],
-        *figures["findings"],
-        *(
-            f"{name} grows: {one.growth:+.1f} in {one.seconds / 60:.0f} min, at most {one.bound:.1f}"
-            for name, one in trends(figures).items()
-            if one is not None and not one.is_flat
-        ),
-        *(
-            f"{name}: too short to tell whether it grows"
-            for name, one in trends(figures).items()
-            if one is None and figures["load seconds"] >= TELLING
-        ),
-        *(
-            f"{kind}: {one['calls']} connections to vendors at rest, for {one['threads']} threads"
-            for kind, one in figures["at rest"].items()
-            if one["calls"] > one["threads"]
-        ),
-    ]
 
 
 def result(figures: Figures) -> Report:
@@ -139,17 +61,10 @@ def result(figures: Figures) -> Report:
 # --- Text ----------------------------------------------------------------------------------------
 
 
-def _verdict(figures: Figures) -> str:
-    if any(one is None for one in trends(figures).values()):
-        return "Everything adds up. It was too short to tell whether anything grows."
-    return "Everything adds up and stays flat."
-
-
 def _text(figures: Figures) -> str:
     bad = wrong(figures)
-    verdict = _verdict(figures) if not bad else f"{len(bad)} things are wrong."
     parts = [
-        f"# Soak of {figures['load seconds'] / 60:.0f} minutes\n\n{verdict}",
+        f"# Soak of {figures['load seconds'] / 60:.0f} minutes\n\n{verdict(figures)}",
         *([_list("Wrong", bad[:100])] if bad else []),
         _table("Run", ["", ""], figures["machine"].items()),
         _table("What was done", ["", ""], _done(figures)),
@@ -186,14 +101,13 @@ def _growth(figures: Figures) -> Iterator[tuple[str, ...]]:
         if one is None:
             yield name, "", "", "", "", "too short to tell"
             continue
-        verdict = "flat" if one.is_flat else "GROWS"
         yield (
             name,
             f"{one.mean:.1f}",
             f"{one.per_hour:+.1f}",
             f"{one.growth:+.1f}",
             f"{one.bound:.1f}",
-            verdict,
+            "flat" if one.is_flat else "GROWS",
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.soak import report
+from tests.soak import verdict
 from tests.soak.service import KINDS
 
 
@@ -38,24 +38,24 @@ def figures(seconds: int, *, leak: float = 0.0, born: int = 0) -> dict[str, Any]
 
 
 def test_what_stays_what_it_is_is_flat() -> None:
-    assert report.wrong(figures(3600)) == []
-    assert None not in report.trends(figures(1800)).values()
+    assert verdict.wrong(figures(3600)) == []
+    assert None not in verdict.trends(figures(1800)).values()
 
 
 def test_what_grows_is_named() -> None:
-    (line,) = report.wrong(figures(3600, leak=60))
+    (line,) = verdict.wrong(figures(3600, leak=60))
     assert line.startswith("web: private memory, MB grows: +")
 
 
 def test_a_short_run_says_that_it_cannot_tell() -> None:
     short = figures(600, leak=600)
-    assert report.wrong(short) == []
-    assert "too short to tell" in report._verdict(short)
-    assert "stays flat" not in report._verdict(short)
+    assert verdict.wrong(short) == []
+    assert "too short to tell" in verdict.verdict(short)
+    assert "stays flat" not in verdict.verdict(short)
 
 
 def test_a_long_run_has_to_tell_of_everything() -> None:
-    restarted = report.wrong(figures(1800, born=1100))
+    restarted = verdict.wrong(figures(1800, born=1100))
     assert len(restarted) == 3 * len(KINDS)
     assert all(line.endswith("too short to tell whether it grows") for line in restarted)
 
@@ -63,4 +63,4 @@ def test_a_long_run_has_to_tell_of_everything() -> None:
 def test_connections_that_are_kept_are_named() -> None:
     kept = figures(600)
     kept["at rest"]["web"]["calls"] = 21
-    assert report.wrong(kept) == ["web: 21 connections to vendors at rest, for 20 threads"]
+    assert verdict.wrong(kept) == ["web: 21 connections to vendors at rest, for 20 threads"]
