@@ -37,7 +37,8 @@ class AnalyticsFeed(Feed):
     """One key, `now`. Nothing of it is kept: the frames come as they are told, or not at all."""
 
     name = folding.FEED
-    frames = (ADDED,)
+    frames = ()
+    passing = (ADDED,)
 
     @override
     def authorise(self, wishes: Collection[Wish]) -> Mapping[Wish, int]:
