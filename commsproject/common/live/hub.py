@@ -419,11 +419,12 @@ def _may_pass(feed: Feed, kind: str, frame: Mapping[str, Any]) -> bool:
     a conversation never is.
     """
     known = registry.passing(feed).get(kind)
-    if known is None:
-        return False
     try:
+        if known is None:
+            raise InvalidInput.of("type", "not_passing", "It does not come through the broker.")
         known.check(frame)
-    except InvalidInput:
+    except InvalidInput as error:
+        log.warning("live frame refused", feed=feed.name, errors=[one.code for one in error.errors])
         return False
     return True
 

@@ -17,6 +17,7 @@ import structlog
 from channels.layers import get_channel_layer
 from django.db import transaction
 
+from commsproject.common.live import registry
 from commsproject.common.live.people import Session
 
 GROUP = "comms.live"
@@ -50,8 +51,11 @@ def ephemeral(
     """After this transaction: `frame` for who follows one of the keys just now, and for nobody later.
 
     It has no seq and may be lost. Ids and times only: it goes through the broker as it is.
-    `skip`: the session it came from.
+    `skip`: the session it came from. Raises `ValueError` where the feed does not name the frame in
+    `passing`: hubs would drop it.
     """
+    if frame["type"] not in registry.passing(registry.feeds[feed]):
+        raise ValueError(f"{frame['type']} is not in `passing` of the feed {feed}.")
     sender = skip.id if skip else ""
     notes: list[Note] = [("ephemeral", feed, key, dict(frame), sender) for key in keys]
     transaction.on_commit(lambda: _publisher.put(notes), robust=True)

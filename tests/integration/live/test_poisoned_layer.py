@@ -6,9 +6,11 @@ import contextlib
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]  # it has none
+import pytest
 from channels.layers import get_channel_layer
 
 from commsproject.common import valkey
+from commsproject.common.live import publish
 from tests.integration.live.conftest import Run
 from tests.integration.live.saying import app
 from tests.live_client import connected
@@ -104,3 +106,10 @@ def test_no_frame_of_a_feed_comes_by_the_layer(live: Run) -> None:
             assert all(frame == _TYPING for frame in heard), heard
 
     live(story())
+
+
+@pytest.mark.usefixtures("live")
+def test_what_a_feed_does_not_name_is_refused_where_it_is_told() -> None:
+    """Hubs would drop it, and nobody would know."""
+    with pytest.raises(ValueError, match="passing"):
+        publish.ephemeral("rooms", ["open"], _FORGED[0])
