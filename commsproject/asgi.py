@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,6 +15,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402 - needs
 from django.urls import path, re_path  # noqa: E402
 
 from commsproject.common.bodies import BoundedBodies  # noqa: E402
+from commsproject.common.garbage import collect_less  # noqa: E402
 from commsproject.common.live.consumer import LiveConsumer, NoSocket  # noqa: E402
 from notifications.api import door  # noqa: E402
 
@@ -28,9 +28,4 @@ application = ProtocolTypeRouter(
     }
 )
 
-# A full collection holds up every socket: 0.3 s for what is loaded by now, and 0.08 s for each
-# thousand sockets. So what is loaded is left out, and what a message needs for a moment does not
-# count as long-lived (a thousand tasks are ten thresholds of 700).
-gc.collect()
-gc.freeze()
-gc.set_threshold(50_000, 50, 100)
+collect_less()

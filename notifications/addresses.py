@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
@@ -65,7 +64,7 @@ def normalise(channel: Channel, value: str) -> str:
 def digest(channel: Channel, address: str) -> str:
     """64 hex digits that stand for a normalised address: equal exactly when the mailbox is."""
     message = f"{channel.value}:{address.casefold()}".encode()
-    return hmac.new(settings.ADDRESS_HASH_KEY.encode(), message, hashlib.sha256).hexdigest()
+    return hmac.digest(settings.ADDRESS_HASH_KEY.encode(), message, "sha256").hex()
 
 
 def instruction(address: str) -> str:

@@ -86,10 +86,23 @@ def _split(link: str) -> tuple[str, str]:
 def check_links(rendered: str) -> str | None:
     """The rendered HTML without its marks, or None where a marked link is unsafe."""
     first, *rest = rendered.split(LINK_START)
-    for piece in set(rest):
-        if not piece.startswith(_USUAL) and not is_safe_link(_TO_QUOTE.split(piece, maxsplit=1)[0]):
-            return None
-    return first + "".join(rest)
+    if all(map(is_safe_start, set(rest))):
+        return first + "".join(rest)
+    return None
+
+
+def is_safe_start(text: str) -> bool:
+    """Whether the link that `text` begins with, up to a quote, is safe as in `is_safe_link`."""
+    return is_usual(text) or is_safe_link(_TO_QUOTE.split(text, maxsplit=1)[0])
+
+
+def is_usual(text: str) -> bool:
+    """Whether the link that `text` begins with is safe, however it goes on."""
+    return text.startswith(_USUAL)
+
+
+def ends_link(text: str) -> bool:
+    return _TO_QUOTE.search(text) is not None
 
 
 def _end_of_unquoted(text: str, start: int) -> int:

@@ -18,10 +18,10 @@ from templates_app.compile import (
     Substitutions,
     compile_substitutions,
 )
-from templates_app.errors import RenderLimit, TemplateError
+from templates_app.errors import RenderLimit, TemplateError, UnsafeLink
 from templates_app.links import PERSONAL
-from templates_app.markup import LINK_START
-from templates_app.rendering import MAX_OUTPUT, finished
+from templates_app.markup import LINK_START, ends_link, is_safe_start, is_usual
+from templates_app.rendering import MAX_LINKS, MAX_OUTPUT, UNSAFE, finished
 from templates_app.types import PLAIN, Manner, NullIs
 from templates_app.values import Admitted, admit, engine_name
 
@@ -114,8 +114,8 @@ class MergeForm:
     ) -> list[str]:
         """One person's values, escaped for the place they go to.
 
-        The whole message is put together and checked once, so what `rendering.render` would refuse
-        is refused here. Raises its errors, but for TemplateSyntaxError.
+        What `rendering.render` would refuse is refused here. Raises its errors, but for
+        TemplateSyntaxError.
         """
         admitted = admit(data, shared)
         return [value for part in self._parts for value in part.values(admitted, manner)]
@@ -129,6 +129,18 @@ class MergeForm:
         """One person's whole message: what `rendering.render` gives, and its errors."""
         admitted = admit(data, shared)
         return {part.name: part.whole(admitted, manner) for part in self._parts}
+
+    def check(
+        self,
+        data: Mapping[str, object],
+        shared: Admitted | None = None,
+        manner: Manner = PLAIN,
+    ) -> dict[str, str]:
+        """The errors of `render`, at half the price: a part that has words of its own is not put
+        together, and is those words.
+        """
+        admitted = admit(data, shared)
+        return {part.name: part.checked(admitted, manner) for part in self._parts}
 
 
 @dataclass(frozen=True)
@@ -148,6 +160,9 @@ class _Literal:
     def whole(self, _data: Admitted, _manner: Manner) -> str:
         return self.text
 
+    def checked(self, _data: Admitted, _manner: Manner) -> str:
+        return self.text
+
 
 class _Text:
     """A text with values in it."""
@@ -158,44 +173,55 @@ class _Text:
         self.count = len(used)
         self._marked = substitutions.texts
         self._plain = tuple(self._without_marks(text) for text in substitutions.texts)
-        self._length = sum(map(len, self._plain))
+        self._words = "".join(self._plain)
         self._slots = [used.index(slot) for slot in substitutions.slots]
         self._most = max(map(self._slots.count, self._slots))
         self._program = substitutions.program(used)
+        links = _links(self._marked, self._slots)
+        self._links = [link for link in links if link.needs_a_look]
+        self._has_few_links = len(links) <= MAX_LINKS
 
     def filled(self, names: Sequence[str]) -> str:
-        return self._joined(self._plain, names)
-
-    def values(self, data: Admitted, manner: Manner) -> list[str]:
-        printed = self._program.run(data, manner)
-        self._checked(printed)
-        return self._without_marks(printed.replace("\0", "")).split(BETWEEN)
+        return _joined(self._plain, self._slots, names)
 
     def whole(self, data: Admitted, manner: Manner) -> str:
-        return self._checked(self._program.run(data, manner))
+        return self._finished(self._printed(data, manner).split(BETWEEN))
 
-    def _checked(self, printed: str) -> str:
-        values = printed.split(BETWEEN)
+    def checked(self, data: Admitted, manner: Manner) -> str:
+        values = self.values(data, manner)
+        return self._words if self._words.strip() else self.filled(values)
+
+    def values(self, data: Admitted, manner: Manner) -> list[str]:
+        # What `finished` checks, without what comes out the same with any values.
+        printed = self._printed(data, manner)
+        values = printed.replace("\0", "").split(BETWEEN)
+        if LINK_START in printed or not self._has_few_links:
+            self._finished(values)
+            return [self._without_marks(value) for value in values]
+        for link in self._links:
+            if not is_safe_start(_joined(link.texts, link.slots, values)):
+                raise UnsafeLink(UNSAFE, part=self.name)
+        return values
+
+    def _printed(self, data: Admitted, manner: Manner) -> str:
+        printed = self._program.run(data, manner)
+        self._check_size(printed)
+        return printed
+
+    def _check_size(self, printed: str) -> None:
         # Each value is printed once, and may stand in many places.
-        if (
-            self._length + len(printed) * self._most > MAX_OUTPUT
-            and self._size(values) > MAX_OUTPUT
-        ):
+        if len(self._words) + len(printed) * self._most <= MAX_OUTPUT:
+            return
+        values = printed.split(BETWEEN)
+        if len(self._words) + sum(len(values[slot]) for slot in self._slots) > MAX_OUTPUT:
             message = f"The part is longer than {MAX_OUTPUT} characters."
             raise RenderLimit(message, part=self.name)
-        return finished(self.name, self._joined(self._marked, values))
 
-    def _size(self, values: Sequence[str]) -> int:
-        return self._length + sum(len(values[slot]) for slot in self._slots)
+    def _finished(self, values: Sequence[str]) -> str:
+        return finished(self.name, _joined(self._marked, self._slots, values))
 
     def _without_marks(self, text: str) -> str:
         return text.replace(LINK_START, "") if self.name in MARKUP else text
-
-    def _joined(self, texts: Sequence[str], values: Sequence[str]) -> str:
-        pieces = [""] * (len(texts) + len(self._slots))
-        pieces[::2] = texts
-        pieces[1::2] = [values[slot] for slot in self._slots]
-        return "".join(pieces)
 
 
 class _Line(_Text):
@@ -212,6 +238,47 @@ class _Line(_Text):
     @override
     def values(self, data: Admitted, manner: Manner) -> list[str]:
         return [self.whole(data, manner)]
+
+    @override
+    def checked(self, data: Admitted, manner: Manner) -> str:
+        return self.whole(data, manner)
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A marked link up to where it surely ends: one text more than slots, which are between them."""
+
+    texts: Sequence[str]
+    slots: Sequence[int]
+
+    @property
+    def needs_a_look(self) -> bool:
+        """Whether it may be unsafe, with some values or with any."""
+        start = self.texts[0]
+        return not is_usual(start) if self.slots else not is_safe_start(start)
+
+
+def _links(texts: Sequence[str], slots: Sequence[int]) -> list[_Link]:
+    found: list[tuple[list[str], list[int]]] = []
+    is_open = False
+    for place, text in enumerate(texts):
+        rest, *starts = text.split(LINK_START)
+        if is_open:
+            found[-1][0].append(rest)
+            is_open = not ends_link(rest)
+        for start in starts:
+            found.append(([start], []))
+            is_open = not ends_link(start)
+        if is_open and place < len(slots):
+            found[-1][1].append(slots[place])
+    return [_Link(*each) for each in found]
+
+
+def _joined(texts: Sequence[str], slots: Sequence[int], values: Sequence[str]) -> str:
+    pieces = [""] * (len(texts) + len(slots))
+    pieces[::2] = texts
+    pieces[1::2] = [values[slot] for slot in slots]
+    return "".join(pieces)
 
 
 _Part = _Literal | _Text

@@ -27,7 +27,7 @@ LINKS = frozenset({"link", "image"})
 
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
-_UNSAFE = "A link must be http, https, mailto, tel, cid or relative."
+UNSAFE = "A link must be http, https, mailto, tel, cid or relative."
 
 
 def render(
@@ -65,7 +65,7 @@ def finished(part: str, printed: str) -> str:
     if part in MARKUP:
         checked = check_links(printed)
         if checked is None:
-            raise UnsafeLink(_UNSAFE, part=part)
+            raise UnsafeLink(UNSAFE, part=part)
         printed = checked
     if part in LINKS:
         _check_link(part, printed)

@@ -154,9 +154,14 @@ def _parsed(text: str, idna_encode: Callable[[str], str]) -> list[dict[str, str]
 
 def _headers(message: Outbound) -> dict[str, str]:
     headers = {"Message-ID": message_id(message), **message.headers}
-    if len({name.lower() for name in headers}) == len(headers):
+    if _differ(tuple(headers)):
         return headers
     return dict({name.lower(): (name, value) for name, value in headers.items()}.values())
+
+
+@lru_cache(maxsize=1024)
+def _differ(names: Sequence[str]) -> bool:
+    return len({name.lower() for name in names}) == len(names)
 
 
 def _untracked(messages: Sequence[Outbound]) -> _Data:
@@ -190,9 +195,8 @@ def _alike(message: Outbound, first: Outbound) -> bool:
     )
 
 
-def _check_size(values: dict[str, str] | Any, limit: int, code: str) -> None:
-    size = sum(map(len, values)) + sum(map(len, values.values()))
-    if size * 4 > limit:  # bytes of a character in UTF-8, at most
+def _check_size(values: Mapping[str, str], limit: int, code: str) -> None:
+    if len(orjson.dumps(values)) > limit:  # with quotes and colons, which do not count
         size = sum(len(name.encode()) + len(text.encode()) for name, text in values.items())
         if size > limit:
             _refuse(code, f"More than {limit} bytes for one recipient.")

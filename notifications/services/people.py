@@ -13,7 +13,7 @@ import orjson
 from django.conf import settings
 from django.db import connection
 
-from commsproject.common.arrays import uuids
+from commsproject.common.arrays import uuids, words
 from commsproject.common.live.presence import selectors as presence
 from notifications import addresses, policy
 from notifications.models import Category
@@ -149,7 +149,7 @@ def _legal(number: str) -> list[policy.Quiet]:
 
 _SUPPRESSIONS = """
 SELECT channel, address_hash, scope, reason, expires_at
-FROM notifications_suppression WHERE channel = ANY(%s) AND address_hash = ANY(%s)
+FROM notifications_suppression WHERE channel = ANY(%s) AND address_hash = ANY(%s::text[])
 """
 
 
@@ -162,7 +162,7 @@ def suppressed(
     if wanted:
         channels, digests = ({pair[place] for pair in wanted} for place in (0, 1))
         with connection.cursor() as cursor:
-            cursor.execute(_SUPPRESSIONS, [list(channels), list(digests)])
+            cursor.execute(_SUPPRESSIONS, [list(channels), words(digests)])
             for channel, digest, scope, reason, expires_at in cursor.fetchall():
                 entry = policy.Suppressed(scope, SuppressionReason(reason), expires_at)
                 found[(channel, digest)].append(entry)

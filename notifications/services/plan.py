@@ -381,7 +381,8 @@ def check_renders(
     """The segments of a text message, 0 of any other. Raises `TemplateProblem`, `TextTooLong`."""
     is_literal = data is None and source.shared is None
     try:
-        rendered = source.render(data, reader)
+        is_text = channel is Channel.SMS
+        rendered = source.render(data, reader) if is_text else source.check(data, reader)
         for provider in source.hosted:
             source.hosted_values(provider, data, reader)
     except MissingVariable as error:
@@ -397,7 +398,7 @@ def check_renders(
             "With this data a required part of the message is empty.",
             errors=[FieldError("data", "empty_part", f"An empty part for {channel.value}.")],
         )
-    if channel is not Channel.SMS:
+    if not is_text:
         return 0
     try:
         rule = category.long_text if category else Category.LongText.SPLIT

@@ -127,6 +127,12 @@ class Source:
             return self.form.render(own or {}, self.shared, self.manner(reader))
         return rendering.render(self.parts, own or {}, self.shared, self.manner(reader))
 
+    def check(self, own: Mapping[str, Any] | None, reader: Reader = NOBODY) -> dict[str, str]:
+        """The errors of `render`, and enough of its parts for `is_complete`."""
+        if self.shared and self.fits(own) and self.form:
+            return self.form.check(own or {}, self.shared, self.manner(reader))
+        return self.render(own, reader)
+
 
 def source(
     version: TemplateVersion, channel: str, tag: str, shared: Admitted | None = None

@@ -5,7 +5,6 @@ python -m tests.performance.dashboard
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 import time
@@ -17,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import django
 
+from commsproject.common.garbage import collect_less
 from tests.performance.report import Figures, percentile
 from tests.performance.world import World
 
@@ -37,9 +37,7 @@ def measure(world: World) -> Figures:
 
 def main() -> None:
     django.setup()
-    gc.collect()  # as the web process does: commsproject/asgi.py
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
+    collect_less()
     _fill()
     figures: dict[str, float] = {}
     for name, ask in _questions().items():

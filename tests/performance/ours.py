@@ -30,11 +30,11 @@ class Mode:
 
 
 MODES = [
-    Mode("a", "(a) SendGrid, provider batches", "bench-substitutes", "http", 50_000),
-    Mode("b", "(b) SendGrid, a call each", "bench-loops", "http", 30_000),
-    Mode("b50", "(b) SendGrid, a call each, 50 ms", "bench-loops", "http50", 30_000),
-    Mode("c", "(c) SMTP", "bench-loops", "smtp", 15_000),
-    Mode("d", "(d) null provider", "bench-substitutes", "none", 50_000),
+    Mode("a", "(a) SendGrid, provider batches", "bench-substitutes", "http", 200_000),
+    Mode("b", "(b) SendGrid, a call each", "bench-loops", "http", 60_000),
+    Mode("b50", "(b) SendGrid, a call each, 50 ms", "bench-loops", "http50", 60_000),
+    Mode("c", "(c) SMTP", "bench-loops", "smtp", 30_000),
+    Mode("d", "(d) null provider", "bench-substitutes", "none", 200_000),
 ]
 
 

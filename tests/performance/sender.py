@@ -12,6 +12,7 @@ import time
 
 import django
 
+from commsproject.common.garbage import collect_less
 from tests.performance import content
 from tests.performance.prepare import CATEGORY, CLIENT
 
@@ -35,6 +36,7 @@ def main(count: int, template: str) -> None:
     uploads = [
         content.ndjson(range(start, min(count, start + BATCH))) for start in range(0, count, BATCH)
     ]
+    collect_less()
     sys.stdout.write("ready\n")
     sys.stdin.readline()
     started = time.perf_counter()

@@ -15,19 +15,20 @@ TAG_LENGTH = 256
 
 def ids(message: Outbound) -> dict[str, str]:
     """Our ids of a message by the names every provider's webhook gives back, empty ones left out."""
-    found = {
-        "attempt_id": str(message.attempt_id),
-        "message_id": str(message.notification_id),
-        "agent_id": message.agent_id,
-        "template_id": message.template_id,
-    }
-    return {name: value for name, value in found.items() if value}
+    found = {"attempt_id": str(message.attempt_id), "message_id": str(message.notification_id)}
+    if message.agent_id:
+        found["agent_id"] = message.agent_id
+    if message.template_id:
+        found["template_id"] = message.template_id
+    return found
 
 
 def labels(message: Outbound) -> dict[str, str]:
     """The caller's metadata as far as they are text, and our ids."""
-    theirs = {key: value for key, value in message.metadata.items() if isinstance(value, str)}
-    return theirs | ids(message)
+    ours = ids(message)
+    if not message.metadata:
+        return ours
+    return {k: value for k, value in message.metadata.items() if isinstance(value, str)} | ours
 
 
 def named_tags(message: Outbound) -> dict[str, str]:

@@ -46,6 +46,13 @@ def outcome(function, *args):
         return type(error), error.message, error.part
 
 
+def says(found):
+    """Of each part, whether there is anything in it, and anything to read; or the error."""
+    if isinstance(found, dict):
+        return {part: (bool(text), bool(text.strip())) for part, text in found.items()}
+    return found
+
+
 NAMES = ("a", "b", "c.d", "items", "c.keys", "l[0]", "missing")
 FILTERS = (
     "upper",
@@ -108,6 +115,13 @@ links = st.builds(
     st.sampled_from(("", "https:", "java", "//", "x")),
     expressions,
     expressions,
+) | st.builds(
+    "<a href={0}{1}{2}{3}{4}{0}>x</a>".format,
+    st.sampled_from(('"', "'")),
+    expressions,
+    st.sampled_from(("", "script:", "/", "//", "&#58;")),
+    expressions,
+    st.sampled_from(("", ":", "?q=")),
 )
 words = st.text(
     st.sampled_from(
@@ -155,6 +169,7 @@ def test_values_put_into_the_shared_text_are_the_rendered_message(
     if isinstance(form, MergeForm):
         assert outcome(put_together, form, data, manner) == rendered
         assert outcome(form.render, data, None, manner) == rendered
+        assert says(outcome(form.check, data, None, manner)) == says(rendered)
     else:
         assert form == rendered
 
@@ -203,8 +218,19 @@ def test_a_part_without_values_stays_as_it_is():
 @pytest.mark.parametrize("start", ["", "java", "{{ a }}"])
 def test_a_link_that_values_make_unsafe_is_refused(start):
     form = form_of(html=f'<a href="{start}{{{{ b }}}}">x</a>')
-    with pytest.raises(UnsafeLink):
-        form.values({"a": "java", "b": "javascript:x" if not start else "script:x"})
+    data = {"a": "java", "b": "javascript:x" if not start else "script:x"}
+    for refused in (form.values, form.check):
+        with pytest.raises(UnsafeLink):
+            refused(data)
+
+
+def test_a_link_that_is_unsafe_whatever_the_values_is_refused():
+    shared = admit({"link": "javascript:x"})
+    form = merge_form({"html": '<a href="{{ link }}">{{ a }}</a> <a href="/{{ a }}">x</a>'}, shared)
+    assert form is not None
+    for refused in (form.values, form.check, form.render):
+        with pytest.raises(UnsafeLink):
+            refused({"a": "x"}, shared)
 
 
 def test_a_missing_variable_is_named():
