@@ -11,7 +11,7 @@ from uuid import UUID
 
 from commsproject.common import clock
 from notifications import limits, queue, retry
-from notifications.models import Attempt, ProviderState, Work
+from notifications.models import Attempt, ProviderState
 from notifications.providers.base import Provider
 from notifications.services import items
 from notifications.services.items import Item, Past
@@ -228,4 +228,4 @@ def _batch_limit(provider: Provider, item: Item) -> int:
         return 1  # a message of its own: to look for others like it would cost more than it saves
     if not items.source(item).fits(item.data):
         return 1
-    return min(provider.batch_limit, Work.LIMIT)
+    return provider.batch_limit

@@ -14,14 +14,13 @@ from django.db import InterfaceError, OperationalError
 
 from commsproject.common import clock
 from notifications import queue
-from notifications.models import Work
 from notifications.services import allot, complete, judge, traffic
 from notifications.services.calls import NOT_CALLED, Answer, Runner, make
 from notifications.services.complete import Outcome
 from notifications.services.compose import Call
 from notifications.services.load import Load
 from notifications.services.waiting import return_leave
-from notifications.services.window import CALLS, HEAVY, Window, open_window
+from notifications.services.window import HEAVY, Window, open_window
 
 log = structlog.get_logger(__name__)
 
@@ -33,14 +32,15 @@ async def run(load: Load, runner: Runner) -> None:
     Answers are settled as they come: a call that hangs holds up no other message of the load.
     """
     calls: _Calls = {}
-    step = await runner.database(_step, load.first)
+    merges = await runner.database(allot.merges, load.first)
     try:
         while load.leases:
             outcomes: list[Outcome] = []
-            room = 0 if load.is_stopped else CALLS - len(calls)
+            room = 0 if load.is_stopped else load.calls - len(calls)
             weight = HEAVY - sum(item.weight for call in calls.values() for item in call.items)
-            if load.pending and room >= min(len(load.pending), CALLS // 2) and weight > 0:
-                outcomes += await _open(load, runner, calls, step, room, weight)
+            if load.pending and room >= min(len(load.pending), load.calls // 2) and weight > 0:
+                size = len(load.pending) if merges else room
+                outcomes += await _open(load, runner, calls, size, room, weight)
             outcomes += await _answered(load, runner, calls)
             if load.is_stopped:
                 judge.put_back(load, load.pending, "stopped", clock.now())
@@ -59,20 +59,14 @@ async def run(load: Load, runner: Runner) -> None:
         await _keep(load, runner, calls)
 
 
-def _step(lease: queue.Lease) -> int:
-    """How many deliveries a window looks at: one batch call carries a whole chunk."""
-    return Work.LIMIT if allot.merges(lease) else CALLS
-
-
 _Calls = dict["asyncio.Task[Answer]", Call]
 """The calls that are out."""
 
 
 async def _open(
-    load: Load, runner: Runner, calls: _Calls, step: int, room: int, weight: int
+    load: Load, runner: Runner, calls: _Calls, size: int, room: int, weight: int
 ) -> list[Outcome]:
-    """Open a window for the next deliveries and start its calls; what needed none."""
-    size = step if step > CALLS else room
+    """Open a window for the next `size` deliveries and start its calls; what needed none."""
     ids, load.pending = load.pending[:size], load.pending[size:]
     opened = await runner.database(_open_window, load, ids, room, weight, traffic.rooms())
     load.pending = opened.left + load.pending

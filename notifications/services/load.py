@@ -10,22 +10,34 @@ from uuid import UUID
 import structlog
 
 from notifications import queue
+from notifications.models import Work
 from notifications.services.complete import Successor
 from notifications.services.compose import Call
 from notifications.services.waiting import Waiting
+from notifications.services.window import CALLS
 from notifications.types import ProviderError
 
 log = structlog.get_logger(__name__)
+
+LARGE = CALLS // 2
+"""Deliveries; a claim of more is large."""
+
+TOGETHER = 2 * Work.LIMIT
+"""Deliveries of large claims that are carried together: two whole chunks, and what the largest
+vendors take in one call.
+"""
 
 
 @dataclass(eq=False)
 class Load:
     """Claims that are carried together, of one lane, channel and kind, and what is known of their
-    deliveries while they are being sent. One message is a load of one; small works share one, so
-    that they share its transactions.
+    deliveries while they are being sent. One message is a load of one; works share one so that they
+    share its transactions.
     """
 
     leases: list[queue.Lease]
+    calls: int = field(init=False)
+    """Calls that may be out at a time: what its claims could have, each by itself."""
     closed: Callable[[Sequence[queue.Lease]], None] = lambda _: None
     """Told of claims that are over, while others of the load go on."""
     pending: list[UUID] = field(default_factory=list)
@@ -43,6 +55,7 @@ class Load:
     def __post_init__(self) -> None:
         self.owners = {id_: lease for lease in self.leases for id_ in lease.ids}
         self.pending = list(self.owners)
+        self.calls = CALLS * max(1, sum(len(lease.ids) > LARGE for lease in self.leases))
 
     def stop(self) -> None:
         """Begin no call any more; what was not sent is put back."""

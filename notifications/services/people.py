@@ -46,16 +46,19 @@ FROM notifications_recipient AS recipient WHERE
 
 
 def by_id(ids: Iterable[UUID]) -> Mapping[UUID, Person]:
-    return {person.id: person for person in _read("id = ANY(%s::uuid[])", uuids(set(ids)))}
+    wanted = set(ids)
+    if not wanted:
+        return {}
+    return {person.id: person for person in _read("id = ANY(%s::uuid[])", uuids(wanted))}
 
 
 def by_user_id(user_ids: Collection[str]) -> Mapping[str, Person]:
+    if not user_ids:
+        return {}
     return {person.user_id: person for person in _read("user_id = ANY(%s)", list(user_ids))}
 
 
 def _read(condition: str, among: Any) -> list[Person]:
-    if not among:
-        return []
     with connection.cursor() as cursor:
         cursor.execute(_PEOPLE + condition, [among])
         return [_person(*row) for row in cursor.fetchall()]

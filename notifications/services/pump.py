@@ -27,7 +27,7 @@ from notifications.models import Work
 from notifications.providers import registry
 from notifications.services import complete, deliver, reconcile
 from notifications.services.calls import call_limit
-from notifications.services.load import Load
+from notifications.services.load import LARGE, TOGETHER, Load
 from notifications.services.window import CALLS
 from notifications.types import Lane
 
@@ -146,21 +146,24 @@ def _soon(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None
 
 
 def loads(leases: Iterable[queue.Lease]) -> list[Load]:
-    """Claims as they are carried: small ones of one kind and channel together."""
+    """Claims as they are carried: small ones of one kind and channel together, large ones of one
+    flow, and what is to be settled of a large one by itself.
+    """
     found: list[Load] = []
-    filling: dict[tuple[str, str], list[queue.Lease]] = {}
-    sizes: Counter[tuple[str, str]] = Counter()
+    filling: dict[tuple[object, ...], list[queue.Lease]] = {}
+    sizes: Counter[tuple[object, ...]] = Counter()
     for lease in leases:
-        key = (lease.kind.value, lease.channel.value)
-        if len(lease.ids) > CALLS // 2:
-            found.append(Load([lease]))
-            continue
-        if key in filling and sizes[key] + len(lease.ids) > CALLS:
+        key: tuple[object, ...] = (lease.kind, lease.channel)
+        most = CALLS
+        if len(lease.ids) > LARGE:
+            key = (*key, lease.flow if lease.kind is Work.Kind.SEND else lease.id)
+            most = TOGETHER
+        if key in filling and sizes[key] + len(lease.ids) > most:
             found.append(Load(filling.pop(key)))
             sizes[key] = 0
         filling.setdefault(key, []).append(lease)
         sizes[key] += len(lease.ids)
-    return [*found, *(Load(few) for few in filling.values())]
+    return [*found, *(Load(some) for some in filling.values())]
 
 
 def noisy(in_flight: Mapping[tuple[UUID, UUID], int]) -> list[UUID]:

@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from notifications import queue
 from notifications.providers.base import LoopProvider, Provider
-from notifications.services import deliver, pump
+from notifications.services import allot, pump
 from notifications.services.calls import Runner
 from notifications.types import Channel, ErrorClass, Lane, Outbound, ProviderError, Sent
 
@@ -348,7 +348,7 @@ class Worker:
         self.tasks.add(task)
         task.add_done_callback(self._ended)
         self.loop.settle()
-        if self.steps and self.steps[-1].function is deliver._step:
+        if self.steps and self.steps[-1].function is allot.merges:
             self.step(-1)  # it reads what never changes
 
     def _ended(self, task: asyncio.Task[None]) -> None:

@@ -18,7 +18,7 @@ from commsproject.common.models import ApiClient
 from notifications import queue
 from notifications.addresses import digest
 from notifications.models import Attempt, Batch, DeadLetter, Delivery, Work
-from notifications.services import audit, batches, complete, counts, deliver, pump
+from notifications.services import audit, batches, complete, counts, load, pump
 from notifications.states import State
 from notifications.types import Channel, Lane
 from tests.factories import (
@@ -27,7 +27,7 @@ from tests.factories import (
     NotificationFactory,
     WorkFactory,
 )
-from tests.faults.stepping import PROVIDERS, Clockwork, Worker, finish
+from tests.faults.stepping import PROVIDERS, Clockwork, Merging, Worker, finish
 
 pytestmark = pytest.mark.django_db
 
@@ -253,7 +253,9 @@ def stage(settings: Any) -> Iterator[list[Worker]]:
         worker.loop.close()
 
 
-def chunk(count: int, *, batch: Batch | None = None, address: str = "") -> list[Delivery]:
+def chunk(
+    count: int, *, batch: Batch | None = None, address: str = "", first: int = 0
+) -> list[Delivery]:
     client = batch.client if batch else ApiClientFactory.create()
     deliveries = [
         DeliveryFactory.create(
@@ -266,7 +268,7 @@ def chunk(count: int, *, batch: Batch | None = None, address: str = "") -> list[
             address=(where := address or f"user-{number}@example.org"),
             address_hash=digest(Channel.EMAIL, where),
         )
-        for number in range(count)
+        for number in range(first, first + count)
     ]
     WorkFactory.create(client=client, batch=batch, ids=[one.id for one in deliveries])
     if batch:
@@ -513,6 +515,23 @@ def test_equal_addresses_go_in_different_calls(stage: list[Worker]) -> None:
 # --- Batches that are paused under a claim -------------------------------------------------------
 
 
+def test_two_chunks_of_a_batch_share_one_call(
+    stage: list[Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Merging, "batch_limit", 1000)
+    batch = batch_of(ApiClientFactory.create())
+    for first in (0, 60):
+        chunk(60, batch=batch, first=first)
+    assert stage[0].claim() == 2
+    finish([stage[0]])
+
+    (heard,) = stage[0].ledger
+    assert len(heard.messages) == 120
+    assert set(Delivery.objects.values_list("state", flat=True)) == {State.SENT}
+    assert not Work.objects.exists()
+    assert list(audit.findings()) == []
+
+
 def test_a_pause_after_the_claim_stops_its_batch_and_no_other_of_the_load(
     stage: list[Worker],
 ) -> None:
@@ -540,7 +559,7 @@ def test_a_pause_between_two_windows_of_a_claim_stops_the_second(
     stage: list[Worker], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.PROVIDERS = {"threaded": PROVIDERS["threaded"]}
-    monkeypatch.setattr(deliver, "CALLS", 2)
+    monkeypatch.setattr(load, "CALLS", 2)
     batch = batch_of(ApiClientFactory.create())
     deliveries = chunk(5, batch=batch)
     stage[0].claim()

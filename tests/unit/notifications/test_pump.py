@@ -1,4 +1,6 @@
-"""The threads of a worker: bounded, no call judged before it began, no beat behind slow windows."""
+"""A worker: which claims it carries together; its threads: bounded, no call judged before it began,
+no beat behind slow windows.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,17 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from commsproject.common.ids import new_id
+from notifications import queue
+from notifications.models import Work
 from notifications.services import pump
+from notifications.types import Channel, Lane
 
 
 @pytest.fixture
@@ -75,3 +83,46 @@ def test_a_beat_waits_for_no_window() -> None:
             assert threads.shut_down()
 
     assert asyncio.run(main()) == "beat"
+
+
+AGENT, ONE, OTHER = new_id(), new_id(), new_id()
+
+
+def lease(
+    size: int,
+    batch: UUID | None = ONE,
+    *,
+    kind: Work.Kind = Work.Kind.SEND,
+    channel: Channel = Channel.EMAIL,
+) -> queue.Lease:
+    ids = [new_id() for _ in range(size)]
+    now = datetime.now(UTC)
+    return queue.Lease(new_id(), kind, Lane.BULK, channel, AGENT, batch, ids, 1, 1, now)
+
+
+def carried(*leases: queue.Lease) -> list[list[int]]:
+    """The sizes of the claims of each load."""
+    return [[len(one.ids) for one in load.leases] for load in pump.loads(leases)]
+
+
+def test_whole_chunks_of_one_flow_are_carried_in_pairs() -> None:
+    assert carried(*[lease(500)] * 3) == [[500, 500], [500]]
+    assert carried(lease(500), lease(500, OTHER), lease(400)) == [[500, 400], [500]]
+    assert carried(lease(500), lease(500, None), lease(500, None)) == [[500], [500, 500]]
+    assert carried(lease(500), lease(500, channel=Channel.PUSH)) == [[500], [500]]
+    assert carried(lease(300), lease(300), lease(300), lease(300)) == [[300, 300, 300], [300]]
+
+
+def test_small_claims_of_any_flow_are_carried_together_and_apart_from_large_ones() -> None:
+    assert carried(lease(1), lease(500), lease(50, OTHER), lease(50)) == [[1, 50], [500], [50]]
+
+
+def test_what_is_to_be_settled_of_a_large_claim_is_settled_beside_the_others() -> None:
+    settle = Work.Kind.RECONCILE
+    assert carried(lease(500, kind=settle), lease(500, kind=settle)) == [[500], [500]]
+    assert carried(lease(1, kind=settle), lease(1), lease(1, kind=settle)) == [[1, 1], [1]]
+
+
+def test_a_load_may_have_as_many_calls_out_as_its_claims_could_have_by_themselves() -> None:
+    small, pair = pump.loads([lease(1), lease(50), lease(500), lease(500)])
+    assert (small.calls, pair.calls) == (100, 200)
